@@ -1,0 +1,198 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Operating points of one bundle on one platform, kept by columns, and the file they are kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import IntEnum
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+
+FORMAT_VERSION = 1
+
+FloatColumn = NDArray[np.float64]
+IndexColumn = NDArray[np.int64]
+
+
+class ProfileKind(IntEnum):
+    """How the figures of a profile came about; the values are those of `OperatingPoints.msg`."""
+
+    NONE = 0
+    MEASURED = 1
+    SIMULATED = 2
+
+
+@dataclass(frozen=True)
+class OperatingPoints:
+    """
+    A table of n operating points: sub-networks on processors at frequency settings.
+
+    `sub_network` and `processor` index `sub_networks` and `processors`; `frequencies` has the
+    shape (n, domains), Hz. Latencies are seconds of preprocessing and inference, `power` and
+    `idle_power` watts of the whole board, `energy` joules for one inference. What was not
+    measured is NaN.
+    """
+
+    platform: str
+    kind: ProfileKind
+    extrapolated: bool
+    domains: tuple[str, ...]
+    processors: tuple[str, ...]
+    sub_networks: tuple[str, ...]
+    sub_network: IndexColumn
+    processor: IndexColumn
+    frequencies: FloatColumn
+    latency_mean: FloatColumn
+    latency_p50: FloatColumn
+    latency_p95: FloatColumn
+    latency_p99: FloatColumn
+    power: FloatColumn
+    idle_power: FloatColumn
+    energy: FloatColumn
+    description: str = ''
+
+    def __post_init__(self) -> None:
+        """
+        Check that the columns agree with each other.
+
+        :raises BundleError: when a column has another length, an index points outside its list,
+            or a latency is not positive
+        """
+        points = len(self.sub_network)
+        where = f'profile for {self.platform!r}'
+        remedy = "Make the profile again with 'dynamic-dnn profile'"
+        if self.frequencies.shape != (points, len(self.domains)):
+            raise BundleError(
+                where,
+                f'frequencies have shape {self.frequencies.shape}, not '
+                f'{(points, len(self.domains))} (points x domains)',
+                remedy,
+            )
+        for name in _COLUMNS:
+            if getattr(self, name).shape != (points,):
+                raise BundleError(
+                    where,
+                    f'column {name!r} has shape {getattr(self, name).shape}, not ({points},)',
+                    remedy,
+                )
+        for name, names in (('sub_network', self.sub_networks), ('processor', self.processors)):
+            column = getattr(self, name)
+            if points and not (0 <= column.min() and column.max() < len(names)):
+                raise BundleError(
+                    where, f'column {name!r} points outside its list of {len(names)}', remedy
+                )
+        for name in ('latency_mean', 'latency_p50', 'latency_p95', 'latency_p99'):
+            column = getattr(self, name)
+            if not np.all(np.isfinite(column) & (column > 0)):
+                raise BundleError(
+                    where, f'column {name!r} holds a latency that is not positive', remedy
+                )
+        if not np.all(np.isfinite(self.frequencies) & (self.frequencies > 0)):
+            raise BundleError(where, 'a frequency is not positive', remedy)
+
+    def __len__(self) -> int:
+        """Return the number of operating points."""
+        return len(self.sub_network)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the table as plain JSON data; figures keep six significant digits."""
+        mapping: dict[str, Any] = {'format_version': FORMAT_VERSION}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray) and value.dtype.kind == 'f':
+                flat = [float(f'{number:.6g}') for number in value.ravel()]
+                value = np.reshape(
+                    np.array([None if np.isnan(n) else n for n in flat], dtype=object), value.shape
+                ).tolist()
+                if field.name == 'frequencies':
+                    value = getattr(self, field.name).tolist()
+            elif isinstance(value, np.ndarray):
+                value = value.tolist()
+            elif isinstance(value, tuple):
+                value = list(value)
+            elif isinstance(value, ProfileKind):
+                value = value.name.lower()
+            mapping[field.name] = value
+        return mapping
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: object) -> OperatingPoints:
+        """
+        Build the table from the JSON data of a profile file.
+
+        :param where: named in errors, the file usually
+        :raises BundleError: when a field is missing or of the wrong kind
+        """
+        remedy = "Make the profile again with 'dynamic-dnn profile'"
+        if mapping.get('format_version') != FORMAT_VERSION:
+            raise BundleError(
+                where,
+                f'format_version is {mapping.get("format_version")!r}, this release reads '
+                f'{FORMAT_VERSION}',
+                remedy,
+            )
+        missing = [f.name for f in fields(cls) if f.name not in mapping and f.name != 'description']
+        if missing:
+            raise BundleError(where, f'missing {", ".join(missing)}', remedy)
+        try:
+            values: dict[str, Any] = {
+                name: np.array(mapping[name], dtype=np.float64) for name in _FLOAT_COLUMNS
+            }
+            for name in ('sub_network', 'processor'):
+                values[name] = np.array(mapping[name], dtype=np.int64)
+            values['frequencies'] = np.array(mapping['frequencies'], dtype=np.float64).reshape(
+                len(values['sub_network']), len(mapping['domains'])
+            )
+            return cls(
+                platform=str(mapping['platform']),
+                kind=ProfileKind[str(mapping['kind']).upper()],
+                extrapolated=bool(mapping['extrapolated']),
+                domains=tuple(map(str, mapping['domains'])),
+                processors=tuple(map(str, mapping['processors'])),
+                sub_networks=tuple(map(str, mapping['sub_networks'])),
+                description=str(mapping.get('description', '')),
+                **values,
+            )
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(where, f'cannot be read ({error})', remedy) from error
+
+
+_FLOAT_COLUMNS = (
+    'latency_mean',
+    'latency_p50',
+    'latency_p95',
+    'latency_p99',
+    'power',
+    'idle_power',
+    'energy',
+)
+_COLUMNS = ('processor', *_FLOAT_COLUMNS)
+
+
+def read_profile(path: Path) -> OperatingPoints:
+    """
+    Read a profile file.
+
+    :raises BundleError: when it is missing, no JSON, or its columns disagree
+    """
+    try:
+        mapping = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            path, f'cannot be read ({error})', "Make the profile again with 'dynamic-dnn profile'"
+        ) from error
+    if not isinstance(mapping, dict):
+        raise BundleError(
+            path, 'is not a JSON object', "Make the profile again with 'dynamic-dnn profile'"
+        )
+    return OperatingPoints.from_mapping(mapping, path)

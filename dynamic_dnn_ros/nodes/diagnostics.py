@@ -1,0 +1,54 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages for `/diagnostics`, as diagnostic_aggregator and rqt read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+
+class Level(Enum):
+    """How serious a diagnostic is."""
+
+    OK = DiagnosticStatus.OK
+    WARNING = DiagnosticStatus.WARN
+    ERROR = DiagnosticStatus.ERROR
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """What one part of a node says of itself."""
+
+    part: str
+    level: Level
+    message: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def diagnostic_array(
+    stamp: Time, node_name: str, hardware_id: str, diagnostics: Sequence[Diagnostic]
+) -> DiagnosticArray:
+    """
+    Build the message for one node.
+
+    :param node_name: fully qualified; leads the name of each status
+    :param hardware_id: the platform or camera, empty where none is known
+    """
+    array = DiagnosticArray()
+    array.header.stamp = stamp
+    for diagnostic in diagnostics:
+        status = DiagnosticStatus()
+        status.level = diagnostic.level.value
+        status.name = f'{node_name.lstrip("/")}: {diagnostic.part}'
+        status.message = diagnostic.message
+        status.hardware_id = hardware_id
+        status.values = [
+            KeyValue(key=key, value=str(value)) for key, value in diagnostic.values.items()
+        ]
+        array.status.append(status)
+    return array

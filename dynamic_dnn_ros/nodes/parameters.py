@@ -1,0 +1,206 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Parameters described once: one table a node declares, validates and documents them.
+
+A value that does not fit is never fatal. At start the node keeps the default, remembers the
+problem and refuses to configure until the parameter is set right; later, the change is refused
+with the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+import math
+from typing import Any, Union
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+ParameterValue = Union[bool, int, float, str]
+
+_TYPES: dict[type, tuple[Parameter.Type, str]] = {
+    bool: (Parameter.Type.BOOL, 'boolean'),
+    int: (Parameter.Type.INTEGER, 'integer'),
+    float: (Parameter.Type.DOUBLE, 'double'),
+    str: (Parameter.Type.STRING, 'string'),
+}
+
+
+@dataclass(frozen=True)
+class ParameterSpecification:
+    """
+    One parameter of a node.
+
+    The type is that of `default`. `minimum` and `maximum` are inclusive. `live` parameters take effect at once, the others when the node is
+    configured next. `check` returns what is wrong with a value, or None.
+    """
+
+    name: str
+    default: ParameterValue
+    description: str
+    unit: str = ''
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+    check: Callable[[Any], str | None] | None = None
+
+    @property
+    def parameter_type(self) -> Parameter.Type:
+        """Return the ROS type."""
+        return _TYPES[type(self.default)][0]
+
+    @property
+    def type_name(self) -> str:
+        """Return the type as documentation names it."""
+        return _TYPES[type(self.default)][1]
+
+    @property
+    def allowed(self) -> str:
+        """Return the allowed values as documentation and errors name them."""
+        if self.choices:
+            return ', '.join(choice if choice else "''" for choice in self.choices)
+        unit = f' {self.unit}' if self.unit else ''
+        if self.minimum is not None and self.maximum is not None:
+            return f'{self.minimum:g} to {self.maximum:g}{unit}'
+        if self.minimum is not None:
+            return f'at least {self.minimum:g}{unit}'
+        if self.maximum is not None:
+            return f'at most {self.maximum:g}{unit}'
+        return 'any'
+
+    def coerce(self, value: object) -> object:
+        """Accept an integer where a double is declared, as YAML files have it."""
+        if isinstance(self.default, float) and type(value) is int:
+            return float(value)
+        return value
+
+    def problem(self, value: object) -> str | None:
+        """Return what is wrong with a value and how to mend it, or None."""
+        given = f'parameter {self.name!r} is {value!r}'
+        remedy = f'Set it to a {self.type_name}'
+        if self.allowed != 'any':
+            remedy += f' ({self.allowed})'
+        if type(value) is not type(self.default):
+            return f'{given}, not a {self.type_name}. {remedy}.'
+        if isinstance(value, float) and not math.isfinite(value):
+            return f'{given}, not a finite number. {remedy}.'
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            below = self.minimum is not None and value < self.minimum
+            above = self.maximum is not None and value > self.maximum
+            if below or above:
+                return f'{given}, outside {self.allowed}. {remedy}.'
+        if self.choices and value not in self.choices:
+            return f'{given}, not one of: {self.allowed}. {remedy}.'
+        if self.check is not None:
+            wrong = self.check(value)
+            if wrong is not None:
+                return f'{given}: {wrong}'
+        return None
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Return what `ros2 param describe` shows."""
+        unit = f' [{self.unit}]' if self.unit else ''
+        effect = '' if self.live else ' Takes effect when the node is configured.'
+        descriptor = ParameterDescriptor(
+            name=self.name,
+            type=self.parameter_type.value,
+            description=f'{self.description}{unit}{effect}',
+        )
+        if self.choices:
+            descriptor.additional_constraints = f'one of: {self.allowed}'
+        if isinstance(self.default, float) and (self.minimum, self.maximum) != (None, None):
+            descriptor.floating_point_range = [
+                FloatingPointRange(
+                    from_value=-math.inf if self.minimum is None else float(self.minimum),
+                    to_value=math.inf if self.maximum is None else float(self.maximum),
+                )
+            ]
+        if type(self.default) is int and (self.minimum, self.maximum) != (None, None):
+            descriptor.integer_range = [
+                IntegerRange(
+                    from_value=-(2**63) if self.minimum is None else int(self.minimum),
+                    to_value=2**63 - 1 if self.maximum is None else int(self.maximum),
+                )
+            ]
+        return descriptor
+
+
+class Parameters:
+    """The declared parameters of one node."""
+
+    def __init__(self, node: Node, table: Sequence[ParameterSpecification]) -> None:
+        """Declare every parameter of the table; what does not fit becomes a problem."""
+        self._node = node
+        self._table = {specification.name: specification for specification in table}
+        self._problems: dict[str, str] = {}
+        for specification in table:
+            self._declare(specification)
+        node.add_on_set_parameters_callback(self._validate)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the present value of a parameter of the table."""
+        return self._node.get_parameter(self._table[name].name).value
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with values that were given at start and not mended since."""
+        return tuple(self._problems.values())
+
+    def _declare(self, specification: ParameterSpecification) -> None:
+        # rclpy raises for an override of the wrong type or range, which would end the node.
+        # So the override is read first, without a type, and declared only if it fits.
+        name = specification.name
+        untyped = ParameterDescriptor(dynamic_typing=True)
+        given = self._node.declare_parameter(name, None, untyped).value
+        self._node.undeclare_parameter(name)
+        value: object = specification.default
+        if given is not None:
+            given = specification.coerce(given)
+            problem = specification.problem(given)
+            if problem is None:
+                value = given
+            else:
+                self._problems[name] = problem
+        self._node.declare_parameter(
+            name, value, specification.descriptor(), ignore_override=True
+        )
+
+    def _validate(self, parameters: Iterable[Parameter]) -> SetParametersResult:
+        accepted = []
+        for parameter in parameters:
+            specification = self._table.get(parameter.name)
+            if specification is None:
+                continue
+            problem = specification.problem(parameter.value)
+            if problem is not None:
+                return SetParametersResult(successful=False, reason=problem)
+            accepted.append(parameter.name)
+        for name in accepted:
+            self._problems.pop(name, None)
+        return SetParametersResult(successful=True)
+
+
+def markdown_table(table: Sequence[ParameterSpecification]) -> str:
+    """Return the table as documentation shows it."""
+    lines = [
+        '| parameter | type | default | allowed | live | meaning |',
+        '| --- | --- | --- | --- | --- | --- |',
+    ]
+    for row in table:
+        shown = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
+        shown = f'`{shown}`' if shown else '(empty)'
+        live = 'yes' if row.live else 'no'
+        lines.append(
+            f'| `{row.name}` | {row.type_name} | {shown} | {row.allowed} | {live} '
+            f'| {row.description} |'
+        )
+    return '\n'.join(lines) + '\n'
