@@ -1,0 +1,33 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bench clean
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(name))))
+SHELL := /bin/bash
+# Runs the rest of a line in the environment that `make setup` made.
+run := . tools/environment.sh &&
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## make .venv, with ROS 2 as wheels unless ROS 2 is sourced, and build into .colcon
+	@$(PYTHON) tools/setup.py
+
+build: setup  ## the same: builds where something changed
+
+demo: setup  ## the whole chain on this machine; BAG=path, VIDEO=path, CAMERA=0, SECONDS=n
+	@$(run) dynamic-dnn demo $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
+	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(SECONDS),--seconds '$(SECONDS)')
+
+lint: setup  ## ruff, mypy and the import rules
+	@$(run) tools/check.sh lint
+
+test: setup  ## lint, then all tests against the installed build
+	@$(run) tools/check.sh
+
+bench: setup  ## a benchmark suite, SUITE=name, into benchmarks/results/name.json
+	@test -n '$(SUITE)' || { echo "make bench needs SUITE=name: one of" $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); exit 2; }
+	@$(run) python benchmarks/$(SUITE).py --output benchmarks/results/$(SUITE).json
+
+clean:  ## remove the build, keep .venv
+	rm -rf .colcon

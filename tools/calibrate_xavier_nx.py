@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compute the latency coefficients of config/platforms/xavier_nx.yaml from published figures.
+
+Usage: calibrate_xavier_nx.py LEVELS.json, where LEVELS.json holds the thirteen sub-networks that
+were published with Dynamic-OFA: configuration, session and latency on the GPU of a Xavier NX.
+Prints the coefficients and their errors; docs/simulation.md explains the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
+
+CPU, GPU, LOW_GPU, MEMORY = 1420.8e6, 1109.25e6, 803.25e6, 1600e6
+BANDWIDTH = 2 * 16 * MEMORY * 0.6  # bytes/s: 128-bit LPDDR4x, two transfers a clock, 60 % assumed
+HOST_SHARE_OF_CPU_CLOCK = 0.7  # assumed: no latency was published against the CPU clock
+CORES = 6
+
+# Read off the motivation figure of Dynamic-OFA (to about 2 %), seconds.
+ALONE, ALONE_LOW, SHARED, SHARED_LOW = 0.043, 0.050, 0.050, 0.069
+CPU_LATENCY, CPU_LATENCY_LOW, CPU_LOW = 0.570, 0.830, 1190.4e6
+
+
+def costs(levels: list[dict[str, Any]]) -> np.ndarray:
+    """Return 1, layers, multiply-adds and parameters of each level, a row each."""
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_d234_e346_k357_w1.2')
+    rows = []
+    for level in levels:
+        configuration = network.configuration(
+            {key: level[key] for key in ('kernel_size', 'expand_ratio', 'depth', 'resolution')}
+        )
+        rows.append(
+            (
+                1.0,
+                network.layer_count(configuration),
+                network.multiply_adds(configuration),
+                network.parameter_count(configuration),
+            )
+        )
+    return np.array(rows, dtype=float)
+
+
+def fit(cost: np.ndarray, latency: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, float]:
+    """
+    Fit latency = session factor * (constant + layers + multiply-adds) + weights read.
+
+    :param second: whether a level was measured in the second session
+    :return: the three coefficients in seconds, and the ratio of the two sessions
+    """
+    best = (np.inf, np.zeros(3), 1.0)
+    memory = cost[:, 3] * 4 / BANDWIDTH
+    for ratio in np.linspace(1.0, 1.3, 301):
+        factor = np.where(second, ratio**-0.5, ratio**0.5)
+        matrix = cost[:, :3] * (factor / latency)[:, None]
+        scale = matrix.max(axis=0)
+        coefficients = np.linalg.lstsq(matrix / scale, 1 - memory / latency, rcond=None)[0] / scale
+        residual = float(np.sum((matrix @ coefficients - 1 + memory / latency) ** 2))
+        if residual < best[0]:
+            best = (residual, coefficients, float(ratio))
+    return best[1], best[2]
+
+
+def main() -> None:
+    """Print coefficients and errors."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
+    parser.add_argument('levels', type=Path, help='JSON file of the published levels')
+    levels = json.loads(parser.parse_args().levels.read_text())['levels']
+    cost = costs(levels)
+    latency = np.array([level['gpu_latency_s'] for level in levels])
+    second = np.array([level['set'] == 'nets_7' for level in levels])
+    memory = cost[:, 3] * 4 / BANDWIDTH
+
+    def errors(coefficients: np.ndarray, ratio: float) -> np.ndarray:
+        factor = np.where(second, ratio**-0.5, ratio**0.5)
+        return np.asarray((cost[:, :3] @ coefficients * factor + memory) / latency - 1)
+
+    def report(name: str, error: np.ndarray) -> None:
+        print(f'{name}: mean {np.abs(error).mean():.1%}, largest {np.abs(error).max():.1%}')
+
+    coefficients, ratio = fit(cost, latency, second)
+    constant, layer, multiply_add = coefficients
+    print(f'constant {constant:.5g} s, layer {layer:.5g} s, multiply-add {multiply_add:.5g} s')
+    print(f'ratio of the two sessions {ratio:.3f}')
+    report('error, session known', errors(coefficients, ratio))
+    report('error, session unknown', errors(coefficients, 1.0))
+    left_out, left_out_unknown = [], []
+    configurations = [json.dumps([level['kernel_size'], level['depth']]) for level in levels]
+    for index, configuration in enumerate(configurations):
+        keep = np.array([other != configuration for other in configurations])
+        fitted, fitted_ratio = fit(cost[keep], latency[keep], second[keep])
+        left_out.append(errors(fitted, fitted_ratio)[index])
+        left_out_unknown.append(errors(fitted, 1.0)[index])
+    report('error, network left out, session known', np.array(left_out))
+    report('error, network left out, session unknown', np.array(left_out_unknown))
+
+    # The share that follows the GPU clock, from the two clocks of the motivation figure, for the
+    # cost at which the fitted line gives the latency of that figure.
+    layers, multiply_adds, parameters = (
+        np.interp(ALONE, np.sort(cost[:, :3] @ coefficients + memory), np.sort(column))
+        for column in (cost[:, 1], cost[:, 2], cost[:, 3])
+    )
+    gpu = (ALONE_LOW - ALONE) / (GPU / LOW_GPU - 1)
+    launched = constant + layer * layers
+    share = (gpu - multiply_add * multiply_adds) / launched
+    host = 1 - share
+    print(f'network of {ALONE} s: {layers:.0f} layers, {multiply_adds / 1e6:.0f} M multiply-adds')
+    print(f'GPU share of launched work {share:.3f}')
+    for name, value in (('constant', constant), ('layer', layer)):
+        cpu = value * host * HOST_SHARE_OF_CPU_CLOCK
+        fixed = value * host * (1 - HOST_SHARE_OF_CPU_CLOCK)
+        print(f'{name}: cpu {cpu:.4g} s, gpu {value * share:.4g} s, fixed {fixed:.4g} s')
+    print(f'parameter: memory {4 / BANDWIDTH:.4g} s')
+
+    # One co-runner, processor sharing, its load proportional to 1 / clock: least relative error.
+    def shared(load: float) -> tuple[float, float]:
+        low = gpu * GPU / LOW_GPU
+        return (
+            (ALONE - gpu + gpu / (1 - load)) / SHARED - 1,
+            (ALONE_LOW - low + low / (1 - load * GPU / LOW_GPU)) / SHARED_LOW - 1,
+        )
+
+    load = min(np.linspace(0.1, 0.5, 401), key=lambda value: sum(e * e for e in shared(value)))
+    high, low = shared(load)
+    print(f'co-runner load {load:.3f}: error {high:+.1%} at 1109 MHz, {low:+.1%} at 803 MHz')
+
+    compute = (CPU_LATENCY - launched * host - parameters * 4 / BANDWIDTH) / multiply_adds
+    slower = (
+        launched * host * (1 - HOST_SHARE_OF_CPU_CLOCK)
+        + parameters * 4 / BANDWIDTH
+        + (launched * host * HOST_SHARE_OF_CPU_CLOCK + compute * multiply_adds) * CPU / CPU_LOW
+    )
+    print(
+        f'on the CPU: multiply-add {compute:.4g} s on {CORES} cores; at {CPU_LOW / 1e6:.0f} MHz '
+        f'{slower:.3f} s, error {slower / CPU_LATENCY_LOW - 1:+.1%}'
+    )
+
+
+if __name__ == '__main__':
+    main()
