@@ -1,0 +1,66 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of all tests; `support` says how they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.graph import Graph
+    from support.process import NodeProcess
+
+
+@pytest.fixture
+def domain_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Give the test a ROS domain of its own, seen by nobody outside of this machine."""
+    from support.domain import Domain, isolated_environment
+
+    with Domain() as domain:
+        for name, value in isolated_environment(domain.id).items():
+            monkeypatch.setenv(name, value)
+        yield domain.id
+
+
+@pytest.fixture
+def graph(domain_id: int) -> Iterator[Graph]:
+    """Give the test a context, a node and an executor in its domain."""
+    from support.graph import Graph
+
+    graph = Graph(domain_id)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def start_node(
+    domain_id: int, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., NodeProcess]]:
+    """Start installed nodes in the test's domain; what still runs at the end is ended."""
+    from support.process import NodeProcess
+
+    processes: list[NodeProcess] = []
+
+    def start(name: str, **options: Any) -> NodeProcess:
+        process = NodeProcess(name, domain_id, **options)
+        processes.append(process)
+        return process
+
+    yield start
+    report = getattr(request.node, 'report_of_call', None)
+    for process in reversed(processes):
+        if report is not None and report.failed:
+            print(f'--- {process.full_name} said:\n{process.log}\n---')
+        process.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let fixtures see whether their test failed."""
+    outcome: Any = yield  # type: ignore[misc]
+    report = outcome.get_result()
+    if report.when == 'call':
+        item.report_of_call = report  # type: ignore[attr-defined]

@@ -1,0 +1,118 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A small bundle with random weights, for tests of what does not depend on training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.bundles.reader import Bundle, Weights
+from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import (
+    MobileNetV3Layout,
+    OfaMobileNetV3,
+    StageLayout,
+)
+
+LAYOUT = MobileNetV3Layout(
+    stem_width=8,
+    stem_stride=2,
+    first_block_width=8,
+    first_block_stride=1,
+    first_block_activation='relu',
+    stages=(
+        StageLayout(8, 1, 'relu', False),
+        StageLayout(16, 2, 'h_swish', True),
+    ),
+    final_expand_width=32,
+    feature_width=48,
+    kernel_sizes=(3, 5),
+    expand_ratios=(2, 3),
+    depths=(1, 2),
+    resolutions=(24, 32),
+    classes=10,
+)
+"""The least that has all of the family's choices."""
+
+PREPROCESSING = Preprocessing(Resize.STRETCH, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
+
+
+def _sub_networks(network: OfaMobileNetV3) -> list[SubNetwork]:
+    smallest, largest = network.smallest(), network.largest()
+    middle = network.configuration({**smallest.to_mapping(), 'resolution': largest.resolution})
+    return [
+        SubNetwork(
+            id=f's{index}',
+            configuration=configuration.to_mapping(),
+            resolution=configuration.resolution,
+            accuracy=0.5 + 0.1 * index,  # Random weights: a number to choose by, no more.
+            multiply_adds=network.multiply_adds(configuration),
+            parameters=network.parameter_count(configuration),
+            layers=network.layer_count(configuration),
+        )
+        for index, configuration in enumerate((smallest, middle, largest))
+    ]
+
+
+def make_bundle(
+    folder: Path,
+    name: str = 'synthetic',
+    seed: int = 0,
+    profiles: Callable[[Manifest], Iterable[OperatingPoints]] = lambda manifest: (),
+) -> Bundle:
+    """
+    Write a bundle of three sub-networks, ``s0`` to ``s2``, whose outputs all differ.
+
+    :param folder: of the bundle; replaced when it exists.
+    :param profiles: makes the profiles of the bundle from its manifest.
+    """
+    torch.manual_seed(seed)
+    network = OfaMobileNetV3(LAYOUT)
+    with torch.no_grad():
+        # Wide logits: scores far enough apart to tell one sub-network from another.
+        network.classifier.weight.mul_(20.0)
+    sub_networks = _sub_networks(network)
+    statistics = {}
+    for sub_network in sub_networks:
+        network.activate(network.configuration(sub_network.configuration))
+        statistics[sub_network.id] = _calibrated(network, sub_network.resolution, seed)
+    manifest = Manifest(
+        name=name,
+        family=network.family,
+        layout=network.layout_mapping(),
+        classes=tuple(f'class_{index}' for index in range(LAYOUT.classes)),
+        preprocessing=PREPROCESSING,
+        sub_networks=tuple(sub_networks),
+        weights='',
+        profiles=(),
+        files={},
+        description='Random weights, for tests.',
+        accuracy_data='none: the accuracies are made up',
+    )
+    content = weights_content(Weights(network.state(), statistics))
+    return write_bundle(folder, manifest, content, profiles(manifest))
+
+
+@torch.no_grad()
+def _calibrated(network: OfaMobileNetV3, resolution: int, seed: int) -> dict[str, np.ndarray]:
+    """Return batch-norm statistics of the active sub-network on noise of several scales."""
+    generator = torch.Generator().manual_seed(seed)
+    pictures = torch.zeros(32, 3, resolution, resolution)
+    for side in (1, 4, resolution):
+        pictures += nn.functional.interpolate(
+            torch.randn(32, 3, side, side, generator=generator), size=resolution
+        )
+    for _, module, _ in network.active_batch_norms():
+        module.reset_running_stats()
+        module.momentum = 1.0
+    network.train()
+    network(pictures)
+    network.eval()
+    return network.batch_norm_statistics()
