@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -179,20 +178,19 @@ _FLOAT_COLUMNS = (
 _COLUMNS = ('processor', *_FLOAT_COLUMNS)
 
 
-def read_profile(path: Path) -> OperatingPoints:
+def parse_profile(content: bytes, where: object) -> OperatingPoints:
     """
-    Read a profile file.
+    Read the content of a profile file.
 
-    :raises BundleError: when it is missing, no JSON, or its columns disagree
+    :param where: named in errors, the file usually
+    :raises BundleError: when it is no JSON object, or its columns disagree
     """
     try:
-        mapping = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+        mapping = json.loads(content)
+        if not isinstance(mapping, dict):
+            raise ValueError('no JSON object')
+    except ValueError as error:
         raise BundleError(
-            path, f'cannot be read ({error})', "Make the profile again with 'dynamic-dnn profile'"
+            where, f'cannot be read ({error})', "Make the profile again with 'dynamic-dnn profile'"
         ) from error
-    if not isinstance(mapping, dict):
-        raise BundleError(
-            path, 'is not a JSON object', "Make the profile again with 'dynamic-dnn profile'"
-        )
-    return OperatingPoints.from_mapping(mapping, path)
+    return OperatingPoints.from_mapping(mapping, where)

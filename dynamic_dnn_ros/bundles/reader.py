@@ -1,0 +1,171 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Read a bundle from disk: nothing in it is executed, nothing outside its folder is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
+from dynamic_dnn_ros.bundles.profile import OperatingPoints, parse_profile
+
+_NETWORK = 'network.'
+_STATISTICS = 'batch_norm.'
+_DAMAGED = 'Install an undamaged copy of the bundle'
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """
+    The tensors of a bundle.
+
+    `network` holds the weights that all sub-networks share, `batch_norm_statistics` for each
+    sub-network the running mean and variance of its batch-norm layers.
+    """
+
+    network: Tensors
+    batch_norm_statistics: dict[str, Tensors]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose manifest and files were checked; `sha256` is that of the manifest."""
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+    profiles: tuple[OperatingPoints, ...]
+    weights_content: bytes
+
+    def profile(self, platform: str) -> OperatingPoints | None:
+        """Return the profile for a platform, None where the bundle has none."""
+        for profile in self.profiles:
+            if profile.platform == platform:
+                return profile
+        return None
+
+    def weights(self) -> Weights:
+        """
+        Return the tensors, as float32.
+
+        :raises BundleError: when the file is no safetensors file, or a sub-network's batch-norm
+            statistics are missing
+        """
+        where = self.folder / self.manifest.weights
+        try:
+            tensors = load(self.weights_content)
+        except SafetensorError as error:
+            raise BundleError(where, f'is no safetensors file ({error})', _DAMAGED) from error
+        network: Tensors = {}
+        statistics: dict[str, Tensors] = {
+            sub_network.id: {} for sub_network in self.manifest.sub_networks
+        }
+        for name, tensor in tensors.items():
+            value = tensor.astype(np.float32, copy=False)
+            if name.startswith(_NETWORK):
+                network[name[len(_NETWORK) :]] = value
+                continue
+            identifier, _, rest = name[len(_STATISTICS) :].partition('.')
+            if not name.startswith(_STATISTICS) or identifier not in statistics:
+                raise BundleError(
+                    where, f'holds a tensor {name!r} that belongs to nothing', _DAMAGED
+                )
+            statistics[identifier][rest] = value
+        for identifier, found in statistics.items():
+            if not found:
+                raise BundleError(
+                    where,
+                    f'holds no batch-norm statistics for sub-network {identifier!r}',
+                    'Recalibrate the sub-network and write the bundle again',
+                )
+        return Weights(network, statistics)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """
+    Read a bundle and check every file of it against its SHA-256.
+
+    The weights are read once, checked, and kept as they were checked: a file that is exchanged
+    later is not noticed, and does no harm.
+
+    :raises BundleError: when the folder or a file is missing, a link, truncated or altered, or
+        when the manifest or a profile is not what it should be
+    """
+    if not folder.is_dir():
+        raise BundleError(
+            folder,
+            'is not a folder',
+            'Give the name of a bundle that ships with the package, or the path of a bundle',
+        )
+    # `colcon build --symlink-install` installs links to the files of a bundle. Where the manifest
+    # really lies is the bundle's folder; in there, no file may be a link.
+    folder = (folder / MANIFEST_NAME).resolve().parent
+    content = _read_file(folder, MANIFEST_NAME)
+    try:
+        mapping = json.loads(content)
+    except ValueError as error:
+        raise BundleError(folder / MANIFEST_NAME, f'is not JSON ({error})', _DAMAGED) from error
+    manifest = Manifest.from_mapping(mapping, folder / MANIFEST_NAME)
+    layout_classes = manifest.layout.get('classes')
+    if layout_classes is not None and layout_classes != len(manifest.classes):
+        raise BundleError(
+            folder / MANIFEST_NAME,
+            f'names {len(manifest.classes)} classes, but its network has {layout_classes} outputs',
+            'Export the bundle again with the class names that the network was trained on',
+        )
+    contents = {name: _read_checked(folder, name, manifest) for name in manifest.files}
+    profiles = []
+    for name in manifest.profiles:
+        profile = parse_profile(contents[name], folder / name)
+        unknown = set(profile.sub_networks) - {entry.id for entry in manifest.sub_networks}
+        if unknown:
+            raise BundleError(
+                folder / name,
+                f'is for sub-networks that the bundle does not have: {", ".join(sorted(unknown))}',
+                "Make the profile again with 'dynamic-dnn profile'",
+            )
+        profiles.append(profile)
+    return Bundle(
+        folder=folder,
+        manifest=manifest,
+        sha256=hashlib.sha256(content).hexdigest(),
+        profiles=tuple(profiles),
+        weights_content=contents[manifest.weights],
+    )
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        if path.is_symlink():
+            raise BundleError(path, 'is a link', 'Copy the file itself into the bundle')
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(path, 'is missing', _DAMAGED) from error
+    except OSError as error:
+        raise BundleError(path, f'cannot be read ({error.strerror})', _DAMAGED) from error
+
+
+def _read_checked(folder: Path, name: str, manifest: Manifest) -> bytes:
+    content = _read_file(folder, name)
+    found = hashlib.sha256(content).hexdigest()
+    if found != manifest.files[name]:
+        raise BundleError(
+            folder / name,
+            f'has SHA-256 {found[:12]}…, the manifest says {manifest.files[name][:12]}…: '
+            'it is truncated or was altered',
+            _DAMAGED,
+        )
+    return content

@@ -1,0 +1,33 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Find a bundle by the name that a user gives: one that ships with the package, or a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.files import share_folder
+
+
+def find_bundle(name: str) -> Path:
+    """
+    Return the folder of a bundle.
+
+    :param name: name of a bundle in the package's `models` folder, or a path
+    :raises BundleError: when there is no such folder
+    """
+    path = Path(name).expanduser()
+    if name and '/' not in name:
+        shipped = share_folder() / 'models' / name
+        if shipped.is_dir():
+            return shipped
+    if name and path.is_dir():
+        return path
+    models = share_folder() / 'models'
+    known = ', '.join(sorted(entry.name for entry in models.glob('[!.]*'))) or 'none'
+    raise BundleError(
+        f'bundle {name!r}',
+        'is neither a bundle that ships with the package nor a folder',
+        f'Shipped are: {known}',
+    )

@@ -1,0 +1,48 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One place for the newest frame: a late worker serves the present, not a queue of the past."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+Item = TypeVar('Item')
+
+
+class Mailbox(Generic[Item]):
+    """A slot that a newer item overwrites; every overwritten one is counted."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._item: Item | None = None
+        self._closed = False
+        self.received = 0
+        self.replaced = 0
+
+    def put(self, item: Item) -> None:
+        """Leave an item; one that still lies there is replaced and counted."""
+        with self._condition:
+            self.received += 1
+            if self._item is not None:
+                self.replaced += 1
+            self._item = item
+            self._condition.notify()
+
+    def take(self) -> Item | None:
+        """Wait for an item and take it; None once the mailbox is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._item is not None or self._closed)
+            if self._closed:
+                return None
+            item, self._item = self._item, None
+            return item
+
+    def close(self) -> None:
+        """End the wait of the worker; an item that still lies there counts as replaced."""
+        with self._condition:
+            if self._item is not None:
+                self.replaced += 1
+                self._item = None
+            self._closed = True
+            self._condition.notify_all()

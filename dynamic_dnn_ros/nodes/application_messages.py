@@ -1,0 +1,79 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an application says of itself, as messages."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.msg import NamedValue, SubNetwork
+from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
+
+_TYPE_CODES = {'sub_network': 'H', 'processor': 'B'}
+_COLUMNS = (
+    'sub_network',
+    'processor',
+    'frequencies',
+    'latency_mean',
+    'latency_p50',
+    'latency_p95',
+    'latency_p99',
+    'power',
+    'idle_power',
+    'energy',
+)
+
+
+def named_values(values: Mapping[str, float]) -> list[NamedValue]:
+    """Return rows of a message's table."""
+    return [NamedValue(name=name, value=float(value)) for name, value in values.items()]
+
+
+def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
+    """Return the sub-networks of a bundle, in its order."""
+    return [
+        SubNetwork(
+            id=entry.id,
+            accuracy=entry.accuracy,
+            resolution=entry.resolution,
+            multiply_adds=entry.multiply_adds,
+            parameters=entry.parameters,
+        )
+        for entry in manifest.sub_networks
+    ]
+
+
+def operating_points_message(
+    points: OperatingPoints | None, manifest: Manifest
+) -> OperatingPointsMessage:
+    """Return the table of a profile, or an empty one; sub-networks are numbered as in the bundle."""
+    message = OperatingPointsMessage()
+    if points is None:
+        return message
+    order = [entry.id for entry in manifest.sub_networks]
+    numbers = np.array([order.index(identifier) for identifier in points.sub_networks], np.int64)
+    message.platform = points.platform
+    message.kind = int(points.kind)
+    message.extrapolated = points.extrapolated
+    message.domains = list(points.domains)
+    message.processors = list(points.processors)
+    for name in _COLUMNS:
+        column = getattr(points, name)
+        if name == 'sub_network':
+            column = numbers[column]
+        setattr(message, name, _array(column, _TYPE_CODES.get(name, 'd')))
+    return message
+
+
+def _array(column: NDArray[Any], type_code: str) -> array[Any]:
+    # rclpy takes an array.array as it is; a numpy array would be copied element by element.
+    values = array(type_code)
+    values.frombytes(np.ascontiguousarray(column, np.dtype(type_code)).tobytes())
+    return values
