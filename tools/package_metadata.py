@@ -1,16 +1,17 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Read setup.cfg, the one place of the Python metadata, and write what the CMake build installs of it.
+Read setup.cfg, the one place of the Python metadata, and write what CMake installs of it.
 
-As a command: writes the executables (``commands/`` and ``nodes/``) and the metadata (``egg-info/``) into a folder.
+As a command: writes the executables (``commands/`` and ``nodes/``) and the metadata
+(``egg-info/``) into a folder.
 """
 
 import argparse
 import configparser
+from pathlib import Path
 import shutil
 import sys
-from pathlib import Path
 
 GROUPS = {'console_scripts': 'commands', 'dynamic_dnn_ros.nodes': 'nodes'}
 
@@ -40,22 +41,26 @@ def parse_lines(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith('#')]
 
 
-def write_executables(configuration: configparser.ConfigParser, interpreter: str, output: Path) -> None:
+def write_executables(
+    configuration: configparser.ConfigParser, interpreter: str, output: Path
+) -> None:
     """
     Write one executable for each entry point.
 
-    :raises ValueError: a group without a folder, or an entry that is not ``name = module:function``
+    :raises ValueError: an unknown group, or an entry that is not ``name = module:function``
     """
     for group, text in configuration['options.entry_points'].items():
         if group not in GROUPS:
-            raise ValueError(f'unknown group of entry points {group!r}: known are {sorted(GROUPS)}')
+            raise ValueError(f'unknown group of entry points {group!r}: not in {sorted(GROUPS)}')
         folder = output / GROUPS[group]
         folder.mkdir(parents=True)
         for line in parse_lines(text):
             name, _, target = (part.strip() for part in line.partition('='))
             module, _, function = target.partition(':')
             if not (name and module and function):
-                raise ValueError(f'entry point {line!r} of {group} is not "name = module:function"')
+                raise ValueError(
+                    f'entry point {line!r} of {group} is not "name = module:function"'
+                )
             path = folder / name
             path.write_text(
                 EXECUTABLE.format(interpreter=interpreter, module=module, function=function),

@@ -4,23 +4,27 @@
 """
 Make the virtual environment ``.venv`` and build the package into ``.colcon``, without root.
 
-Where ROS 2 is sourced, it is used; elsewhere its libraries are installed as wheels. A call that finds everything made
-returns at once; an interrupted one is continued by the next, because both stamps are written last.
-Needs nothing but the standard library of Python 3.10 or newer.
+Where ROS 2 is sourced, it is used; elsewhere its libraries are installed as wheels. A call that
+finds everything made returns at once; an interrupted one is continued by the next, because both
+stamps are written last. Needs nothing but the standard library of Python 3.10 or newer.
 """
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036 (this file is what tells so)
+    sys.exit('set-up needs Python 3.10 or newer: call it with that, as python3.11')
 
 import fcntl
 import hashlib
 import json
 import os
+from pathlib import Path
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from package_metadata import parse_lines, read_setup_cfg
 
@@ -36,7 +40,7 @@ BUILD_STAMP = COLCON / '.ready'
 PYTHONS_WITH_WHEELS = ('3.11', '3.12', '3.13', '3.10')
 BUILD_INPUTS = ('CMakeLists.txt', 'package.xml', 'setup.cfg', 'tools/package_metadata.py')
 INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models')
-# What compiled modules of ROS 2 or of the board were built against, and therefore must not be replaced by newer wheels.
+# Compiled modules of ROS 2 or of the board were built against these: no newer wheels for them.
 SYSTEM_PACKAGES = ('numpy', 'torch', 'torchvision')
 
 
@@ -59,7 +63,9 @@ def step(text: str) -> None:
     print(f'==> {text}', flush=True)
 
 
-def run(command: list[str], log: Path, remedy: str, environment: dict[str, str] | None = None) -> None:
+def run(
+    command: list[str], log: Path, remedy: str, environment: dict[str, str] | None = None
+) -> None:
     """
     Run a command with its output in a log file, and show that it lives.
 
@@ -68,7 +74,9 @@ def run(command: list[str], log: Path, remedy: str, environment: dict[str, str] 
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with log.open('w', encoding='utf-8') as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=COLCON)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=COLCON
+        )
         try:
             while process.poll() is None:
                 time.sleep(0.2)
@@ -78,12 +86,17 @@ def run(command: list[str], log: Path, remedy: str, environment: dict[str, str] 
             process.terminate()
             process.wait()
             raise
-    print(f'\r    done in {time.monotonic() - started:.0f} s' if process.returncode == 0 else '\r', flush=True)
+    print(
+        f'\r    done in {time.monotonic() - started:.0f} s' if process.returncode == 0 else '\r',
+        flush=True,
+    )
     if process.returncode != 0:
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
         lines = [line for line in lines if not line.startswith('WARNING')]
         end = '\n'.join(f'    {line}' for line in lines[-25:])
-        raise SetupError(f'{" ".join(command[:4])} ... failed:\n{end}\n  All of it: {log}\n  {remedy}')
+        raise SetupError(
+            f'{" ".join(command[:4])} ... failed:\n{end}\n  All of it: {log}\n  {remedy}'
+        )
 
 
 def digest(parts: Iterable[str | bytes]) -> str:
@@ -109,13 +122,13 @@ def sourced_ros() -> str | None:
     has_rclpy = any(
         (Path(prefix) / 'share/rclpy/package.xml').is_file()
         for prefix in prefixes
-        if prefix and VENV != Path(prefix)
+        if prefix and Path(prefix) != VENV
     )
     return os.environ.get('ROS_DISTRO') if has_rclpy else None
 
 
 def inspect_python(executable: str) -> Python | None:
-    """Return what is known of an interpreter, or None where it cannot make virtual environments."""
+    """Return what is known of an interpreter, or None if it makes no virtual environments."""
     query = (
         'import sys, json, ensurepip, venv\n'
         'from importlib import metadata\n'
@@ -126,7 +139,9 @@ def inspect_python(executable: str) -> Python | None:
         'print(json.dumps([executable, "%d.%d" % sys.version_info[:2], found]))'
     )
     try:
-        answer = subprocess.run([executable, '-c', query], capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run(
+            [executable, '-c', query], capture_output=True, text=True, timeout=60, check=True
+        )
         return Python(*json.loads(answer.stdout))
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
@@ -164,7 +179,10 @@ def choose_python(ros: str | None) -> Python:
 def python_requirements() -> list[str]:
     """Return what setup.cfg asks for, with all extras, but for torchvision."""
     configuration = read_setup_cfg(ROOT / 'setup.cfg')
-    texts = [configuration['options']['install_requires'], *configuration['options.extras_require'].values()]
+    texts = [
+        configuration['options']['install_requires'],
+        *configuration['options.extras_require'].values(),
+    ]
     lines = {line for text in texts for line in parse_lines(text)}
     return sorted(line for line in lines if not line.startswith('torchvision'))
 
@@ -187,7 +205,7 @@ def check_compilers() -> None:
     if not shutil.which('cmake'):
         raise SetupError(
             'cmake was not found, which builds the messages.\n'
-            '  Remedy: install the package cmake, or "pip install cmake" into an environment on the PATH.'
+            '  Remedy: install the package cmake, or put one from "pip install cmake" on the PATH.'
         )
     for variable, names in (('CC', ('cc', 'gcc', 'clang')), ('CXX', ('c++', 'g++', 'clang++'))):
         if not any(shutil.which(name) for name in (os.environ.get(variable, ''), *names) if name):
@@ -204,7 +222,12 @@ def venv_fits(python_version: str, ros: str | None) -> bool:
         values = dict(line.split(' = ', 1) for line in lines if ' = ' in line)
     except OSError:
         return False
-    is_alive = subprocess.run([VENV / 'bin/python', '-m', 'pip', '--version'], capture_output=True).returncode == 0
+    is_alive = (
+        subprocess.run(
+            [VENV / 'bin/python', '-m', 'pip', '--version'], capture_output=True
+        ).returncode
+        == 0
+    )
     return (
         is_alive
         and values.get('include-system-site-packages') == ('true' if ros else 'false')
@@ -215,14 +238,20 @@ def venv_fits(python_version: str, ros: str | None) -> bool:
 def site_packages() -> Path:
     """Return the folder of the virtual environment that packages are installed into."""
     query = 'import sysconfig; print(sysconfig.get_path("purelib"))'
-    answer = subprocess.run([VENV / 'bin/python', '-c', query], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [VENV / 'bin/python', '-c', query], capture_output=True, text=True, check=True
+    )
     return Path(answer.stdout.strip())
 
 
 def correct_exports() -> None:
-    """Replace the paths of the machine that built the wheels in their CMake files by those of this one."""
-    query = 'import numpy, sysconfig; print(sysconfig.get_path("include")); print(numpy.get_include())'
-    answer = subprocess.run([VENV / 'bin/python', '-c', query], capture_output=True, text=True, check=True)
+    """Replace the paths of the wheels' build machine in their CMake files by those of this one."""
+    query = (
+        'import numpy, sysconfig; print(sysconfig.get_path("include")); print(numpy.get_include())'
+    )
+    answer = subprocess.run(
+        [VENV / 'bin/python', '-c', query], capture_output=True, text=True, check=True
+    )
     python_include, numpy_include = answer.stdout.split('\n')[:2]
     for path in VENV.glob('share/*/cmake/*.cmake'):
         text = path.read_text(encoding='utf-8')
@@ -234,7 +263,11 @@ def correct_exports() -> None:
             if marker in part:
                 folders = part.split(';')
                 parts[index] = ';'.join(
-                    folder if marker not in folder else numpy_include if 'numpy' in folder else python_include
+                    folder
+                    if marker not in folder
+                    else numpy_include
+                    if 'numpy' in folder
+                    else python_include
                     for folder in folders
                 )
         path.write_text('"'.join(parts), encoding='utf-8')
@@ -262,7 +295,10 @@ def make_venv(ros: str | None, stamp: str) -> None:
     (VENV / 'COLCON_IGNORE').touch()
 
     pip = [str(VENV / 'bin/python'), '-m', 'pip', 'install', '--disable-pip-version-check']
-    remedy = 'Remedy: check the connection to the package registry and the free disk space, then run this again.'
+    remedy = (
+        'Remedy: check the connection to the package registry and the free disk space, '
+        'then run this again.'
+    )
     constraints = []
     if ros:
         pinned = COLCON / 'system-packages.txt'
@@ -281,14 +317,16 @@ def make_venv(ros: str | None, stamp: str) -> None:
         run([*pip, '--no-deps', '-r', str(REQUIREMENTS / 'torch.txt')], log / 'torch.log', remedy)
         target = site_packages()
         shutil.copy(TOOLS / 'torchvision_operators.py', target)
-        (target / 'torchvision_operators.pth').write_text('import torchvision_operators\n', encoding='utf-8')
+        (target / 'torchvision_operators.pth').write_text(
+            'import torchvision_operators\n', encoding='utf-8'
+        )
     if not ros:
         correct_exports()
     VENV_STAMP.write_text(stamp, encoding='utf-8')
 
 
 def installed_files() -> Iterator[str]:
-    """Yield the name of each file that is installed, so that a new or a removed one causes a build."""
+    """Yield the name of each installed file: a new or a removed one causes a build."""
     for folder in INSTALLED_FOLDERS:
         for path, folders, files in os.walk(ROOT / folder):
             folders[:] = sorted(name for name in folders if name != '__pycache__')
@@ -298,7 +336,7 @@ def installed_files() -> Iterator[str]:
 
 
 def build_digest() -> str:
-    """Return the hash of what a build depends on; contents of Python files are linked, so only names count."""
+    """Return the hash of what a build depends on; of linked files only the names count."""
     inputs = [ROOT / name for name in BUILD_INPUTS] + sorted((ROOT / 'msg').glob('*.msg'))
     return digest(
         [read_stamp(VENV_STAMP), *installed_files()]
@@ -308,7 +346,8 @@ def build_digest() -> str:
 
 def build_environment() -> dict[str, str]:
     """Return the variables that tools/environment.sh sets."""
-    script = f'. "{TOOLS}/environment.sh" && exec "$VIRTUAL_ENV/bin/python" -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    query = 'import json, os; print(json.dumps(dict(os.environ)))'
+    script = f'. "{TOOLS}/environment.sh" && exec "$VIRTUAL_ENV/bin/python" -c "{query}"'
     answer = subprocess.run(
         ['sh', '-c', script],
         capture_output=True,
@@ -337,8 +376,8 @@ def build(stamp: str) -> None:
     """
     check_compilers()
     BUILD_STAMP.unlink(missing_ok=True)
-    # CMake refuses to export a folder inside the source tree, where the virtual environment is: build from a workspace
-    # that the repository is linked into.
+    # CMake refuses to export a folder inside the source tree, where the virtual environment is:
+    # build from a workspace that the repository is linked into.
     source = COLCON / 'src' / PACKAGE
     source.parent.mkdir(exist_ok=True)
     if not source.is_symlink():
@@ -346,13 +385,31 @@ def build(stamp: str) -> None:
     prune_links(COLCON / 'install')
     colcon = shutil.which('colcon', path=f'{VENV / "bin"}{os.pathsep}{os.environ.get("PATH", "")}')
     if not colcon:
-        raise SetupError('colcon was not found.\n  Remedy: install the package python3-colcon-common-extensions.')
+        raise SetupError(
+            'colcon was not found.\n'
+            '  Remedy: install the package python3-colcon-common-extensions.'
+        )
     environment = build_environment()
-    # An environment that names the install folder before it holds a package makes colcon warn.
     step('colcon build into .colcon/install (messages take a minute the first time)')
     run(
-        [colcon, '--log-base', 'log/colcon', 'build', '--base-paths', f'src/{PACKAGE}', '--build-base', 'build']
-        + ['--install-base', 'install', '--merge-install', '--symlink-install', '--packages-select', PACKAGE]
+        [
+            colcon,
+            '--log-base',
+            'log/colcon',
+            'build',
+            '--base-paths',
+            f'src/{PACKAGE}',
+            '--build-base',
+            'build',
+        ]
+        + [
+            '--install-base',
+            'install',
+            '--merge-install',
+            '--symlink-install',
+            '--packages-select',
+            PACKAGE,
+        ]
         + ['--event-handlers', 'console_direct+', '--cmake-args', '-DBUILD_TESTING=OFF']
         + [f'-DPython3_EXECUTABLE={VENV / "bin/python"}'],
         COLCON / 'log' / 'build.log',
@@ -398,6 +455,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    if sys.version_info < (3, 10):
-        sys.exit(f'set-up needs Python 3.10 or newer, this is {sys.version.split()[0]}: call it with python3.11')
     sys.exit(main())

@@ -3,11 +3,12 @@
 """
 Let torchvision be imported beside a PyTorch that its compiled operators were not built for.
 
-``tools/setup.py`` copies this file into the virtual environment, where a ``.pth`` file imports it at
-every start of Python; it is no part of the package. torchvision registers shape functions for
-two operators of its compiled library while it is imported, and fails where that library could not be loaded, as with a
-CPU build of PyTorch. Declaring the two operators, without an implementation, is all that the import needs: data sets
-and transforms work, detection operators stay unavailable and say so when they are called.
+``tools/setup.py`` copies this file into the virtual environment, where a ``.pth`` file imports it
+at every start of Python; it is no part of the package. While it is imported, torchvision registers
+shape functions for two operators of its compiled library, and fails where that library could not
+be loaded, as with a CPU build of PyTorch. Declaring the two operators, without an implementation,
+is all that the import needs: data sets and transforms work, detection operators stay unavailable
+and say so when they are called.
 """
 
 import sys
@@ -24,7 +25,7 @@ class _DeclareOperators:
 
     @staticmethod
     def find_spec(fullname, path=None, target=None):
-        """Return None always: the ordinary finders import the module; this one only prepares it."""
+        """Find nothing: the ordinary finders import the module, this one prepares it."""
         if fullname == 'torchvision._meta_registrations' and not _libraries:
             # torchvision.extension has tried to load the compiled library by now.
             import torch
@@ -35,7 +36,6 @@ class _DeclareOperators:
                 for schema in _OPERATORS:
                     library.define(schema)
                 _libraries.append(library)
-        return None
 
 
 sys.meta_path.insert(0, _DeclareOperators())

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the linters, the types, the import rules and the tests, all of them even where one fails; `check.sh lint` leaves
+# out the tests. Needs tools/environment.sh sourced. PYTEST_ARGS adds arguments to pytest.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+failed=()
+check() {
+    printf '\n==> %s\n' "$*"
+    "$@" || failed+=("$1 ${2:-}")
+}
+
+check ruff check .
+check ruff format --check .
+check mypy
+check lint-imports --no-cache
+if [ "${1:-}" != lint ]; then
+    # The executable, not `python -m pytest`: that would put the sources in front of the installed build.
+    check pytest ${PYTEST_ARGS:-}
+fi
+
+if [ "${#failed[@]}" -gt 0 ]; then
+    printf '\nfailed: %s\n' "$(IFS=, ; echo "${failed[*]}")"
+    exit 1
+fi
+printf '\nall passed\n'
