@@ -127,10 +127,14 @@ def sourced_ros() -> str | None:
     return os.environ.get('ROS_DISTRO') if has_rclpy else None
 
 
-def inspect_python(executable: str) -> Python | None:
-    """Return what is known of an interpreter, or None if it makes no virtual environments."""
+def inspect_python(executable: str, needs: str = 'venv') -> Python | None:
+    """
+    Return what is known of an interpreter.
+
+    :return: None if it makes no virtual environments or lacks the module that is needed
+    """
     query = (
-        'import sys, json, ensurepip, venv\n'
+        f'import sys, json, ensurepip, venv, {needs}\n'
         'from importlib import metadata\n'
         f'names = {{d.metadata["Name"]: d.version for d in metadata.distributions()}}\n'
         f'found = {{n: names[n] for n in {SYSTEM_PACKAGES!r} if n in names}}\n'
@@ -156,13 +160,15 @@ def choose_python(ros: str | None) -> Python:
     :raises SetupError: there is none
     """
     if ros:
-        python = inspect_python(shutil.which('python3', path='/usr/bin') or 'python3')
-        if python is None:
-            raise SetupError(
-                f'ROS 2 {ros} is sourced, but its python3 cannot make virtual environments.\n'
-                '  Remedy: install the package python3-venv.'
-            )
-        return python
+        for executable in ('python3', '/usr/bin/python3'):
+            python = inspect_python(executable, needs='rclpy')
+            if python:
+                return python
+        raise SetupError(
+            f'ROS 2 {ros} is sourced, but no python3 that imports rclpy and makes virtual '
+            'environments was found.\n'
+            '  Remedy: install the package python3-venv; leave other environments first.'
+        )
     for version in PYTHONS_WITH_WHEELS:
         for name in (f'python{version}', sys.executable):
             python = inspect_python(name)
