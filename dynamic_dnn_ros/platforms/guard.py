@@ -1,0 +1,225 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's side of the guard process, and what a guard that died left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+import select
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+from dynamic_dnn_ros.platforms import guard_process
+from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds to wait for the guard, which answers in milliseconds unless the computer is stuck."""
+
+LOCK_TIMEOUT = 2.0
+"""Seconds that a predecessor's guard may need to restore and to end."""
+
+_SCRIPT = Path(guard_process.__file__)
+
+
+def state_folder() -> Path:
+    """Return where state files lie: the user's runtime folder, /run, or the temporary one."""
+    for name in (os.environ.get('XDG_RUNTIME_DIR', ''), '/run/dynamic_dnn_ros', '/run'):
+        if name and os.access(name, os.W_OK | os.X_OK) and os.path.isdir(name):
+            return Path(name)
+    return Path(tempfile.gettempdir())
+
+
+class Guard:
+    """
+    Makes sure that what was found is restored after this process, for one tree of sysfs.
+
+    Only one guard a tree exists on a computer: it holds a lock, which its process inherits, so
+    the lock is free only when everything is restored.
+    """
+
+    def __init__(self, sysfs_root: str | Path, boot_id: str, folder: Path | None = None) -> None:
+        """
+        Take the lock of a tree.
+
+        :param folder: where lock and state file lie; None: `state_folder()`
+        :raises PlatformError: when another platform node holds the lock, or the folder refuses
+        """
+        key = hashlib.sha256(str(Path(sysfs_root).resolve()).encode()).hexdigest()[:12]
+        base = (folder or state_folder()) / f'dynamic_dnn_ros-{os.geteuid()}-{key}'
+        self._boot_id = boot_id
+        self._state_file = base.with_suffix('.json')
+        self._lock_file = base.with_suffix('.lock')
+        self._process: subprocess.Popen[bytes] | None = None
+        self._armed: tuple[LimitsFound, ...] = ()
+        self._lock = self._take_lock()
+
+    def _take_lock(self) -> int:
+        try:
+            lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise PlatformError(
+                self._lock_file,
+                f'cannot be opened ({error.strerror})',
+                'Set XDG_RUNTIME_DIR to a folder that the node may write',
+            ) from error
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    os.close(lock)
+                    raise PlatformError(
+                        self._lock_file,
+                        'another platform node sets the clocks of this computer',
+                        'Stop it, or run only one platform node on a board',
+                    ) from error
+                time.sleep(0.05)
+
+    def recover(self, known: Iterable[LimitsFound]) -> tuple[LimitsFound, ...]:
+        """
+        Restore what a predecessor and its guard left behind, and return what was restored.
+
+        :param known: limits of the controls that there are; nothing else is written
+        :raises PlatformError: when it cannot be restored
+        """
+        controls = {(row.minimum_file, row.maximum_file) for row in known}
+        rows = tuple(
+            row
+            for row in self._left_behind()
+            if (row.minimum_file, row.maximum_file) in controls
+        )
+        if not guard_process.restore([asdict(row) for row in rows]):
+            raise PlatformError(
+                self._state_file,
+                'names limits that were found before an earlier setting and cannot be restored',
+                'Write them back by hand, then delete the file',
+            )
+        self._state_file.unlink(missing_ok=True)
+        return rows
+
+    def _left_behind(self) -> tuple[LimitsFound, ...]:
+        """
+        Return what the state file of this boot says.
+
+        A file that another user could have written is not trusted, and one from another boot
+        is void: the kernel has its own limits again.
+        """
+        try:
+            descriptor = os.open(self._state_file, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return ()
+        with os.fdopen(descriptor, encoding='ascii') as file:
+            status = os.fstat(file.fileno())
+            mine = status.st_uid == os.geteuid() and not status.st_mode & (
+                stat.S_IWGRP | stat.S_IWOTH
+            )
+            if not mine or not stat.S_ISREG(status.st_mode):
+                return ()
+            try:
+                content = json.load(file)
+                if content['boot_id'] != self._boot_id:
+                    return ()
+                return tuple(LimitsFound(**row) for row in content['limits'])
+            except (ValueError, KeyError, TypeError):
+                return ()
+
+    @property
+    def process_id(self) -> int | None:
+        """Return the id of the guard process, None where none runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def arm(self, found: Sequence[LimitsFound]) -> None:
+        """
+        Have something restored after this process; returns when the guard has it.
+
+        Call it before the first write and at each renewal: a guard that died is replaced.
+
+        :raises PlatformError: when no guard can be started; then nothing must be written
+        """
+        wanted = tuple(found)
+        if self.process_id is not None and wanted == self._armed:
+            return
+        if not wanted and self.process_id is None:
+            self._armed = ()
+            return
+        if self.process_id is None:
+            self._start()
+        self._tell(wanted)
+        self._armed = wanted
+
+    def disarm(self) -> None:
+        """Have nothing restored after this process: it has done so itself."""
+        self.arm(())
+
+    def close(self) -> None:
+        """End the guard, which restores what it was armed with, and free the lock."""
+        if self._process is not None:
+            self._end_process()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _start(self) -> None:
+        if self._process is not None:
+            self._end_process()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, '-I', '-S', str(_SCRIPT), str(self._state_file), self._boot_id],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd='/',
+                pass_fds=(self._lock,),
+                start_new_session=True,  # Ctrl-C in a terminal must not reach it
+            )
+        except OSError as error:
+            raise PlatformError(
+                _SCRIPT, f'the guard cannot be started ({error})', 'No clock is set until it can'
+            ) from error
+
+    def _tell(self, found: tuple[LimitsFound, ...]) -> None:
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        line = json.dumps({'limits': [asdict(row) for row in found]}) + '\n'
+        try:
+            process.stdin.write(line.encode('ascii'))
+            process.stdin.flush()
+            ready, _, _ = select.select([process.stdout], [], [], ANSWER_TIMEOUT)
+            answer = os.read(process.stdout.fileno(), 64) if ready else b''
+        except OSError:
+            answer = b''
+        if not answer:
+            self._end_process()
+            raise PlatformError(
+                f'guard process {process.pid}',
+                'does not answer',
+                'No clock is set without it; look for the reason in the output of the node',
+            )
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        self._armed = ()
+        if process is None:
+            return
+        for stream in (process.stdin, process.stdout):
+            try:
+                if stream is not None:
+                    stream.close()
+            except OSError:
+                pass
+        try:
+            process.wait(timeout=LOCK_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
