@@ -1,0 +1,82 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind, parse_profile
+
+LATENCY = np.array([0.01, 0.02])
+POINTS = OperatingPoints(
+    platform='board',
+    kind=ProfileKind.SIMULATED,
+    extrapolated=True,
+    domains=('cpu', 'gpu'),
+    processors=('gpu',),
+    sub_networks=('s0', 's1'),
+    sub_network=np.array([0, 1]),
+    processor=np.array([0, 0]),
+    frequencies=np.array([[1.19e9, 114750000.0], [1.19e9, 1109250000.0]]),
+    latency_mean=LATENCY,
+    latency_p50=LATENCY,
+    latency_p95=LATENCY * 1.2,
+    latency_p99=LATENCY * 1.3,
+    power=np.array([5.0, 9.0]),
+    idle_power=np.array([3.0, np.nan]),
+    energy=np.array([0.05, 0.18]),
+)
+
+
+def written(**changes: Any) -> bytes:
+    return json.dumps({**POINTS.to_mapping(), **changes}).encode()
+
+
+def test_reads_back_what_it_writes() -> None:
+    read = parse_profile(written(), 'here')
+    for name, value in vars(POINTS).items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_allclose(getattr(read, name), value, rtol=1e-5)
+        else:
+            assert getattr(read, name) == value
+    # A clock has to hit the platform's table exactly.
+    assert np.array_equal(read.frequencies, POINTS.frequencies)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'named'),
+    [
+        ({'format_version': 9}, 'format_version'),
+        ({'power': [1.0]}, 'power'),
+        ({'sub_network': [0, 2]}, 'sub_network'),
+        ({'latency_mean': [0.01, -1.0]}, 'latency_mean'),
+        ({'latency_p99': [0.01, None]}, 'latency_p99'),
+        ({'frequencies': [[1.0, 0.0], [1.0, 1.0]]}, 'frequency'),
+        ({'frequencies': [[1.0], [1.0]]}, 'cannot be read'),
+        ({'kind': 'guessed'}, 'cannot be read'),
+    ],
+)
+def test_refuses_a_broken_column_by_name(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(BundleError, match=named):
+        parse_profile(written(**changes), 'here')
+
+
+def test_refuses_a_missing_column_and_what_is_no_json() -> None:
+    mapping = POINTS.to_mapping()
+    del mapping['energy']
+    with pytest.raises(BundleError, match='missing energy'):
+        parse_profile(json.dumps(mapping).encode(), 'here')
+    for content in (b'{"truncated', b'[1, 2]', b'\xff'):
+        with pytest.raises(BundleError, match='here'):
+            parse_profile(content, 'here')
+
+
+def test_columns_have_one_length() -> None:
+    with pytest.raises(BundleError, match='power'):
+        replace(POINTS, power=np.array([1.0, 2.0, 3.0]))
+    assert len(POINTS) == 2

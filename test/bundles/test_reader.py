@@ -1,0 +1,117 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from support.bundles import make_bundle
+
+
+@pytest.fixture(scope='module')
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp('bundles') / 'synthetic').folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / 'synthetic'))
+
+
+def rewrite_manifest(folder: Path, **changes: Any) -> None:
+    mapping = json.loads((folder / 'manifest.json').read_text())
+    (folder / 'manifest.json').write_text(json.dumps({**mapping, **changes}))
+
+
+def exchange_weights(folder: Path, content: bytes) -> None:
+    """Exchange the weights and list them rightly, as somebody with bad intent would."""
+    (folder / 'weights.safetensors').write_bytes(content)
+    files = {'weights.safetensors': hashlib.sha256(content).hexdigest()}
+    rewrite_manifest(folder, files=files)
+
+
+def test_reads_weights_and_statistics(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    weights = bundle.weights()
+    assert set(weights.batch_norm_statistics) == {'s0', 's1', 's2'}
+    assert all(value.dtype == np.float32 for value in weights.network.values())
+    assert bundle.sha256 == hashlib.sha256((folder / 'manifest.json').read_bytes()).hexdigest()
+
+
+def test_missing_folder_and_missing_files(folder: Path) -> None:
+    with pytest.raises(BundleError, match='is not a folder'):
+        read_bundle(folder / 'absent')
+    (folder / 'weights.safetensors').unlink()
+    with pytest.raises(BundleError, match=r'weights\.safetensors: is missing'):
+        read_bundle(folder)
+    (folder / 'manifest.json').unlink()
+    with pytest.raises(BundleError, match=r'manifest\.json: is missing'):
+        read_bundle(folder)
+
+
+def test_truncated_and_altered_weights(folder: Path) -> None:
+    path = folder / 'weights.safetensors'
+    content = path.read_bytes()
+    for damaged in (content[:-100], b'', content[:-1] + bytes([content[-1] ^ 1])):
+        path.write_bytes(damaged)
+        with pytest.raises(BundleError, match='truncated or was altered'):
+            read_bundle(folder)
+
+
+def test_truncated_manifest(folder: Path) -> None:
+    path = folder / 'manifest.json'
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BundleError, match='is not JSON'):
+        read_bundle(folder)
+
+
+def test_files_that_are_links(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / 'outside.safetensors'
+    (folder / 'weights.safetensors').rename(outside)
+    (folder / 'weights.safetensors').symlink_to(outside)
+    with pytest.raises(BundleError, match='is a link'):
+        read_bundle(folder)
+
+
+def test_folder_of_links_as_a_symlink_install_makes_it(folder: Path, tmp_path: Path) -> None:
+    installed = tmp_path / 'installed'
+    installed.mkdir()
+    for file in folder.iterdir():
+        (installed / file.name).symlink_to(file)
+    assert read_bundle(installed).manifest == read_bundle(folder).manifest
+
+
+def test_weights_that_are_no_tensors(folder: Path) -> None:
+    exchange_weights(folder, b'\x80\x04cos\nsystem\n')  # a pickle
+    with pytest.raises(BundleError, match='no safetensors file'):
+        read_bundle(folder).weights()
+
+
+def test_tensor_that_belongs_to_nothing(folder: Path) -> None:
+    tensors = load((folder / 'weights.safetensors').read_bytes())
+    exchange_weights(folder, save({**tensors, 'batch_norm.s9.x': np.zeros(1, np.float32)}))
+    with pytest.raises(BundleError, match=r'batch_norm\.s9\.x'):
+        read_bundle(folder).weights()
+
+
+def test_sub_network_without_statistics(folder: Path) -> None:
+    tensors = load((folder / 'weights.safetensors').read_bytes())
+    kept = {name: v for name, v in tensors.items() if not name.startswith('batch_norm.s1.')}
+    exchange_weights(folder, save(kept))
+    with pytest.raises(BundleError, match=r"no batch-norm statistics for sub-network 's1'"):
+        read_bundle(folder).weights()
+
+
+def test_other_number_of_classes(folder: Path) -> None:
+    rewrite_manifest(folder, classes=['cat', 'dog', 'horse'])
+    with pytest.raises(BundleError, match='3 classes, but its network has 10 outputs'):
+        read_bundle(folder)

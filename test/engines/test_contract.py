@@ -1,0 +1,92 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine keeps, whatever runs it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, softmax
+from dynamic_dnn_ros.networks.registry import build_network
+
+
+def picture(side: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def reference(bundle: Bundle, identifier: str, pixels: np.ndarray) -> np.ndarray:
+    """Return the logits of the dynamic network itself, normalised as training does it."""
+    manifest, weights = bundle.manifest, bundle.weights()
+    network = build_network(manifest.family, manifest.layout, weights.network)
+    network.activate(network.configuration(manifest.sub_network(identifier).configuration))
+    network.load_batch_norm_statistics(weights.batch_norm_statistics[identifier])
+    mean = np.array(manifest.preprocessing.mean, np.float32)
+    deviation = np.array(manifest.preprocessing.standard_deviation, np.float32)
+    normalised = (pixels.astype(np.float32) / 255 - mean) / deviation
+    with torch.inference_mode():
+        batch = torch.from_numpy(normalised.transpose(2, 0, 1)[None].copy())
+        return network(batch)[0].numpy()
+
+
+def test_outputs_are_those_of_the_dynamic_network(bundle: Bundle, engine: Engine) -> None:
+    outputs = {}
+    for entry in bundle.manifest.sub_networks:
+        pixels = picture(entry.resolution)
+        outputs[entry.id] = engine.prepare(entry, 'cpu').run(pixels)
+        expected = reference(bundle, entry.id, pixels)
+        np.testing.assert_allclose(outputs[entry.id], expected, atol=1e-4, rtol=1e-4)
+    values = list(outputs.values())
+    assert not np.allclose(values[0], values[1], atol=1e-2)
+    assert not np.allclose(values[1], values[2], atol=1e-2)
+
+
+def test_preparing_and_running_another_changes_nothing(bundle: Bundle, engine: Engine) -> None:
+    first, *others = bundle.manifest.sub_networks
+    prepared = engine.prepare(first, 'cpu')
+    pixels = picture(first.resolution)
+    before = prepared.run(pixels)
+    for entry in others:
+        engine.prepare(entry, 'cpu').run(picture(entry.resolution, 1))
+    assert np.array_equal(prepared.run(pixels), before)
+
+
+def test_may_prepare_while_another_thread_runs(bundle: Bundle, engine: Engine) -> None:
+    first, *others = bundle.manifest.sub_networks
+    prepared = engine.prepare(first, 'cpu')
+    pixels = picture(first.resolution)
+    expected = prepared.run(pixels)
+    outputs = []
+    done = threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            outputs.append(prepared.run(pixels))
+
+    worker = threading.Thread(target=serve)
+    worker.start()
+    for _ in range(5):
+        for entry in others:
+            engine.prepare(entry, 'cpu')
+    done.set()
+    worker.join()
+    assert outputs and all(np.array_equal(output, expected) for output in outputs)
+
+
+def test_refuses_what_it_cannot_run(bundle: Bundle, engine: Engine) -> None:
+    entry = bundle.manifest.sub_networks[0]
+    with pytest.raises(EngineError, match="processor 'dla7' is not here"):
+        engine.prepare(entry, 'dla7')
+    with pytest.raises(EngineError, match='takes pictures of shape'):
+        engine.prepare(entry, 'cpu').run(picture(entry.resolution + 1))
+
+
+def test_softmax_is_a_distribution_for_any_logits() -> None:
+    for logits in ([0.0, 0.0], [1e4, -1e4], [-3.0, 2.0, 5.0]):
+        probabilities = softmax(np.array(logits, np.float32))
+        assert probabilities.sum() == pytest.approx(1.0)
+        assert np.argmax(probabilities) == np.argmax(logits)
