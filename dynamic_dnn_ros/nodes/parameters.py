@@ -86,11 +86,12 @@ class ParameterSpecification:
     def problem(self, value: object) -> str | None:
         """Return what is wrong with a value and how to mend it, or None."""
         given = f'parameter {self.name!r} is {value!r}'
-        remedy = f'Set it to a {self.type_name}'
+        kind = f'{"an" if self.type_name[0] in "aeiou" else "a"} {self.type_name}'
+        remedy = f'Set it to {kind}'
         if self.allowed != 'any':
             remedy += f' ({self.allowed})'
         if type(value) is not type(self.default):
-            return f'{given}, not a {self.type_name}. {remedy}.'
+            return f'{given}, not {kind}. {remedy}.'
         if isinstance(value, float) and not math.isfinite(value):
             return f'{given}, not a finite number. {remedy}.'
         if isinstance(value, (int, float)) and not isinstance(value, bool):
