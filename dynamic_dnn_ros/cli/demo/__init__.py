@@ -1,0 +1,100 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``dynamic-dnn demo``: the whole chain on this machine, with targets that change."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dynamic_dnn_ros.cli.demo.options import PICTURE_RATE, PLATFORM, SECONDS, Options
+
+SUMMARY = 'run camera, inference, manager and platform on this machine, with changing targets'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--bag', metavar='PATH', help='take the frames from a ROS 2 bag')
+    source.add_argument('--video', metavar='PATH', help='take the frames from a video file')
+    source.add_argument('--camera', metavar='INDEX', help='take the frames from a camera')
+    parser.add_argument(
+        '--seconds',
+        type=_positive,
+        default=SECONDS,
+        help='length of the run, start and end not included (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--platform',
+        default=PLATFORM,
+        help='board to run on, as platform_node knows it (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--bundle', default='', help='bundle to serve (default: that of inference_node)'
+    )
+    parser.add_argument(
+        '--rate',
+        type=_not_negative,
+        help="frames in a second; 0: the source's own rate (default: 20 for pictures, else 0)",
+    )
+    parser.add_argument(
+        '--transport',
+        choices=('raw', 'compressed'),
+        default='raw',
+        help='how the images travel (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('demo_output'),
+        metavar='FOLDER',
+        help='where summary, picture and logs go (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--record',
+        type=Path,
+        metavar='PATH',
+        help='record the run as a bag (mcap): all topics, images only if compressed',
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo and return its exit code."""
+    from dynamic_dnn_ros.cli.demo.session import run_demo
+
+    if arguments.bag is not None:
+        source, path = 'bag', arguments.bag
+    elif arguments.video is not None:
+        source, path = 'video', arguments.video
+    elif arguments.camera is not None:
+        source, path = 'camera', arguments.camera
+    else:
+        source, path = 'pictures', ''
+    default_rate = PICTURE_RATE if source == 'pictures' else 0.0
+    return run_demo(
+        Options(
+            source=source,
+            path=str(Path(path).resolve()) if source in ('bag', 'video') else path,
+            seconds=arguments.seconds,
+            platform=arguments.platform,
+            bundle=arguments.bundle,
+            rate=arguments.rate if arguments.rate is not None else default_rate,
+            transport=arguments.transport,
+            output=arguments.output,
+            record=arguments.record,
+        )
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text} is not above 0')
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text} is below 0')
+    return value
