@@ -1,0 +1,179 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How much slower an application runs than its profile says, and what follows for its latency.
+
+One factor an application, tracked by a Kalman filter, is what ALERT does: C. Wan, M. Santriaji,
+E. Rogers, H. Hoffmann, M. Maire, S. Lu: ALERT: Accurate Learning for Energy and Timeliness,
+USENIX ATC 2020. ALERT widens the process noise with every innovation; here it widens only when
+the median of three innovations leaves what their spread explains, so that a single late frame or
+white jitter does not move the estimate, while a step is followed within two frames. The
+measurement noise is learnt from the innovations.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+INITIAL_VARIANCE = 0.1**2
+"""Of the slow-down before anything was measured (ALERT begins with the same deviation)."""
+
+DRIFT = 0.005
+"""Share of the slow-down by which it may drift from one frame to the next."""
+
+SMALLEST_DISPERSION = 0.01
+"""Frames never spread less than this share of the slow-down, whatever the profile claims."""
+
+GATE = 3.0
+"""Standard deviations beyond which the median of innovations is not explained by spread."""
+
+OUTLIER = 5.0
+"""Standard deviations beyond which a single frame is not."""
+
+_NORMAL = NormalDist()
+
+
+class SlowDownFilter:
+    """
+    Kalman filter of the factor measured / profiled latency of one application.
+
+    The state is a random walk; `update` takes one frame. `dispersion` is the standard deviation
+    of single frames around the mean, `variance` that of the mean itself.
+    """
+
+    def __init__(self) -> None:
+        """Begin at what the profile says."""
+        self.mean = 1.0
+        self.variance = INITIAL_VARIANCE
+        self.observations = 0
+        self._dispersion = 0.0
+        self._profiled_dispersion = 0.0
+        self._innovations: deque[float] = deque(maxlen=3)
+
+    @property
+    def dispersion(self) -> float:
+        """Return the standard deviation of single frames."""
+        return sqrt(self._dispersion)
+
+    @property
+    def deviation(self) -> float:
+        """
+        Return the standard deviation that comes on top of the profile's own distribution.
+
+        The uncertainty of the mean, and the spread of single frames as far as it exceeds the
+        profile's.
+        """
+        profiled = (self.mean * self._profiled_dispersion) ** 2
+        return sqrt(self.variance + max(0.0, self._dispersion - profiled))
+
+    def is_outlier(self, ratio: float) -> bool:
+        """Tell whether a frame is slower than mean and spread explain."""
+        spread = max(self.dispersion, SMALLEST_DISPERSION * self.mean)
+        return ratio - self.mean > OUTLIER * sqrt(self.variance + spread**2)
+
+    def update(self, ratio: float, profiled_dispersion: float) -> bool:
+        """
+        Take one frame into account.
+
+        :param ratio: measured over profiled mean latency, > 0
+        :param profiled_dispersion: standard deviation over mean of the profile's latency
+        :return: whether the slow-down has stepped
+        """
+        smallest = (max(profiled_dispersion, SMALLEST_DISPERSION) * self.mean) ** 2
+        if self.observations == 0:
+            self._dispersion = smallest
+        self._profiled_dispersion = profiled_dispersion
+        noise = max(self._dispersion, smallest)
+        innovation = ratio - self.mean
+        self._innovations.append(innovation)
+        stepped = self._has_stepped(noise)
+        if stepped:
+            self.variance += float(np.median(self._innovations)) ** 2
+            self._innovations.clear()
+        self.variance += (DRIFT * self.mean) ** 2
+        reach = GATE * sqrt(self.variance + noise)
+        taken = min(max(innovation, -reach), reach)
+        gain = self.variance / (self.variance + noise)
+        self.mean = max(self.mean + gain * taken, 1e-3)
+        self.variance *= 1 - gain
+        if not stepped:
+            # Until the mean has settled its own error would count as spread: learn slowly.
+            weight = 0.05
+            residual = min(taken**2, GATE**2 * noise)
+            self._dispersion += weight * (residual - self._dispersion)
+        self.observations += 1
+        return stepped
+
+    def _has_stepped(self, noise: float) -> bool:
+        if len(self._innovations) < 3:
+            return False
+        return abs(float(np.median(self._innovations))) > GATE * sqrt(noise + self.variance)
+
+
+def standard_score(quantile: float) -> float:
+    """Return the standard normal deviate of a quantile in (0, 1)."""
+    return _NORMAL.inv_cdf(quantile)
+
+
+def profiled_quantile(
+    quantile: float, p50: FloatArray, p95: FloatArray, p99: FloatArray
+) -> FloatArray:
+    """
+    Interpolate a profile's latency at a quantile, s.
+
+    Linear in the standard normal deviate, which is exact for a normal distribution; above p99
+    the last slope goes on; below p50 the median stands, since the profile says nothing there.
+    """
+    score = standard_score(quantile)
+    if score <= 0:
+        return p50
+    z95, z99 = standard_score(0.95), standard_score(0.99)
+    if score <= z95:
+        return p50 + (p95 - p50) * (score / z95)
+    return p95 + (p99 - p95) * ((score - z95) / (z99 - z95))
+
+
+def predicted_service(
+    quantile: float,
+    slow_down: SlowDownFilter,
+    mean: FloatArray,
+    p50: FloatArray,
+    p_quantile: FloatArray,
+) -> FloatArray:
+    """
+    Predict preprocessing + inference at a quantile, s.
+
+    The profile's own spread and the deviation of the slow-down are independent, so their
+    squares add.
+
+    :param p_quantile: the profile's latency at that quantile, from `profiled_quantile`
+    """
+    score = max(standard_score(quantile), 0.0)
+    spread = slow_down.mean * np.maximum(p_quantile - p50, 0.0)
+    uncertain = score * slow_down.deviation * mean
+    return slow_down.mean * p50 + np.sqrt(spread**2 + uncertain**2)
+
+
+def predicted_waiting(
+    quantile: float, period: float, service_mean: FloatArray, service: FloatArray
+) -> FloatArray:
+    """
+    Predict the time from a frame's arrival to the start of work on it, s.
+
+    The mailbox holds the newest frame only. While the worker is faster than the camera, a frame
+    waits only for a predecessor that took longer than the camera's period; a slower worker takes
+    a frame that arrived at any moment of the last period, so waiting is uniform over it.
+
+    :param period: of the camera, s; infinite when no frames come
+    """
+    if not np.isfinite(period):
+        return np.zeros_like(service)
+    longest = quantile * period
+    return np.where(service_mean >= period, longest, np.clip(service - period, 0.0, longest))

@@ -1,0 +1,135 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the manager is told: applications, the frames they served, and the platform's load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+import math
+
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.management.targets import Target
+
+
+class ApplicationState(IntEnum):
+    """How an application presents itself; the values are those of `Application.msg`."""
+
+    INACTIVE = 0
+    ACTIVE = 1
+    DEPARTED = 2
+
+
+class StatusEvent(IntEnum):
+    """What a status belongs to; the values are those of `InferenceStatus.msg`."""
+
+    HEARTBEAT = 0
+    SERVED = 1
+    SWITCH = 2
+    REJECTED = 3
+
+
+SWITCH_APPLIED = 1
+"""`switch_result` of a switch that was applied; what lies above is a refusal."""
+
+SWITCH_REFUSED_SUB_NETWORK = 11
+SWITCH_REFUSED_PROCESSOR = 12
+SWITCH_FAILED = 14
+
+
+@dataclass(frozen=True, eq=False)
+class Application:
+    """
+    One application as it presents itself.
+
+    `accuracies` gives the top-1 accuracy of each of `operating_points.sub_networks`; `started`
+    is in nanoseconds; `target` is the one that it echoes.
+    """
+
+    id: str
+    instance: str
+    started: int
+    state: ApplicationState
+    operating_points: OperatingPoints
+    accuracies: Mapping[str, float]
+    sub_network: str
+    processor: str
+    bundle_sha256: str = ''
+    switch_manager: str = ''
+    switch_sequence: int = 0
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """
+    One status of an application; stages in seconds, NaN where none belongs to it.
+
+    `busy` holds, for each frequency domain, the seconds for which it was kept busy since the
+    node started; `received` and `served` count frames since it was activated.
+    """
+
+    application: str
+    instance: str
+    event: StatusEvent
+    sub_network: str
+    processor: str
+    preprocessing: float = math.nan
+    inference: float = math.nan
+    total: float = math.nan
+    busy: Mapping[str, float] = field(default_factory=dict)
+    received: int = 0
+    served: int = 0
+    switch_manager: str = ''
+    switch_sequence: int = 0
+    switch_result: int = 0
+    overrun: bool = False
+    message: str = ''
+
+    @property
+    def service(self) -> float:
+        """Return preprocessing + inference, s."""
+        return self.preprocessing + self.inference
+
+
+@dataclass(frozen=True)
+class DomainLoad:
+    """
+    The state of one frequency domain; hertz and 0..1, NaN where not known.
+
+    `available` is ascending and empty where the domain cannot be set; `requested_minimum` and
+    `requested_maximum` are 0 where no setting holds.
+    """
+
+    name: str
+    available: tuple[float, ...]
+    limit_minimum: float
+    limit_maximum: float
+    granted: float
+    utilisation_own: float = math.nan
+    utilisation_foreign: float = math.nan
+    requested_minimum: float = 0.0
+    requested_maximum: float = 0.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """One sample of a platform; `period` in seconds, `lease_manager` empty where nobody holds."""
+
+    platform: str
+    boot_id: str
+    period: float
+    domains: tuple[DomainLoad, ...]
+    lease_manager: str = ''
+    lease_remaining: float = 0.0
+    setting_manager: str = ''
+    setting_sequence: int = 0
+    setting_result: int = 0
+    setting_message: str = ''
+    instance: str = ''
+    monotonic_time: float = 0.0
+
+    def domain(self, name: str) -> DomainLoad | None:
+        """Return the domain of that name, or none."""
+        return next((domain for domain in self.domains if domain.name == name), None)

@@ -1,0 +1,170 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the manager may do with a platform now: settable frequencies, and load that is not ours."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from dynamic_dnn_ros.management.decisions import PlatformState
+from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.tables import IndexArray, JointTable
+
+STALE_AFTER = 3.0
+"""Periods after which a load is stale."""
+
+FOREIGN_WINDOW = 5.0
+"""Seconds for which the highest foreign load counts: it is believed at once, forgotten slowly."""
+
+NEGLIGIBLE_FOREIGN = 0.02
+"""Share of a domain below which nobody else is there to be protected."""
+
+_MATCH = 1e-3
+"""Relative difference within which a profile's frequency is the platform's."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    The settings to choose from, as indices into a joint table.
+
+    `controllable` tells whether the clocks can be set; if not, there is the one setting that
+    the platform is thought to run at. `domains` are those that a setting names.
+    """
+
+    settings: IndexArray
+    controllable: bool
+    domains: tuple[str, ...]
+
+
+class PlatformView:
+    """
+    The last load of one platform and what follows from it.
+
+    :param floors: lowest frequency, Hz, that the operator allows for each domain
+    """
+
+    def __init__(self, floors: Mapping[str, float] | None = None) -> None:
+        """Begin without a platform."""
+        self.load: Load | None = None
+        self._floors = dict(floors or {})
+        self._received = -math.inf
+        self._foreign: dict[str, deque[tuple[float, float]]] = {}
+
+    def observe(self, load: Load, now: float) -> bool:
+        """Take a load; tell whether what may be set has changed."""
+        before = self.load
+        changed = before is None or before.platform != load.platform or not self.is_fresh(now)
+        if before is not None and not changed:
+            changed = [_limits(d) for d in before.domains] != [_limits(d) for d in load.domains]
+        if before is None or before.platform != load.platform:
+            self._foreign.clear()
+        self.load = load
+        self._received = now
+        for domain in load.domains:
+            cycles = domain.utilisation_foreign * domain.granted
+            samples = self._foreign.setdefault(domain.name, deque())
+            if math.isfinite(cycles) and domain.utilisation_foreign >= NEGLIGIBLE_FOREIGN:
+                samples.append((now, cycles))
+            while samples and now - samples[0][0] > FOREIGN_WINDOW:
+                samples.popleft()
+        return changed
+
+    def is_fresh(self, now: float) -> bool:
+        """Tell whether the last load is younger than three periods."""
+        return self.state(now) is PlatformState.FRESH
+
+    def state(self, now: float) -> PlatformState:
+        """Return whether there is a platform, and whether its load is fresh."""
+        if self.load is None:
+            return PlatformState.NONE
+        stale = now - self._received > STALE_AFTER * self.load.period
+        return PlatformState.STALE if stale else PlatformState.FRESH
+
+    def granted(self) -> dict[str, float]:
+        """Return the frequencies that the hardware runs at, Hz by domain, as far as known."""
+        domains = self.load.domains if self.load is not None else ()
+        return {d.name: d.granted for d in domains if math.isfinite(d.granted) and d.granted > 0}
+
+    def foreign(self) -> dict[str, float]:
+        """Return the cycles a second, Hz by domain, that load which is not ours takes."""
+        return {
+            name: max(cycles for _, cycles in samples)
+            for name, samples in self._foreign.items()
+            if samples
+        }
+
+    def choice(self, joint: JointTable, now: float) -> Choice:
+        """
+        Return the settings of a joint table that may be chosen now.
+
+        A setting counts when each of its frequencies is one that the platform offers, inside the
+        board's limits and not below the operator's floor. Domains that cannot be set stay where
+        they run. Without fresh load nothing is set.
+        """
+        domains = {name: self.load.domain(name) for name in joint.domains} if self.load else {}
+        settable = tuple(name for name, d in domains.items() if d is not None and d.available)
+        if not self.is_fresh(now) or not settable:
+            return Choice(self._running(joint, ()), False, ())
+        keep = np.ones(len(joint.settings), dtype=bool)
+        for column, name in enumerate(joint.domains):
+            domain = domains[name]
+            if domain is not None and name in settable:
+                offered = self._offered(domain)
+                frequencies = joint.settings[:, column] * 1e3
+                if not len(offered):
+                    keep[:] = False
+                    break
+                distance = np.abs(frequencies[:, None] / offered[None, :] - 1).min(axis=1)
+                keep &= distance <= _MATCH
+        if not keep.any():
+            return Choice(self._running(joint, ()), False, ())
+        running = self._running(joint, settable)
+        fixed = [i for i, name in enumerate(joint.domains) if name not in settable]
+        if fixed:
+            keep &= (joint.settings[:, fixed] == joint.settings[running[0], fixed]).all(axis=1)
+        chosen = np.flatnonzero(keep)
+        if not len(chosen):
+            return Choice(running, False, ())
+        return Choice(chosen, True, settable)
+
+    def snapped(self, name: str, frequency: float) -> float:
+        """Return the platform's own figure for a frequency of a profile, Hz."""
+        domain = self.load.domain(name) if self.load is not None else None
+        if domain is None or not domain.available:
+            return frequency
+        return min(domain.available, key=lambda offered: abs(offered - frequency))
+
+    def _offered(self, domain: DomainLoad) -> np.ndarray:
+        available = np.array(domain.available)
+        highest = domain.limit_maximum if domain.limit_maximum > 0 else math.inf
+        # A floor above the board's limit cannot be kept: the board's limit is the harder one.
+        floor = min(self._floors.get(domain.name, 0.0), highest)
+        inside = (available <= highest * (1 + _MATCH)) & (
+            available >= domain.limit_minimum * (1 - _MATCH)
+        )
+        above = inside & (available >= floor * (1 - _MATCH))
+        if not above.any() and inside.any():
+            return np.array([available[inside].max()])
+        return available[above]
+
+    def _running(self, joint: JointTable, settable: tuple[str, ...]) -> IndexArray:
+        """Return the setting nearest to what runs, in the domains that cannot be set only."""
+        granted = self.granted()
+        wanted = joint.settings.max(axis=0, initial=1).astype(np.float64)
+        for column, name in enumerate(joint.domains):
+            if name in granted and name not in settable:
+                wanted[column] = granted[name] / 1e3
+        if not joint.domains:
+            return np.zeros(1, dtype=np.int64)
+        distance = np.abs(np.log(joint.settings / wanted)).sum(axis=1)
+        return np.array([int(distance.argmin())], dtype=np.int64)
+
+
+def _limits(domain: DomainLoad) -> tuple[object, ...]:
+    return (domain.name, domain.available, domain.limit_minimum, domain.limit_maximum)

@@ -1,0 +1,203 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the manager remembers of each application, and which instances of it there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import math
+
+from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
+from dynamic_dnn_ros.management.application_level import ApplicationLevel
+from dynamic_dnn_ros.management.decisions import Switch, SwitchReason
+from dynamic_dnn_ros.management.estimator import SlowDownFilter
+from dynamic_dnn_ros.management.measurements import Measurements
+from dynamic_dnn_ros.management.observations import Application, ApplicationState
+from dynamic_dnn_ros.management.tables import ApplicationTable, application_table
+from dynamic_dnn_ros.management.targets import Target
+
+SILENT_AFTER = 3.0
+"""Seconds without a word after which an application is gone."""
+
+SUCCEEDED_AFTER = 1.5
+"""Seconds of silence after which a later instance with the same id takes its place."""
+
+Option = tuple[str, str]
+
+
+class Record:
+    """
+    One application: what it said, what it was told, and what was learnt of it.
+
+    `desired` is the option decided on, `actual` the one that it says it serves; `outstanding`
+    the switch that it has not answered yet, `answered` manager and sequence number of the last
+    one that it applied: what it said before that is out of date; `held_until` ends the time in
+    which a manager that has just started leaves it alone; `skip` counts frames that belong to a
+    change and say nothing about the operating point.
+    """
+
+    def __init__(self, application: Application, now: float, dwell: float) -> None:
+        """Begin with what the application says of itself."""
+        self.application = application
+        self.table = _prepared(application)
+        self.slow_down = SlowDownFilter()
+        self.measurements = Measurements()
+        self.level = ApplicationLevel(dwell)
+        self.heard = now
+        self.actual: Option = (application.sub_network, application.processor)
+        self.desired: Option = self.actual
+        self.echo = application.target
+        self.excluded: dict[Option, float] = {}
+        self.outstanding: Switch | None = None
+        self.answered: tuple[str, int] | None = None
+        self.sent = -math.inf
+        self.reason = SwitchReason.APPLICATION
+        self.held_until = -math.inf
+        self.skip = 0
+        self.contention = 1.0
+        self.last_frame: Option = ('', '')
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether the application is active."""
+        return self.application.state is ApplicationState.ACTIVE
+
+    def update(self, application: Application) -> bool:
+        """Take what the same instance says now; tell whether there is something new to choose."""
+        before, self.application = self.application, application
+        changed = before.state is not application.state
+        if not _same_points(before.operating_points, application.operating_points):
+            self.table = _prepared(application)
+            self.slow_down = SlowDownFilter()
+            changed = True
+        said = (application.switch_manager, application.switch_sequence)
+        if self.answered is None or (said[0] == self.answered[0] and said[1] >= self.answered[1]):
+            self.echo = application.target
+            if self.outstanding is None:
+                self.actual = (application.sub_network, application.processor)
+        return changed
+
+    def is_held(self, now: float) -> bool:
+        """Tell whether the application is left alone, so that a new manager learns first."""
+        return now < self.held_until
+
+    def is_excluded(self, option: Option, now: float) -> bool:
+        """Tell whether the application has refused an option."""
+        return now < self.excluded.get(option, -math.inf)
+
+
+def is_handed_over(target: Target | None, echo: Target | None) -> bool:
+    """Tell whether an echo is the target, though it may have been asked for again since."""
+    if target is None or echo is None:
+        return target is echo
+    return target.asks_the_same(echo) and target.sender == echo.sender
+
+
+def _prepared(application: Application) -> ApplicationTable | None:
+    points = application.operating_points
+    if points.kind is ProfileKind.NONE or not len(points):
+        return None
+    return application_table(application)
+
+
+def _same_points(one: OperatingPoints, other: OperatingPoints) -> bool:
+    if one is other:
+        return True
+    columns = ('frequencies', 'latency_mean', 'latency_p95', 'power', 'sub_network', 'processor')
+    return (one.sub_networks, one.processors, one.domains, one.kind, len(one)) == (
+        other.sub_networks,
+        other.processors,
+        other.domains,
+        other.kind,
+        len(other),
+    ) and all(getattr(one, c).tobytes() == getattr(other, c).tobytes() for c in columns)
+
+
+class Registry:
+    """
+    The applications that are there.
+
+    Of two instances with one id the one that started first counts while it lives.
+    """
+
+    def __init__(self, dwell: float) -> None:
+        """Begin with none."""
+        self._dwell = dwell
+        self._records: dict[str, Record] = {}
+        self._others: dict[str, dict[str, Application]] = {}
+
+    def __getitem__(self, name: str) -> Record:
+        """Return the record of an application that is there."""
+        return self._records[name]
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether an application is there."""
+        return name in self._records
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the ids of the applications that are there."""
+        return iter(sorted(self._records))
+
+    def get(self, name: str) -> Record | None:
+        """Return the record of an application, or none."""
+        return self._records.get(name)
+
+    def add(self, application: Application, now: float) -> tuple[Record | None, bool]:
+        """
+        Take what an application says of itself.
+
+        :return: its record if it is a new one, and whether what there is to choose from changed
+        """
+        name = application.id
+        if application.state is ApplicationState.DEPARTED:
+            return None, self.remove(name, application.instance)
+        record = self._records.get(name)
+        if record is not None and record.application.instance == application.instance:
+            record.heard = now
+            return None, record.update(application)
+        self._others.setdefault(name, {})[application.instance] = application
+        if record is not None and now - record.heard < SUCCEEDED_AFTER:
+            if record.application.started <= application.started:
+                return None, False
+        return self._take(name, application.instance, now), True
+
+    def hear(self, name: str, instance: str, now: float) -> tuple[Record | None, bool]:
+        """
+        Note a sign of life.
+
+        :return: the record that it belongs to, none where it belongs to no application that
+            counts, and whether that record is a new one
+        """
+        record = self._records.get(name)
+        if record is not None and record.application.instance == instance:
+            record.heard = now
+            return record, False
+        if instance not in self._others.get(name, {}):
+            return None, False
+        if record is not None and now - record.heard < SUCCEEDED_AFTER:
+            return None, False
+        return self._take(name, instance, now), True
+
+    def remove(self, name: str, instance: str = '') -> bool:
+        """Forget an application, or one instance of it; tell whether it counted."""
+        self._others.get(name, {}).pop(instance, None)
+        record = self._records.get(name)
+        if record is None or instance not in ('', record.application.instance):
+            return False
+        del self._records[name]
+        return True
+
+    def drop_silent(self, now: float) -> list[str]:
+        """Put aside applications that have said nothing for long; return their ids."""
+        silent = [n for n, r in self._records.items() if now - r.heard > SILENT_AFTER]
+        for name in silent:
+            application = self._records.pop(name).application
+            # It may only have been stopped for a while, and presents itself only once.
+            self._others.setdefault(name, {})[application.instance] = application
+        return silent
+
+    def _take(self, name: str, instance: str, now: float) -> Record:
+        application = self._others[name].pop(instance)
+        record = Record(application, now, self._dwell)
+        self._records[name] = record
+        return record

@@ -1,0 +1,355 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the manager says of each target: how it stands, what binds, and what came second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+import math
+
+import numpy as np
+
+from dynamic_dnn_ros.management.decisions import (
+    Constraint,
+    DomainFrequency,
+    Prediction,
+    TargetReport,
+    TargetState,
+)
+from dynamic_dnn_ros.management.measurements import ENOUGH
+from dynamic_dnn_ros.management.records import Record, Registry, is_handed_over
+from dynamic_dnn_ros.management.resource_level import (
+    CONSTRAINTS,
+    RATE_TOLERANCE,
+    WITHIN,
+    Assessment,
+    Cause,
+    Evaluation,
+    Plan,
+    ResourceSettings,
+    alternatives,
+    evaluate,
+    objective_values,
+)
+from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
+
+REFUSAL_SHOWN = 5.0
+"""Seconds for which a refused target is shown, unless a good one arrives."""
+
+_UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
+_AT_LEAST = ('accuracy', 'rate')
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    sender: str
+    message: str
+    until: float = math.nan
+
+
+class Reporter:
+    """Compose a report for every application that is known, has a target, or was refused one."""
+
+    def __init__(self, settings: ResourceSettings) -> None:
+        """Begin without refusals."""
+        self._settings = settings
+        self._refusals: dict[str, _Refusal] = {}
+
+    def refuse(self, application: str, sender: str, error: TargetError) -> None:
+        """Note a target that was not taken over."""
+        self._refusals[application] = _Refusal(sender, str(error))
+
+    def accept(self, application: str) -> None:
+        """Note a target that was taken over."""
+        self._refusals.pop(application, None)
+
+    def reports(
+        self,
+        registry: Registry,
+        targets: TargetStore,
+        plan: Plan | None,
+        planned: Sequence[str],
+        domains: Sequence[DomainFrequency],
+        control: bool,
+        now: float,
+    ) -> tuple[TargetReport, ...]:
+        """
+        Return the reports, in the order of the applications' ids.
+
+        :param planned: the applications that the plan is for, in its order
+        :param domains: frequencies decided on
+        """
+        self._expire(now)
+        reports = []
+        for name in sorted({*registry, *targets, *self._refusals}):
+            record, target = registry.get(name), targets.get(name)
+            if record is None:
+                report = _absent(name, target)
+            elif plan is None or name not in planned:
+                report = _unprofiled(record, target)
+            else:
+                report = self._planned(record, target, plan, planned.index(name), control)
+            refusal = self._refusals.get(name)
+            if refusal is not None:
+                sender = f' from {refusal.sender!r}' if refusal.sender else ''
+                kept = 'The target before it stays in force.' if target else 'No target is set.'
+                report = replace(
+                    report,
+                    state=TargetState.REFUSED,
+                    message=f'Refused a target{sender}: {refusal.message}. {kept}',
+                )
+            reports.append(report)
+        return tuple(reports)
+
+    def _expire(self, now: float) -> None:
+        for name, refusal in list(self._refusals.items()):
+            if math.isnan(refusal.until):
+                self._refusals[name] = replace(refusal, until=now + REFUSAL_SHOWN)
+            elif now > refusal.until:
+                del self._refusals[name]
+
+    def _planned(
+        self, record: Record, target: Target | None, plan: Plan, index: int, control: bool
+    ) -> TargetReport:
+        found = plan.evaluation.applications[index]
+        predicted = _predicted(found, plan.row)
+        report = _judged(record, target, predicted)
+        around = alternatives(plan, index, self._settings)
+        infeasible = target is not None and bool(found.shortfall[plan.row] > 0)
+        message = ''
+        state = report.state
+        settled = record.outstanding is None and (
+            not control
+            or (record.actual == record.desired and is_handed_over(target, record.echo))
+        )
+        if target is not None and infeasible:
+            state = TargetState.INFEASIBLE
+            message = _infeasible_message(record, target, predicted)
+        elif target is not None and not settled:
+            state = TargetState.PENDING
+        binding = _binding(plan, index, around)
+        if infeasible:
+            worst = int(np.argmax(found.misses[:, plan.row]))
+            binding = CONSTRAINTS[worst]
+            if _met_without_limits(plan, index):
+                binding = Constraint.PLATFORM
+        runner_up, why = _runner_up(plan, index, around)
+        return replace(
+            report,
+            state=state,
+            binding_constraint=binding,
+            decision=_prediction(plan.evaluation, plan, index, plan.row),
+            runner_up=runner_up,
+            runner_up_reason=why,
+            slow_down=record.slow_down.mean,
+            slow_down_deviation=record.slow_down.deviation,
+            reason=plan.cause.value,
+            message=message,
+        )
+
+
+def prediction(plan: Plan | None, planned: Sequence[str], name: str, record: Record) -> Prediction:
+    """Return what is expected of the option that an application is to serve."""
+    if plan is not None and name in planned:
+        index = planned.index(name)
+        table = plan.problem.joint.tables[index]
+        if table.options[plan.option(index)] == record.desired:
+            return _prediction(plan.evaluation, plan, index, plan.row)
+    accuracy = record.application.accuracies.get(record.desired[0], math.nan)
+    return Prediction(*record.desired, accuracy=accuracy)
+
+
+def _prediction(evaluation: Evaluation, plan: Plan, index: int, row: int) -> Prediction:
+    joint = plan.problem.joint
+    found = evaluation.applications[index]
+    option = joint.tables[index].options[int(evaluation.options[row, index])]
+    frequencies = joint.frequencies(int(evaluation.settings[row]))
+    return Prediction(
+        *option,
+        tuple(frequencies.items()),
+        float(found.latency[row]),
+        float(found.accuracy[row]),
+        float(found.energy[row]),
+        float(evaluation.power[row]) if evaluation.power_known else math.nan,
+    )
+
+
+def _predicted(found: Assessment, row: int) -> dict[str, float]:
+    return {
+        'latency': float(found.latency[row]),
+        'accuracy': float(found.accuracy[row]),
+        'energy': float(found.energy[row]),
+        'rate': float(found.rate[row]),
+    }
+
+
+def _absent(name: str, target: Target | None) -> TargetReport:
+    if target is None:
+        return TargetReport(name, TargetState.NO_TARGET, message='No such application is known.')
+    limits = target.limits()
+    unknown = (math.nan,) * len(limits)
+    return TargetReport(
+        name,
+        TargetState.WAITING,
+        target,
+        tuple(limits),
+        tuple(limits.values()),
+        unknown,
+        unknown,
+        unknown,
+        message=f'{name} is not there; its target is kept until it appears.',
+    )
+
+
+def _unprofiled(record: Record, target: Target | None) -> TargetReport:
+    """Report on an application that nothing can be decided for."""
+    accuracy = record.application.accuracies.get(record.actual[0], math.nan)
+    report = _judged(record, target, {'accuracy': accuracy})
+    if not record.serves:
+        message = 'It is not active; activate it to have its target served.'
+        state = TargetState.NO_TARGET if target is None else TargetState.WAITING
+        report = replace(report, state=state)
+    else:
+        message = (
+            'Its bundle has no profile for this platform, so its sub-network is left as it is. '
+            "Make one with 'dynamic-dnn profile'."
+        )
+    return replace(report, decision=Prediction(*record.actual, accuracy=accuracy), message=message)
+
+
+def _judged(record: Record, target: Target | None, predicted: dict[str, float]) -> TargetReport:
+    """Compare predictions and measurements with each limit."""
+    name = record.application.id
+    if target is None:
+        return TargetReport(name, TargetState.NO_TARGET)
+    limits = target.limits()
+    measured = {
+        'latency': record.measurements.latency(target.quantile),
+        'rate': record.measurements.served_rate(),
+    }
+    rows = [
+        (key, limit, predicted.get(key, math.nan), measured.get(key, math.nan))
+        for key, limit in limits.items()
+    ]
+    beyond = [_beyond(key, limit, found) for key, limit, _, found in rows]
+    missed = [max(b, _beyond(key, limit, p)) for b, (key, limit, p, _) in zip(beyond, rows)]
+    if record.measurements.frames < ENOUGH:
+        state = TargetState.PENDING
+    else:
+        state = TargetState.MISSED if any(b > 0 for b in beyond) else TargetState.MET
+    return TargetReport(
+        name,
+        state,
+        target,
+        tuple(limits),
+        tuple(limits.values()),
+        tuple(p for _, _, p, _ in rows),
+        tuple(found for _, _, _, found in rows),
+        tuple(missed),
+    )
+
+
+def _beyond(key: str, limit: float, value: float) -> float:
+    """Return how far a value lies beyond a limit, in its unit; 0 for what is not known."""
+    if math.isnan(value):
+        return 0.0
+    if key == 'rate' and value >= limit * (1 - RATE_TOLERANCE):
+        return 0.0
+    return max(0.0, limit - value if key in _AT_LEAST else value - limit)
+
+
+def _infeasible_message(record: Record, target: Target, predicted: dict[str, float]) -> str:
+    missed = [
+        f'{key} {limit:.4g} {_UNITS[key]}'.rstrip() + f' (nearest: {predicted[key]:.4g})'
+        for key, limit in target.limits().items()
+        if _beyond(key, limit, predicted[key]) > 0
+    ]
+    text = f'No operating point meets {", ".join(missed)} together with what else is asked.'
+    rate = record.measurements.camera_rate
+    if 0 < rate < target.rate * (1 - RATE_TOLERANCE):
+        return f'{text} The camera itself delivers {rate:.4g} Hz.'
+    return f'{text} Relax it, or a target of higher priority.'
+
+
+def _met_without_limits(plan: Plan, index: int) -> bool:
+    """Tell whether a setting that may not be chosen now would meet the target."""
+    joint = plan.problem.joint
+    if len(plan.problem.settings) == len(joint.settings):
+        return False
+    everything = replace(plan.problem, settings=np.arange(len(joint.settings), dtype=np.int64))
+    options = len(joint.tables[index].options)
+    rows = np.repeat(everything.settings, options)
+    chosen = np.tile(plan.evaluation.options[plan.row], (len(rows), 1))
+    chosen[:, index] = np.tile(np.arange(options), len(everything.settings))
+    found = evaluate(everything, rows, chosen, ResourceSettings())
+    usable = plan.problem.demands[index].usable[chosen[:, index]]
+    return bool((usable & (found.applications[index].shortfall == 0)).any())
+
+
+def _binding(plan: Plan, index: int, around: Evaluation) -> Constraint:
+    """Return which limit the nearest better point would break."""
+    demand = plan.problem.demands[index]
+    found = around.applications[index]
+    values = objective_values(demand, found, around.power)
+    better = values < values[0] - WITHIN * abs(values[0])
+    better &= demand.usable[around.options[:, index]] & np.isfinite(found.shortfall)
+    if not better.any():
+        return Constraint.NONE
+    nearest = int(np.where(better, found.shortfall + around.excess, np.inf).argmin())
+    if around.excess[nearest] > max(around.excess[0], found.shortfall[nearest]):
+        return Constraint.PLATFORM
+    if found.shortfall[nearest] > 0:
+        return CONSTRAINTS[int(np.argmax(found.misses[:, nearest]))]
+    return Constraint.NONE
+
+
+def _runner_up(plan: Plan, index: int, around: Evaluation) -> tuple[Prediction, str]:
+    """Return the best other option at the chosen setting, and why it was not chosen."""
+    demand = plan.problem.demands[index]
+    found = around.applications[index]
+    count = len(plan.problem.joint.tables[index].options)
+    others = np.arange(1, count + 1)
+    others = others[
+        (around.options[others, index] != plan.option(index))
+        & demand.usable[around.options[others, index]]
+        & np.isfinite(found.shortfall[others])
+    ]
+    if not len(others):
+        return Prediction(), ''
+    values = objective_values(demand, found, around.power)
+    order = np.lexsort(
+        (
+            around.power[others],
+            values[others],
+            found.shortfall[others],
+            np.round(around.excess[others], 2),
+        )
+    )
+    second = int(others[order[0]])
+    return _prediction(around, plan, index, second), _why_not(demand.target, around, index, second)
+
+
+def _why_not(target: Target, around: Evaluation, index: int, second: int) -> str:
+    found = around.applications[index]
+    if around.excess[second] > around.excess[0] + WITHIN:
+        return 'it leaves too little of a frequency domain to load that is not ours'
+    if found.shortfall[second] > found.shortfall[0]:
+        values = _predicted(found, second)
+        more = found.misses[:, second] - found.misses[:, 0]
+        key = ('latency', 'accuracy', 'energy', 'rate')[int(np.argmax(more))]
+        return f'its {key} of {values[key]:.4g} {_UNITS[key]}'.rstrip() + (
+            f' misses {getattr(target, key):.4g}'
+        )
+    if target.objective is Objective.MAXIMUM_ACCURACY:
+        if found.accuracy[second] < found.accuracy[0]:
+            return f'its accuracy of {found.accuracy[second]:.4g} is lower'
+        if found.accuracy[second] > found.accuracy[0]:
+            return 'it is more accurate, but the last change was too short ago'
+    elif target.objective is Objective.MINIMUM_LATENCY:
+        if found.latency[second] > found.latency[0]:
+            return f'its latency of {found.latency[second]:.4g} s is higher'
+    if around.power[second] >= around.power[0]:
+        unit = ' W' if around.power_known else ' (relative)'
+        return f'it takes {around.power[second] - around.power[0]:.3g}{unit} more'
+    return Cause.KEPT.value

@@ -1,0 +1,433 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Meets the targets of all applications: sends them sub-networks, and the platform its clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import time
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+
+from dynamic_dnn_ros.management.decisions import (
+    Decision,
+    DomainFrequency,
+    Mode,
+    PlatformState,
+    Switch,
+    TargetState,
+)
+from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
+from dynamic_dnn_ros.management.observations import Load
+from dynamic_dnn_ros.management.resource_level import ResourceSettings
+from dynamic_dnn_ros.management.targets import Objective, TargetError
+from dynamic_dnn_ros.msg import (
+    Application,
+    DvfsSetting,
+    InferenceStatus,
+    ManagerStatus,
+    PerformanceTarget,
+    SubNetworkSwitch,
+    SystemLoad,
+)
+from dynamic_dnn_ros.nodes import qos
+from dynamic_dnn_ros.nodes.diagnostics import Diagnostic, Level
+from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.main import run
+from dynamic_dnn_ros.nodes.management_messages import (
+    application_of,
+    decision_message,
+    domain_messages,
+    load_of,
+    nanoseconds,
+    stamp,
+    status_of,
+    switch_message,
+    target_of,
+)
+from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
+from dynamic_dnn_ros.nodes.uniqueness import Identity
+
+LISTENING = 1.0
+"""Seconds for which a manager only listens, so that it finds one that is already there."""
+
+RETRY = 0.25
+"""Seconds between two tries while another manager still holds the lease."""
+
+FAREWELL = 0.2
+"""Seconds that the last message of a node that stops is given to arrive."""
+
+_MODES = {'control': Mode.CONTROL, 'advise': Mode.ADVISE}
+_FLOORS = ('cpu', 'gpu', 'memory')
+
+
+class ManagerNode(ManagedNode):
+    """
+    Passes messages to a `Manager` and carries out what it decides.
+
+    Of two managers the one that started later gives way. In mode `advise` only `manager_status`
+    is published.
+    """
+
+    PARAMETERS = (
+        ParameterSpecification(
+            'mode',
+            'control',
+            "'control' switches sub-networks and sets clocks; 'advise' only says what it would "
+            'do.',
+            choices=tuple(_MODES),
+        ),
+        ParameterSpecification(
+            'resource_period',
+            0.5,
+            'Time between two regular decisions.',
+            's',
+            minimum=0.05,
+            maximum=10.0,
+        ),
+        ParameterSpecification(
+            'utilisation_limit',
+            0.8,
+            'Share of a frequency domain that all load together may take where some of it is '
+            'not ours.',
+            minimum=0.1,
+            maximum=1.0,
+        ),
+        ParameterSpecification(
+            'dwell',
+            2.0,
+            'Shortest time between two changes that no target asks for.',
+            's',
+            minimum=0.0,
+            maximum=60.0,
+        ),
+        ParameterSpecification(
+            'application_dwell',
+            1.0,
+            'Shortest time between two moves of an application that answer to single frames.',
+            's',
+            minimum=0.0,
+            maximum=60.0,
+        ),
+        ParameterSpecification(
+            'margin',
+            0.03,
+            'Share of a limit that a new choice leaves free.',
+            minimum=0.0,
+            maximum=0.5,
+        ),
+        ParameterSpecification(
+            'gain',
+            0.03,
+            "Share of the board's power that a change must save to be worth its cost.",
+            minimum=0.0,
+            maximum=0.5,
+        ),
+        ParameterSpecification(
+            'adoption',
+            3.0,
+            'How long a manager that has just started learns before it moves an application '
+            'that another one had set.',
+            's',
+            minimum=0.0,
+            maximum=60.0,
+        ),
+        ParameterSpecification(
+            'default_objective',
+            'maximum_accuracy',
+            'What is improved for an application that was asked for nothing, as long as it '
+            'keeps up with its camera.',
+            choices=tuple(objective.name.lower() for objective in Objective),
+        ),
+        ParameterSpecification(
+            'lease',
+            3.0,
+            'How long a setting of the frequencies holds without renewal; it is renewed at a '
+            'third of it.',
+            's',
+            minimum=0.3,
+            maximum=60.0,
+        ),
+        *(
+            ParameterSpecification(
+                f'floor_{domain}',
+                0.0,
+                f'Lowest frequency of domain {domain} that may be set; 0: that of the board.',
+                'Hz',
+                minimum=0.0,
+            )
+            for domain in _FLOORS
+        ),
+    )
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__('manager_node', **arguments)
+        self._entities: list[tuple[Any, Any]] = []  # what destroys it, and the entity
+        self._switch_publishers: dict[str, Publisher] = {}
+        self._manager = Manager(self.identity.instance)
+        self._mode = Mode.CONTROL
+        self._decision: Decision | None = None
+        self._decisions = 0
+        self._deciding = False
+        self._listening_until = 0.0
+        self._load: Load | None = None
+        self._load_received = 0.0
+        self._setting: tuple[DomainFrequency, ...] | None = None
+        self._setting_sequence = 0
+        self._setting_sent = 0.0
+
+    def configure(self) -> None:
+        """Take the parameters over; nothing is known of applications or targets."""
+        self._mode = _MODES[self.parameters['mode']]
+        floors = {domain: self.parameters[f'floor_{domain}'] for domain in _FLOORS}
+        self._manager = Manager(
+            self.identity.instance,
+            ManagerSettings(
+                mode=self._mode,
+                resource=ResourceSettings(
+                    utilisation_limit=self.parameters['utilisation_limit'],
+                    dwell=self.parameters['dwell'],
+                    margin=self.parameters['margin'],
+                    gain=self.parameters['gain'],
+                ),
+                adoption=self.parameters['adoption'],
+                application_dwell=self.parameters['application_dwell'],
+                default_objective=Objective[self.parameters['default_objective'].upper()],
+                floors={domain: floor for domain, floor in floors.items() if floor > 0},
+            ),
+        )
+        self._decision = None
+        self._load = None
+        self._setting = None
+
+    def activate(self) -> None:
+        """Listen for a moment, then decide."""
+        self._listening_until = time.monotonic() + LISTENING
+        self._status_publisher = self._publisher(
+            ManagerStatus, 'manager_status', qos.MANAGER_STATUS
+        )
+        self._setting_publisher = self._publisher(DvfsSetting, 'dvfs_setting', qos.DVFS_SETTING)
+        for message_type, topic, callback, profile in (
+            (Application, 'application', self._on_application, qos.APPLICATION_SUBSCRIPTION),
+            (InferenceStatus, 'inference_status', self._on_status, qos.INFERENCE_STATUS),
+            (PerformanceTarget, 'performance_target', self._on_target, qos.PERFORMANCE_TARGET),
+            (SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
+            (ManagerStatus, 'manager_status', self._on_manager, qos.MANAGER_STATUS),
+        ):
+            subscription = self.create_subscription(
+                message_type, self.shared_topic(topic), callback, profile
+            )
+            self._entities.append((self.destroy_subscription, subscription))
+        for period, action in (
+            (self.parameters['resource_period'], self._decide),
+            (self.parameters['lease'] / 3, self._renew),
+        ):
+            self._entities.append((self.destroy_timer, self.create_timer(period, action)))
+        self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
+
+    def deactivate(self) -> None:
+        """Give the clocks back; the applications go on as they are."""
+        try:
+            if self._setting is not None:
+                self._send_setting(None)
+                self._setting_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
+        finally:
+            for destroy, entity in reversed(self._entities):
+                destroy(entity)
+            self._entities.clear()
+            for publisher in self._switch_publishers.values():
+                self.destroy_publisher(publisher)
+            self._switch_publishers.clear()
+
+    def clean_up(self) -> None:
+        """Forget applications and targets; the applications keep their targets."""
+        self._manager = Manager(self.identity.instance)
+        self._decision = None
+
+    def diagnose(self) -> Sequence[Diagnostic]:
+        """Say which targets are missed, and whether there is a platform."""
+        decision = self._decision
+        if decision is None:
+            return ()
+        missed = {
+            report.application: report.message or 'missed'
+            for report in decision.reports
+            if report.state in (TargetState.MISSED, TargetState.INFEASIBLE, TargetState.REFUSED)
+        }
+        text = f'{len(missed)} of {len(decision.reports)} targets missed' if missed else 'met'
+        if decision.platform_state is PlatformState.FRESH:
+            platform = Diagnostic('platform', Level.OK, self._platform_id())
+        else:
+            platform = Diagnostic(
+                'platform',
+                Level.WARNING,
+                f'system_load is {decision.platform_state.name.lower()}: clocks are left alone. '
+                'Check that the platform node runs.',
+            )
+        return (
+            Diagnostic('targets', Level.WARNING if missed else Level.OK, text, missed),
+            platform,
+        )
+
+    # What arrives.
+
+    def _on_application(self, message: Application) -> None:
+        try:
+            application, problem = application_of(message)
+        except ValueError as error:
+            self._complain(f'Ignored an application: {error}')
+            return
+        if problem:
+            self._complain(f'{message.id}: {problem}')
+        if self._manager.add_application(application, time.monotonic()):
+            self.get_logger().info(f'{application.id} is {application.state.name.lower()}')
+            self._decide_soon()
+
+    def _on_status(self, message: InferenceStatus) -> None:
+        try:
+            status = status_of(message)
+        except ValueError as error:
+            self._complain(f'Ignored a status of {message.application}: {error}')
+            return
+        if self._manager.observe(status, time.monotonic()):
+            self._decide_soon()
+
+    def _on_target(self, message: PerformanceTarget) -> None:
+        arrival = self.get_clock().now().nanoseconds
+        sender = message.sender
+        try:
+            if message.action == PerformanceTarget.ACTION_CLEAR:
+                asked = nanoseconds(message.header.stamp)
+                self._manager.clear_target(message.application, asked, arrival, sender)
+            else:
+                self._manager.set_target(target_of(message), arrival)
+        except TargetError as error:
+            self._manager.refuse_target(message.application, sender, error)
+            self.get_logger().error(
+                f'Refused a target of {sender or "unknown sender"} for '
+                f'{message.application or "no application"}: {error}'
+            )
+        self._decide_soon()
+
+    def _on_load(self, message: SystemLoad) -> None:
+        try:
+            load = load_of(message)
+        except ValueError as error:
+            self._complain(f'Ignored a system_load: {error}')
+            return
+        now = time.monotonic()
+        self._load, self._load_received = load, now
+        if self._manager.observe_load(load, now):
+            self._decide_soon()
+        if self._setting is not None and load.lease_manager != self.identity.instance:
+            if now - self._setting_sent >= RETRY:
+                self._send_setting(self._setting)
+
+    def _on_manager(self, message: ManagerStatus) -> None:
+        other = Identity(message.instance, nanoseconds(message.started))
+        if self.active and self.identity.gives_way_to(other):
+            self.give_way(
+                f'Another manager ({other.instance}) already works under '
+                f'{self.parameters["manager_namespace"]}; this one gives way. End the other, or '
+                "give one of them another parameter 'manager_namespace', then configure again."
+            )
+
+    # What is done about it.
+
+    def _decide_soon(self) -> None:
+        """Decide once everything that has arrived by now is taken in."""
+        if not self._deciding:
+            self._deciding = True
+            self.call_soon(self._decide)
+
+    def _decide(self) -> None:
+        self._deciding = False
+        now = time.monotonic()
+        if not self.active or now < self._listening_until:
+            return
+        started = time.perf_counter()
+        decision = self._manager.decide(now)
+        duration = time.perf_counter() - started
+        self._decision = decision
+        self._decisions += 1
+        for switch in decision.switches:
+            self._send_switch(switch)
+        for name in set(self._switch_publishers) - set(self._manager.applications):
+            self.destroy_publisher(self._switch_publishers.pop(name))
+        if decision.setting != self._setting:
+            self._send_setting(decision.setting)
+        self._publish_status(decision, duration)
+
+    def _renew(self) -> None:
+        if self.active and self._setting is not None:
+            self._send_setting(self._setting)
+
+    def _send_switch(self, switch: Switch) -> None:
+        publisher = self._switch_publishers.get(switch.application)
+        if publisher is None:
+            publisher = self.create_publisher(
+                SubNetworkSwitch,
+                f'{switch.application}/sub_network_switch',
+                qos.SUB_NETWORK_SWITCH,
+            )
+            self._switch_publishers[switch.application] = publisher
+        message = switch_message(switch, self.identity.instance)
+        message.header.stamp = self.get_clock().now().to_msg()
+        publisher.publish(message)
+        self.get_logger().info(
+            f'{switch.application}: {switch.sub_network} on {switch.processor} '
+            f'({switch.reason.name.lower()})'
+        )
+
+    def _send_setting(self, setting: tuple[DomainFrequency, ...] | None) -> None:
+        """Ask the platform for frequencies, or give the lease back."""
+        self._setting = setting
+        if self._load is None:
+            return
+        now = time.monotonic()
+        self._setting_sequence += 1
+        self._setting_sent = now
+        message = DvfsSetting(
+            platform=self._load.platform,
+            boot_id=self._load.boot_id,
+            manager=self.identity.instance,
+            sequence=self._setting_sequence,
+            issued=self._load.monotonic_time + (now - self._load_received),
+            lease=self.parameters['lease'],
+            release=setting is None,
+            domains=domain_messages(setting or ()),
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._setting_publisher.publish(message)
+
+    def _publish_status(self, decision: Decision, duration: float) -> None:
+        message = decision_message(decision)
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.instance = self.identity.instance
+        message.started = stamp(self.identity.started)
+        message.mode = int(self._mode)
+        message.platform = self._platform_id()
+        message.holds_lease = (
+            self._load is not None and self._load.lease_manager == self.identity.instance
+        )
+        message.decision_time = duration
+        message.decisions = self._decisions
+        self._status_publisher.publish(message)
+
+    def _platform_id(self) -> str:
+        return self._load.platform if self._load is not None else ''
+
+    def _complain(self, text: str) -> None:
+        self.get_logger().error(text, throttle_duration_sec=5.0)
+
+    def _publisher(self, message_type: type, topic: str, profile: Any) -> Publisher:
+        publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)
+        self._entities.append((self.destroy_publisher, publisher))
+        return publisher
+
+
+def main() -> int:
+    """Run the node as a process."""
+    return run(ManagerNode)
