@@ -1,0 +1,43 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of layouts and configurations; each raises ConfigurationError naming the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from dynamic_dnn_ros.networks.contract import ConfigurationError
+
+
+def require_fields(what: str, value_class: type[Any], mapping: Mapping[str, Any]) -> None:
+    """Check that a mapping has exactly the fields of a dataclass."""
+    names = [field.name for field in dataclasses.fields(value_class)]
+    if set(mapping) != set(names):
+        raise ConfigurationError(what, sorted(map(str, mapping)), f'exactly the fields {names}')
+
+
+def require_positive(name: str, value: object) -> None:
+    """Check that a value is a positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(name, value, 'a positive whole number')
+
+
+def require_choice(name: str, value: object, choices: Sequence[Any]) -> None:
+    """Check that a value is one of the choices, and of its type."""
+    # type() as well: True equals 1 and 3.0 equals 3, but neither is a legal number here.
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise ConfigurationError(name, value, one_of(choices))
+
+
+def as_sequence(name: str, value: object) -> tuple[Any, ...]:
+    """Return a list as a tuple."""
+    if not isinstance(value, (list, tuple)):
+        raise ConfigurationError(name, value, 'a list')
+    return tuple(value)
+
+
+def one_of(choices: Sequence[Any]) -> str:
+    """Return choices in words."""
+    return 'one of ' + ', '.join(str(choice) for choice in choices)

@@ -1,0 +1,225 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The contract that every family of dynamic networks keeps."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping
+import random
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""Named tensors as numpy arrays, as they lie in a safetensors file."""
+
+_STATISTICS = ('running_mean', 'running_var')
+
+
+class ConfigurationError(ValueError):
+    """
+    A configuration or layout that a family refuses.
+
+    :param field: the name of the field, with its index where it is a list.
+    :param value: what was given.
+    :param allowed: what would have been accepted, in words.
+    """
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(f'{field} is {value!r}: allowed is {allowed}')
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+class StateError(ValueError):
+    """Arrays that do not fit a network: missing, left over, or of another shape."""
+
+
+class Configuration(Protocol):
+    """One sub-network of a family, a frozen and hashable value."""
+
+    @property
+    def resolution(self) -> int:
+        """Return the side length of the square input, pixels."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the configuration as plain lists and numbers, as a manifest holds it."""
+
+
+ConfigurationT = TypeVar('ConfigurationT', bound=Configuration)
+
+
+class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
+    """
+    One set of weights from which many sub-networks run.
+
+    A batch is float32, N x 3 x resolution x resolution, normalised; the output is logits,
+    N x classes. Scaling the pictures to the configuration's resolution is the caller's.
+    """
+
+    family: ClassVar[str]
+
+    @classmethod
+    @abc.abstractmethod
+    def from_layout(cls, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:
+        """
+        Create the network of a layout, with fresh weights.
+
+        :param layout: the name of a layout that the family supplies, or its mapping.
+        :raises ConfigurationError: for an unknown name or an illegal field.
+        """
+
+    @abc.abstractmethod
+    def layout_mapping(self) -> dict[str, Any]:
+        """Return the layout as plain values, as a manifest holds it."""
+
+    @abc.abstractmethod
+    def configuration(self, mapping: Mapping[str, Any]) -> ConfigurationT:
+        """
+        Return the legal configuration that a mapping describes.
+
+        :raises ConfigurationError: naming the field, its value and the allowed values.
+        """
+
+    @abc.abstractmethod
+    def sample(self, generator: random.Random) -> ConfigurationT:
+        """Return a configuration drawn uniformly over the choices of each field."""
+
+    @abc.abstractmethod
+    def smallest(self) -> ConfigurationT:
+        """Return the configuration with the least multiply-adds."""
+
+    @abc.abstractmethod
+    def largest(self) -> ConfigurationT:
+        """Return the configuration with the most multiply-adds."""
+
+    @abc.abstractmethod
+    def activate(self, configuration: ConfigurationT) -> None:
+        """
+        Make the following calls of forward run this sub-network. Moves no weight.
+
+        :raises ConfigurationError: if the configuration is illegal for the layout.
+        """
+
+    @abc.abstractmethod
+    def extract(self, configuration: ConfigurationT, share_weights: bool = False) -> nn.Module:
+        """
+        Return the sub-network alone, a static module of plain torch layers in eval mode.
+
+        Its modules bear the names that they have in the dynamic network. Batch-norm statistics
+        are always copied, since each sub-network has its own.
+
+        :param share_weights: let weights be views of the network's tensors where that is
+            possible, instead of copies.
+        :raises ConfigurationError: if the configuration is illegal for the layout.
+        """
+
+    @abc.abstractmethod
+    def multiply_adds(self, configuration: ConfigurationT) -> int:
+        """Return the multiply-adds of all convolutions and linear layers for one picture."""
+
+    @abc.abstractmethod
+    def parameter_count(self, configuration: ConfigurationT) -> int:
+        """Return the number of trainable parameters that the extracted sub-network has."""
+
+    @abc.abstractmethod
+    def layer_count(self, configuration: ConfigurationT) -> int:
+        """Return the number of convolutions and linear layers of the extracted sub-network."""
+
+    @abc.abstractmethod
+    def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
+        """Yield name, module and number of channels of each active batch-norm layer."""
+
+    @abc.abstractmethod
+    def sort_channels(self) -> None:
+        """Put the most important channels first, without change of the largest sub-network."""
+
+    def batch_norm_statistics(self) -> Arrays:
+        """Return a copy of the active sub-network's batch-norm statistics."""
+        return {
+            f'{name}.{kind}': getattr(module, kind)[:channels].detach().cpu().numpy().copy()
+            for name, module, channels in self.active_batch_norms()
+            for kind in _STATISTICS
+        }
+
+    def load_batch_norm_statistics(self, statistics: Mapping[str, npt.NDArray[Any]]) -> None:
+        """
+        Put statistics into the active sub-network's batch-norm layers.
+
+        :raises StateError: if an array is missing, left over, or has another shape.
+        """
+        targets = {
+            f'{name}.{kind}': getattr(module, kind)[:channels]
+            for name, module, channels in self.active_batch_norms()
+            for kind in _STATISTICS
+        }
+        _check_fit('batch-norm statistics', targets, statistics)
+        with torch.no_grad():
+            for name, target in targets.items():
+                target.copy_(to_tensor(statistics[name]))
+
+    def state(self) -> Arrays:
+        """Return a copy of all trainable tensors; batch-norm statistics are kept apart."""
+        return {
+            name: parameter.detach().cpu().numpy().copy()
+            for name, parameter in self.named_parameters()
+        }
+
+    def load_state(
+        self, arrays: Mapping[str, npt.NDArray[Any]], share_memory: bool = False
+    ) -> None:
+        """
+        Take over trainable tensors.
+
+        :param share_memory: use the memory of float32 arrays, so that several networks made
+            from the same arrays hold one copy of the weights.
+        :raises StateError: if an array is missing, left over, or has another shape.
+        """
+        _check_fit('weights', dict(self.named_parameters()), arrays)
+        tensors = {name: to_tensor(array) for name, array in arrays.items()}
+        if not share_memory:
+            tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        self.load_state_dict(tensors, strict=False, assign=True)
+
+
+def to_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
+    """Return an array as float32 tensor, sharing its memory where the array allows it."""
+    return torch.from_numpy(np.require(array, dtype=np.float32, requirements=('C', 'W')))
+
+
+def statistics_of(module: nn.Module) -> Arrays:
+    """Return a copy of the batch-norm statistics of a static module."""
+    return {
+        name: buffer.detach().cpu().numpy().copy()
+        for name, buffer in module.named_buffers()
+        if name.rpartition('.')[2] in _STATISTICS
+    }
+
+
+def _check_fit(
+    what: str, expected: Mapping[str, torch.Tensor], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    missing = sorted(expected.keys() - arrays.keys())
+    left_over = sorted(arrays.keys() - expected.keys())
+    if missing or left_over:
+        raise StateError(
+            f'{what} do not fit the network: missing {_few(missing)}; left over {_few(left_over)}'
+        )
+    for name, tensor in expected.items():
+        if tuple(tensor.shape) != tuple(arrays[name].shape):
+            raise StateError(
+                f'{what} do not fit the network: {name} has shape {tuple(arrays[name].shape)}, '
+                f'the network needs {tuple(tensor.shape)}'
+            )
+
+
+def _few(names: list[str]) -> str:
+    if not names:
+        return 'none'
+    more = f' and {len(names) - 4} more' if len(names) > 4 else ''
+    return ', '.join(names[:4]) + more

@@ -1,0 +1,679 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Once-for-All MobileNetV3: elastic kernel size, width, depth and resolution.
+
+Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment, ICLR 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from itertools import islice
+import math
+import random
+from typing import Any
+
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.networks.checks import (
+    as_sequence,
+    one_of,
+    require_choice,
+    require_fields,
+    require_positive,
+)
+from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
+from dynamic_dnn_ros.networks.elastic_layers import (
+    ElasticBatchNorm2d,
+    ElasticDepthwiseConvolution,
+    ElasticPointwiseConvolution,
+    expanded_channels,
+    make_divisible,
+    parameter_from,
+    plain_convolution,
+    squeezed_channels,
+)
+from dynamic_dnn_ros.networks.mobile_layers import (
+    ACTIVATIONS,
+    ConvolutionLayer,
+    MobileBlock,
+    MobileNetV3,
+    SqueezeExcitation,
+    activation_named,
+)
+
+_COLOURS = 3
+_FIRST_KERNEL_SIZE = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class StageLayout:
+    """One stage: blocks of one width, the first of which may halve the size of the picture."""
+
+    width: int
+    stride: int
+    activation: str
+    squeeze_excitation: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class MobileNetV3Layout:
+    """
+    What is fixed for a super-network, and the choices that its sub-networks have.
+
+    Widths are channels after the width multiplier; `feature_width` is that of the layer before
+    the classifier. Each choice is a tuple in increasing order.
+
+    :raises ConfigurationError: naming the field that is illegal.
+    """
+
+    stem_width: int
+    stem_stride: int
+    first_block_width: int
+    first_block_stride: int
+    first_block_activation: str
+    stages: tuple[StageLayout, ...]
+    final_expand_width: int
+    feature_width: int
+    kernel_sizes: tuple[int, ...]
+    expand_ratios: tuple[int, ...]
+    depths: tuple[int, ...]
+    resolutions: tuple[int, ...]
+    classes: int
+
+    def __post_init__(self) -> None:
+        for name in ('stem_width', 'first_block_width', 'final_expand_width', 'feature_width'):
+            require_positive(name, getattr(self, name))
+        require_positive('classes', self.classes)
+        for name in ('stem_stride', 'first_block_stride'):
+            require_choice(name, getattr(self, name), (1, 2))
+        require_choice('first_block_activation', self.first_block_activation, tuple(ACTIVATIONS))
+        for name in ('kernel_sizes', 'expand_ratios', 'depths', 'resolutions'):
+            choices = getattr(self, name)
+            if not choices or list(choices) != sorted(set(choices)):
+                raise ConfigurationError(name, choices, 'a list in increasing order')
+            for choice in choices:
+                require_positive(name, choice)
+        for kernel_size in self.kernel_sizes:
+            if kernel_size % 2 == 0:
+                raise ConfigurationError('kernel_sizes', kernel_size, 'an odd number')
+        if not self.stages:
+            raise ConfigurationError('stages', self.stages, 'at least one stage')
+        for index, stage in enumerate(self.stages):
+            prefix = f'stages[{index}]'
+            require_positive(f'{prefix}.width', stage.width)
+            require_choice(f'{prefix}.stride', stage.stride, (1, 2))
+            require_choice(f'{prefix}.activation', stage.activation, tuple(ACTIVATIONS))
+            require_choice(f'{prefix}.squeeze_excitation', stage.squeeze_excitation, (False, True))
+
+    @property
+    def blocks_per_stage(self) -> int:
+        """Return the number of blocks that each stage has at its greatest depth."""
+        return self.depths[-1]
+
+    @property
+    def blocks(self) -> int:
+        """Return the number of elastic blocks, the length of the lists in a configuration."""
+        return self.blocks_per_stage * len(self.stages)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> MobileNetV3Layout:
+        """
+        Return the layout that a mapping describes.
+
+        :raises ConfigurationError: for a missing, unknown or illegal field.
+        """
+        require_fields('layout', cls, mapping)
+        values: dict[str, Any] = dict(mapping)
+        stages = []
+        for index, stage in enumerate(as_sequence('stages', mapping['stages'])):
+            if not isinstance(stage, Mapping):
+                raise ConfigurationError(f'stages[{index}]', stage, 'a mapping')
+            require_fields(f'stages[{index}]', StageLayout, stage)
+            stages.append(StageLayout(**stage))
+        for name in ('kernel_sizes', 'expand_ratios', 'depths', 'resolutions'):
+            values[name] = tuple(as_sequence(name, mapping[name]))
+        values['stages'] = tuple(stages)
+        return cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the layout as plain lists and numbers."""
+        return {
+            key: [dict(item) if isinstance(item, dict) else item for item in value]
+            if isinstance(value, tuple)
+            else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class MobileNetV3Configuration:
+    """
+    One sub-network.
+
+    `kernel_size` and `expand_ratio` have one entry a block, all stages after each other at their
+    greatest depth, so 20 for the published layouts; entries of blocks beyond a stage's depth have
+    no effect. `depth` has one entry a stage.
+    """
+
+    kernel_size: tuple[int, ...]
+    expand_ratio: tuple[int, ...]
+    depth: tuple[int, ...]
+    resolution: int
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], layout: MobileNetV3Layout
+    ) -> MobileNetV3Configuration:
+        """
+        Return the legal configuration that a mapping describes.
+
+        :raises ConfigurationError: naming the field, its value and the allowed values.
+        """
+        require_fields('configuration', cls, mapping)
+        configuration = cls(
+            kernel_size=as_sequence('kernel_size', mapping['kernel_size']),
+            expand_ratio=as_sequence('expand_ratio', mapping['expand_ratio']),
+            depth=as_sequence('depth', mapping['depth']),
+            resolution=mapping['resolution'],
+        )
+        configuration.check(layout)
+        return configuration
+
+    def check(self, layout: MobileNetV3Layout) -> None:
+        """
+        Check the configuration against a layout.
+
+        :raises ConfigurationError: naming the field, its value and the allowed values.
+        """
+        for name, values, length, choices in (
+            ('kernel_size', self.kernel_size, layout.blocks, layout.kernel_sizes),
+            ('expand_ratio', self.expand_ratio, layout.blocks, layout.expand_ratios),
+            ('depth', self.depth, len(layout.stages), layout.depths),
+        ):
+            if len(values) != length:
+                raise ConfigurationError(name, list(values), f'a list of {length} numbers')
+            for index, value in enumerate(values):
+                require_choice(f'{name}[{index}]', value, choices)
+        require_choice('resolution', self.resolution, layout.resolutions)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the configuration as plain lists and numbers."""
+        return {
+            'kernel_size': list(self.kernel_size),
+            'expand_ratio': list(self.expand_ratio),
+            'depth': list(self.depth),
+            'resolution': self.resolution,
+        }
+
+
+def _published_layout(width_multiplier: float, resolutions: Sequence[int]) -> MobileNetV3Layout:
+    def width(base: int) -> int:
+        return make_divisible(base * width_multiplier)
+
+    rows = (
+        (24, 2, 'relu', False),
+        (40, 2, 'relu', True),
+        (80, 2, 'h_swish', False),
+        (112, 1, 'h_swish', True),
+        (160, 2, 'h_swish', True),
+    )
+    return MobileNetV3Layout(
+        stem_width=width(16),
+        stem_stride=2,
+        first_block_width=width(16),
+        first_block_stride=1,
+        first_block_activation='relu',
+        stages=tuple(
+            StageLayout(width(base), stride, activation, squeeze_excitation)
+            for base, stride, activation, squeeze_excitation in rows
+        ),
+        final_expand_width=width(960),
+        feature_width=width(1280),
+        kernel_sizes=(3, 5, 7),
+        expand_ratios=(3, 4, 6),
+        depths=(2, 3, 4),
+        resolutions=tuple(resolutions),
+        classes=1000,
+    )
+
+
+LAYOUTS: dict[str, MobileNetV3Layout] = {
+    'ofa_mbv3_d234_e346_k357_w1.0': _published_layout(1.0, range(128, 225, 4)),
+    'ofa_mbv3_d234_e346_k357_w1.2': _published_layout(1.2, range(160, 225, 4)),
+    'ofa_mbv3_32x32': MobileNetV3Layout(
+        stem_width=16,
+        stem_stride=1,
+        first_block_width=16,
+        first_block_stride=2,
+        first_block_activation='relu',
+        stages=(
+            StageLayout(16, 1, 'relu', False),
+            StageLayout(24, 2, 'h_swish', True),
+            StageLayout(48, 1, 'h_swish', True),
+            StageLayout(80, 2, 'h_swish', True),
+        ),
+        final_expand_width=240,
+        feature_width=320,
+        kernel_sizes=(3, 5),
+        expand_ratios=(2, 3, 4),
+        depths=(1, 2, 3),
+        resolutions=(24, 28, 32),
+        classes=10,
+    ),
+}
+"""Layouts by name: the two published for ImageNet, and one for pictures of 32x32."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _BlockPlan:
+    """A block of one sub-network: its module's name and every number that shapes it."""
+
+    name: str
+    in_channels: int
+    hidden_channels: int
+    out_channels: int
+    kernel_size: int
+    stride: int
+    expands: bool
+    squeeze_excitation: bool
+
+
+class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
+    """The super-network; a fresh one runs its largest sub-network."""
+
+    family = 'ofa_mobilenet_v3'
+
+    def __init__(self, layout: MobileNetV3Layout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.stem = ConvolutionLayer(
+            nn.Conv2d(
+                _COLOURS,
+                layout.stem_width,
+                _FIRST_KERNEL_SIZE,
+                layout.stem_stride,
+                _FIRST_KERNEL_SIZE // 2,
+                bias=False,
+            ),
+            ElasticBatchNorm2d(layout.stem_width),
+            nn.Hardswish(),
+        )
+        self.first_block = _elastic_block(
+            layout.stem_width,
+            layout.stem_width,
+            layout.first_block_width,
+            (_FIRST_KERNEL_SIZE,),
+            layout.first_block_stride,
+            layout.first_block_activation,
+            squeeze_excitation=False,
+            expands=False,
+        )
+        self.stages = nn.ModuleList()
+        channels = layout.first_block_width
+        for stage in layout.stages:
+            blocks = nn.ModuleList()
+            for index in range(layout.blocks_per_stage):
+                blocks.append(
+                    _elastic_block(
+                        channels,
+                        expanded_channels(channels, layout.expand_ratios[-1]),
+                        stage.width,
+                        layout.kernel_sizes,
+                        stage.stride if index == 0 else 1,
+                        stage.activation,
+                        stage.squeeze_excitation,
+                        expands=True,
+                    )
+                )
+                channels = stage.width
+            self.stages.append(blocks)
+        self.final_expand = ConvolutionLayer(
+            ElasticPointwiseConvolution(channels, layout.final_expand_width),
+            ElasticBatchNorm2d(layout.final_expand_width),
+            nn.Hardswish(),
+        )
+        self.feature_mix = ElasticPointwiseConvolution(
+            layout.final_expand_width, layout.feature_width
+        )
+        self.feature_activation = nn.Hardswish()
+        self.classifier = nn.Linear(layout.feature_width, layout.classes)
+        self._initialise()
+        self.activate(self.largest())
+
+    @classmethod
+    def from_layout(cls, layout: str | Mapping[str, Any]) -> OfaMobileNetV3:
+        """Create the network of a layout; see the contract."""
+        if isinstance(layout, str):
+            if layout not in LAYOUTS:
+                raise ConfigurationError('layout', layout, one_of(tuple(LAYOUTS)))
+            return cls(LAYOUTS[layout])
+        return cls(MobileNetV3Layout.from_mapping(layout))
+
+    def layout_mapping(self) -> dict[str, Any]:
+        """Return the layout as plain values."""
+        return self.layout.to_mapping()
+
+    def configuration(self, mapping: Mapping[str, Any]) -> MobileNetV3Configuration:
+        """Return the legal configuration that a mapping describes; see the contract."""
+        return MobileNetV3Configuration.from_mapping(mapping, self.layout)
+
+    def sample(self, generator: random.Random) -> MobileNetV3Configuration:
+        """Return a random configuration."""
+        layout = self.layout
+        return MobileNetV3Configuration(
+            kernel_size=tuple(generator.choices(layout.kernel_sizes, k=layout.blocks)),
+            expand_ratio=tuple(generator.choices(layout.expand_ratios, k=layout.blocks)),
+            depth=tuple(generator.choices(layout.depths, k=len(layout.stages))),
+            resolution=generator.choice(layout.resolutions),
+        )
+
+    def smallest(self) -> MobileNetV3Configuration:
+        """Return the configuration with the least of everything."""
+        return self._uniform(0)
+
+    def largest(self) -> MobileNetV3Configuration:
+        """Return the configuration with the most of everything."""
+        return self._uniform(-1)
+
+    def activate(self, configuration: MobileNetV3Configuration) -> None:
+        """Make forward run this sub-network: sets numbers, moves no weight."""
+        configuration.check(self.layout)
+        self._active = configuration
+        for plan in self._elastic_plans(configuration):
+            block = self._part(plan.name)
+            block.expand.convolution.active_out_channels = plan.hidden_channels
+            block.depthwise.convolution.active_kernel_size = plan.kernel_size
+            if block.squeeze_excitation is not None:
+                gate = block.squeeze_excitation
+                gate.reduce.active_out_channels = squeezed_channels(plan.hidden_channels)
+                gate.expand.active_out_channels = plan.hidden_channels
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the active sub-network, N x classes."""
+        features = self.first_block(self.stem(images))
+        for stage, depth in zip(self.stages, self._active.depth):
+            for block in islice(stage.children(), depth):
+                features = block(features)
+        features = self.final_expand(features).mean((2, 3), keepdim=True)
+        features = self.feature_activation(self.feature_mix(features))
+        logits: torch.Tensor = self.classifier(features.flatten(1))
+        return logits
+
+    @torch.no_grad()
+    def extract(
+        self, configuration: MobileNetV3Configuration, share_weights: bool = False
+    ) -> MobileNetV3:
+        """Return one sub-network as a static module; see the contract."""
+        configuration.check(self.layout)
+        stages = [nn.Sequential() for _ in self.layout.stages]
+        for plan in self._elastic_plans(configuration):
+            stage = stages[int(plan.name.split('.')[1])]
+            stage.append(_extract_block(self._part(plan.name), plan, share_weights))
+        layout = self.layout
+        stem, final_expand = self._part('stem'), self._part('final_expand')
+        classifier = nn.Linear(layout.feature_width, layout.classes, device='meta')
+        classifier.weight = parameter_from(self.classifier.weight, share_weights)
+        classifier.bias = parameter_from(self.classifier.bias, share_weights)
+        static = MobileNetV3(
+            stem=ConvolutionLayer(
+                plain_convolution(
+                    stem.convolution.weight, stride=layout.stem_stride, share_weights=share_weights
+                ),
+                stem.batch_norm.extract(layout.stem_width, share_weights),
+                nn.Hardswish(),
+            ),
+            first_block=_extract_block(self.first_block, self._first_block_plan(), share_weights),
+            stages=nn.Sequential(*stages),
+            final_expand=ConvolutionLayer(
+                final_expand.convolution.extract(
+                    layout.stages[-1].width, layout.final_expand_width, share_weights
+                ),
+                final_expand.batch_norm.extract(layout.final_expand_width, share_weights),
+                nn.Hardswish(),
+            ),
+            feature_mix=self.feature_mix.extract(
+                layout.final_expand_width, layout.feature_width, share_weights
+            ),
+            classifier=classifier,
+        )
+        return static.eval()
+
+    def multiply_adds(self, configuration: MobileNetV3Configuration) -> int:
+        """Return the multiply-adds of one picture, from the plan alone."""
+        return sum(multiply_adds for multiply_adds, _ in self._costs(configuration))
+
+    def parameter_count(self, configuration: MobileNetV3Configuration) -> int:
+        """Return the number of trainable parameters, from the plan alone."""
+        layers = sum(parameters for _, parameters in self._costs(configuration))
+        return layers + sum(2 * channels for _, channels in self._batch_norms(configuration))
+
+    def layer_count(self, configuration: MobileNetV3Configuration) -> int:
+        """Return the number of convolutions and linear layers."""
+        return sum(1 for _ in self._costs(configuration))
+
+    def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
+        """Yield name, module and number of channels of each active batch-norm layer."""
+        for name, channels in self._batch_norms(self._active):
+            module = self.get_submodule(name)
+            assert isinstance(module, nn.BatchNorm2d)
+            yield name, module, channels
+
+    @torch.no_grad()
+    def sort_channels(self) -> None:
+        """
+        Sort the channels inside each bottleneck by importance, the most important first.
+
+        Importance is the L1 norm of the weights of the following point-linear convolution, as in
+        the authors' code. The outputs of the largest sub-network do not change.
+        """
+        for plan in self._elastic_plans(self.largest()):
+            block = self._part(plan.name)
+            importance = block.project.convolution.weight.abs().sum((0, 2, 3))
+            order = torch.argsort(importance, descending=True, stable=True)
+            rows = [block.expand.convolution.weight, block.depthwise.convolution.weight]
+            columns = [block.project.convolution.weight]
+            for batch_norm in (block.expand.batch_norm, block.depthwise.batch_norm):
+                rows += [
+                    batch_norm.weight,
+                    batch_norm.bias,
+                    batch_norm.running_mean,
+                    batch_norm.running_var,
+                ]
+            if block.squeeze_excitation is not None:
+                gate = block.squeeze_excitation
+                rows += [gate.expand.weight, gate.expand.bias]
+                columns.append(gate.reduce.weight)
+                self._sort_squeezed_channels(gate)
+            for tensor in rows:
+                tensor.copy_(tensor[order])
+            for tensor in columns:
+                tensor.copy_(tensor[:, order])
+
+    @staticmethod
+    def _sort_squeezed_channels(gate: Any) -> None:
+        importance = gate.expand.weight.abs().sum((0, 2, 3))
+        squeezed = torch.argsort(importance, descending=True, stable=True)
+        for tensor in (gate.reduce.weight, gate.reduce.bias):
+            tensor.copy_(tensor[squeezed])
+        gate.expand.weight.copy_(gate.expand.weight[:, squeezed])
+
+    def _initialise(self) -> None:
+        """Draw fan-out normal weights (He et al., 2015), as the published networks do."""
+        for module in self.modules():
+            if isinstance(module, ElasticDepthwiseConvolution):
+                _initialise_filter(module.weight, filters=1)
+            elif isinstance(module, nn.Conv2d):
+                _initialise_filter(module.weight, filters=module.out_channels)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, 0.0, 1.0 / math.sqrt(module.in_features))
+                nn.init.zeros_(module.bias)
+
+    def _uniform(self, index: int) -> MobileNetV3Configuration:
+        layout = self.layout
+        return MobileNetV3Configuration(
+            kernel_size=(layout.kernel_sizes[index],) * layout.blocks,
+            expand_ratio=(layout.expand_ratios[index],) * layout.blocks,
+            depth=(layout.depths[index],) * len(layout.stages),
+            resolution=layout.resolutions[index],
+        )
+
+    def _part(self, name: str) -> Any:
+        """Return a module. Any: its layers are elastic ones, which its class does not say."""
+        return self.get_submodule(name)
+
+    def _first_block_plan(self) -> _BlockPlan:
+        return _BlockPlan(
+            name='first_block',
+            in_channels=self.layout.stem_width,
+            hidden_channels=self.layout.stem_width,
+            out_channels=self.layout.first_block_width,
+            kernel_size=_FIRST_KERNEL_SIZE,
+            stride=self.layout.first_block_stride,
+            expands=False,
+            squeeze_excitation=False,
+        )
+
+    def _elastic_plans(self, configuration: MobileNetV3Configuration) -> Iterator[_BlockPlan]:
+        channels = self.layout.first_block_width
+        for stage_index, stage in enumerate(self.layout.stages):
+            for index in range(configuration.depth[stage_index]):
+                entry = stage_index * self.layout.blocks_per_stage + index
+                yield _BlockPlan(
+                    name=f'stages.{stage_index}.{index}',
+                    in_channels=channels,
+                    hidden_channels=expanded_channels(channels, configuration.expand_ratio[entry]),
+                    out_channels=stage.width,
+                    kernel_size=configuration.kernel_size[entry],
+                    stride=stage.stride if index == 0 else 1,
+                    expands=True,
+                    squeeze_excitation=stage.squeeze_excitation,
+                )
+                channels = stage.width
+
+    def _plans(self, configuration: MobileNetV3Configuration) -> Iterator[_BlockPlan]:
+        yield self._first_block_plan()
+        yield from self._elastic_plans(configuration)
+
+    def _batch_norms(self, configuration: MobileNetV3Configuration) -> Iterator[tuple[str, int]]:
+        yield 'stem.batch_norm', self.layout.stem_width
+        for plan in self._plans(configuration):
+            if plan.expands:
+                yield f'{plan.name}.expand.batch_norm', plan.hidden_channels
+            yield f'{plan.name}.depthwise.batch_norm', plan.hidden_channels
+            yield f'{plan.name}.project.batch_norm', plan.out_channels
+        yield 'final_expand.batch_norm', self.layout.final_expand_width
+
+    def _costs(self, configuration: MobileNetV3Configuration) -> Iterator[tuple[int, int]]:
+        """Yield multiply-adds and parameters of each convolution and linear layer."""
+        configuration.check(self.layout)
+        layout = self.layout
+
+        def convolution(weights: int, side: int) -> tuple[int, int]:
+            return weights * side * side, weights
+
+        def convolution_with_bias(in_channels: int, out_channels: int) -> tuple[int, int]:
+            weights = in_channels * out_channels
+            return weights, weights + out_channels
+
+        side = math.ceil(configuration.resolution / layout.stem_stride)
+        yield convolution(_COLOURS * layout.stem_width * _FIRST_KERNEL_SIZE**2, side)
+        for plan in self._plans(configuration):
+            hidden = plan.hidden_channels
+            if plan.expands:
+                yield convolution(plan.in_channels * hidden, side)
+            side = math.ceil(side / plan.stride)
+            yield convolution(hidden * plan.kernel_size**2, side)
+            if plan.squeeze_excitation:
+                squeezed = squeezed_channels(hidden)
+                yield convolution_with_bias(hidden, squeezed)
+                yield convolution_with_bias(squeezed, hidden)
+            yield convolution(hidden * plan.out_channels, side)
+        yield convolution(layout.stages[-1].width * layout.final_expand_width, side)
+        yield convolution(layout.final_expand_width * layout.feature_width, 1)
+        yield convolution_with_bias(layout.feature_width, layout.classes)
+
+
+def _initialise_filter(weight: torch.Tensor, filters: int) -> None:
+    """Draw weights; `filters` is how many filters read one input channel."""
+    fan_out = weight.shape[-1] * weight.shape[-2] * filters
+    nn.init.normal_(weight, 0.0, math.sqrt(2.0 / fan_out))
+
+
+def _elastic_block(
+    in_channels: int,
+    hidden_channels: int,
+    out_channels: int,
+    kernel_sizes: Sequence[int],
+    stride: int,
+    activation: str,
+    squeeze_excitation: bool,
+    expands: bool,
+) -> MobileBlock:
+    expand = None
+    if expands:
+        expand = ConvolutionLayer(
+            ElasticPointwiseConvolution(in_channels, hidden_channels),
+            ElasticBatchNorm2d(hidden_channels),
+            activation_named(activation),
+        )
+    gate = None
+    if squeeze_excitation:
+        squeezed = squeezed_channels(hidden_channels)
+        gate = SqueezeExcitation(
+            ElasticPointwiseConvolution(hidden_channels, squeezed, bias=True),
+            ElasticPointwiseConvolution(squeezed, hidden_channels, bias=True),
+        )
+    return MobileBlock(
+        expand=expand,
+        depthwise=ConvolutionLayer(
+            ElasticDepthwiseConvolution(hidden_channels, kernel_sizes, stride),
+            ElasticBatchNorm2d(hidden_channels),
+            activation_named(activation),
+        ),
+        squeeze_excitation=gate,
+        project=ConvolutionLayer(
+            ElasticPointwiseConvolution(hidden_channels, out_channels),
+            ElasticBatchNorm2d(out_channels),
+            nn.Identity(),
+        ),
+        residual=stride == 1 and in_channels == out_channels,
+    )
+
+
+def _extract_block(block: Any, plan: _BlockPlan, share_weights: bool) -> MobileBlock:
+    hidden = plan.hidden_channels
+    expand = None
+    if plan.expands:
+        expand = ConvolutionLayer(
+            block.expand.convolution.extract(plan.in_channels, hidden, share_weights),
+            block.expand.batch_norm.extract(hidden, share_weights),
+            type(block.expand.activation)(),
+        )
+    gate = None
+    if plan.squeeze_excitation:
+        squeezed = squeezed_channels(hidden)
+        gate = SqueezeExcitation(
+            block.squeeze_excitation.reduce.extract(hidden, squeezed, share_weights),
+            block.squeeze_excitation.expand.extract(squeezed, hidden, share_weights),
+        )
+    return MobileBlock(
+        expand=expand,
+        depthwise=ConvolutionLayer(
+            block.depthwise.convolution.extract(hidden, plan.kernel_size, share_weights),
+            block.depthwise.batch_norm.extract(hidden, share_weights),
+            type(block.depthwise.activation)(),
+        ),
+        squeeze_excitation=gate,
+        project=ConvolutionLayer(
+            block.project.convolution.extract(hidden, plan.out_channels, share_weights),
+            block.project.batch_norm.extract(plan.out_channels, share_weights),
+            nn.Identity(),
+        ),
+        residual=block.residual,
+    )

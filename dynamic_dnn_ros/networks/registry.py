@@ -1,0 +1,35 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The families by name. A new family is one module that keeps the contract, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import importlib
+from typing import Any
+
+from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
+
+_FAMILIES = {
+    'ofa_mobilenet_v3': ('dynamic_dnn_ros.networks.ofa_mobilenet_v3', 'OfaMobileNetV3'),
+}
+
+
+def family_names() -> tuple[str, ...]:
+    """Return the names of all families."""
+    return tuple(_FAMILIES)
+
+
+def create(family: str, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:
+    """
+    Create the network of a family and layout, with fresh weights.
+
+    :param layout: the name of a layout that the family supplies, or its mapping.
+    :raises ConfigurationError: for an unknown family, or a layout that the family refuses.
+    """
+    if family not in _FAMILIES:
+        raise ConfigurationError('family', family, f'one of {", ".join(_FAMILIES)}')
+    module_name, class_name = _FAMILIES[family]
+    network_class = getattr(importlib.import_module(module_name), class_name)
+    network: DynamicNetwork[Any] = network_class.from_layout(layout)
+    return network

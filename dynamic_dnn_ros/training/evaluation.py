@@ -1,0 +1,47 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Batch-norm recalibration and accuracy of a static sub-network."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
+from dynamic_dnn_ros.training.pictures import Pictures
+
+
+@torch.no_grad()
+def recalibrate(
+    module: nn.Module, pictures: Pictures, resolution: int, normalisation: Normalisation
+) -> None:
+    """
+    Replace batch-norm statistics by the average of those of the pictures' batches.
+
+    A sub-network that shares weights was never trained with statistics of its own; without this
+    step its accuracy can fall to chance (Yu and Huang, Universally Slimmable Networks, ICCV 2019,
+    section 3.2). Works on the extracted sub-network, which keeps the rest of its mode.
+    """
+    batch_norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [batch_norm.momentum for batch_norm in batch_norms]
+    for batch_norm in batch_norms:
+        batch_norm.reset_running_stats()
+        # None stands for the plain average over all batches.
+        batch_norm.momentum = None
+        batch_norm.train()
+    for images, _ in plain_batches(pictures, resolution, normalisation):
+        module(images)
+    for batch_norm, momentum in zip(batch_norms, momenta):
+        batch_norm.momentum = momentum
+        batch_norm.eval()
+
+
+@torch.no_grad()
+def accuracy(
+    module: nn.Module, pictures: Pictures, resolution: int, normalisation: Normalisation
+) -> float:
+    """Return the share of pictures, 0..1, whose class has the highest logit."""
+    correct = 0
+    for images, labels in plain_batches(pictures, resolution, normalisation):
+        correct += int((module(images).argmax(1) == labels).sum())
+    return correct / len(pictures)
