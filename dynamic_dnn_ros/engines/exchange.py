@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 import threading
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
@@ -87,10 +87,13 @@ class SubNetworkExchange:
         future.add_done_callback(finish)
 
     def prepared(self) -> tuple[PreparedSubNetwork, ...]:
-        """Wait for all sub-networks that were begun, and return those that are ready."""
+        """Wait for all sub-networks that were begun; return those that are ready, in order."""
         with self._lock:
             futures = list(self._ready.values())
-        return tuple(future.result() for future in futures if future.exception() is None)
+        wait(futures)
+        ready = [f.result() for f in futures if not f.cancelled() and f.exception() is None]
+        order = [sub_network.id for sub_network in self._manifest.sub_networks]
+        return tuple(sorted(ready, key=lambda prepared: order.index(prepared.sub_network.id)))
 
     def close(self) -> None:
         """Stop preparing."""

@@ -21,7 +21,7 @@ from dynamic_dnn_ros.engines.contract import (
     PreparedSubNetwork,
 )
 from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
-from dynamic_dnn_ros.networks.registry import build_network, build_sub_network
+from dynamic_dnn_ros.networks.registry import create
 
 _WARM_UP_RUNS = 3
 
@@ -47,9 +47,8 @@ class TorchEngine(Engine):
         self._lock = threading.Lock()
         remedy = 'Export the bundle again'
         try:
-            self._network = build_network(
-                self._manifest.family, self._manifest.layout, weights.network
-            )
+            self._network = create(self._manifest.family, self._manifest.layout)
+            self._network.load_state(weights.network, share_memory=True)
         except (ConfigurationError, StateError) as error:
             raise BundleError(bundle.folder, str(error), remedy) from error
         for entry in self._manifest.sub_networks:
@@ -87,14 +86,15 @@ class TorchEngine(Engine):
                 f'PyTorch runs on: {", ".join(self.processors)}.'
             )
         with self._lock:
+            configuration = self._network.configuration(sub_network.configuration)
             try:
-                module = build_sub_network(
-                    self._network, sub_network.configuration, self._statistics[sub_network.id]
-                )
+                self._network.activate(configuration)
+                self._network.load_batch_norm_statistics(self._statistics[sub_network.id])
             except StateError as error:
                 raise BundleError(
                     f'sub-network {sub_network.id!r}', str(error), 'Export the bundle again'
                 ) from error
+            module = self._network.extract(configuration, share_weights=True)
         device = torch.device('cuda' if processor == 'gpu' else 'cpu')
         prepared = _TorchSubNetwork(
             sub_network, processor, module.to(device), self._manifest.preprocessing, device

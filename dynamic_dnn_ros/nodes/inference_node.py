@@ -52,8 +52,8 @@ from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.main import run
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.uniqueness import Identity
-from dynamic_dnn_ros.platforms.board_model import NetworkCost, load_board
-from dynamic_dnn_ros.profiling.simulated import simulated_profile
+from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.profiling.startup import measure
 
 #: Values of parameter `platform` that are no platform's id.
@@ -745,15 +745,6 @@ class _VisionPublisher:
         for name, score in results:
             message.results.append(self._messages.ObjectHypothesis(class_id=name, score=score))
         self.publisher.publish(message)
-
-
-def network_cost(sub_network: SubNetwork) -> NetworkCost:
-    """Return what a board model's latency depends on."""
-    return NetworkCost(
-        multiply_adds=sub_network.multiply_adds,
-        layers=sub_network.layers,
-        parameters=sub_network.parameters,
-    )
 
 
 def _most_accurate(bundle: Bundle) -> SubNetwork:

@@ -12,7 +12,7 @@ import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, softmax
-from dynamic_dnn_ros.networks.registry import build_network
+from dynamic_dnn_ros.networks.registry import create
 
 
 def picture(side: int, seed: int = 0) -> np.ndarray:
@@ -22,7 +22,9 @@ def picture(side: int, seed: int = 0) -> np.ndarray:
 def reference(bundle: Bundle, identifier: str, pixels: np.ndarray) -> np.ndarray:
     """Return the logits of the dynamic network itself, normalised as training does it."""
     manifest, weights = bundle.manifest, bundle.weights()
-    network = build_network(manifest.family, manifest.layout, weights.network)
+    network = create(manifest.family, manifest.layout)
+    network.load_state(weights.network)
+    network.eval()
     network.activate(network.configuration(manifest.sub_network(identifier).configuration))
     network.load_batch_norm_statistics(weights.batch_norm_statistics[identifier])
     mean = np.array(manifest.preprocessing.mean, np.float32)

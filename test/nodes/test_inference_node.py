@@ -1,0 +1,483 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+import math
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage, Image
+from support.bundles import make_bundle
+from support.graph import LATCHED, Collector, Graph
+from support.images import compressed_message, image_message, jpeg, noise, stamp_of
+
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import softmax
+from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, RawPicture, square
+from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.msg import (
+    Application,
+    Classification,
+    FrequencyDomain,
+    InferenceStatus,
+    NamedValue,
+    PerformanceTarget,
+    SubNetworkSwitch,
+    SystemLoad,
+)
+from dynamic_dnn_ros.nodes.inference_node import InferenceNode
+from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
+
+ID = '/inference_node'
+PLATFORM = 'xavier_nx_simulated'
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp('node') / 'synthetic')
+
+
+@dataclass
+class Application_:
+    """An inference node in the test's process, and everything that it publishes."""
+
+    node: InferenceNode
+    graph: Graph
+    results: Collector | None
+    statuses: Collector
+    applications: Collector
+    images: Any
+    switches: Any
+
+    def send(self, message: Image | CompressedImage) -> None:
+        self.graph.wait_for_subscriptions(self.images)
+        self.images.publish(message)
+
+    def serve(self, message: Image | CompressedImage) -> Classification:
+        """Send an image and return its result."""
+        self.results.clear()
+        self.send(message)
+        return self.results.wait_for(lambda result: result.header == message.header)
+
+    def switch(self, **fields: Any) -> InferenceStatus:
+        """Send a switch and return its answer."""
+        message = SubNetworkSwitch(
+            **{'application': ID, 'manager': 'test', 'sequence': 1, **fields}
+        )
+        self.graph.wait_for_subscriptions(self.switches)
+        self.statuses.clear()
+        self.switches.publish(message)
+        return self.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_SWITCH)
+
+    def served_status(self) -> InferenceStatus:
+        return self.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_SERVED)
+
+
+Start = Callable[..., Application_]
+
+
+@pytest.fixture
+def start(graph: Graph, bundle: Bundle) -> Iterator[Start]:
+    nodes: list[InferenceNode] = []
+
+    def make(
+        expect_active: bool = True, collect_results: bool = True, **parameters: Any
+    ) -> Application_:
+        values = {'bundle': str(bundle.folder), 'platform': 'none', 'results': 10, **parameters}
+        compressed = values.get('image_transport') == 'compressed'
+        image_type = CompressedImage if compressed else Image
+        application = Application_(
+            node=InferenceNode(
+                context=graph.context,
+                parameter_overrides=[Parameter(n, value=v) for n, v in values.items()],
+            ),
+            graph=graph,
+            results=(
+                graph.collect(Classification, f'{ID}/classification') if collect_results else None
+            ),
+            statuses=graph.collect(InferenceStatus, '/dynamic_dnn/inference_status'),
+            applications=graph.collect(Application, '/dynamic_dnn/application', LATCHED),
+            images=graph.publisher(image_type, '/image/compressed' if compressed else '/image'),
+            switches=graph.publisher(SubNetworkSwitch, f'{ID}/sub_network_switch', LATCHED),
+        )
+        nodes.append(application.node)
+        graph.add_node(application.node)
+        application.node.start()
+        assert application.node.active == expect_active, application.node.problem
+        return application
+
+    yield make
+    for node in nodes:
+        node.stop()
+        graph.remove_node(node)
+        node.destroy_node()
+
+
+def expected(bundle: Bundle, identifier: str, message: Image | CompressedImage) -> dict[str, float]:
+    """Return the probabilities that a sub-network gives, computed without any node."""
+    manifest = bundle.manifest
+    entry = manifest.sub_network(identifier)
+    picture = (
+        CompressedPicture(message.data)
+        if isinstance(message, CompressedImage)
+        else RawPicture(
+            message.encoding, message.width, message.height, message.step, message.data
+        )
+    )
+    pixels = square(picture, entry.resolution, manifest.preprocessing.resize)
+    logits = create_engine('torch', bundle, 1).prepare(entry, 'cpu').run(pixels)
+    return dict(zip(manifest.classes, softmax(logits)))
+
+
+def assert_result(bundle: Bundle, result: Classification, message: Any) -> None:
+    probabilities = expected(bundle, result.sub_network, message)
+    assert len(result.results) == 10
+    scores = [row.score for row in result.results]
+    assert scores == sorted(scores, reverse=True)
+    for row in result.results:
+        assert row.score == pytest.approx(probabilities[row.class_id], abs=1e-4)
+
+
+# Frames
+
+
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8'])
+def test_serves_every_encoding_with_the_images_own_header(
+    start: Start, bundle: Bundle, encoding: str
+) -> None:
+    application = start()
+    message = image_message(noise(40, 30, 1), encoding=encoding, padding=3, frame_id='front')
+    message.header.stamp = stamp_of(123_456_789)
+    result = application.serve(message)
+    assert result.header.frame_id == 'front'
+    assert result.header.stamp == message.header.stamp
+    assert (result.application, result.sub_network, result.processor) == (ID, 's2', 'cpu')
+    assert_result(bundle, result, message)
+
+
+def test_serves_compressed_images(start: Start, bundle: Bundle) -> None:
+    application = start(image_transport='compressed')
+    message = compressed_message(jpeg(noise(40, 30, 2)))
+    assert_result(bundle, application.serve(message), message)
+
+
+def test_latency_is_told_by_stage(start: Start) -> None:
+    application = start()
+    message = image_message(noise(40, 30, 3))
+    message.header.stamp = application.node.get_clock().now().to_msg()
+    application.serve(message)
+    status = application.served_status()
+    stages = {row.name: row.value for row in status.stages}
+    parts = sum(stages[name] for name in ('waiting', 'preprocessing', 'inference'))
+    assert 0 < parts <= stages['total']
+    assert 0 <= stages['transport'] <= status.age
+    assert status.image_stamp == message.header.stamp
+    assert {row.name for row in status.busy} == {'cpu'}
+
+
+def test_age_is_unknown_where_the_time_base_is_another(start: Start) -> None:
+    application = start()
+    message = image_message(noise(40, 30, 3))
+    message.header.stamp = stamp_of(1)
+    application.serve(message)
+    status = application.served_status()
+    assert math.isnan(status.age)
+    assert math.isnan({row.name: row.value for row in status.stages}['transport'])
+
+
+def test_every_frame_is_counted(start: Start, graph: Graph) -> None:
+    application = start()
+    for index in range(30):
+        application.send(image_message(noise(64, 48, index)))
+        graph.spin_for(0.002)
+
+    def all_counted() -> bool:
+        last = application.statuses.last
+        return last is not None and (
+            last.received == last.served + last.replaced + last.rejected > 0
+        )
+
+    graph.spin_until(all_counted, timeout=10.0)
+    assert application.statuses.last.served == len(application.results)
+
+
+@pytest.mark.parametrize(
+    ('change', 'named'),
+    [
+        (lambda m: setattr(m, 'data', m.data[:-1]), 'height x step'),
+        (lambda m: setattr(m, 'height', 0), 'no pixels'),
+        (lambda m: setattr(m, 'step', 1), 'step 1 bytes'),
+        (lambda m: setattr(m, 'encoding', '16UC1'), "'16UC1': the encoding is not read"),
+    ],
+)
+def test_bad_image_costs_that_image(
+    start: Start, change: Callable[[Image], None], named: str
+) -> None:
+    application = start()
+    bad = image_message(noise(40, 30, 4), frame_id='bad')
+    change(bad)
+    application.send(bad)
+    status = application.statuses.wait_for(
+        lambda s: s.event == InferenceStatus.EVENT_REJECTED
+    )
+    assert named in status.message
+    assert (status.header.frame_id, status.rejected, status.served) == ('bad', 1, 0)
+    application.serve(image_message(noise(40, 30, 5)))
+    assert application.served_status().served == 1
+
+
+@pytest.mark.parametrize('data', [b'', b'no picture at all', jpeg(noise(40, 30, 1))[:-60]])
+def test_undecodable_picture_costs_that_picture(start: Start, data: bytes) -> None:
+    application = start(image_transport='compressed')
+    application.send(compressed_message(data))
+    status = application.statuses.wait_for(
+        lambda s: s.event == InferenceStatus.EVENT_REJECTED
+    )
+    assert 'Check the camera driver' in status.message or 'publish JPEG' in status.message
+    application.serve(compressed_message(jpeg(noise(40, 30, 5))))
+
+
+def test_camera_that_changes_its_picture_while_running(start: Start, bundle: Bundle) -> None:
+    application = start()
+    for width, height, encoding in ((40, 30, 'rgb8'), (64, 48, 'bgr8'), (33, 31, 'mono8')):
+        message = image_message(noise(width, height, width), encoding=encoding)
+        assert_result(bundle, application.serve(message), message)
+
+
+def test_subscribes_only_while_somebody_wants_results(graph: Graph, start: Start) -> None:
+    application = start(lazy=True, collect_results=False)
+    graph.spin_for(1.0)
+    assert application.images.get_subscription_count() == 0
+    topic = f'{ID}/classification'
+    wanting = graph.node.create_subscription(Classification, topic, lambda _: None, 5)
+    graph.spin_until(lambda: application.images.get_subscription_count() == 1, timeout=5.0)
+    graph.node.destroy_subscription(wanting)
+    graph.spin_until(lambda: application.images.get_subscription_count() == 0, timeout=5.0)
+
+
+# Switches
+
+
+def test_switch_is_acknowledged_and_takes_effect_on_the_next_frame(
+    start: Start, bundle: Bundle
+) -> None:
+    application = start()
+    for sequence, identifier in enumerate(('s0', 's1', 's2', 's0'), start=1):
+        status = application.switch(sub_network=identifier, sequence=sequence)
+        assert status.switch_result == InferenceStatus.SWITCH_APPLIED
+        assert (status.switch_manager, status.switch_sequence) == ('test', sequence)
+        assert status.sub_network == identifier
+        message = image_message(noise(40, 30, sequence))
+        result = application.serve(message)
+        assert result.sub_network == identifier
+        assert_result(bundle, result, message)
+
+
+def test_target_in_force_is_echoed(start: Start) -> None:
+    application = start()
+    target = PerformanceTarget(application=ID, latency=0.02, priority=3)
+    application.switch(sub_network='s1', target=target)
+    echoed = application.applications.wait_for(lambda a: a.switch_sequence == 1)
+    assert echoed.target == target
+    assert (echoed.switch_manager, echoed.sub_network) == ('test', 's1')
+
+
+@pytest.mark.parametrize(
+    ('fields', 'result', 'named'),
+    [
+        (
+            {'sub_network': 's9'},
+            InferenceStatus.SWITCH_REFUSED_SUB_NETWORK,
+            "no sub-network 's9'.*It has: s0, s1, s2",
+        ),
+        (
+            {'sub_network': 's0', 'application': '/rear/inference_node'},
+            InferenceStatus.SWITCH_REFUSED_APPLICATION,
+            "for '/rear/inference_node' arrived at '/inference_node'",
+        ),
+        (
+            {'sub_network': 's0', 'processor': 'dla0'},
+            InferenceStatus.SWITCH_REFUSED_PROCESSOR,
+            "'dla0' is not here. Name one of: cpu",
+        ),
+    ],
+)
+def test_bad_switch_is_refused_by_name_and_changes_nothing(
+    start: Start, fields: dict[str, Any], result: int, named: str
+) -> None:
+    application = start()
+    status = application.switch(**fields)
+    assert status.switch_result == result
+    assert status.sub_network == 's2'
+    with pytest.raises(AssertionError, match=named):
+        raise AssertionError(status.message)
+    assert application.serve(image_message(noise(40, 30, 1))).sub_network == 's2'
+
+
+def test_old_switch_is_refused_and_a_repeated_one_answered_again(start: Start) -> None:
+    application = start()
+    application.switch(sub_network='s1', sequence=5)
+    old = application.switch(sub_network='s0', sequence=4)
+    assert old.switch_result == InferenceStatus.SWITCH_REFUSED_SEQUENCE
+    repeated = application.switch(sub_network='s1', sequence=5)
+    assert repeated.switch_result == InferenceStatus.SWITCH_APPLIED
+    assert repeated.sub_network == 's1'
+    # A manager that was started anew counts from 1 again; by hand nobody counts.
+    assert application.switch(sub_network='s0', manager='new').sub_network == 's0'
+    for identifier in ('s2', 's1'):
+        status = application.switch(sub_network=identifier, manager='', sequence=0)
+        assert status.sub_network == identifier
+
+
+# The application presents itself
+
+
+def test_presents_its_bundle_and_measures_it_where_there_is_no_profile(
+    start: Start, bundle: Bundle
+) -> None:
+    application = start()
+    message = application.applications.wait_for(lambda a: len(a.operating_points.power) > 0)
+    assert (message.id, message.bundle, message.family) == (ID, 'synthetic', 'ofa_mobilenet_v3')
+    assert message.bundle_sha256 == bundle.sha256
+    assert [row.id for row in message.sub_networks] == ['s0', 's1', 's2']
+    points = message.operating_points
+    assert points.kind == points.KIND_MEASURED
+    assert list(points.sub_network) == [0, 1, 2]
+    assert all(0 < p50 <= p99 for p50, p99 in zip(points.latency_p50, points.latency_p99))
+
+
+def test_takes_leave(start: Start) -> None:
+    application = start()
+    application.applications.wait_for(lambda a: a.state == Application.STATE_ACTIVE)
+    application.node.stop()
+    application.applications.wait_for(lambda a: a.state == Application.STATE_DEPARTED)
+
+
+def test_serves_again_after_it_was_deactivated(start: Start, graph: Graph) -> None:
+    application = start()
+    application.serve(image_message(noise(40, 30, 1)))
+    application.node.trigger_deactivate()
+    application.node.trigger_activate()
+    application.statuses.clear()
+    application.serve(image_message(noise(40, 30, 2)))
+    assert application.served_status().served == 1
+
+
+def test_second_node_of_one_name_is_refused(start: Start, graph: Graph) -> None:
+    first = start()
+    second = start()
+    graph.spin_until(lambda: not second.node.configured, timeout=10.0)
+    assert first.node.active
+    assert f'{ID!r} serves already' in second.node.problem
+    assert 'another name or namespace' in second.node.problem
+
+
+def test_heartbeat(start: Start) -> None:
+    application = start()
+    status = application.statuses.wait_for(
+        lambda s: s.event == InferenceStatus.EVENT_HEARTBEAT
+    )
+    assert status.worker == InferenceStatus.WORKER_IDLE
+    assert not status.stages
+
+
+# What is wrong at start
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'named'),
+    [
+        ({'bundle': 'no_such_bundle'}, "bundle 'no_such_bundle'.*Shipped are"),
+        ({'bundle': '/proc'}, r'manifest\.json: is missing'),
+        ({'sub_network': 's9'}, "no sub-network 's9'"),
+        ({'processor': 'dla0'}, "'processor' is 'dla0'.*Set it to one of: cpu"),
+        ({'engine': 'steam'}, "'engine' is 'steam', not one of: torch"),
+        ({'threads': 0}, "'threads' is 0, outside 1 to 256"),
+        ({'results': 'all'}, "'results' is 'all', not an integer"),
+    ],
+)
+def test_what_is_wrong_at_start_is_said_and_may_be_mended(
+    start: Start, graph: Graph, bundle: Bundle, parameters: dict[str, Any], named: str
+) -> None:
+    application = start(expect_active=False, **parameters)
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    problem = diagnostics.wait_for(
+        lambda m: any(s.name == 'inference_node: state' and s.message for s in m.status)
+    )
+    with pytest.raises(AssertionError, match=named):
+        raise AssertionError(problem.status[0].message)
+    good = {'bundle': str(bundle.folder), 'sub_network': '', 'processor': '', 'engine': 'torch'}
+    good.update(threads=1, results=10)
+    node = application.node
+    node.set_parameters([Parameter(name, value=good[name]) for name in parameters])
+    node.start()
+    application.serve(image_message(noise(40, 30, 1)))
+
+
+# On a simulated platform
+
+
+def load(frequency: float, slow_down: float = 1.0) -> SystemLoad:
+    message = SystemLoad(platform=PLATFORM, kind=SystemLoad.KIND_SIMULATED, period=0.1)
+    for name, granted in (('cpu', 1.4208e9), ('gpu', frequency), ('memory', 1.6e9)):
+        message.domains.append(FrequencyDomain(name=name, granted=granted))
+    message.slow_downs = [NamedValue(name=ID, value=slow_down)]
+    return message
+
+
+def test_frames_last_as_long_as_on_the_simulated_board(
+    start: Start, graph: Graph, bundle: Bundle
+) -> None:
+    application = start(platform='auto')
+    loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
+    graph.wait_for_subscriptions(loads)
+    board = load_board(PLATFORM)
+    cost = network_cost(bundle.manifest.sub_network('s2'))
+    for frequency, slow_down in ((1.10925e9, 1.0), (1.1475e8, 1.0), (1.10925e9, 3.0)):
+        loads.publish(load(frequency, slow_down))
+        graph.spin_for(0.2)
+        frequencies = {'cpu': 1.4208e9, 'gpu': frequency, 'memory': 1.6e9}
+        board_latency = board.latency(cost, 'gpu', frequencies) * slow_down
+        application.statuses.clear()
+        result = application.serve(image_message(noise(40, 30, 1)))
+        status = application.served_status()
+        stages = {row.name: row.value for row in status.stages}
+        assert status.simulated and not status.overrun
+        assert result.processor == 'gpu'
+        # Jitter of the board and of this machine's scheduler.
+        work = stages['preprocessing'] + stages['inference']
+        assert work == pytest.approx(board_latency, rel=0.35)
+    assert {'cpu', 'gpu'} <= {row.name for row in status.busy}
+
+
+def test_profile_of_the_simulated_board_is_presented(
+    start: Start, graph: Graph, bundle: Bundle
+) -> None:
+    application = start(platform='auto')
+    loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
+    graph.wait_for_subscriptions(loads)
+    loads.publish(load(1.10925e9))
+    points = application.applications.wait_for(
+        lambda a: a.operating_points.platform == PLATFORM
+    ).operating_points
+    profile = simulated_profile(load_board(PLATFORM), PLATFORM, bundle.manifest.sub_networks)
+    assert points.kind == points.KIND_SIMULATED
+    np.testing.assert_allclose(points.latency_p95, profile.latency_p95)
+    np.testing.assert_allclose(points.frequencies, profile.frequencies.ravel())
+
+
+def test_frame_before_the_board_is_known_is_flagged(start: Start, graph: Graph) -> None:
+    application = start(platform='auto')
+    loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
+    graph.wait_for_subscriptions(loads)
+    loads.publish(load(1.10925e9, slow_down=1e-3))
+    graph.spin_for(0.3)
+    application.serve(image_message(noise(640, 480, 1)))
+    status = application.served_status()
+    assert status.simulated and status.overrun
