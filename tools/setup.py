@@ -228,12 +228,11 @@ def venv_fits(python_version: str, ros: str | None) -> bool:
         values = dict(line.split(' = ', 1) for line in lines if ' = ' in line)
     except OSError:
         return False
-    is_alive = (
-        subprocess.run(
-            [VENV / 'bin/python', '-m', 'pip', '--version'], capture_output=True
-        ).returncode
-        == 0
-    )
+    try:
+        command = [VENV / 'bin/python', '-m', 'pip', '--version']
+        is_alive = subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
     return (
         is_alive
         and values.get('include-system-site-packages') == ('true' if ros else 'false')
