@@ -229,7 +229,7 @@ def venv_fits(python_version: str, ros: str | None) -> bool:
     except OSError:
         return False
     try:
-        command = [VENV / 'bin/python', '-m', 'pip', '--version']
+        command = [str(VENV / 'bin/python'), '-m', 'pip', '--version']
         is_alive = subprocess.run(command, capture_output=True).returncode == 0
     except OSError:
         return False
