@@ -17,6 +17,9 @@ from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 
 
+SUMMARY = "compute a bundle's profile on a simulated board and put it in"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('bundle', metavar='BUNDLE', help='name of a shipped bundle, or its folder')

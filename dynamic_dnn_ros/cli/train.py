@@ -19,7 +19,7 @@ from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_bundle
 from dynamic_dnn_ros.training.trainer import CheckpointError
 
-SUMMARY = 'Train a dynamic network on your pictures and write its bundle.'
+SUMMARY = 'train a dynamic network on your pictures and write its bundle'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

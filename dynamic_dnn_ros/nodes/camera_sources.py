@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 import importlib
 import importlib.util
-import io
 import math
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, PictureError, RawPicture
 
 Picture = NDArray[np.uint8]
 """Height x width x 3, red, green, blue."""
@@ -38,14 +39,6 @@ _LIBRARY_PICTURES = (
 _BILINEAR = getattr(Image, 'Resampling', Image).BILINEAR
 _RAW_TYPE = 'sensor_msgs/msg/Image'
 _COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
-# Channels of an encoding, and which of them are red, green and blue.
-_ENCODINGS = {
-    'rgb8': (3, (0, 1, 2)),
-    'bgr8': (3, (2, 1, 0)),
-    'rgba8': (4, (0, 1, 2)),
-    'bgra8': (4, (2, 1, 0)),
-    'mono8': (1, (0, 0, 0)),
-}
 
 
 class SourceError(ValueError):
@@ -279,15 +272,17 @@ class BagSource:
             yield raw
 
     def _decode(self, message: Any) -> Picture:
-        if self._connection.msgtype == _COMPRESSED_TYPE:
-            try:
-                with Image.open(io.BytesIO(message.data.tobytes())) as picture:
-                    return np.array(picture.convert('RGB'), dtype=np.uint8)
-            except (OSError, ValueError) as error:
-                raise SourceError(
-                    f'{self.description}: an image cannot be decoded: {error}.'
-                ) from error
-        return _decode_raw(message, self.description)
+        try:
+            camera_picture = (
+                CompressedPicture(message.data)
+                if self._connection.msgtype == _COMPRESSED_TYPE
+                else RawPicture(
+                    message.encoding, message.width, message.height, message.step, message.data
+                )
+            )
+            return np.array(camera_picture.open().convert('RGB'), dtype=np.uint8)
+        except PictureError as error:
+            raise SourceError(f'{self.description}: {error}') from error
 
 
 def open_source(
@@ -413,20 +408,3 @@ def _resized(picture: Picture, size: tuple[int, int]) -> Picture:
         return picture
     scaled = Image.fromarray(picture).resize(wanted, _BILINEAR)
     return np.array(scaled, dtype=np.uint8)
-
-
-def _decode_raw(message: Any, description: str) -> Picture:
-    if message.encoding not in _ENCODINGS:
-        raise SourceError(
-            f'{description}: images are encoded as {message.encoding!r}. Use a bag with one of: '
-            f'{", ".join(_ENCODINGS)}.'
-        )
-    channels, order = _ENCODINGS[message.encoding]
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    if step < width * channels or message.data.size < height * step or not height * width:
-        raise SourceError(
-            f'{description}: an image of {width}x{height} in {message.encoding} with rows of '
-            f'{step} bytes holds {message.data.size} bytes. The recording is damaged.'
-        )
-    rows = message.data[: height * step].reshape(height, step)[:, : width * channels]
-    return np.ascontiguousarray(rows.reshape(height, width, channels)[:, :, list(order)])

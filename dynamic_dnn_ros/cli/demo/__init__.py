@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 
 from dynamic_dnn_ros.cli.demo.options import PICTURE_RATE, PLATFORM, SECONDS, Options
 
 SUMMARY = 'run camera, inference, manager and platform on this machine, with changing targets'
+NEEDED = ('rclpy', 'matplotlib', 'rich')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return its exit code."""
+    for module in NEEDED:
+        # Said now, rather than when the run is over.
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(f'No module named {module!r}', name=module)
     from dynamic_dnn_ros.cli.demo.session import run_demo
 
     if arguments.bag is not None:

@@ -1,0 +1,323 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The live table of a run, and plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+from dynamic_dnn_ros.cli.demo.run_record import FrameRecord, PhaseRecord, RunRecord
+from dynamic_dnn_ros.cli.demo.script import QUANTILE
+from dynamic_dnn_ros.cli.demo.summary import (
+    COLUMNS,
+    PhaseSummary,
+    as_markdown,
+    cells,
+    latency_quantile,
+    milliseconds,
+    notes,
+    platform_title,
+)
+
+#: Seconds over which the live latency is computed.
+WINDOW = 2.0
+#: Seconds between two plain lines.
+LINE_PERIOD = 1.0
+_BLOCKS = '▁▂▃▄▅▆▇█'
+_STATES = {
+    'met': 'green',
+    'missed': 'red',
+    'infeasible': 'red',
+    'pending': 'yellow',
+    'refused': 'red',
+    'waiting': 'yellow',
+}
+
+
+class Display(Protocol):
+    """Shows a run while it goes on."""
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+
+    def start(self) -> None:
+        """Begin to show the run."""
+
+    def update(self, run: RunRecord, now: float, seen: str) -> None:
+        """
+        Show the present state.
+
+        :param now: seconds since the start of the observation
+        :param seen: the newest classification, in words
+        """
+
+    def stop(self) -> None:
+        """End showing the run."""
+
+    def report(self, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
+        """Show the summary."""
+
+
+def recent_frames(run: RunRecord, now: float) -> list[FrameRecord]:
+    """Return the frames of the present phase within the last `WINDOW` seconds."""
+    record = run.phase_at(now)
+    since = max(now - WINDOW, record.start if record is not None else 0.0)
+    recent = []
+    for frame in reversed(run.frames):
+        if frame.time < since:
+            break
+        recent.append(frame)
+    return recent[::-1]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return values as a line of blocks, from 0 to the largest."""
+    highest = max(values, default=0.0)
+    if highest <= 0.0:
+        return ''
+    last = len(_BLOCKS) - 1
+    return ''.join(_BLOCKS[round(last * value / highest)] for value in values)
+
+
+def frequencies_text(run: RunRecord) -> str:
+    """Return the granted frequencies of the newest sample."""
+    if not run.loads:
+        return 'no load yet'
+    parts = []
+    for name, value in run.loads[-1].frequencies.items():
+        shown = f'{value * 1e-6:.0f}' if math.isfinite(value) else '?'
+        limit = run.frequency_limits.get(name, math.nan)
+        of = f' of {limit * 1e-6:.0f}' if math.isfinite(limit) else ''
+        parts.append(f'{name} {shown}{of} MHz')
+    return ', '.join(parts) or 'none that can be read'
+
+
+def power_text(run: RunRecord) -> str:
+    """Return the board's power of the newest sample."""
+    power = run.loads[-1].power if run.loads else math.nan
+    return f'{power:.2f} W' if math.isfinite(power) else 'not known'
+
+
+def state_text(run: RunRecord) -> str:
+    """Return how the target stands, as the manager says."""
+    if not run.decisions:
+        return 'no answer yet'
+    decision = run.decisions[-1]
+    missed = [
+        f'{name} by {_in_unit(name, value)}'
+        for name, value in decision.missed_by.items()
+        if value > 0.0
+    ]
+    return f'{decision.state}: {", ".join(missed)}' if missed else decision.state
+
+
+def reason_text(run: RunRecord) -> str:
+    """Return the last switch and why it was sent."""
+    if not run.switches:
+        return 'no switch yet'
+    return f'{run.switches[-1].sub_network}, because {run.switches[-1].reason}'
+
+
+def _in_unit(name: str, value: float) -> str:
+    if name == 'latency':
+        return f'{value * 1e3:.1f} ms'
+    if name == 'accuracy':
+        return f'{value:.1%}'
+    return f'{value:.3g} {"J" if name == "energy" else "Hz"}'
+
+
+def honesty(run: RunRecord) -> str:
+    """Return what is real and what is not."""
+    if run.simulated:
+        return 'latency, clocks and power are simulated; network, frames and messages are real'
+    return 'all figures are measured on this machine'
+
+
+def headline(run: RunRecord) -> str:
+    """Return the platform, and what is real and what is not."""
+    return f'{platform_title(run)}: {honesty(run)}'
+
+
+def _target_and_latency(run: RunRecord, now: float) -> tuple[PhaseRecord | None, float, float]:
+    record = run.phase_at(now)
+    latency = latency_quantile(recent_frames(run, now), QUANTILE)
+    target = record.phase.goal.latency if record is not None else 0.0
+    return record, latency, target
+
+
+class LineDisplay:
+    """A line a second, for logs and pipes."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stdout
+        self._next = 0.0
+        self._phase: PhaseRecord | None = None
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        print(text, file=self._stream, flush=True)
+
+    def start(self) -> None:
+        """Begin a line a second."""
+        self._next = 0.0
+
+    def update(self, run: RunRecord, now: float, seen: str) -> None:
+        """Write a line, if the last one is a second old."""
+        if now < self._next:
+            return
+        self._next = now + LINE_PERIOD
+        record, latency, target = _target_and_latency(run, now)
+        if record is not None and (
+            self._phase is None or record.phase.name != self._phase.phase.name
+        ):
+            self._phase = record
+            self.say(f'-- {record.phase.name}: {record.phase.goal.text}')
+        against = f' of {target * 1e3:.3g} ms' if target else ''
+        sub_network = run.frames[-1].sub_network if run.frames else 'none'
+        counts = run.counts
+        self.say(
+            f'{now:5.1f} s  {sub_network:<4} p95 {milliseconds(latency)}{against}, '
+            f'{state_text(run)} | {frequencies_text(run)} | {power_text(run)} | '
+            f'{counts.received} received, {counts.served} served, {counts.replaced} replaced'
+        )
+
+    def stop(self) -> None:
+        """Nothing is left open."""
+
+    def report(self, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
+        """Write the summary as it is in the file."""
+        self.say('\n' + as_markdown(run, phases))
+
+
+class TableDisplay:
+    """A table that is drawn anew in its place."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._next = 0.0
+
+    def say(self, text: str) -> None:
+        """Write a line above the table."""
+        self._console.print(text, highlight=False, markup=False)
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+
+    def update(self, run: RunRecord, now: float, seen: str) -> None:
+        """Draw the table, at most five times a second."""
+        moment = time.monotonic()
+        if moment < self._next:
+            return
+        self._next = moment + 0.2
+        self._live.update(render(run, now, seen), refresh=True)
+
+    def stop(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+    def report(self, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
+        """Print the summary as a table."""
+        self._console.print(render_summary(phases))
+        for note in notes(run, phases):
+            self._console.print(note.replace('**', ''), style='dim', highlight=False)
+
+
+def render(run: RunRecord, now: float, seen: str) -> Any:
+    """Return the table as rich draws it."""
+    from rich import box
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    record, latency, target = _target_and_latency(run, now)
+    counts = run.counts
+    sub_network = run.frames[-1].sub_network if run.frames else ''
+    accuracy = run.accuracies.get(sub_network, math.nan)
+    state = state_text(run)
+    colour = _STATES.get(state.split(':')[0], 'white')
+
+    application = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    for title in ('application', 'target', 'sub-network', 'latency p95', 'target is'):
+        application.add_column(title, overflow='fold')
+    for title in ('received', 'served', 'replaced'):
+        application.add_column(title, justify='right')
+    against = f' / {target * 1e3:.3g} ms' if target else ''
+    good = not target or latency <= target
+    application.add_row(
+        run.application,
+        record.phase.goal.text if record is not None else 'none yet',
+        f'{sub_network} ({accuracy:.1%})' if math.isfinite(accuracy) else sub_network,
+        Text(f'{milliseconds(latency)}{against}', style='green' if good else 'red'),
+        Text(state, style=colour),
+        str(counts.received),
+        str(counts.served),
+        str(counts.replaced),
+    )
+
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style='dim', no_wrap=True)
+    facts.add_column(overflow='fold')
+    frames = [frame.latency for frame in run.frames[-48:]]
+    facts.add_row('frequencies', frequencies_text(run))
+    facts.add_row('power', power_text(run))
+    facts.add_row('last switch', reason_text(run))
+    facts.add_row('sees', seen or 'nothing yet')
+    facts.add_row('latency', Text(sparkline(frames), style='cyan'))
+    message = run.decisions[-1].message if run.decisions else ''
+    facts.add_row('manager', message or '')
+
+    return Panel(
+        Group(_progress(run, now), application, facts),
+        title=f'[bold]dynamic-dnn demo on a {platform_title(run)}[/bold]',
+        subtitle=honesty(run),
+        border_style='blue' if run.simulated else 'green',
+    )
+
+
+def _progress(run: RunRecord, now: float) -> Any:
+    from rich.text import Text
+
+    line = Text()
+    current = run.phase_at(now)
+    for record in run.phases:
+        if record is current:
+            line.append(f' {record.phase.name} ', style='bold reverse')
+        else:
+            line.append(f' {record.phase.name} ', style='dim' if record.start > now else '')
+        line.append('›' if record is not run.phases[-1] else '', style='dim')
+    if run.phases:
+        line.append(f'   {max(0.0, now - run.phases[0].start):.0f} s', style='dim')
+    return line
+
+
+def render_summary(phases: Sequence[PhaseSummary]) -> Any:
+    """Return the summary as rich prints it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, title in enumerate(COLUMNS):
+        # The words may take several lines, the figures may not.
+        figure = index >= 4
+        table.add_column(title, justify='right' if figure else 'left', no_wrap=figure)
+    for phase in phases:
+        colour = 'white' if phase.met is None else ('green' if phase.met else 'red')
+        first, second, verdict, *others = cells(phase)
+        table.add_row(first, second, Text(verdict, style=colour), *others)
+    return table
+
+
+def choose_display() -> Display:
+    """Return the table on a terminal, lines otherwise."""
+    return TableDisplay() if sys.stdout.isatty() else LineDisplay()

@@ -1,0 +1,32 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the user may choose about the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS = 42.0
+PICTURE_RATE = 20.0
+PLATFORM = 'xavier_nx_simulated'
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    One run of the demo.
+
+    `seconds` is its length; `rate`, hertz, 0: the source's own. An empty `bundle` leaves the
+    choice to the inference node.
+    """
+
+    source: str
+    path: str
+    seconds: float
+    platform: str
+    bundle: str
+    rate: float
+    transport: str
+    output: Path
+    record: Path | None

@@ -1,0 +1,241 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The picture of a run over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+from pathlib import Path
+from typing import Any
+
+from dynamic_dnn_ros.cli.demo.display import honesty
+from dynamic_dnn_ros.cli.demo.run_record import RunRecord
+from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_title
+
+_MET, _MISSED, _NEUTRAL = '#2e7d32', '#c62828', '#546e7a'
+_DOMAIN_COLOURS = {'gpu': '#1565c0', 'cpu': '#ef6c00', 'memory': '#6a1b9a'}
+
+
+def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
+    """
+    Draw latency against target, accuracy, frequencies and power over time.
+
+    :param path: of the PNG to write
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(
+        {
+            'font.size': 9,
+            'axes.spines.top': False,
+            'axes.spines.right': False,
+            'axes.grid': True,
+            'grid.color': '#e6e6e6',
+            'grid.linewidth': 0.7,
+            'axes.axisbelow': True,
+            'legend.frameon': False,
+        }
+    ):
+        figure, axes = plt.subplots(
+            4,
+            1,
+            figsize=(12, 9),
+            sharex=True,
+            gridspec_kw={'height_ratios': [2.6, 1.2, 1.2, 1.0], 'hspace': 0.16},
+        )
+        latency, accuracy, frequency, power = axes
+        colours = _sub_network_colours(run, matplotlib)
+        _draw_latency(latency, run, colours)
+        _draw_accuracy(accuracy, run, colours)
+        _draw_frequencies(frequency, run)
+        _draw_power(power, run)
+        _draw_phases(axes, run, phases)
+        power.set_xlim(run.phases[0].start, run.phases[-1].end)
+        origin = run.phases[0].start
+        power.xaxis.set_major_locator(_seconds_locator(origin, run.phases[-1].end))
+        power.xaxis.set_major_formatter(lambda value, position: f'{value - origin:g}')
+        handles, labels = latency.get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc='lower center',
+            ncols=9,
+            fontsize=8.5,
+            handletextpad=0.3,
+            columnspacing=1.4,
+        )
+        power.set_xlabel('time [s]')
+        figure.text(
+            0.065,
+            0.98,
+            f'{run.bundle} on a {platform_title(run)}',
+            fontsize=12,
+            fontweight='bold',
+            va='top',
+        )
+        figure.text(0.985, 0.977, honesty(run), fontsize=8.5, color=_NEUTRAL, va='top', ha='right')
+        figure.subplots_adjust(left=0.065, right=0.985, top=0.868, bottom=0.082)
+        figure.savefig(path, dpi=110)
+        plt.close(figure)
+
+
+def _sub_network_colours(run: RunRecord, matplotlib: Any) -> dict[str, Any]:
+    """Return a colour for each sub-network, from the least accurate to the most accurate."""
+    names = sorted(run.accuracies, key=lambda name: run.accuracies[name])
+    scale = matplotlib.colormaps['viridis']
+    last = max(1, len(names) - 1)
+    return {name: scale(0.92 - 0.92 * index / last) for index, name in enumerate(names)}
+
+
+def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
+    used = {frame.sub_network for frame in run.frames}
+    for name in colours:
+        frames = [frame for frame in run.frames if frame.sub_network == name and not frame.overrun]
+        if name in used:
+            axis.scatter(
+                [frame.time for frame in frames],
+                [frame.latency * 1e3 for frame in frames],
+                s=11,
+                color=colours[name],
+                linewidths=0,
+                label=f'{name} ({run.accuracies[name]:.1%})',
+            )
+    overruns = [frame for frame in run.frames if frame.overrun]
+    if overruns:
+        axis.scatter(
+            [frame.time for frame in overruns],
+            [frame.latency * 1e3 for frame in overruns],
+            s=9,
+            facecolors='none',
+            edgecolors='#9e9e9e',
+            linewidths=0.7,
+            label='overrun of this machine',
+        )
+    labelled = False
+    for record in run.phases:
+        if record.phase.goal.latency:
+            axis.hlines(
+                record.phase.goal.latency * 1e3,
+                record.start,
+                record.end,
+                color='black',
+                linewidth=1.6,
+                label=None if labelled else 'target (p95)',
+            )
+            labelled = True
+    # A single outlier must not flatten everything else.
+    shown = sorted(frame.latency * 1e3 for frame in run.frames if not frame.overrun)
+    targets = [record.phase.goal.latency * 1e3 for record in run.phases]
+    if shown:
+        highest = max(shown[int(0.995 * (len(shown) - 1))], *targets)
+        lowest = min([shown[0], *(target for target in targets if target > 0.0)])
+        axis.set_yscale('log')
+        axis.set_ylim(lowest * 0.75, highest * 1.35)
+        axis.yaxis.set_major_locator(_decade_locator())
+        axis.yaxis.set_major_formatter(lambda value, position: f'{value:g}')
+        axis.minorticks_off()
+    axis.set_ylabel('latency [ms]')
+
+
+def _seconds_locator(start: float, end: float) -> Any:
+    from matplotlib.ticker import FixedLocator
+
+    step = next(
+        step for step in (1, 2, 5, 10, 20, 60, 300, math.inf) if (end - start) / step <= 14
+    )
+    return FixedLocator([start + index * step for index in range(int((end - start) / step) + 1)])
+
+
+def _decade_locator() -> Any:
+    from matplotlib.ticker import LogLocator
+
+    return LogLocator(base=10.0, subs=(1.0, 2.0, 3.0, 5.0))
+
+
+def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
+    for name, start, end in _served_spans(run):
+        axis.hlines(run.accuracies[name] * 100, start, end, color=colours[name], linewidth=5.0)
+    for record in run.phases:
+        if record.phase.goal.accuracy:
+            axis.hlines(
+                record.phase.goal.accuracy * 100,
+                record.start,
+                record.end,
+                color='black',
+                linewidth=1.6,
+            )
+    if run.accuracies:
+        low, high = min(run.accuracies.values()) * 100, max(run.accuracies.values()) * 100
+        margin = max(0.5, 0.15 * (high - low))
+        axis.set_ylim(low - margin, high + margin)
+    axis.set_ylabel('accuracy [%]')
+
+
+def _served_spans(run: RunRecord) -> list[tuple[str, float, float]]:
+    """Return each stretch of time in which one sub-network served."""
+    spans: list[tuple[str, float, float]] = []
+    for frame in run.frames:
+        if spans and spans[-1][0] == frame.sub_network:
+            spans[-1] = (frame.sub_network, spans[-1][1], frame.time)
+        elif frame.sub_network in run.accuracies:
+            if spans:
+                spans[-1] = (spans[-1][0], spans[-1][1], frame.time)
+            spans.append((frame.sub_network, frame.time, frame.time))
+    return spans
+
+
+def _draw_frequencies(axis: Any, run: RunRecord) -> None:
+    for name in sorted({name for load in run.loads for name in load.frequencies}):
+        rows = [
+            (load.time, load.frequencies[name] * 1e-6)
+            for load in run.loads
+            if math.isfinite(load.frequencies.get(name, math.nan))
+        ]
+        if rows:
+            axis.step(
+                *zip(*rows),
+                where='post',
+                label=name,
+                color=_DOMAIN_COLOURS.get(name),
+                linewidth=1.6,
+            )
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel('frequency [MHz]')
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc='upper right', ncols=4, fontsize=8)
+
+
+def _draw_power(axis: Any, run: RunRecord) -> None:
+    rows = [(load.time, load.power) for load in run.loads if math.isfinite(load.power)]
+    if rows:
+        axis.plot(*zip(*rows), color='#37474f', linewidth=1.6)
+        axis.fill_between(*zip(*rows), color='#37474f', alpha=0.08)
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel('power [W]')
+
+
+def _draw_phases(axes: Any, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
+    for record, summary in zip(run.phases, phases):
+        colour = _NEUTRAL if summary.met is None else (_MET if summary.met else _MISSED)
+        for axis in axes:
+            axis.axvspan(record.start, record.end, color=colour, alpha=0.045, linewidth=0)
+            axis.axvline(record.start, color='#b0bec5', linewidth=0.8)
+        target = '\n'.join(record.phase.goal.text.split(', '))
+        verdict = summary.verdict.split(' by ')[0]
+        for text, height, style in (
+            (f'{record.phase.name}: {verdict}', 1.245, {'fontweight': 'bold', 'color': colour}),
+            (target, 1.225, {'va': 'top', 'color': '#263238'}),
+        ):
+            axes[0].text(
+                record.start,
+                height,
+                f' {text}' if '\n' not in text else ' ' + text.replace('\n', '\n '),
+                transform=axes[0].get_xaxis_transform(),
+                fontsize=8.5,
+                clip_on=False,
+                **style,
+            )

@@ -1,0 +1,72 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Record messages of a running graph as a bag (mcap) that ``ros2 bag`` reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+PACKAGE = 'dynamic_dnn_ros'
+
+
+def message_type_name(message_type: type) -> str:
+    """Return the name of a message type, e.g. `sensor_msgs/msg/Image`."""
+    package, folder, *_ = message_type.__module__.split('.')
+    return f'{package}/{folder}/{message_type.__name__}'
+
+
+class Recording:
+    """A bag in the making; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Create the bag.
+
+        :raises ValueError: when the path exists already
+        """
+        if path.exists():
+            raise ValueError(f'{path} exists already. Name a new folder for the recording.')
+        self._types = get_typestore(Stores.ROS2_JAZZY)
+        for file in sorted((Path(get_package_share_directory(PACKAGE)) / 'msg').glob('*.msg')):
+            name = f'{PACKAGE}/msg/{file.stem}'
+            self._types.register(get_types_from_msg(file.read_text(), name))
+        # The older of the two formats: Humble reads it as well.
+        self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        self._connections: dict[str, Any] = {}
+
+    def write(self, topic: str, message: Any, nanoseconds: int) -> None:
+        """
+        Append a message.
+
+        :param nanoseconds: when it arrived, of the system clock
+        """
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, message_type_name(type(message)), typestore=self._types
+            )
+        self._writer.write(self._connections[topic], nanoseconds, serialize_message(message))
+
+    def close(self) -> None:
+        """Complete the bag."""
+        self._writer.close()
+
+    def __enter__(self) -> Recording:
+        """Return the recording."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Complete the bag, also after an error."""
+        self.close()

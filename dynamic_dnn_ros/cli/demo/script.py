@@ -1,0 +1,104 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The targets that the demo sends, made to measure for the bundle that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+import math
+
+QUANTILE = 0.95
+
+
+class Objective(Enum):
+    """What to improve once all limits are met; the words that the demo uses."""
+
+    MINIMUM_ENERGY = 'least energy'
+    MAXIMUM_ACCURACY = 'most accurate'
+    MINIMUM_LATENCY = 'fastest'
+
+
+@dataclass(frozen=True)
+class Goal:
+    """
+    What is asked of the application; a limit of 0 is none.
+
+    `latency` in seconds at quantile 0.95, `accuracy` in 0..1. `clear` withdraws the target.
+    """
+
+    latency: float = 0.0
+    accuracy: float = 0.0
+    objective: Objective = Objective.MINIMUM_ENERGY
+    clear: bool = False
+
+    @property
+    def text(self) -> str:
+        """Return the goal in a few words."""
+        if self.clear:
+            return 'no target'
+        parts = []
+        if self.latency:
+            parts.append(f'p95 ≤ {self.latency * 1e3:.3g} ms')
+        if self.accuracy:
+            parts.append(f'accuracy ≥ {self.accuracy:.1%}')
+        return ', '.join([*parts, self.objective.value])
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A goal and for how long it holds, seconds."""
+
+    name: str
+    goal: Goal
+    seconds: float
+    possible: bool = True
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sub-network: its accuracy and its latency (0.95 quantile) at the fastest setting, s."""
+
+    sub_network: str
+    accuracy: float
+    latency: float
+
+
+def write_script(candidates: Sequence[Candidate], seconds: float) -> list[Phase]:
+    """
+    Return phases that make the manager use what the bundle offers.
+
+    :param candidates: the bundle's sub-networks on this platform
+    :param seconds: length of all phases together
+    :raises ValueError: when there are no candidates with a finite latency
+    """
+    usable = [candidate for candidate in candidates if math.isfinite(candidate.latency)]
+    if not usable:
+        raise ValueError(
+            'the application offers no operating points with a latency. Give its bundle a '
+            'profile for this platform (`dynamic-dnn profile`).'
+        )
+    fastest = min(candidate.latency for candidate in usable)
+    slowest = max(candidate.latency for candidate in usable)
+    accuracies = sorted(candidate.accuracy for candidate in usable)
+    # Above what the best needs even at half its speed; and out of the reach of the slowest.
+    relaxed = _rounded_up(3.0 * slowest)
+    tight = _rounded_up(math.sqrt(fastest * slowest) * 1.1)
+    accurate = math.floor(accuracies[-(len(accuracies) // 3) - 1] * 1e3) / 1e3
+    impossible = _rounded_up(0.3 * fastest)
+    goals = [
+        ('relaxed', Goal(latency=relaxed, objective=Objective.MAXIMUM_ACCURACY), True),
+        ('tight', Goal(latency=tight, objective=Objective.MAXIMUM_ACCURACY), True),
+        ('accurate', Goal(latency=relaxed, accuracy=accurate), True),
+        ('frugal', Goal(latency=relaxed), True),
+        ('impossible', Goal(latency=impossible, accuracy=accuracies[-1]), False),
+        ('withdrawn', Goal(clear=True), True),
+    ]
+    return [Phase(name, goal, seconds / len(goals), possible) for name, goal, possible in goals]
+
+
+def _rounded_up(value: float) -> float:
+    """Round up to two significant digits, which read well."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit - 1e-9) * unit

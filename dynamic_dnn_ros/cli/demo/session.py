@@ -1,0 +1,258 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One run of the demo, from start to summary."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+import os
+from pathlib import Path
+import signal
+import sys
+import time
+from types import FrameType
+
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+
+from dynamic_dnn_ros.cli.demo.display import Display, choose_display, headline
+from dynamic_dnn_ros.cli.demo.observer import NAMESPACE, Observer, candidates_of
+from dynamic_dnn_ros.cli.demo.options import Options
+from dynamic_dnn_ros.cli.demo.picture import draw
+from dynamic_dnn_ros.cli.demo.processes import (
+    ProcessError,
+    ProcessGroup,
+    free_domain,
+    isolated_environment,
+)
+from dynamic_dnn_ros.cli.demo.run_record import PhaseRecord, RunRecord
+from dynamic_dnn_ros.cli.demo.script import Phase, write_script
+from dynamic_dnn_ros.cli.demo.summary import as_json, as_markdown, failures, summarise
+
+PACKAGE = 'dynamic_dnn_ros'
+CAMERA = '/camera_node'
+APPLICATION = '/inference_node'
+MANAGER = f'{NAMESPACE}/manager_node'
+PLATFORM = f'{NAMESPACE}/platform_node'
+NODES = (PLATFORM, MANAGER, APPLICATION, CAMERA)
+
+#: Seconds within which the nodes must be active and serve: importing a learning library is slow.
+START_TIMEOUT = 90.0
+#: Seconds that a node's ERROR may stand before the start is given up.
+ERROR_PATIENCE = 3.0
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on. The text says why, and what to do."""
+
+
+def run_demo(options: Options) -> int:
+    """
+    Run the demo.
+
+    :return: exit code: 0 when the whole chain served and every target was answered
+    """
+    display = choose_display()
+    # SIGTERM and a closed terminal end the demo as Ctrl-C does: children and files go with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        run = _observe(options, display)
+    except (DemoError, ProcessError, ValueError, OSError) as error:
+        print(f'dynamic-dnn demo: {error}', file=sys.stderr)
+        return 1
+    phases = summarise(run)
+    summary = as_markdown(run, phases)
+    (options.output / 'summary.md').write_text(summary)
+    (options.output / 'summary.json').write_text(as_json(run, phases))
+    draw(run, phases, options.output / 'demo.png')
+    display.report(run, phases)
+    display.say(f'summary: {options.output / "summary.md"}, {options.output / "summary.json"}')
+    display.say(f'picture: {options.output / "demo.png"}')
+    if options.record is not None:
+        display.say(f'bag:     {options.record}')
+    problems = failures(run, phases)
+    for problem in problems:
+        print(f'dynamic-dnn demo: failed: {problem}', file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _observe(options: Options, display: Display) -> RunRecord:
+    try:
+        executables = Path(get_package_prefix(PACKAGE)) / 'lib' / PACKAGE
+        profile = Path(get_package_share_directory(PACKAGE)) / 'config/dds/shared_memory.xml'
+    except PackageNotFoundError as error:
+        raise DemoError(
+            f'the ROS package {PACKAGE} is not built, or not sourced. Build it with colcon and '
+            'source install/setup.bash, or run `make demo` in the sources.'
+        ) from error
+    logs = options.output / 'logs'
+    logs.mkdir(exist_ok=True)
+    domain = free_domain()
+    environment = isolated_environment(domain, profile)
+    os.environ.update(environment)
+    group = ProcessGroup(environment, logs)
+    try:
+        with ExitStack() as stack:
+            # Unwinds in reverse: the observer leaves last, so that it hears the departures.
+            recorder = None
+            if options.record is not None:
+                from dynamic_dnn_ros.cli.demo.recording import Recording
+
+                recorder = stack.enter_context(Recording(options.record)).write
+            display.say(
+                f'starting camera, inference, manager and platform node (ROS_DOMAIN_ID={domain}, '
+                f'logs in {logs}) ...'
+            )
+            context = Context()
+            context.init(args=None, domain_id=domain)
+            stack.callback(context.try_shutdown)
+            observer = Observer(context, APPLICATION, recorder)
+            stack.callback(observer.destroy_node)
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(observer)
+            stack.callback(executor.shutdown)
+            if options.record is not None and options.transport == 'compressed':
+                observer.record_compressed_images()
+            stack.enter_context(group)
+            _start(group, executables, options)
+            _wait_until_active(group, observer, executor)
+            _follow_script(group, observer, executor, display, options)
+            observer.run.source = _source_text(options)
+            return observer.run
+    finally:
+        group.remove_shared_memory()
+
+
+def _start(group: ProcessGroup, executables: Path, options: Options) -> None:
+    arguments: dict[str, dict[str, str]] = {
+        PLATFORM: {'platform': options.platform, 'manager_namespace': NAMESPACE},
+        MANAGER: {'manager_namespace': NAMESPACE},
+        APPLICATION: {'manager_namespace': NAMESPACE, 'image_transport': options.transport},
+        CAMERA: {
+            'source': options.source,
+            'path': options.path,
+            'rate': f'{options.rate:.6f}',
+            'transport': options.transport,
+        },
+    }
+    if options.bundle:
+        arguments[APPLICATION]['bundle'] = options.bundle
+    for name in NODES:
+        namespace, node = name.rsplit('/', 1)
+        group.start(
+            node,
+            [
+                str(executables / node),
+                '--ros-args',
+                *('-r', f'__ns:={namespace or "/"}'),
+                *_parameters(arguments[name]),
+            ],
+        )
+
+
+def _parameters(values: dict[str, str]) -> list[str]:
+    """Return parameters for the command line; text in quotes, so that YAML keeps it text."""
+    arguments = []
+    for name, value in values.items():
+        shown = value if name == 'rate' else "'" + value.replace("'", "''") + "'"
+        arguments += ['-p', f'{name}:={shown}']
+    return arguments
+
+
+def _source_text(options: Options) -> str:
+    if options.source == 'pictures':
+        return 'photographs that scikit-image carries'
+    return f'{options.source} {Path(options.path).name}'
+
+
+def _wait_until_active(
+    group: ProcessGroup, observer: Observer, executor: SingleThreadedExecutor
+) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    next_question = 0.0
+    errors_since: dict[str, float] = {}
+    while True:
+        executor.spin_once(timeout_sec=0.05)
+        group.check()
+        now = time.monotonic()
+        waiting = [name for name in NODES if name not in observer.active]
+        for name in waiting:
+            if name not in observer.errors:
+                continue
+            if now - errors_since.setdefault(name, now) > ERROR_PATIENCE:
+                raise DemoError(f'{name} did not start. {observer.errors[name]}')
+        if not waiting and observer.has_operating_points and observer.run.frames:
+            if observer.heard and observer.run.loads:
+                return
+        if now > deadline:
+            raise DemoError(_why_not_started(group, observer, waiting))
+        if now >= next_question:
+            next_question = now + 0.3
+            for name in waiting:
+                observer.ask_state(name)
+
+
+def _why_not_started(group: ProcessGroup, observer: Observer, waiting: list[str]) -> str:
+    if waiting:
+        tails = '\n'.join(
+            f'-- the end of the log of {name}:\n{group.tail(name.rsplit("/", 1)[1])}'
+            for name in waiting
+        )
+        return f'{", ".join(waiting)} did not become active in {START_TIMEOUT:g} s.\n{tails}'
+    missing = [
+        text
+        for there, text in (
+            (observer.has_operating_points, 'the application presented no operating points'),
+            (observer.run.frames, 'no frame was served'),
+            (observer.heard, 'the manager does not listen to targets'),
+            (observer.run.loads, 'the platform node published no load'),
+        )
+        if not there
+    ]
+    return (
+        f'all nodes are active, but within {START_TIMEOUT:g} s {" and ".join(missing)}.\n'
+        f'-- the end of the log of {APPLICATION}:\n{group.tail("inference_node")}'
+    )
+
+
+def _follow_script(
+    group: ProcessGroup,
+    observer: Observer,
+    executor: SingleThreadedExecutor,
+    display: Display,
+    options: Options,
+) -> None:
+    run = observer.run
+    assert observer.presented is not None
+    display.say(headline(run))
+    script = write_script(candidates_of(observer.presented), options.seconds)
+    run.phases = _schedule(script, observer.now)
+    display.start()
+    try:
+        for record in run.phases:
+            observer.send(record.phase.goal)
+            while observer.now < record.end:
+                executor.spin_once(timeout_sec=0.05)
+                group.check()
+                display.update(run, observer.now, observer.seen)
+    finally:
+        display.stop()
+
+
+def _schedule(script: list[Phase], start: float) -> list[PhaseRecord]:
+    records = []
+    for phase in script:
+        records.append(PhaseRecord(phase, start, start + phase.seconds))
+        start += phase.seconds
+    return records

@@ -1,0 +1,313 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The summary of a run: a row for each phase, as markdown and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+import json
+import math
+import platform
+from typing import Any
+
+import numpy as np
+
+from dynamic_dnn_ros.cli.demo.run_record import (
+    DecisionRecord,
+    FrameRecord,
+    LoadRecord,
+    PhaseRecord,
+    RunRecord,
+)
+from dynamic_dnn_ros.cli.demo.script import QUANTILE
+
+#: Share of a phase, at most so many seconds, that decision and switch are given.
+SETTLING_SHARE = 0.25
+SETTLING_SECONDS = 1.5
+
+COLUMNS = (
+    'phase',
+    'target',
+    'result',
+    'sub-networks',
+    'p50 / p95 / p99 [ms]',
+    'accuracy',
+    'power',
+    'energy a frame',
+    'frames',
+)
+
+
+@dataclass(frozen=True)
+class PhaseSummary:
+    """
+    One phase, without its first moments in which the system settles.
+
+    Latencies in seconds, of frames without overrun; power in watts and energy in joules are of
+    the whole board. What is not known is NaN. `met` is None where nothing was asked for.
+    """
+
+    name: str
+    target: str
+    met: bool | None
+    expected: bool
+    verdict: str
+    sub_networks: dict[str, int]
+    frames: int
+    overruns: int
+    p50: float
+    p95: float
+    p99: float
+    accuracy: float
+    power: float
+    energy_per_frame: float
+    frequencies: dict[str, float]
+
+
+def latency_quantile(frames: Sequence[FrameRecord], quantile: float) -> float:
+    """Return a quantile of the latencies, s, of frames without overrun; NaN without frames."""
+    latencies = [frame.latency for frame in frames if not frame.overrun]
+    if not latencies:
+        return math.nan
+    # The smallest latency that the share of frames keeps: what a target is about.
+    return float(np.percentile(latencies, quantile * 100, method='higher'))
+
+
+def settled_from(record: PhaseRecord) -> float:
+    """Return the time from which a phase is judged, s."""
+    return record.start + min(SETTLING_SECONDS, SETTLING_SHARE * (record.end - record.start))
+
+
+def summarise(run: RunRecord) -> list[PhaseSummary]:
+    """Return a summary of each phase."""
+    return [_summarise_phase(run, record) for record in run.phases]
+
+
+def _summarise_phase(run: RunRecord, record: PhaseRecord) -> PhaseSummary:
+    start, end = settled_from(record), record.end
+    frames = [frame for frame in run.frames if start <= frame.time < end]
+    loads = [load for load in run.loads if start <= load.time < end]
+    decisions = [decision for decision in run.decisions if record.start <= decision.time < end]
+    p95 = latency_quantile(frames, QUANTILE)
+    accuracy = min(
+        (run.accuracies.get(frame.sub_network, math.nan) for frame in frames), default=math.nan
+    )
+    met, verdict = _judge(record, p95, accuracy, decisions)
+    power = _mean([load.power for load in loads])
+    return PhaseSummary(
+        name=record.phase.name,
+        target=record.phase.goal.text,
+        met=met,
+        expected=met is None or met == record.phase.possible,
+        verdict=verdict,
+        sub_networks=dict(Counter(frame.sub_network for frame in frames).most_common()),
+        frames=len(frames),
+        overruns=sum(frame.overrun for frame in frames),
+        p50=latency_quantile(frames, 0.5),
+        p95=p95,
+        p99=latency_quantile(frames, 0.99),
+        accuracy=accuracy,
+        power=power,
+        energy_per_frame=power * (end - start) / len(frames) if frames else math.nan,
+        frequencies=_mean_frequencies(loads),
+    )
+
+
+def _judge(
+    record: PhaseRecord, p95: float, accuracy: float, decisions: Sequence[DecisionRecord]
+) -> tuple[bool | None, str]:
+    goal = record.phase.goal
+    if goal.clear:
+        return None, 'nothing asked'
+    missed = []
+    if goal.latency and not p95 <= goal.latency:
+        missed.append(milliseconds(p95 - goal.latency))
+    # Accuracies are figures of the bundle: equal means met, whatever the last digit.
+    if goal.accuracy and not accuracy >= goal.accuracy - 1e-9:
+        missed.append(f'{quantity(goal.accuracy - accuracy, "{:.1%}")} accuracy')
+    if not missed:
+        return True, 'met'
+    announced = any(decision.state == 'infeasible' for decision in decisions)
+    return False, f'missed by {", ".join(missed)}' + (' (announced)' if announced else '')
+
+
+def failures(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
+    """
+    Return what makes the run a failure; a missed target is none, as it can be the machine's.
+
+    A chain that does not serve, or is not managed, is one.
+    """
+    found = []
+    for phase in phases:
+        if not phase.frames:
+            found.append(f'no frame was served in phase {phase.name!r}')
+    if not run.loads:
+        found.append('the platform node published no load')
+    answered = {record.phase.name: False for record in run.phases if not record.phase.goal.clear}
+    for decision in run.decisions:
+        record = run.phase_at(decision.time)
+        if record is not None and decision.state != 'no target':
+            answered[record.phase.name] = True
+    found += [
+        f'the manager did not answer the target of phase {name!r}'
+        for name, was in answered.items()
+        if not was
+    ]
+    return found
+
+
+def as_json(run: RunRecord, phases: Sequence[PhaseSummary]) -> str:
+    """Return the summary as JSON; what is not known is null."""
+    content = {
+        'kind': 'simulated' if run.simulated else 'measured',
+        'extrapolated': run.extrapolated,
+        'platform': run.platform,
+        'host': {'machine': platform.machine(), 'system': platform.platform()},
+        'application': run.application,
+        'bundle': run.bundle,
+        'engine': run.engine,
+        'source': run.source,
+        'frames': asdict(run.counts),
+        'switches': len(run.switches),
+        'failures': failures(run, phases),
+        'phases': [asdict(phase) for phase in phases],
+    }
+    return json.dumps(_without_nan(content), indent=2, allow_nan=False) + '\n'
+
+
+def as_markdown(run: RunRecord, phases: Sequence[PhaseSummary]) -> str:
+    """Return the summary as a page."""
+    lines = [
+        '# Run of the demo',
+        '',
+        f'- Platform: {platform_text(run)}',
+        f'- Application: `{run.application}` serves bundle `{run.bundle}` ({run.engine})',
+        f'- Frames: {_counts_text(run)}',
+        f'- Switches of the sub-network: {len(run.switches)}',
+        '',
+        _row(COLUMNS),
+        _row(['---'] * len(COLUMNS)),
+        *(_row(cells(phase)) for phase in phases),
+        '',
+        *(f'{note}\n' for note in notes(run, phases)),
+    ]
+    problems = failures(run, phases)
+    if problems:
+        lines += ['**The run failed:**', '', *(f'- {problem}' for problem in problems)]
+    return '\n'.join(lines).rstrip() + '\n'
+
+
+def cells(phase: PhaseSummary) -> list[str]:
+    """Return the cells of a phase's row, under `COLUMNS`."""
+    return [
+        phase.name,
+        phase.target,
+        phase.verdict,
+        ', '.join(phase.sub_networks) or '–',
+        ' / '.join(quantity(value * 1e3, '{:.1f}') for value in (phase.p50, phase.p95, phase.p99)),
+        quantity(phase.accuracy, '{:.1%}'),
+        quantity(phase.power, '{:.2f} W'),
+        quantity(phase.energy_per_frame, '{:.3f} J'),
+        str(phase.frames),
+    ]
+
+
+def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
+    """Return what has to be known to read the figures."""
+    if run.simulated:
+        first = (
+            'Latency, from the arrival of a frame to the publication of its result, frequencies, '
+            'power and energy are **simulated**; power and energy are of the whole board. The '
+            'network runs for real on real frames, and all messages travel over DDS.'
+        )
+    else:
+        first = (
+            'Latency, from the arrival of a frame to the publication of its result, is '
+            '**measured** on this machine.'
+        )
+    judged = (
+        f'Each phase is judged without its first {SETTLING_SECONDS:g} s (at most '
+        f'{SETTLING_SHARE:.0%} of it), in which manager and network settle. Accuracy is that of '
+        "the sub-networks on the bundle's own test data."
+    )
+    lines = [first, judged]
+    if any('(announced)' in phase.verdict for phase in phases):
+        lines.append(
+            'Announced: the manager said at once that nothing on this board meets the target, '
+            'and served the nearest point.'
+        )
+    if run.extrapolated:
+        lines.append(
+            'This network was never measured on the board: its simulated latencies are '
+            'extrapolated.'
+        )
+    overruns = sum(phase.overruns for phase in phases)
+    if overruns:
+        lines.append(
+            f'In {overruns} of {sum(phase.frames for phase in phases)} frames this machine took '
+            'longer than the simulated board would have; their latencies are left out of every '
+            'figure.'
+        )
+    elif run.simulated:
+        lines.append('No frame took longer on this machine than on the simulated board.')
+    return lines
+
+
+def platform_text(run: RunRecord) -> str:
+    """Return the platform and how its figures come about."""
+    if run.simulated:
+        return f'{platform_title(run)} (`{run.platform}`): nothing here was measured on that board'
+    return f'{platform_title(run)}, measured'
+
+
+def platform_title(run: RunRecord) -> str:
+    """Return the platform as people call it, e.g. `simulated Xavier NX`."""
+    words = run.platform.removesuffix('_simulated').split('_')
+    name = ' '.join(word.upper() if len(word) < 3 else word.capitalize() for word in words)
+    return f'simulated {name}' if run.simulated else (name or 'this machine')
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration as tables show it."""
+    return quantity(seconds * 1e3, '{:.1f} ms')
+
+
+def quantity(value: float, form: str) -> str:
+    """Return a figure as tables show it; a dash where it is not known."""
+    return form.format(value) if math.isfinite(value) else '–'
+
+
+def _counts_text(run: RunRecord) -> str:
+    counts = run.counts
+    return (
+        f'{counts.received} received from {run.source}, {counts.served} served, '
+        f'{counts.replaced} replaced by newer ones, {counts.rejected} rejected'
+    )
+
+
+def _row(texts: Sequence[str]) -> str:
+    return f'| {" | ".join(texts)} |'
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _mean_frequencies(loads: Sequence[LoadRecord]) -> dict[str, float]:
+    names = sorted({name for load in loads for name in load.frequencies})
+    return {
+        name: _mean([load.frequencies.get(name, math.nan) for load in loads]) for name in names
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

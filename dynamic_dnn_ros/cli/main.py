@@ -1,0 +1,135 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The command ``dynamic-dnn``: one table of subcommands, each a module that is imported when used.
+
+A module gives ``SUMMARY``, ``add_arguments(parser)`` and ``run(arguments) -> int``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+import importlib
+import sys
+from typing import Protocol, cast
+
+PACKAGE = 'dynamic_dnn_ros'
+ROS_MODULES = frozenset(
+    {
+        'ament_index_python',
+        'builtin_interfaces',
+        'diagnostic_msgs',
+        'dynamic_dnn_ros.msg',
+        'lifecycle_msgs',
+        'rcl_interfaces',
+        'rclpy',
+        'sensor_msgs',
+        'std_msgs',
+    }
+)
+
+
+class CommandModule(Protocol):
+    """What the module of a subcommand gives."""
+
+    SUMMARY: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit code."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its module, and the extra of the package that installs what it needs."""
+
+    module: str
+    extra: str
+
+    def load(self) -> CommandModule:
+        """
+        Import the module.
+
+        :raises ModuleNotFoundError: when something that it needs is not installed
+        """
+        return cast(CommandModule, importlib.import_module(self.module))
+
+
+COMMANDS = {
+    'demo': Command('dynamic_dnn_ros.cli.demo', 'demo'),
+    'bundle': Command('dynamic_dnn_ros.cli.bundle', 'torch'),
+    'profile': Command('dynamic_dnn_ros.cli.profile', 'torch'),
+    'train': Command('dynamic_dnn_ros.cli.train', 'train'),
+}
+
+
+def missing_module(name: str, error: ModuleNotFoundError) -> str:
+    """Return what is missing for a subcommand, and how to get it."""
+    missing = error.name or str(error)
+    if missing in ROS_MODULES:
+        return (
+            f'dynamic-dnn {name} needs ROS 2, but {missing} cannot be imported. Source a ROS 2 '
+            'distribution and the workspace that holds dynamic_dnn_ros, or run `make demo` in '
+            'the sources, which brings ROS 2 along.'
+        )
+    extra = COMMANDS[name].extra
+    return (
+        f'dynamic-dnn {name} needs {missing}, which is not installed. Install it: '
+        f"pip install '{PACKAGE}[{extra}]' (or pip install '.[{extra}]' in the sources)."
+    )
+
+
+def overview() -> str:
+    """Return the help of the command without a subcommand."""
+    lines = [
+        'usage: dynamic-dnn COMMAND [OPTION]...',
+        '',
+        'Dynamic neural networks for robotic perception on ROS 2.',
+        '',
+        'commands:',
+    ]
+    for name, command in COMMANDS.items():
+        try:
+            summary = command.load().SUMMARY
+        except ModuleNotFoundError as error:
+            summary = f'(not available: {error.name} is not installed)'
+        lines.append(f'  {name:<9} {summary}')
+    lines += ['', 'dynamic-dnn COMMAND --help says more about one of them.']
+    return '\n'.join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a subcommand.
+
+    :param arguments: command line without the program's name; that of the process where None
+    :return: exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ('-h', '--help'):
+        print(overview())
+        return 0 if given else 2
+    name, *rest = given
+    if name not in COMMANDS:
+        known = ', '.join(COMMANDS)
+        print(f'dynamic-dnn: there is no command {name!r}. Choose from: {known}', file=sys.stderr)
+        return 2
+    try:
+        module = COMMANDS[name].load()
+        parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=module.SUMMARY)
+        module.add_arguments(parser)
+        return module.run(parser.parse_args(rest))
+    except ModuleNotFoundError as error:
+        print(missing_module(name, error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'dynamic-dnn {name}: interrupted', file=sys.stderr)
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,107 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo shows while it runs, in a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+
+from dynamic_dnn_ros.cli.demo.display import (
+    LineDisplay,
+    recent_frames,
+    render,
+    render_summary,
+    sparkline,
+)
+from dynamic_dnn_ros.cli.demo.run_record import RunRecord
+from dynamic_dnn_ros.cli.demo.summary import summarise
+from support.demo_run import demo_run
+
+
+def until(run: RunRecord, time: float) -> RunRecord:
+    """Return what was known of a run at a time."""
+    return dataclasses.replace(
+        run,
+        frames=[frame for frame in run.frames if frame.time <= time],
+        loads=[load for load in run.loads if load.time <= time],
+        decisions=[decision for decision in run.decisions if decision.time <= time],
+        switches=[switch for switch in run.switches if switch.time <= time],
+    )
+
+
+def drawn(renderable: object, width: int = 120) -> str:
+    rich_console = pytest.importorskip('rich.console')
+    console = rich_console.Console(width=width, file=io.StringIO())
+    console.print(renderable)
+    text = console.file.getvalue()
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize('width', [80, 120, 200])
+def test_table_shows_all_that_matters(width: int) -> None:
+    text = drawn(render(until(demo_run(), 20.0), 20.0, 'cat (93%)'), width)
+    joined = ' '.join(text.split())
+    for expected in (
+        'simulated Xavier NX',
+        's4',
+        '190 ms',
+        'met',
+        'gpu 500 of 1100 MHz',
+        '4.25 W',
+        '843',
+        'the target changed',
+        'cat (93%)',
+    ):
+        assert expected in joined, expected
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_table_copes_with_a_run_that_has_only_begun() -> None:
+    text = drawn(render(RunRecord(application='/inference_node'), 0.1, ''))
+    assert 'no answer yet' in text
+    assert 'no switch yet' in text
+
+
+def test_missed_target_is_shown_with_its_distance() -> None:
+    text = drawn(render(until(demo_run(), 34.0), 34.0, ''), 200)
+    assert 'infeasible: latency by' in text
+
+
+def test_latency_of_another_phase_does_not_count() -> None:
+    run = until(demo_run(), 9.5)
+    recent = recent_frames(run, 9.5)
+    assert recent
+    assert {frame.sub_network for frame in recent} == {'s3'}
+
+
+def test_sparkline() -> None:
+    assert sparkline([0.0, 0.5, 1.0]) == '▁▅█'
+    assert sparkline([]) == ''
+
+
+def test_lines_come_once_a_second_and_name_each_phase() -> None:
+    run = demo_run()
+    stream = io.StringIO()
+    display = LineDisplay(stream)
+    display.start()
+    for step in range(420):
+        now = 2.0 + step * 0.1
+        display.update(until(run, now), now, '')
+    display.stop()
+    display.report(run, summarise(run))
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if line.startswith('-- ')] == [
+        f'-- {record.phase.name}: {record.phase.goal.text}' for record in run.phases
+    ]
+    assert 40 <= sum(' received, ' in line and ' p95 ' in line for line in lines) <= 43
+    assert any('infeasible' in line for line in lines)
+    assert any(line.startswith('| tight |') for line in lines)
+
+
+def test_summary_in_the_terminal() -> None:
+    text = drawn(render_summary(summarise(demo_run())), 140)
+    assert '20.8 / 22.4 / 23.0' in text

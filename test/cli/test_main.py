@@ -1,0 +1,87 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `dynamic-dnn`: its table of subcommands, and what it says when something lacks."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from dynamic_dnn_ros.cli.main import COMMANDS, main
+
+
+def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in a Python of its own, away from the sources, which must not be imported."""
+    return subprocess.run(
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize('name', sorted(COMMANDS))
+def test_every_command_keeps_the_contract(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.import_module(COMMANDS[name].module)
+    assert module.SUMMARY
+    with pytest.raises(SystemExit) as ended:
+        main([name, '--help'])
+    assert ended.value.code == 0
+    assert f'dynamic-dnn {name}' in capsys.readouterr().out
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['--help']) == 0
+    out = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f'  {name} ' in out
+        assert importlib.import_module(command.module).SUMMARY in out
+    assert main([]) == 2
+
+
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['serve']) == 2
+    error = capsys.readouterr().err
+    assert "no command 'serve'" in error
+    assert 'demo' in error
+
+
+@pytest.mark.parametrize(
+    ('hidden', 'said'),
+    [
+        ('rclpy', 'needs ROS 2, but rclpy cannot be imported'),
+        ('matplotlib', "pip install 'dynamic_dnn_ros[demo]'"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_remedy(hidden: str, said: str, tmp_path: Path) -> None:
+    result = run_python(
+        'import sys\n'
+        f'sys.modules[{hidden!r}] = None\n'
+        'from dynamic_dnn_ros.cli.main import main\n'
+        'sys.exit(main(["demo"]))\n',
+        tmp_path,
+    )
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_help_of_one_command_imports_no_other(tmp_path: Path) -> None:
+    result = run_python(
+        'import sys\n'
+        'from dynamic_dnn_ros.cli.main import main\n'
+        'try:\n'
+        '    main(["demo", "--help"])\n'
+        'except SystemExit:\n'
+        '    pass\n'
+        'heavy = {"torch", "rclpy", "matplotlib", "dynamic_dnn_ros.cli.train"}\n'
+        'sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n',
+        tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
