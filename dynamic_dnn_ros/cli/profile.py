@@ -16,7 +16,6 @@ from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 
-
 SUMMARY = "compute a bundle's profile on a simulated board and put it in"
 
 

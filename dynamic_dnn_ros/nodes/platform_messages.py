@@ -21,9 +21,7 @@ def setting_of(message: DvfsSetting) -> Setting:
         issued=message.issued,
         lease=message.lease,
         release=message.release,
-        domains=tuple(
-            DomainRange(row.name, row.minimum, row.maximum) for row in message.domains
-        ),
+        domains=tuple(DomainRange(row.name, row.minimum, row.maximum) for row in message.domains),
     )
 
 

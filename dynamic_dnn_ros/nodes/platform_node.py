@@ -18,6 +18,7 @@ from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.main import run
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.platform_messages import frequency_domain, named_values, setting_of
+from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
 from dynamic_dnn_ros.platforms.contract import DomainRange, Platform, PlatformError
 from dynamic_dnn_ros.platforms.guard import Guard
@@ -342,4 +343,5 @@ class PlatformNode(ManagedNode):
 
 def main() -> int:
     """Run the node."""
+    decline_image_profile()
     return run(PlatformNode)

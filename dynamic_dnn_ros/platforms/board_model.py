@@ -179,7 +179,9 @@ class BoardModel:
         chosen = power_mode or mapping['power_modes']['default']
         if chosen not in modes:
             raise PlatformError(
-                f'power mode {chosen!r}', f'is unknown to {where}', f'Choose of: {", ".join(modes)}'
+                f'power mode {chosen!r}',
+                f'is unknown to {where}',
+                f'Choose of: {", ".join(modes)}',
             )
         self.power_mode = PowerMode(
             name=chosen,
@@ -260,10 +262,7 @@ class BoardModel:
             )
         sizes = (1, cost.layers, cost.multiply_adds, cost.parameters)
         sums = {
-            part: sum(
-                model.coefficients[term][part] * size
-                for term, size in zip(_TERMS, sizes)
-            )
+            part: sum(model.coefficients[term][part] * size for term, size in zip(_TERMS, sizes))
             for part in _PARTS
         }
         stretch = {name: self._stretch(name, frequencies) for name in ('cpu', 'gpu', 'memory')}
@@ -335,9 +334,7 @@ class BoardModel:
         return {
             zone: spreader
             + resistance
-            * self.domains[domain].dynamic_power(
-                frequencies[domain], utilisation.get(domain, 0.0)
-            )
+            * self.domains[domain].dynamic_power(frequencies[domain], utilisation.get(domain, 0.0))
             for zone, (domain, resistance) in self.thermal.zones.items()
         }
 

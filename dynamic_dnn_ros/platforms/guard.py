@@ -95,9 +95,7 @@ class Guard:
         """
         controls = {(row.minimum_file, row.maximum_file) for row in known}
         rows = tuple(
-            row
-            for row in self._left_behind()
-            if (row.minimum_file, row.maximum_file) in controls
+            row for row in self._left_behind() if (row.minimum_file, row.maximum_file) in controls
         )
         if not guard_process.restore([asdict(row) for row in rows]):
             raise PlatformError(

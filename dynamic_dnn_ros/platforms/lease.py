@@ -184,7 +184,7 @@ class LeaseKeeper:
                 name,
                 problem,
                 "Send a lease above 0 s, at most parameter 'maximum_lease', and 'issued' on the "
-                "clock of system_load.monotonic_time, and renew it in time",
+                'clock of system_load.monotonic_time, and renew it in time',
             )
 
 

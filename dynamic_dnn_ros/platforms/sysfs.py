@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dynamic_dnn_ros.platforms.contract import HardwareError, LimitsFound
 
-
 BOOT_ID = Path('/proc/sys/kernel/random/boot_id')
 
 
@@ -106,7 +105,7 @@ class FrequencyFiles:
         """Return what the files hold now, to be restored later; None where one is unreadable."""
         minimum = self._sysfs.text(self.minimum_file)
         maximum = self._sysfs.text(self.maximum_file)
-        if not minimum or not maximum:
+        if not minimum or not maximum or self.read() is None:
             return None
         return LimitsFound(str(self.minimum_file), str(self.maximum_file), minimum, maximum)
 

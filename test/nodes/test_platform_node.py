@@ -1,0 +1,436 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The platform node as a process: settings over DDS, leases, and what its death leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+import os
+from pathlib import Path
+import signal
+import time
+from typing import Any
+
+import psutil
+import pytest
+
+from dynamic_dnn_ros.msg import (
+    DomainSetting,
+    DvfsSetting,
+    InferenceStatus,
+    NamedValue,
+    SystemLoad,
+)
+from support.cpufreq import CpufreqTree
+from support.graph import Collector, Graph
+from support.process import NodeProcess
+
+pytestmark = pytest.mark.system
+
+NAMESPACE = '/dynamic_dnn'
+XAVIER = {'platform': 'xavier_nx_simulated'}
+FOUND = [(800000, 2000000)] * 2
+PINNED = [(1200000, 1200000)] * 2
+
+
+class Manager:
+    """The test's side: hears the platform and sends settings as a manager does."""
+
+    def __init__(self, graph: Graph, instance: str = 'manager_1') -> None:
+        self.graph = graph
+        self.instance = instance
+        self.sequence = 0
+        self.loads: Collector[SystemLoad] = graph.collect(SystemLoad, f'{NAMESPACE}/system_load')
+        self.publisher = graph.publisher(DvfsSetting, f'{NAMESPACE}/dvfs_setting')
+
+    def connect(self) -> SystemLoad:
+        """Wait until both sides have found each other, and return a load."""
+        self.graph.wait_for_subscriptions(self.publisher)
+        return self.loads.wait(1, 30.0)[-1]
+
+    def setting(self, **changes: Any) -> DvfsSetting:
+        """Return a sound setting, then changed."""
+        load = self.loads.last
+        assert load is not None
+        self.sequence += 1
+        message = DvfsSetting()
+        message.platform = load.platform
+        message.boot_id = load.boot_id
+        message.manager = self.instance
+        message.sequence = self.sequence
+        message.issued = load.monotonic_time
+        message.lease = 5.0
+        message.domains = [DomainSetting(name='gpu', minimum=510e6, maximum=510e6)]
+        for name, value in changes.items():
+            setattr(message, name, value)
+        return message
+
+    def send(self, message: DvfsSetting) -> SystemLoad:
+        """Send a setting and return the first load that answers it."""
+        seen = len(self.loads)
+        self.publisher.publish(message)
+        return self.wait(
+            lambda load: (
+                (load.setting_sequence, load.setting_manager)
+                == (message.sequence, message.manager)
+            ),
+            seen,
+        )
+
+    def wait(self, condition: Callable[[SystemLoad], bool], seen: int = 0) -> SystemLoad:
+        """Return the first load after `seen` that fulfils a condition."""
+
+        def search() -> list[SystemLoad]:
+            return [load for load in self.loads.messages[seen:] if condition(load)]
+
+        return self.graph.spin_until(search, 10.0, lambda: f'a load; last: {self.loads.last}')[0]
+
+
+@pytest.fixture
+def manager(graph: Graph) -> Manager:
+    return Manager(graph)
+
+
+def domain(load: SystemLoad, name: str) -> Any:
+    return next(row for row in load.domains if row.name == name)
+
+
+def cpu(minimum: float, maximum: float) -> list[DomainSetting]:
+    return [DomainSetting(name='cpu', minimum=minimum, maximum=maximum)]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> CpufreqTree:
+    return CpufreqTree(tmp_path / 'root')
+
+
+@pytest.fixture
+def start_linux(
+    start_node: Callable[..., NodeProcess], tree: CpufreqTree, tmp_path: Path
+) -> Callable[..., NodeProcess]:
+    """Start a node that may set the CPU clocks of the tree."""
+
+    def start(**options: Any) -> NodeProcess:
+        parameters = {
+            'platform': 'linux',
+            'sysfs_root': str(tree.root),
+            'manage_cpu': True,
+            **options.pop('parameters', {}),
+        }
+        environment = {'XDG_RUNTIME_DIR': str(tmp_path)}
+        return start_node(
+            'platform_node', parameters=parameters, environment=environment, **options
+        )
+
+    return start
+
+
+def test_publishes_the_load_of_the_simulated_board(
+    start_node: Callable[..., NodeProcess], manager: Manager
+) -> None:
+    start_node('platform_node', parameters=XAVIER)
+    load = manager.connect()
+    assert load.platform == 'xavier_nx_simulated'
+    assert load.kind == SystemLoad.KIND_SIMULATED
+    assert [row.name for row in load.domains] == ['cpu', 'gpu', 'memory']
+    gpu = domain(load, 'gpu')
+    assert len(gpu.available) == 15
+    assert list(gpu.available) == sorted(gpu.available)
+    assert gpu.granted in gpu.available
+    assert load.total_power_rail in [row.name for row in load.power]
+    assert load.period == pytest.approx(0.1)
+    assert (load.setting_result, load.lease_manager) == (SystemLoad.SETTING_NONE, '')
+    times = [entry.monotonic_time for entry in manager.loads.wait(20)]
+    assert times == sorted(times)
+    assert len({entry.instance for entry in manager.loads}) == 1
+
+
+def test_setting_renewal_release(start_node: Callable[..., NodeProcess], manager: Manager) -> None:
+    start_node('platform_node', parameters=XAVIER)
+    manager.connect()
+    load = manager.send(manager.setting())
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+    assert load.lease_manager == 'manager_1'
+    assert 0.0 < load.lease_remaining <= 5.0
+    gpu = domain(load, 'gpu')
+    assert (gpu.requested_minimum, gpu.requested_maximum, gpu.granted) == (510e6, 510e6, 510e6)
+    load = manager.send(manager.setting(domains=[DomainSetting(name='gpu', maximum=408e6)]))
+    gpu = domain(load, 'gpu')
+    assert (gpu.requested_minimum, gpu.requested_maximum) == (114.75e6, 408e6)
+    load = manager.send(manager.setting(release=True, lease=0.0))
+    assert load.setting_result == SystemLoad.SETTING_RELEASED
+    assert (load.lease_manager, load.lease_remaining) == ('', 0.0)
+    assert domain(load, 'gpu').requested_maximum == 0.0
+
+
+def test_lease_ends_by_itself(start_node: Callable[..., NodeProcess], manager: Manager) -> None:
+    start_node('platform_node', parameters=XAVIER)
+    manager.connect()
+    load = manager.send(manager.setting(lease=0.6))
+    applied = load.monotonic_time
+    load = manager.wait(lambda entry: entry.setting_result == SystemLoad.SETTING_EXPIRED)
+    assert 0.3 < load.monotonic_time - applied < 1.6
+    assert load.setting_message
+    assert (load.lease_manager, domain(load, 'gpu').requested_maximum) == ('', 0.0)
+
+
+REFUSALS: list[tuple[str, dict[str, Any], int]] = [
+    ('platform', {'platform': 'orin_nx'}, SystemLoad.SETTING_REFUSED_PLATFORM),
+    ('boot', {'boot_id': 'another-boot'}, SystemLoad.SETTING_REFUSED_BOOT),
+    ('manager', {'manager': 'manager_2'}, SystemLoad.SETTING_REFUSED_MANAGER),
+    ('sequence', {'sequence': 1}, SystemLoad.SETTING_REFUSED_SEQUENCE),
+    ('no lease', {'lease': 0.0}, SystemLoad.SETTING_REFUSED_LEASE),
+    ('NaN lease', {'lease': math.nan}, SystemLoad.SETTING_REFUSED_LEASE),
+    ('long lease', {'lease': 1e6}, SystemLoad.SETTING_REFUSED_LEASE),
+    ('expired', {'issued': -100.0}, SystemLoad.SETTING_REFUSED_LEASE),
+    (
+        'domain',
+        {'domains': [DomainSetting(name='dla')]},
+        SystemLoad.SETTING_REFUSED_DOMAIN,
+    ),
+    (
+        'off the table',
+        {'domains': [DomainSetting(name='gpu', minimum=5e8, maximum=5e8)]},
+        SystemLoad.SETTING_REFUSED_FREQUENCY,
+    ),
+    (
+        'above the limit',
+        {'domains': [DomainSetting(name='cpu', minimum=0.0, maximum=1907.2e6)]},
+        SystemLoad.SETTING_REFUSED_FREQUENCY,
+    ),
+    (
+        'contradictory',
+        {'domains': [DomainSetting(name='gpu', minimum=510e6, maximum=408e6)]},
+        SystemLoad.SETTING_REFUSED_FREQUENCY,
+    ),
+]
+
+
+def test_every_refusal_says_why_and_costs_only_itself(
+    start_node: Callable[..., NodeProcess], manager: Manager
+) -> None:
+    """One node, one setting in force, all refusals one after the other."""
+    start_node('platform_node', parameters=XAVIER)
+    manager.connect()
+    manager.send(manager.setting(lease=20.0))
+    for name, changes, result in REFUSALS:
+        load = manager.send(manager.setting(**changes))
+        assert load.setting_result == result, name
+        assert load.setting_message.count('. ') >= 1, name
+        assert load.lease_manager == 'manager_1', name
+        assert domain(load, 'gpu').granted == 510e6, name
+    assert manager.send(manager.setting()).setting_result == SystemLoad.SETTING_APPLIED
+
+
+def test_replayed_recording_sets_nothing(
+    start_node: Callable[..., NodeProcess], manager: Manager
+) -> None:
+    start_node('platform_node', parameters=XAVIER)
+    manager.connect()
+    recorded = [manager.setting(lease=0.5) for _ in range(3)]
+    for message in recorded:
+        manager.send(message)
+    manager.wait(lambda entry: entry.setting_result == SystemLoad.SETTING_EXPIRED)
+    for message in recorded:
+        manager.publisher.publish(message)
+    load = manager.wait(lambda entry: entry.setting_result >= SystemLoad.SETTING_REFUSED_PLATFORM)
+    assert load.lease_manager == ''
+    assert domain(load, 'gpu').requested_maximum == 0.0
+
+
+def test_utilisation_and_slow_downs_come_from_the_applications(
+    start_node: Callable[..., NodeProcess], manager: Manager, graph: Graph
+) -> None:
+    start_node('platform_node', parameters={**XAVIER, 'seed': 3, 'foreign_load_cpu': 0.1})
+    manager.connect()
+    publisher = graph.publisher(InferenceStatus, f'{NAMESPACE}/inference_status')
+    graph.wait_for_subscriptions(publisher)
+    manager.send(manager.setting(lease=20.0))
+    started = time.monotonic()
+    for name in ('/front/inference_node', '/rear/inference_node'):
+        # A row that cannot be is passed over.
+        publisher.publish(
+            InferenceStatus(
+                application=name,
+                instance='x',
+                processor='gpu',
+                busy=[NamedValue(name='gpu', value=math.nan)],
+            )
+        )
+    for _ in range(40):
+        elapsed = time.monotonic() - started
+        for name in ('/front/inference_node', '/rear/inference_node'):
+            status = InferenceStatus(application=name, instance='a', processor='gpu')
+            status.busy = [
+                NamedValue(name='cpu', value=0.2 * elapsed),
+                NamedValue(name='gpu', value=0.3 * elapsed),
+            ]
+            publisher.publish(status)
+        graph.spin_for(0.05)
+    load = manager.loads.last
+    assert load is not None
+    assert domain(load, 'gpu').utilisation_own == pytest.approx(0.6, rel=0.2)
+    assert domain(load, 'cpu').utilisation_own == pytest.approx(0.4 / 6, rel=0.2)
+    assert domain(load, 'cpu').utilisation_foreign >= 0.1
+    slow_downs = {row.name: row.value for row in load.slow_downs}
+    assert set(slow_downs) == {'/front/inference_node', '/rear/inference_node'}
+    assert all(value > 1.0 for value in slow_downs.values())
+
+
+def test_sigkill_restores_within_a_second(
+    start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree
+) -> None:
+    node = start_linux()
+    manager.connect()
+    load = manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+    assert tree.limits() == PINNED
+    os.kill(node.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    while tree.limits() != FOUND:
+        assert time.monotonic() - killed < 1.0, tree.limits()
+        time.sleep(0.005)
+    assert_no_guard_left(tree)
+
+
+def assert_no_guard_left(tree: CpufreqTree) -> None:
+    """Check that no process that knows the tree's state file outlives its node."""
+    folder = str(tree.root.parent)
+    deadline = time.monotonic() + 5.0
+    while True:
+        guards = [
+            process.pid for process in psutil.process_iter() if _is_guard_of(process, folder)
+        ]
+        if not guards:
+            return
+        assert time.monotonic() < deadline, f'guards {guards} outlive their node'
+        time.sleep(0.05)
+
+
+def _is_guard_of(process: psutil.Process, folder: str) -> bool:
+    try:
+        line = process.cmdline()
+    except psutil.Error:
+        return False
+    return any('guard_process' in word for word in line) and any(folder in word for word in line)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_orderly_end_restores_and_exits_with_zero(
+    start_linux: Callable[..., NodeProcess],
+    manager: Manager,
+    tree: CpufreqTree,
+    number: signal.Signals,
+) -> None:
+    node = start_linux()
+    manager.connect()
+    manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=20.0))
+    assert tree.limits() == PINNED
+    node.process.send_signal(number)
+    assert node.wait() == 0
+    assert tree.limits() == FOUND
+    assert_no_guard_left(tree)
+
+
+def test_deactivation_and_expiry_restore_the_files(
+    start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree, graph: Graph
+) -> None:
+    start_linux()
+    manager.connect()
+    manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=0.5))
+    assert tree.limits() == PINNED
+    manager.wait(lambda entry: entry.setting_result == SystemLoad.SETTING_EXPIRED)
+    assert tree.limits() == FOUND
+    manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=20.0))
+    assert tree.limits() == PINNED
+    assert graph.change_state('/platform_node', 'deactivate')
+    assert tree.limits() == FOUND
+    assert graph.change_state('/platform_node', 'cleanup')
+    assert graph.change_state('/platform_node', 'configure')
+    assert graph.change_state('/platform_node', 'activate')
+    manager.connect()
+    load = manager.send(manager.setting(domains=cpu(1.6e9, 1.6e9), lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+
+
+def test_refused_write_is_said_and_nothing_stays(
+    start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree
+) -> None:
+    """The second policy's files are gone for good but its minimum can still be read."""
+    start_linux()
+    manager.connect()
+    refused = tree.folders[1] / 'scaling_max_freq'
+    refused.unlink()
+    refused.symlink_to('/proc/sys/kernel/random/entropy_avail')  # a number that none may write
+    load = manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9)))
+    assert load.setting_result == SystemLoad.SETTING_REFUSED_HARDWARE
+    assert 'scaling_max_freq' in load.setting_message
+    assert load.lease_manager == ''
+    assert tree.limits()[0] == FOUND[0]
+
+
+def test_cpu_of_a_real_computer_is_set_only_where_that_is_switched_on(
+    start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree
+) -> None:
+    start_linux(parameters={'manage_cpu': False})
+    load = manager.connect()
+    assert load.kind == SystemLoad.KIND_MEASURED
+    assert list(domain(load, 'cpu').available) == []
+    load = manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9)))
+    assert load.setting_result == SystemLoad.SETTING_REFUSED_DOMAIN
+    assert tree.limits() == FOUND
+
+
+def test_second_platform_node_gives_way(
+    start_node: Callable[..., NodeProcess], manager: Manager, graph: Graph
+) -> None:
+    start_node('platform_node', parameters=XAVIER)
+    first = manager.connect().instance
+    second = start_node('platform_node', parameters=XAVIER, node_name='second_platform_node')
+    line = second.wait_for_log('another one')
+    assert 'Run one platform node on a board' in line
+    graph.wait_for_state('/second_platform_node', 'unconfigured')
+    assert graph.lifecycle_state('/platform_node') == 'active'
+    manager.loads.clear()
+    manager.loads.wait(5)
+    assert {load.instance for load in manager.loads} == {first}
+
+
+def test_second_platform_node_on_one_tree_is_refused_by_the_lock(
+    start_linux: Callable[..., NodeProcess], manager: Manager
+) -> None:
+    """Even where the two cannot hear each other."""
+    start_linux()
+    manager.connect()
+    second = start_linux(
+        node_name='second_platform_node', parameters={'manager_namespace': '/elsewhere'}
+    )
+    line = second.wait_for_log('Could not configure')
+    assert 'another platform node sets the clocks' in line
+
+
+def test_bad_parameter_leaves_the_node_ready_for_another_try(
+    start_node: Callable[..., NodeProcess], manager: Manager, graph: Graph
+) -> None:
+    node = start_node('platform_node', parameters={'platform': 'toaster_simulated'})
+    assert 'xavier_nx_simulated' in node.wait_for_log('Could not configure')
+    graph.wait_for_state('/platform_node', 'unconfigured')
+    assert graph.set_parameter('/platform_node', 'platform', 'xavier_nx_simulated')[0]
+    assert graph.change_state('/platform_node', 'configure')
+    assert graph.change_state('/platform_node', 'activate')
+    assert manager.connect().platform == 'xavier_nx_simulated'
+
+
+def test_small_and_without_an_engine(
+    start_node: Callable[..., NodeProcess], manager: Manager, graph: Graph
+) -> None:
+    node = start_node('platform_node', parameters=XAVIER, log_imports=True)
+    manager.connect()
+    manager.send(manager.setting(lease=20.0))
+    graph.spin_for(2.0)
+    assert node.resident_memory() < 100e6
+    modules = {name.partition('.')[0] for name in node.imported_modules()}
+    assert 'rclpy' in modules
+    assert not modules & {'torch', 'torchvision', 'onnxruntime', 'openvino', 'tensorrt'}
+    assert node.loaded_engines() == []

@@ -1,0 +1,272 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The guard process restores whatever becomes of the process that it guards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError
+from dynamic_dnn_ros.platforms.guard import Guard, state_folder
+from dynamic_dnn_ros.platforms.guard_process import restore
+from dynamic_dnn_ros.platforms.linux import LinuxPlatform
+from support.cpufreq import CpufreqTree
+
+BOOT = 'this-boot'
+RESTORED = [(800000, 2000000)] * 2
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> CpufreqTree:
+    return CpufreqTree(tmp_path / 'root')
+
+
+@pytest.fixture
+def guard(tree: CpufreqTree, tmp_path: Path) -> Iterator[Guard]:
+    guard = Guard(tree.root, BOOT, tmp_path)
+    yield guard
+    guard.close()
+
+
+def found(tree: CpufreqTree) -> tuple[LimitsFound, ...]:
+    return LinuxPlatform(tree.root, manage_cpu=True).limits_found()
+
+
+def pin(tree: CpufreqTree, frequency: int = 1200000) -> None:
+    for folder in tree.folders:
+        for name in ('scaling_min_freq', 'scaling_max_freq'):
+            (folder / name).write_text(str(frequency))
+
+
+def wait_until_restored(tree: CpufreqTree, limit: float) -> float:
+    """Return the seconds until the limits are back; fails after `limit`."""
+    started = time.monotonic()
+    while tree.limits() != RESTORED:
+        assert time.monotonic() - started < limit, f'{tree.limits()} after {limit} s'
+        time.sleep(0.005)
+    return time.monotonic() - started
+
+
+def state_files(folder: Path) -> list[Path]:
+    return list(folder.glob('dynamic_dnn_ros-*.json'))
+
+
+def test_close_restores_and_leaves_nothing(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path
+) -> None:
+    guard.arm(found(tree))
+    process = guard.process_id
+    assert process is not None
+    assert len(state_files(tmp_path)) == 1
+    pin(tree)
+    guard.close()
+    assert tree.limits() == RESTORED
+    assert state_files(tmp_path) == []
+    assert not psutil.pid_exists(process)
+
+
+def test_disarmed_guard_touches_nothing(tree: CpufreqTree, guard: Guard, tmp_path: Path) -> None:
+    """What an operator sets after our lease has ended is not ours to change."""
+    guard.arm(found(tree))
+    guard.disarm()
+    assert state_files(tmp_path) == []
+    pin(tree)
+    guard.close()
+    assert tree.limits() == [(1200000, 1200000)] * 2
+
+
+def test_no_process_without_something_to_restore(guard: Guard) -> None:
+    guard.arm(())
+    guard.disarm()
+    assert guard.process_id is None
+
+
+def test_guard_is_small_and_in_its_own_session(tree: CpufreqTree, guard: Guard) -> None:
+    guard.arm(found(tree))
+    assert guard.process_id is not None
+    assert os.getsid(guard.process_id) != os.getsid(0)
+    assert psutil.Process(guard.process_id).memory_info().rss < 20e6
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_guard_survives_what_ends_the_node(
+    tree: CpufreqTree, guard: Guard, number: signal.Signals
+) -> None:
+    guard.arm(found(tree))
+    process = guard.process_id
+    assert process is not None
+    os.kill(process, number)
+    pin(tree)
+    guard.close()
+    assert tree.limits() == RESTORED
+
+
+def test_dead_guard_is_replaced_at_the_renewal(tree: CpufreqTree, guard: Guard) -> None:
+    limits = found(tree)
+    guard.arm(limits)
+    first = guard.process_id
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    deadline = time.monotonic() + 5.0
+    while guard.process_id is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    guard.arm(limits)
+    assert guard.process_id not in (None, first)
+    pin(tree)
+    guard.close()
+    assert tree.limits() == RESTORED
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from dynamic_dnn_ros.platforms.guard import Guard
+from dynamic_dnn_ros.platforms.linux import LinuxPlatform
+from dynamic_dnn_ros.platforms.contract import DomainRange
+root, folder = sys.argv[1:3]
+platform = LinuxPlatform(root, manage_cpu=True)
+guard = Guard(root, 'this-boot', Path(folder))
+guard.arm(platform.limits_found())
+platform.apply(0.0, [DomainRange('cpu', 1.2e9, 1.2e9)])
+print(guard.process_id, flush=True)
+time.sleep(60)
+"""
+
+
+def start_owner(tree: CpufreqTree, folder: Path) -> tuple[subprocess.Popen[str], int]:
+    """Start a process that holds a setting; return it and its guard's process id."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', OWNER, str(tree.root), str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    guard = int(process.stdout.readline())
+    assert tree.limits() == [(1200000, 1200000)] * 2
+    return process, guard
+
+
+def wait_until_gone(process: int) -> None:
+    deadline = time.monotonic() + 5.0
+    while psutil.pid_exists(process) and time.monotonic() < deadline:
+        if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.01)
+    assert time.monotonic() < deadline, 'the guard still runs'
+
+
+def test_sigkill_of_the_owner(tree: CpufreqTree, tmp_path: Path) -> None:
+    process, guard = start_owner(tree, tmp_path)
+    process.kill()
+    wait_until_restored(tree, 1.0)
+    process.communicate()
+    wait_until_gone(guard)
+    assert state_files(tmp_path) == []
+
+
+def test_both_killed_the_next_start_recovers(tree: CpufreqTree, tmp_path: Path) -> None:
+    process, guard = start_owner(tree, tmp_path)
+    os.kill(guard, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    wait_until_gone(guard)
+    assert tree.limits() == [(1200000, 1200000)] * 2
+    successor = Guard(tree.root, BOOT, tmp_path)
+    assert len(successor.recover(found(tree))) == 2
+    assert tree.limits() == RESTORED
+    assert state_files(tmp_path) == []
+    successor.close()
+
+
+def test_second_guard_of_one_tree_is_refused(tree: CpufreqTree, tmp_path: Path) -> None:
+    first = Guard(tree.root, BOOT, tmp_path)
+    with pytest.raises(PlatformError, match='another platform node'):
+        Guard(tree.root, BOOT, tmp_path)
+    other = Guard(tree.root / 'sys', BOOT, tmp_path)
+    other.close()
+    first.close()
+    Guard(tree.root, BOOT, tmp_path).close()
+
+
+def write_state(guard: Guard, folder: Path, boot: str, rows: list[dict[str, str]]) -> Path:
+    """Write what a predecessor would have left, in the place of this guard."""
+    (lock,) = folder.glob('dynamic_dnn_ros-*.lock')
+    path = lock.with_suffix('.json')
+    path.write_text(json.dumps({'boot_id': boot, 'limits': rows}))
+    path.chmod(0o600)
+    return path
+
+
+def rows_of(tree: CpufreqTree) -> list[dict[str, str]]:
+    return [vars(row) for row in found(tree)]
+
+
+def test_state_of_another_boot_is_void(tree: CpufreqTree, guard: Guard, tmp_path: Path) -> None:
+    rows = rows_of(tree)
+    pin(tree)
+    write_state(guard, tmp_path, 'an-earlier-boot', rows)
+    assert guard.recover(found(tree)) == ()
+    assert tree.limits() == [(1200000, 1200000)] * 2
+
+
+def test_state_names_only_files_of_this_platform(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path
+) -> None:
+    victim = tmp_path / 'victim'
+    victim.write_text('precious')
+    row = {'minimum_file': str(victim), 'maximum_file': str(victim), 'minimum': '1'}
+    write_state(guard, tmp_path, BOOT, [{**row, 'maximum': '2'}])
+    assert guard.recover(found(tree)) == ()
+    assert victim.read_text() == 'precious'
+
+
+@pytest.mark.parametrize('damage', ['', '{', '[]', '{"boot_id": "this-boot", "limits": [{}]}'])
+def test_damaged_state_is_void(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path, damage: str
+) -> None:
+    write_state(guard, tmp_path, BOOT, []).write_text(damage)
+    assert guard.recover(found(tree)) == ()
+
+
+def test_state_that_others_may_write_is_not_trusted(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path
+) -> None:
+    rows = rows_of(tree)
+    pin(tree)
+    write_state(guard, tmp_path, BOOT, rows).chmod(0o666)
+    assert guard.recover(found(tree)) == ()
+    assert tree.limits() == [(1200000, 1200000)] * 2
+
+
+def test_state_behind_a_link_is_not_trusted(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path
+) -> None:
+    path = write_state(guard, tmp_path, BOOT, rows_of(tree))
+    pin(tree)
+    target = path.rename(tmp_path / 'elsewhere')
+    path.symlink_to(target)
+    assert guard.recover(found(tree)) == ()
+
+
+def test_restore_says_when_it_fails(tmp_path: Path) -> None:
+    limits = {
+        'minimum_file': str(tmp_path / 'maximum'),
+        'maximum_file': str(tmp_path / 'maximum'),
+        'minimum': '1',
+        'maximum': '2',
+    }
+    assert not restore([limits])  # one file cannot hold both
+
+
+def test_state_folder_is_writable() -> None:
+    assert os.access(state_folder(), os.W_OK)

@@ -1,0 +1,35 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Platforms by name."""
+
+from pathlib import Path
+
+import pytest
+
+from dynamic_dnn_ros.platforms.contract import PlatformError, PlatformKind
+from dynamic_dnn_ros.platforms.registry import PlatformOptions, make_platform
+from support.cpufreq import CpufreqTree
+
+
+@pytest.mark.parametrize('name', ['auto', 'linux'])
+def test_this_computer(tmp_path: Path, name: str) -> None:
+    CpufreqTree(tmp_path)
+    platform = make_platform(name, 0.0, PlatformOptions(sysfs_root=str(tmp_path), manage_cpu=True))
+    assert platform.id == 'linux'
+    assert platform.limits()[0].available
+
+
+def test_simulated_board() -> None:
+    options = PlatformOptions(power_mode='10W_4CORE', foreign_load={'gpu': 0.5})
+    platform = make_platform('xavier_nx_simulated', 0.0, options)
+    assert platform.id == 'xavier_nx_simulated'
+    assert platform.kind is PlatformKind.SIMULATED
+    limits = {row.name: row for row in platform.limits()}
+    assert limits['gpu'].maximum == 803.25e6
+    assert platform.read(1.0).domains[1].utilisation_foreign > 0.0
+
+
+@pytest.mark.parametrize('name', ['jetson_nano', 'toaster_simulated', '', '../linux'])
+def test_unknown_names_are_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(PlatformError, match='xavier_nx_simulated'):
+        make_platform(name, 0.0, PlatformOptions())
