@@ -128,6 +128,22 @@ class ManagedNode(LifecycleNode):
         timer = self.create_timer(0.0, fire)
         self._one_shots.add(timer)
 
+    def has_rival(self, published: str, subscribed: str) -> bool:
+        """
+        Tell whether another living node has the part of this one.
+
+        Who plays a recording publishes what such a node published, but subscribes to nothing.
+
+        :param published: shared topic that only nodes of this kind publish
+        :param subscribed: shared topic that they subscribe to
+        """
+        listening = {
+            (info.node_namespace, info.node_name)
+            for info in self.get_subscriptions_info_by_topic(self.shared_topic(subscribed))
+        }
+        publishers = self.get_publishers_info_by_topic(self.shared_topic(published))
+        return sum((p.node_namespace, p.node_name) in listening for p in publishers) > 1
+
     def give_way(self, problem: str) -> None:
         """
         Stop for good because another node has the same task.

@@ -69,12 +69,13 @@ class ParameterSpecification:
         if self.choices:
             return ', '.join(choice if choice else "''" for choice in self.choices)
         unit = f' {self.unit}' if self.unit else ''
+        shown = str if isinstance(self.default, int) else '{:g}'.format
         if self.minimum is not None and self.maximum is not None:
-            return f'{self.minimum:g} to {self.maximum:g}{unit}'
+            return f'{shown(self.minimum)} to {shown(self.maximum)}{unit}'
         if self.minimum is not None:
-            return f'at least {self.minimum:g}{unit}'
+            return f'at least {shown(self.minimum)}{unit}'
         if self.maximum is not None:
-            return f'at most {self.maximum:g}{unit}'
+            return f'at most {shown(self.maximum)}{unit}'
         return 'any'
 
     def coerce(self, value: object) -> object:

@@ -8,6 +8,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from support.graph import Graph
 
@@ -147,6 +148,19 @@ def test_node_that_gives_way_stops_and_says_why(graph: Graph, create: Create) ->
     assert node.problem == 'Another one is here. End it.'
     assert node.calls[-2:] == ['deactivate', 'clean_up']
     assert node.trigger_configure() == SUCCESS
+
+
+def test_a_player_of_recordings_is_no_rival(graph: Graph, create: Create) -> None:
+    node, rival = create(), Node('other', context=graph.context)
+    graph.add_node(rival)
+    topics = {n: node.shared_topic(n) for n in ('said', 'heard')}
+    node.create_publisher(DiagnosticArray, topics['said'], 1)
+    node.create_subscription(DiagnosticArray, topics['heard'], lambda _: None, 1)
+    rival.create_publisher(DiagnosticArray, topics['said'], 1)
+    graph.spin_until(lambda: node.count_publishers(topics['said']) == 2, timeout=5.0)
+    assert not node.has_rival('said', 'heard')
+    rival.create_subscription(DiagnosticArray, topics['heard'], lambda _: None, 1)
+    graph.spin_until(lambda: node.has_rival('said', 'heard'), timeout=5.0)
 
 
 def test_shared_topics_lie_under_the_managers_namespace(create: Create) -> None:
