@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Operating points of one bundle on one platform, kept by columns, and the file they are kept in."""
+"""Operating points of one bundle on one platform, kept by columns, and the file that has them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class OperatingPoints:
                 )
         for name, names in (('sub_network', self.sub_networks), ('processor', self.processors)):
             column = getattr(self, name)
-            if points and not (0 <= column.min() and column.max() < len(names)):
+            if points and not (column.min() >= 0 and column.max() < len(names)):
                 raise BundleError(
                     where, f'column {name!r} points outside its list of {len(names)}', remedy
                 )
@@ -138,7 +138,8 @@ class OperatingPoints:
                 f'{FORMAT_VERSION}',
                 remedy,
             )
-        missing = [f.name for f in fields(cls) if f.name not in mapping and f.name != 'description']
+        required = [field.name for field in fields(cls) if field.name != 'description']
+        missing = [name for name in required if name not in mapping]
         if missing:
             raise BundleError(where, f'missing {", ".join(missing)}', remedy)
         try:

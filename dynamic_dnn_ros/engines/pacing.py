@@ -11,6 +11,7 @@ import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 
+
 @dataclass(frozen=True)
 class BoardWork:
     """

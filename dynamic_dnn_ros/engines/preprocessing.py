@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import io
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -89,8 +89,10 @@ class RawPicture:
         data = memoryview(self.data).cast('B')
         if len(data) < self.step * self.height:
             data = memoryview(bytes(data).ljust(self.step * self.height, b'\0'))
+        # Any buffer will do, whatever Pillow's annotations say.
+        buffer: Any = data
         return Image.frombuffer(
-            encoding.mode, size, data, 'raw', encoding.raw_mode, self.step, 1
+            encoding.mode, size, buffer, 'raw', encoding.raw_mode, self.step, 1
         )
 
 
@@ -123,7 +125,7 @@ class CompressedPicture:
             ) from error
 
 
-CameraPicture = Union[RawPicture, CompressedPicture]
+CameraPicture = RawPicture | CompressedPicture
 
 
 def square(picture: CameraPicture, resolution: int, resize: Resize) -> Picture:

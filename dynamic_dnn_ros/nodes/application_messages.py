@@ -53,7 +53,7 @@ def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
 def operating_points_message(
     points: OperatingPoints | None, manifest: Manifest
 ) -> OperatingPointsMessage:
-    """Return the table of a profile, or an empty one; sub-networks are numbered as in the bundle."""
+    """Return a profile's table, or an empty one; sub-networks are numbered as in the bundle."""
     message = OperatingPointsMessage()
     if points is None:
         return message

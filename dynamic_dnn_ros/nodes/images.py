@@ -15,9 +15,7 @@ def raw_picture(message: Image) -> RawPicture:
 
     :raises PictureError: for an encoding that is not read, a size of zero, or too little data
     """
-    return RawPicture(
-        message.encoding, message.width, message.height, message.step, message.data
-    )
+    return RawPicture(message.encoding, message.width, message.height, message.step, message.data)
 
 
 def compressed_picture(message: CompressedImage) -> CompressedPicture:

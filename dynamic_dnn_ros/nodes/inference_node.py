@@ -331,9 +331,7 @@ class InferenceNode(ManagedNode):
         transport = self._age(message.header.stamp)
         try:
             picture = (
-                raw_picture(message)
-                if isinstance(message, Image)
-                else compressed_picture(message)
+                raw_picture(message) if isinstance(message, Image) else compressed_picture(message)
             )
         except PictureError as error:
             self._rejected_on_arrival += 1

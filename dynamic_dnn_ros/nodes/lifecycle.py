@@ -73,9 +73,7 @@ class ManagedNode(LifecycleNode):
         self._diagnostics_publisher = self.create_publisher(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
         )
-        self._diagnostics_timer = self.create_timer(
-            DIAGNOSTICS_PERIOD, self.publish_diagnostics
-        )
+        self._diagnostics_timer = self.create_timer(DIAGNOSTICS_PERIOD, self.publish_diagnostics)
 
     # For subclasses to implement.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 import math
-from typing import Any, Union
+from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -24,7 +24,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-ParameterValue = Union[bool, int, float, str]
+ParameterValue = bool | int | float | str
 
 _TYPES: dict[type, tuple[Parameter.Type, str]] = {
     bool: (Parameter.Type.BOOL, 'boolean'),
@@ -39,8 +39,8 @@ class ParameterSpecification:
     """
     One parameter of a node.
 
-    The type is that of `default`. `minimum` and `maximum` are inclusive. `live` parameters take effect at once, the others when the node is
-    configured next. `check` returns what is wrong with a value, or None.
+    The type is that of `default`. `minimum` and `maximum` are inclusive. `live` parameters take
+    effect at once, the others when the node is configured next. `check` returns what is wrong with a value, or None.
     """
 
     name: str
@@ -172,9 +172,7 @@ class Parameters:
                 value = given
             else:
                 self._problems[name] = problem
-        self._node.declare_parameter(
-            name, value, specification.descriptor(), ignore_override=True
-        )
+        self._node.declare_parameter(name, value, specification.descriptor(), ignore_override=True)
 
     def _validate(self, parameters: Iterable[Parameter]) -> SetParametersResult:
         accepted = []

@@ -29,8 +29,7 @@ def test_all_sub_networks_share_one_copy_of_the_weights(bundle: Bundle) -> None:
     engine = TorchEngine(bundle, 1)
     prepared = [engine.prepare(entry, 'cpu') for entry in bundle.manifest.sub_networks]
     owners = [
-        {p.untyped_storage().data_ptr() for p in entry._module.parameters()}
-        for entry in prepared
+        {p.untyped_storage().data_ptr() for p in entry._module.parameters()} for entry in prepared
     ]
     shared = owners[0] & owners[1] & owners[2]
     # Kernels made by a learned transform are the only weights that cannot be views.

@@ -12,9 +12,6 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
-from support.bundles import make_bundle
-from support.graph import LATCHED, Collector, Graph
-from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import softmax
@@ -33,6 +30,9 @@ from dynamic_dnn_ros.msg import (
 from dynamic_dnn_ros.nodes.inference_node import InferenceNode
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
+from support.bundles import make_bundle
+from support.graph import LATCHED, Collector, Graph
+from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
 ID = '/inference_node'
 PLATFORM = 'xavier_nx_simulated'
@@ -44,7 +44,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @dataclass
-class Application_:
+class Served:
     """An inference node in the test's process, and everything that it publishes."""
 
     node: InferenceNode
@@ -79,7 +79,7 @@ class Application_:
         return self.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_SERVED)
 
 
-Start = Callable[..., Application_]
+Start = Callable[..., Served]
 
 
 @pytest.fixture
@@ -88,11 +88,11 @@ def start(graph: Graph, bundle: Bundle) -> Iterator[Start]:
 
     def make(
         expect_active: bool = True, collect_results: bool = True, **parameters: Any
-    ) -> Application_:
+    ) -> Served:
         values = {'bundle': str(bundle.folder), 'platform': 'none', 'results': 10, **parameters}
         compressed = values.get('image_transport') == 'compressed'
         image_type = CompressedImage if compressed else Image
-        application = Application_(
+        application = Served(
             node=InferenceNode(
                 context=graph.context,
                 parameter_overrides=[Parameter(n, value=v) for n, v in values.items()],
@@ -119,7 +119,9 @@ def start(graph: Graph, bundle: Bundle) -> Iterator[Start]:
         node.destroy_node()
 
 
-def expected(bundle: Bundle, identifier: str, message: Image | CompressedImage) -> dict[str, float]:
+def expected(
+    bundle: Bundle, identifier: str, message: Image | CompressedImage
+) -> dict[str, float]:
     """Return the probabilities that a sub-network gives, computed without any node."""
     manifest = bundle.manifest
     entry = manifest.sub_network(identifier)
@@ -223,9 +225,7 @@ def test_bad_image_costs_that_image(
     bad = image_message(noise(40, 30, 4), frame_id='bad')
     change(bad)
     application.send(bad)
-    status = application.statuses.wait_for(
-        lambda s: s.event == InferenceStatus.EVENT_REJECTED
-    )
+    status = application.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_REJECTED)
     assert named in status.message
     assert (status.header.frame_id, status.rejected, status.served) == ('bad', 1, 0)
     application.serve(image_message(noise(40, 30, 5)))
@@ -236,9 +236,7 @@ def test_bad_image_costs_that_image(
 def test_undecodable_picture_costs_that_picture(start: Start, data: bytes) -> None:
     application = start(image_transport='compressed')
     application.send(compressed_message(data))
-    status = application.statuses.wait_for(
-        lambda s: s.event == InferenceStatus.EVENT_REJECTED
-    )
+    status = application.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_REJECTED)
     assert 'Check the camera driver' in status.message or 'publish JPEG' in status.message
     application.serve(compressed_message(jpeg(noise(40, 30, 5))))
 
@@ -380,9 +378,7 @@ def test_second_node_of_one_name_is_refused(start: Start, graph: Graph) -> None:
 
 def test_heartbeat(start: Start) -> None:
     application = start()
-    status = application.statuses.wait_for(
-        lambda s: s.event == InferenceStatus.EVENT_HEARTBEAT
-    )
+    status = application.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_HEARTBEAT)
     assert status.worker == InferenceStatus.WORKER_IDLE
     assert not status.stages
 

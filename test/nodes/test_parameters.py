@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from support.graph import Graph
 
 from dynamic_dnn_ros.nodes.parameters import Parameters, ParameterSpecification, markdown_table
+from support.graph import Graph
 
 TABLE = (
     ParameterSpecification('rate', 10.0, 'How often.', 'Hz', minimum=0.1, maximum=100.0),
@@ -77,9 +77,7 @@ def test_bad_value_at_start_is_a_problem_until_it_is_mended(
     assert not parameters.problems
 
 
-def test_bad_value_later_is_refused_and_the_old_one_stays(
-    graph: Graph, nodes: list[Node]
-) -> None:
+def test_bad_value_later_is_refused_and_the_old_one_stays(graph: Graph, nodes: list[Node]) -> None:
     node, parameters = declare(graph, nodes)
     for name, value in (('rate', 1000.0), ('mode', 'medium'), ('name', '')):
         result = node.set_parameters([Parameter(name, value=value)])[0]
