@@ -48,6 +48,7 @@ from dynamic_dnn_ros.nodes.management_messages import (
     target_of,
 )
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
+from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
 
 LISTENING = 1.0
@@ -430,4 +431,5 @@ class ManagerNode(ManagedNode):
 
 def main() -> int:
     """Run the node as a process."""
+    decline_image_profile()
     return run(ManagerNode)

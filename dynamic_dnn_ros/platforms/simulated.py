@@ -72,6 +72,7 @@ class SimulatedPlatform(Platform):
         self._temperature = board.thermal.ambient
         self._activity = ActivityTracker()
         self._slow_downs: dict[str, float] = {}
+        self._biases: dict[str, float] = {}
         self._time = now
         self._contended = now
         self._read_at = self._granted.copy()
@@ -165,11 +166,24 @@ class SimulatedPlatform(Platform):
             self._regulate(end)
         self._contend(now)
 
+    def _bias(self, application: str) -> float:
+        if application not in self._biases:
+            self._biases[application] = self._board.bias(self._seed, application)
+        return self._biases[application]
+
+    def _applications(self) -> list[tuple[str, str, dict[str, float]]]:
+        """Return id, processor and busy seconds a second by domain, with this board's bias."""
+        return [
+            (name, processor, {domain: rate * self._bias(name) for domain, rate in rates.items()})
+            for name, processor, rates in self._activity.applications(self._time)
+        ]
+
     def _utilisation(self) -> dict[str, tuple[float, float]]:
         """Return own and foreign utilisation, 0..1, with the work of the last reading."""
         result = {}
+        applications = self._applications()
         for name, granted in self._granted.items():
-            work = self._activity.total(self._time, name) / self._board.units(name)
+            work = sum(w.get(name, 0.0) for _, _, w in applications) / self._board.units(name)
             own = min(1.0, work * self._read_at[name] / granted)
             result[name] = (own, min(1.0 - own, self._foreign_load(name)))
         return result
@@ -218,10 +232,7 @@ class SimulatedPlatform(Platform):
         own, foreign = utilisation
         units = self._board.units(domain)
         if units > 1:
-            own = max(
-                (r.get(domain, 0.0) for _, _, r in self._activity.applications(self._time)),
-                default=0.0,
-            )
+            own = max((w.get(domain, 0.0) for _, _, w in self._applications()), default=0.0)
             own *= self._read_at[domain] / self._granted[domain]
         return min(1.0, own + foreign)
 
@@ -232,27 +243,26 @@ class SimulatedPlatform(Platform):
         Processor sharing: with a load of others r on a processor, work on it takes
         1 / (1 - r) times as long, but no longer than its share of the applications there.
         """
-        applications = list(self._activity.applications(now))
+        applications = self._applications()
         present = {name for name, _, _ in applications}
         targets = {}
-        for name, processor, rates in applications:
+        for name, processor, own in applications:
             units = self._board.units(processor)
             others = [
-                min(1.0, r.get(processor, 0.0) * self._board.bias(self._seed, other) / units)
-                for other, other_processor, r in applications
+                min(1.0, work.get(processor, 0.0) / units)
+                for other, other_processor, work in applications
                 if other != name and other_processor == processor
             ]
             foreign = min(HIGHEST_LOAD, self._foreign_load(processor))
             load = min(HIGHEST_LOAD, sum(others) + foreign)
             stretch = min(1.0 / (1.0 - load), (1.0 + len(others)) / (1.0 - foreign))
-            total = sum(rates.get(p, 0.0) for p in self._board.processors)
-            share = rates.get(processor, 0.0) / total if total > 0.0 else 0.0
-            bias = self._board.bias(self._seed, name)
-            targets[name] = bias * (1.0 + share * (stretch - 1.0))
+            total = sum(own.get(p, 0.0) for p in self._board.processors)
+            share = own.get(processor, 0.0) / total if total > 0.0 else 0.0
+            targets[name] = self._bias(name) * (1.0 + share * (stretch - 1.0))
         weight = 1.0 - math.exp(-(now - self._contended) / SETTLING)
         self._contended = now
         for name in set(self._slow_downs) - present:
             del self._slow_downs[name]
         for name, target in targets.items():
-            last = self._slow_downs.get(name, self._board.bias(self._seed, name))
+            last = self._slow_downs.get(name, self._bias(name))
             self._slow_downs[name] = last + weight * (target - last)
