@@ -81,16 +81,17 @@ class TrainingConfiguration:
     def __post_init__(self) -> None:
         if (self.epochs > 0) == (self.seconds > 0):
             raise TrainingConfigurationError('give either epochs or seconds, above 0')
-        for field in (
-            'held_out',
-            'batch_size',
-            'sampled',
-            'recalibration_pictures',
-            'sub_networks',
+        for field, least in (
+            ('held_out', 1),
+            ('batch_size', 1),
+            ('sampled', 1),
+            ('recalibration_pictures', 1),
+            ('candidates', 2),
+            ('sub_networks', 2),
         ):
-            if getattr(self, field) < 1:
+            if getattr(self, field) < least:
                 raise TrainingConfigurationError(
-                    f'{field} is {getattr(self, field)}: at least 1 is needed'
+                    f'{field} is {getattr(self, field)}: at least {least} is needed'
                 )
         for field in ('warm_up', 'largest_only'):
             if not 0.0 <= getattr(self, field) < 1.0:

@@ -1,0 +1,106 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from dynamic_dnn_ros.networks.contract import ConfigurationError
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import (
+    LAYOUTS,
+    MobileNetV3Layout,
+    OfaMobileNetV3,
+)
+from support.shared_data import shared_data
+
+
+@pytest.mark.parametrize(
+    ('name', 'first', 'stages', 'last'),
+    [
+        ('w1.0', (16, 16), (24, 40, 80, 112, 160), (960, 1280)),
+        ('w1.2', (24, 24), (32, 48, 96, 136, 192), (1152, 1536)),
+    ],
+)
+def test_published_layouts_have_the_published_widths(name, first, stages, last):
+    layout = LAYOUTS[f'ofa_mbv3_d234_e346_k357_{name}']
+    assert (layout.stem_width, layout.first_block_width) == first
+    assert tuple(stage.width for stage in layout.stages) == stages
+    assert (layout.final_expand_width, layout.feature_width) == last
+    assert tuple(stage.stride for stage in layout.stages) == (2, 2, 2, 1, 2)
+    assert [stage.squeeze_excitation for stage in layout.stages] == [0, 1, 0, 1, 1]
+    assert layout.blocks == 20
+
+
+def test_sub_networks_published_with_dynamic_ofa_are_legal():
+    path = shared_data('platforms/xavier_nx/dynamic_ofa_levels.json')
+    published = json.loads(path.read_text())
+    network = OfaMobileNetV3.from_layout(published['super_network'])
+    counts = {}
+    for level in published['levels']:
+        names = ('kernel_size', 'expand_ratio', 'depth', 'resolution')
+        configuration = network.configuration({name: level[name] for name in names})
+        counts.setdefault(level['set'], []).append(network.multiply_adds(configuration))
+    assert sum(map(len, counts.values())) == 13
+    # The best of a set needs the most work, roughly what MobileNetV3 of this width needs.
+    for of_set in counts.values():
+        assert max(of_set) == of_set[-1]
+        assert 1.5e8 < min(of_set) < max(of_set) < 8e8
+
+
+def test_residuals_lie_where_neither_size_nor_width_changes():
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_d234_e346_k357_w1.0')
+    assert network.first_block.residual
+    for stage in network.stages:
+        assert [block.residual for block in stage] == [False, True, True, True]
+
+
+def test_entries_of_blocks_beyond_the_depth_have_no_effect():
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_32x32')
+    small = network.smallest()
+    wide = dataclasses.replace(
+        small,
+        kernel_size=tuple(5 if index % 3 else 3 for index in range(12)),
+        expand_ratio=tuple(4 if index % 3 else 2 for index in range(12)),
+    )
+    assert network.multiply_adds(wide) == network.multiply_adds(small)
+    assert network.parameter_count(wide) == network.parameter_count(small)
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'named'),
+    [
+        ('stem_width', 0, 'stem_width'),
+        ('stem_stride', 3, 'stem_stride'),
+        ('first_block_activation', 'swish', 'first_block_activation'),
+        ('kernel_sizes', [4], 'kernel_sizes'),
+        ('kernel_sizes', [5, 3], 'kernel_sizes'),
+        ('kernel_sizes', 3, 'kernel_sizes'),
+        ('depths', [], 'depths'),
+        ('expand_ratios', [2, 2], 'expand_ratios'),
+        ('resolutions', ['32'], 'resolutions'),
+        ('classes', True, 'classes'),
+        ('stages', [], 'stages'),
+        ('stages', [3], 'stages[0]'),
+        ('stages', [{'width': 8}], 'stages[0]'),
+    ],
+)
+def test_illegal_layouts_are_refused_by_field(field, value, named):
+    mapping = LAYOUTS['ofa_mbv3_32x32'].to_mapping()
+    with pytest.raises(ConfigurationError) as caught:
+        MobileNetV3Layout.from_mapping({**mapping, field: value})
+    assert caught.value.field == named
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [('width', -8), ('stride', 3), ('activation', 'tanh'), ('squeeze_excitation', 1)],
+)
+def test_illegal_stages_are_refused_by_field(field, value):
+    mapping = LAYOUTS['ofa_mbv3_32x32'].to_mapping()
+    mapping['stages'][1][field] = value
+    with pytest.raises(ConfigurationError) as caught:
+        MobileNetV3Layout.from_mapping(mapping)
+    assert caught.value.field == f'stages[1].{field}'

@@ -1,0 +1,82 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from support.training import colour_pictures, write_archive, write_folder
+
+
+@pytest.mark.parametrize('archived', [False, True])
+def test_pictures_read_back_from_folder_and_archive(tmp_path, archived):
+    written = colour_pictures(30)
+    path = write_folder(tmp_path / 'train', written)
+    if archived:
+        path = write_archive(tmp_path / 'train.tar.xz', path)
+    read = read_pictures(path, quiet=True)
+    assert read.classes == written.classes
+    order = np.lexsort((np.arange(30), written.labels))
+    assert np.array_equal(read.labels, written.labels[order])
+    assert np.array_equal(read.images, written.images[order])
+
+
+def test_split_is_disjoint_complete_mixed_and_repeats():
+    pictures = colour_pictures(100)
+    rest, held_out = pictures.split(30, seed=1)
+    assert (len(rest), len(held_out)) == (70, 30)
+    together = np.concatenate([rest.images, held_out.images]).reshape(100, -1)
+    assert len(np.unique(together, axis=0)) == 100
+    assert len(set(held_out.labels)) > 5
+    assert np.array_equal(pictures.split(30, seed=1)[1].images, held_out.images)
+
+
+def test_split_that_leaves_nothing_is_refused():
+    with pytest.raises(PictureError, match='held_out'):
+        colour_pictures(20).split(20, seed=0)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(PictureError, match='holds no pictures'):
+        read_pictures(tmp_path, quiet=True)
+
+
+def test_one_class_is_refused(tmp_path):
+    (tmp_path / 'cat').mkdir()
+    Image.new('RGB', (8, 8)).save(tmp_path / 'cat' / '0.png')
+    with pytest.raises(PictureError, match="one class 'cat'"):
+        read_pictures(tmp_path, quiet=True)
+
+
+def test_an_unreadable_picture_is_named(tmp_path):
+    write_folder(tmp_path, colour_pictures(20))
+    (tmp_path / 'class_3' / 'broken.jpg').write_bytes(b'\xff\xd8 no picture')
+    with pytest.raises(PictureError, match=r'class_3/broken.jpg cannot be read'):
+        read_pictures(tmp_path, quiet=True)
+
+
+def test_a_picture_of_another_size_is_named(tmp_path):
+    write_folder(tmp_path, colour_pictures(20))
+    Image.new('RGB', (8, 9)).save(tmp_path / 'class_3' / 'odd.png')
+    with pytest.raises(PictureError, match=r'class_3/odd.png is 8x9'):
+        read_pictures(tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize('content', [b'no archive', None])
+def test_what_is_neither_folder_nor_archive_is_refused(tmp_path, content):
+    path = tmp_path / 'train.tar'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PictureError, match='a folder or a tar archive is needed'):
+        read_pictures(path, quiet=True)
+
+
+def test_a_truncated_archive_is_refused(tmp_path):
+    folder = write_folder(tmp_path / 'train', colour_pictures(20))
+    path = write_archive(tmp_path / 'train.tar.xz', folder)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(PictureError, match='cannot be read'):
+        read_pictures(path, quiet=True)
