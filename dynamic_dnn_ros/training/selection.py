@@ -21,6 +21,7 @@ from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures
 
+_DRAWN_EACH = 50
 _WARM_UP_RUNS = 5
 _TIMED_RUNS = 60
 
@@ -43,14 +44,19 @@ class Candidate:
 
 
 def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list[Any]:
-    """Return the smallest, the largest, and random sub-networks, all distinct where possible."""
+    """
+    Return the smallest, the largest, and random sub-networks evenly spread between them.
+
+    Sub-networks drawn at random crowd around a middling size, so many are drawn, and those kept
+    whose multiply-adds lie at even ratios.
+    """
     generator = random.Random(seed)
-    drawn = {network.smallest(): None, network.largest(): None}
-    for _ in range(20 * count):
-        if len(drawn) >= count:
-            break
-        drawn[network.sample(generator)] = None
-    return list(drawn)
+    drawn = [network.sample(generator) for _ in range(_DRAWN_EACH * count)]
+    by_cost = {network.multiply_adds(configuration): configuration for configuration in drawn}
+    for end in (network.smallest(), network.largest()):
+        by_cost[network.multiply_adds(end)] = end
+    costs = sorted(by_cost)
+    return [by_cost[costs[position]] for position in spread(np.array(costs), count)]
 
 
 def measure(

@@ -13,11 +13,14 @@ from support.training import colour_pictures, small_network
 NORMALISATION = Normalisation((0.5,) * 3, (0.25,) * 3)
 
 
-def test_candidates_are_distinct_and_hold_both_ends():
+def test_candidates_are_distinct_rise_evenly_and_hold_both_ends():
     network = small_network()
     drawn = draw_candidates(network, 12, seed=0)
     assert len(set(drawn)) == 12
-    assert drawn[:2] == [network.smallest(), network.largest()]
+    assert (drawn[0], drawn[-1]) == (network.smallest(), network.largest())
+    ratios = np.diff(np.log([network.multiply_adds(configuration) for configuration in drawn]))
+    assert ratios.min() > 0.0
+    assert ratios.max() < 4.0 * ratios.mean()
     assert draw_candidates(network, 12, seed=0) == drawn
     assert draw_candidates(network, 12, seed=1) != drawn
 
