@@ -19,6 +19,9 @@ from dynamic_dnn_ros.profiling.simulated import simulated_profile
 SUMMARY = "compute a bundle's profile on a simulated board and put it in"
 
 
+SUMMARY = "compute a bundle's operating points on a simulated board"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('bundle', metavar='BUNDLE', help='name of a shipped bundle, or its folder')

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 import time
 from typing import Any
 
@@ -202,7 +203,7 @@ class PlatformNode(ManagedNode):
     def _on_status(self, message: InferenceStatus) -> None:
         if self._platform is None:
             return
-        busy = {row.name: row.value for row in message.busy if row.value >= 0.0}
+        busy = {row.name: row.value for row in message.busy if 0.0 <= row.value < math.inf}
         self._platform.observe(
             time.monotonic(), message.application, message.instance, message.processor, busy
         )

@@ -247,6 +247,9 @@ class SimulatedPlatform(Platform):
         present = {name for name, _, _ in applications}
         targets = {}
         for name, processor, own in applications:
+            if processor not in self._limits:  # none of this board: it shares nothing
+                targets[name] = self._bias(name)
+                continue
             units = self._board.units(processor)
             others = [
                 min(1.0, work.get(processor, 0.0) / units)

@@ -172,6 +172,16 @@ def test_application_on_another_processor_takes_nothing_from_the_gpu() -> None:
     assert sample.slow_downs['/a'] == pytest.approx(BOARD.bias(0, '/a'))
 
 
+@pytest.mark.parametrize('processor', ['dla0', ''])
+def test_processor_that_the_board_lacks_costs_nothing_else(processor: str) -> None:
+    platform = make()
+    for step in range(20):
+        now = step * 0.1
+        platform.observe(now, '/a', 'a', processor, {'dla0': step * 0.05, 'gpu': step * 0.01})
+        sample = platform.read(now)
+    assert sample.slow_downs == {'/a': pytest.approx(BOARD.bias(0, '/a'))}
+
+
 def test_gone_application_leaves_no_slow_down() -> None:
     platform = make()
     applications = Applications(platform, ('/a',), 20.0)
