@@ -40,7 +40,8 @@ class ParameterSpecification:
     One parameter of a node.
 
     The type is that of `default`. `minimum` and `maximum` are inclusive. `live` parameters take
-    effect at once, the others when the node is configured next. `check` returns what is wrong with a value, or None.
+    effect at once, the others when the node is configured next. `check` returns what is wrong
+    with a value, or None.
     """
 
     name: str
