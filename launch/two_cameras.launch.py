@@ -22,7 +22,7 @@ SHARED_ARGUMENTS = (
     ('image_transport', 'raw', '"raw": sensor_msgs/Image; "compressed": JPEG or PNG'),
     ('manager_namespace', '/dynamic_dnn', 'Namespace that all applications of a robot share'),
     ('engine', '', 'What runs the sub-networks; empty: the default of inference_node'),
-    ('platform', '', 'Board; empty: the default of the nodes, see platform_node'),
+    ('platform', '', 'Board, e.g. "xavier_nx_simulated"; empty: the default of platform_node'),
     ('mode', '', '"control" or "advise"; empty: the default of manager_node'),
     ('params_file', '', 'YAML file with further parameters of the nodes; arguments go over it'),
     ('use_sim_time', 'false', 'Take the time from /clock'),
