@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def domain_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def domain_id() -> Iterator[int]:
     """Give the test a ROS domain of its own, seen by nobody outside of this machine."""
-    from support.domain import Domain, isolated_environment
+    from support.domain import Domain
 
     with Domain() as domain:
-        for name, value in isolated_environment(domain.id).items():
-            monkeypatch.setenv(name, value)
         yield domain.id
 
 

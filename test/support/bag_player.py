@@ -142,7 +142,7 @@ class BagPlayer:
         for record in self.play(rate=float('inf'), count=count):
             sent += 1
             self.graph.spin_until(
-                lambda: answered() >= base + sent,
+                lambda expected=base + sent: answered() >= expected,
                 timeout,
                 f'the answer to message {sent} of {record.topic}',
             )

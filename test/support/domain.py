@@ -19,6 +19,9 @@ class Domain:
     """
     One ROS domain id, held by this process until it is released or the process ends.
 
+    Meanwhile the environment of this process, and so of those that it starts, names the domain
+    and keeps discovery on this machine.
+
     A domain that was just used is taken again as late as possible: what the middleware still
     announces of the test before would be seen.
     """
@@ -42,16 +45,25 @@ class Domain:
             Domain._order.append(domain_id)
             self.id = domain_id
             self._descriptor: int | None = descriptor
+            variables = isolated_environment(domain_id)
+            self._before = {name: os.environ.get(name) for name in variables}
+            os.environ.update(variables)
             return
         raise RuntimeError(
             f'all {len(DOMAINS)} ROS domains are taken by running tests ({folder}): end some'
         )
 
     def release(self) -> None:
-        """Give the domain back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Give the domain and the environment back."""
+        if self._descriptor is None:
+            return
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        os.close(self._descriptor)
+        self._descriptor = None
 
     def __enter__(self) -> Domain:
         """Return the domain."""

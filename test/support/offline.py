@@ -17,6 +17,9 @@ from dynamic_dnn_ros.engines.preprocessing import CameraPicture, CompressedPictu
 from dynamic_dnn_ros.networks.registry import create
 from support.images import Pixels
 
+# The pictures are small: on a busy machine, threads would wait for each other.
+torch.set_num_threads(1)
+
 Scores = npt.NDArray[np.float64]
 
 

@@ -83,7 +83,7 @@ class NodeProcess:
                 variables.pop(key, None)
             else:
                 variables[key] = variable
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             command,

@@ -1,0 +1,159 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A stream of camera frames into an application while it is switched, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+import time
+
+import numpy as np
+
+from dynamic_dnn_ros.msg import Classification, InferenceStatus
+from support.application import Application
+from support.camera import CameraProcess
+from support.domain import Domain
+from support.graph import Graph
+from support.process import NodeProcess
+
+SETTLE = 1.0
+"""Seconds at the end of the stream that are free of switches."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """
+    What came of a stream.
+
+    `sent` are the switches, `answers` the statuses that acknowledge them and `answer_times` the
+    seconds that took; `statuses` are those of the application, the last one a heartbeat from
+    after the last frame.
+    """
+
+    frames: int
+    results: list[Classification]
+    statuses: list[InferenceStatus]
+    sent: list[tuple[int, str]]
+    answers: list[InferenceStatus]
+    answer_times: list[float]
+    camera_log: str
+    exit_code: int
+
+    @property
+    def lost_in_transport(self) -> int:
+        """Return how many frames the camera published and the node did not receive."""
+        return self.frames - int(self.statuses[-1].received)
+
+    def replaced_at_switches(self) -> list[tuple[int, int]]:
+        """
+        Return the switches around which frames were replaced, and how many.
+
+        Around: between the frames that were served before and after the switch.
+        """
+        found = []
+        before = 0
+        for index, status in enumerate(self.statuses):
+            if status.event == InferenceStatus.EVENT_SERVED:
+                before = int(status.replaced)
+            if status.event == InferenceStatus.EVENT_SWITCH:
+                after = next(
+                    (
+                        int(later.replaced)
+                        for later in self.statuses[index:]
+                        if later.event == InferenceStatus.EVENT_SERVED
+                    ),
+                    int(status.replaced),
+                )
+                if after != before:
+                    found.append((int(status.switch_sequence), after - before))
+        return found
+
+    def stage(self, name: str) -> list[float]:
+        """Return what each served frame spent in a stage, seconds."""
+        return [
+            row.value
+            for status in self.statuses
+            if status.event == InferenceStatus.EVENT_SERVED
+            for row in status.stages
+            if row.name == name
+        ]
+
+
+def run_stream(
+    bundle: Path,
+    sub_networks: list[str],
+    frames: int,
+    rate: float,
+    switches: int = 0,
+    environment: Mapping[str, str | None] | None = None,
+) -> Stream:
+    """
+    Stream 640x480 frames from one process to an inference node in another one.
+
+    :param sub_networks: the node begins with the first one; switches choose among all.
+    :param switches: spread over the stream at random intervals.
+    :param environment: variables of camera and node over those of this process.
+    """
+    variables = dict(environment or {})
+    nodes: list[NodeProcess] = []
+    with Domain() as domain:
+        graph = Graph(domain.id)
+
+        def start(name: str, **options: object) -> NodeProcess:
+            nodes.append(NodeProcess(name, domain.id, **options))  # type: ignore[arg-type]
+            return nodes[-1]
+
+        camera = None
+        try:
+            application = Application(
+                graph, start, bundle, environment=variables, sub_network=sub_networks[0]
+            )
+            # The only publisher of the topic is the camera.
+            graph.node.destroy_publisher(application.images)
+            camera = CameraProcess(application.image_topic, frames, rate, variables)
+            graph.spin_until(lambda: 'begins' in camera.log, 40.0, 'the camera to begin')
+            sent: list[tuple[int, str]] = []
+            answers: list[InferenceStatus] = []
+            times: list[float] = []
+            generator = np.random.default_rng(0)
+            end = time.monotonic() + frames / rate - SETTLE
+            for number in range(1, switches + 1):
+                remaining = (end - time.monotonic()) / (switches + 1 - number)
+                graph.spin_for(max(0.0, remaining) * float(generator.uniform(0.5, 1.5)))
+                identifier = str(generator.choice(sub_networks))
+                sent.append((number, identifier))
+                begun = time.monotonic()
+                answers.append(application.switch(identifier))
+                times.append(time.monotonic() - begun)
+            finished = camera
+            graph.spin_until(lambda: not finished.running, 60.0 + frames / rate, 'the camera')
+            if camera.process.returncode != 0:
+                raise RuntimeError(f'the camera failed: {camera.log}')
+            last = application.wait_for_event(
+                InferenceStatus.EVENT_HEARTBEAT, len(application.all_statuses)
+            )
+            graph.spin_until(
+                lambda: len(application.results) >= last.served, 10.0, 'the last results'
+            )
+            # The heartbeat that comes last speaks of every frame.
+            application.wait_for_event(
+                InferenceStatus.EVENT_HEARTBEAT, len(application.all_statuses)
+            )
+            return Stream(
+                frames,
+                list(application.results),
+                application.statuses,
+                sent,
+                answers,
+                times,
+                camera.log,
+                application.process.stop(),
+            )
+        finally:
+            if camera is not None:
+                camera.close()
+            for node in nodes:
+                node.close()
+            graph.close()

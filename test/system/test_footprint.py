@@ -1,0 +1,68 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Manager and platform stay small: what they need of memory, and what they do not load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
+from support.application import Application
+from support.graph import Graph
+from support.images import image_message, noise
+from support.process import NodeProcess
+
+pytestmark = pytest.mark.system
+
+LIMIT = 100e6
+"""Bytes; a bare rclpy node takes 69 million."""
+HEAVY = ('torch', 'torchvision', 'onnxruntime', 'openvino', 'tensorrt', 'cv2', 'matplotlib')
+NOT_THEIRS = ('networks', 'training', 'search', 'simulation', 'cli')
+
+
+def is_of(module: str, package: str) -> bool:
+    """Return whether a module is a package, or lies in it."""
+    return module == package or module.startswith(f'{package}.')
+
+
+def test_manager_and_platform_stay_small(
+    graph: Graph, start_node: Callable[..., NodeProcess], synthetic_bundle: Path
+) -> None:
+    """Both are measured at work: with an application, its operating points and a target."""
+    nodes = [
+        start_node(
+            'platform_node', parameters={'platform': 'xavier_nx_simulated'}, log_imports=True
+        ),
+        start_node('manager_node', log_imports=True),
+    ]
+    application = Application(graph, start_node, synthetic_bundle, platform='auto')
+    statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
+    targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
+    graph.wait_for_subscriptions(targets)
+    targets.publish(PerformanceTarget(application=application.id, latency=0.5))
+    for index in range(30):
+        application.serve(image_message(noise(320, 240, index)))
+    statuses.wait_for(
+        lambda status: any(
+            target.state in (TargetStatus.STATE_MET, TargetStatus.STATE_MISSED)
+            and target.decision.frequencies
+            for target in status.targets
+        ),
+        30.0,
+        'a decision that sets clocks, and is confirmed',
+    )
+
+    for node in nodes:
+        memory = node.resident_memory()
+        assert memory < LIMIT, f'{node.name} takes {memory / 1e6:.0f} MB'
+        assert node.loaded_engines() == []
+        imported = node.imported_modules()
+        assert f'dynamic_dnn_ros.nodes.{node.name}' in imported, 'the imports are to be seen'
+        for package in HEAVY:
+            assert not [module for module in imported if is_of(module, package)]
+        for room in NOT_THEIRS:
+            assert not [m for m in imported if is_of(m, f'dynamic_dnn_ros.{room}')]
+    assert application.process.loaded_engines(), 'an engine is to be seen where one is loaded'
