@@ -73,11 +73,13 @@ class LatencyParts:
         CPU time counts once a core. The processor that waits for memory counts as busy, as its
         load counter does.
         """
-        cpu = self.host + self.fixed + self.parallel * self.cores
-        waiting = self.memory
-        if self.processor == 'gpu':
-            return {'cpu': cpu, 'gpu': self.gpu + waiting, 'memory': waiting}
-        return {'cpu': cpu + waiting * self.cores, 'gpu': 0.0, 'memory': waiting}
+        busy = {
+            'cpu': self.host + self.fixed + self.parallel * self.cores,
+            'gpu': self.gpu,
+            'memory': self.memory,
+        }
+        busy[self.processor] += self.memory
+        return busy
 
 
 @dataclass(frozen=True)
