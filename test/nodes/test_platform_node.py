@@ -146,6 +146,23 @@ def test_publishes_the_load_of_the_simulated_board(
     assert len({entry.instance for entry in manager.loads}) == 1
 
 
+def test_without_parameters_it_reads_this_computer(
+    start_node: Callable[..., NodeProcess], manager: Manager
+) -> None:
+    start_node('platform_node')
+    manager.connect()
+    load = manager.loads.wait(10)[-1]
+    assert load.platform == 'linux'
+    assert load.kind == SystemLoad.KIND_MEASURED
+    (state,) = load.domains
+    assert state.name == 'cpu'
+    assert list(state.available) == []  # nothing is set unless that is switched on
+    assert 0.0 <= state.utilisation_own + state.utilisation_foreign <= 2.0
+    memory = {row.name: row.value for row in load.memory}
+    assert 0 < memory['available'] < memory['total']
+    assert list(load.slow_downs) == []
+
+
 def test_setting_renewal_release(start_node: Callable[..., NodeProcess], manager: Manager) -> None:
     start_node('platform_node', parameters=XAVIER)
     manager.connect()
