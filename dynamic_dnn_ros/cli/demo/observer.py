@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import GetState
@@ -29,6 +29,7 @@ from dynamic_dnn_ros.cli.demo.script import QUANTILE, Candidate, Goal, Objective
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
+    DvfsSetting,
     InferenceStatus,
     ManagerStatus,
     OperatingPoints,
@@ -38,6 +39,9 @@ from dynamic_dnn_ros.msg import (
     TargetStatus,
 )
 from dynamic_dnn_ros.nodes import qos
+
+if TYPE_CHECKING:
+    from dynamic_dnn_ros.cli.demo.recording import Recording
 
 NAMESPACE = '/dynamic_dnn'
 SENDER = 'dynamic-dnn demo'
@@ -64,8 +68,6 @@ STATES = {
     TargetStatus.STATE_WAITING: 'waiting',
     TargetStatus.STATE_REFUSED: 'refused',
 }
-
-Recorder = Callable[[str, Any, int], None]
 
 
 def target_message(application: str, goal: Goal) -> PerformanceTarget:
@@ -110,12 +112,11 @@ def total_power(message: SystemLoad) -> float:
 class Observer(Node):
     """Sends targets to one application, and keeps a `RunRecord`."""
 
-    def __init__(self, context: Context, application: str, recorder: Recorder | None) -> None:
+    def __init__(self, context: Context, application: str) -> None:
         """
         Create the node.
 
         :param application: id of the application
-        :param recorder: called with topic, message and nanoseconds for each message, if given
         """
         super().__init__('demo', context=context, start_parameter_services=False)
         self.run = RunRecord(application=application)
@@ -123,13 +124,12 @@ class Observer(Node):
         self.presented: Application | None = None
         self.active: set[str] = set()
         self.errors: dict[str, str] = {}
-        self._recorder = recorder
         self._began = time.monotonic()
         self._states: dict[str, Any] = {}
         self._targets = self.create_publisher(
             PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET
         )
-        for message_type, topic, profile, callback in (
+        listened: tuple[tuple[type, str, QoSProfile, Callable[[Any], None]], ...] = (
             (
                 Application,
                 f'{NAMESPACE}/application',
@@ -157,16 +157,35 @@ class Observer(Node):
             ),
             (Classification, f'{application}/classification', qos.RESULT, self._on_result),
             (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS, self._on_diagnostics),
-        ):
-            self._subscribe(message_type, topic, profile, callback)
+        )
+        for message_type, topic, profile, callback in listened:
+            self.create_subscription(message_type, topic, callback, profile)
 
-    def record_also(self, message_type: type, topic: str, profile: QoSProfile) -> None:
-        """Record a topic that is of no other use here."""
-        self._subscribe(message_type, topic, profile, lambda message: None)
+    def record(self, recording: Recording, images: bool) -> None:
+        """
+        Record all topics of the graph.
 
-    def record_compressed_images(self) -> None:
-        """Record the camera, where it publishes compressed images."""
-        self.record_also(CompressedImage, '/image/compressed', qos.SENSOR_PUBLICATION)
+        :param images: the compressed images of the camera too
+        """
+        recorded: list[tuple[type, str, QoSProfile]] = [
+            (Application, f'{NAMESPACE}/application', qos.APPLICATION_SUBSCRIPTION),
+            (InferenceStatus, f'{NAMESPACE}/inference_status', qos.INFERENCE_STATUS),
+            (SystemLoad, f'{NAMESPACE}/system_load', qos.SYSTEM_LOAD),
+            (DvfsSetting, f'{NAMESPACE}/dvfs_setting', qos.DVFS_SETTING),
+            (ManagerStatus, f'{NAMESPACE}/manager_status', qos.MANAGER_STATUS),
+            (PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET),
+            (
+                SubNetworkSwitch,
+                f'{self.run.application}/sub_network_switch',
+                qos.SUB_NETWORK_SWITCH,
+            ),
+            (Classification, f'{self.run.application}/classification', qos.RESULT),
+            (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS),
+        ]
+        if images:
+            recorded.append((CompressedImage, '/image/compressed', qos.SENSOR_PUBLICATION))
+        for message_type, topic, profile in recorded:
+            recording.subscribe(self, message_type, topic, profile)
 
     @property
     def now(self) -> float:
@@ -178,8 +197,6 @@ class Observer(Node):
         message = target_message(self.run.application, goal)
         message.header.stamp = self.get_clock().now().to_msg()
         self._targets.publish(message)
-        if self._recorder is not None:
-            self._recorder(f'{NAMESPACE}/performance_target', message, time.time_ns())
 
     @property
     def heard(self) -> bool:
@@ -200,20 +217,6 @@ class Observer(Node):
         response = future.result()
         if response is not None and response.current_state.label == 'active':
             self.active.add(name)
-
-    def _subscribe(
-        self,
-        message_type: type,
-        topic: str,
-        profile: QoSProfile,
-        callback: Callable[[Any], None],
-    ) -> None:
-        def receive(message: Any) -> None:
-            if self._recorder is not None:
-                self._recorder(topic, message, time.time_ns())
-            callback(message)
-
-        self.create_subscription(message_type, topic, receive, profile)
 
     def _on_application(self, message: Application) -> None:
         if message.id != self.run.application or message.state == Application.STATE_DEPARTED:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 import ctypes
+import fcntl
 import os
 from pathlib import Path
 import random
@@ -13,6 +15,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from types import TracebackType
 
@@ -206,23 +209,40 @@ def isolated_environment(domain: int, profile: Path) -> dict[str, str]:
     return environment
 
 
-def free_domain() -> int:
+@contextmanager
+def free_domain() -> Iterator[int]:
     """
-    Return a ROS domain id that nobody on this machine uses.
+    Claim a ROS domain id that nobody on this machine uses, until the context ends.
 
-    A domain is in use where the UDP port of its first participant is taken (DDSI-RTPS 2.5,
-    9.6.2.3: 7400 + 250 x domain + 10).
+    A domain is in use where another demo or test of this package holds its lock file, or where
+    the UDP port of its first participant is taken (DDSI-RTPS 2.5, 9.6.2.3: 7400 + 250 x domain +
+    10).
+
+    :raises ProcessError: when all domains are in use
     """
+    folder = Path(tempfile.gettempdir()) / f'dynamic_dnn_ros_domains_{os.getuid()}'
+    folder.mkdir(mode=0o700, exist_ok=True)
     domains = list(range(1, 102))
     random.SystemRandom().shuffle(domains)
     for domain in domains:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with (folder / f'{domain}.lock').open('a') as lock:
             try:
-                probe.bind(('', 7400 + 250 * domain + 10))
-            except OSError:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 continue
-            return domain
+            if _port_is_free(7400 + 250 * domain + 10):
+                yield domain
+                return
     raise ProcessError('all ROS domains of this machine are in use. End other ROS programs.')
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('', port))
+        except OSError:
+            return False
+    return True
 
 
 def _die_with_parent() -> None:

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+import time
 from types import TracebackType
-from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
-from rclpy.serialization import serialize_message
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -40,19 +41,25 @@ class Recording:
         # The older of the two formats: Humble reads it as well.
         self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
-        self._connections: dict[str, Any] = {}
 
-    def write(self, topic: str, message: Any, nanoseconds: int) -> None:
+    def subscribe(self, node: Node, message_type: type, topic: str, profile: QoSProfile) -> None:
         """
-        Append a message.
+        Record a topic from now on, byte for byte as the messages come.
 
-        :param nanoseconds: when it arrived, of the system clock
+        :param node: spun by the caller
         """
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, message_type_name(type(message)), typestore=self._types
-            )
-        self._writer.write(self._connections[topic], nanoseconds, serialize_message(message))
+        connection = self._writer.add_connection(
+            topic, message_type_name(message_type), typestore=self._types
+        )
+        # Raw, since rclpy would serialise a message with padding behind its end, at which rosbags
+        # takes offence.
+        node.create_subscription(
+            message_type,
+            topic,
+            lambda data: self._writer.write(connection, time.time_ns(), data),
+            profile,
+            raw=True,
+        )
 
     def close(self) -> None:
         """Complete the bag."""

@@ -98,40 +98,46 @@ def _observe(options: Options, display: Display) -> RunRecord:
         ) from error
     logs = options.output / 'logs'
     logs.mkdir(exist_ok=True)
-    domain = free_domain()
-    environment = isolated_environment(domain, profile)
-    os.environ.update(environment)
-    group = ProcessGroup(environment, logs)
-    try:
-        with ExitStack() as stack:
-            # Unwinds in reverse: the observer leaves last, so that it hears the departures.
-            recorder = None
-            if options.record is not None:
-                from dynamic_dnn_ros.cli.demo.recording import Recording
+    with free_domain() as domain:
+        environment = isolated_environment(domain, profile)
+        os.environ.update(environment)
+        group = ProcessGroup(environment, logs)
+        display.say(
+            f'starting camera, inference, manager and platform node (ROS_DOMAIN_ID={domain}, '
+            f'logs in {logs}) ...'
+        )
+        try:
+            return _observe_graph(group, executables, domain, display, options)
+        finally:
+            group.remove_shared_memory()
 
-                recorder = stack.enter_context(Recording(options.record)).write
-            display.say(
-                f'starting camera, inference, manager and platform node (ROS_DOMAIN_ID={domain}, '
-                f'logs in {logs}) ...'
-            )
-            context = Context()
-            context.init(args=None, domain_id=domain)
-            stack.callback(context.try_shutdown)
-            observer = Observer(context, APPLICATION, recorder)
-            stack.callback(observer.destroy_node)
-            executor = SingleThreadedExecutor(context=context)
-            executor.add_node(observer)
-            stack.callback(executor.shutdown)
-            if options.record is not None and options.transport == 'compressed':
-                observer.record_compressed_images()
-            stack.enter_context(group)
-            _start(group, executables, options)
-            _wait_until_active(group, observer, executor)
-            _follow_script(group, observer, executor, display, options)
-            observer.run.source = _source_text(options)
-            return observer.run
-    finally:
-        group.remove_shared_memory()
+
+def _observe_graph(
+    group: ProcessGroup, executables: Path, domain: int, display: Display, options: Options
+) -> RunRecord:
+    # Unwinds in reverse: the processes end first, so that the observer hears their departures.
+    with ExitStack() as stack:
+        recording = None
+        if options.record is not None:
+            from dynamic_dnn_ros.cli.demo.recording import Recording
+
+            recording = stack.enter_context(Recording(options.record))
+        context = Context()
+        context.init(args=None, domain_id=domain)
+        stack.callback(context.try_shutdown)
+        observer = Observer(context, APPLICATION)
+        stack.callback(observer.destroy_node)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(observer)
+        stack.callback(executor.shutdown)
+        if recording is not None:
+            observer.record(recording, images=options.transport == 'compressed')
+        stack.enter_context(group)
+        _start(group, executables, options)
+        _wait_until_active(group, observer, executor)
+        _follow_script(group, observer, executor, display, options)
+        observer.run.source = _source_text(options)
+        return observer.run
 
 
 def _start(group: ProcessGroup, executables: Path, options: Options) -> None:
