@@ -31,6 +31,9 @@ DRIFT = 0.005
 SMALLEST_DISPERSION = 0.01
 """Frames never spread less than this share of the slow-down, whatever the profile claims."""
 
+SPREAD_WEIGHT = 0.02
+"""Weight of one frame in the spread that is learnt, once it has settled."""
+
 GATE = 3.0
 """Standard deviations beyond which the median of innovations is not explained by spread."""
 
@@ -100,14 +103,14 @@ class SlowDownFilter:
         self.variance += (DRIFT * self.mean) ** 2
         reach = GATE * sqrt(self.variance + noise)
         taken = min(max(innovation, -reach), reach)
+        if not stepped:
+            # What an innovation shows is the spread of frames and the error of the mean.
+            spread = min(max(taken**2 - self.variance, 0.0), GATE**2 * noise)
+            weight = max(SPREAD_WEIGHT, 1 / (self.observations + 5))
+            self._dispersion += weight * (spread - self._dispersion)
         gain = self.variance / (self.variance + noise)
         self.mean = max(self.mean + gain * taken, 1e-3)
         self.variance *= 1 - gain
-        if not stepped:
-            # Until the mean has settled its own error would count as spread: learn slowly.
-            weight = 0.05
-            residual = min(taken**2, GATE**2 * noise)
-            self._dispersion += weight * (residual - self._dispersion)
         self.observations += 1
         return stepped
 

@@ -69,8 +69,9 @@ class ManagerSettings:
     How a manager works.
 
     `adoption` seconds for which it learns before it moves an application that another manager
-    had set, or that was asked for nothing; `application_dwell` seconds between two moves of the application level;
-    `default_objective` of applications that were asked for nothing; `floors` hertz by domain.
+    had set, or that was asked for nothing; `application_dwell` seconds between two moves of the
+    application level; `default_objective` of applications that were asked for nothing; `floors`
+    hertz by domain.
     """
 
     mode: Mode = Mode.CONTROL

@@ -5,9 +5,9 @@ The resource level: frequencies, and each application's sub-network and processo
 
 Candidates are all settings of the frequencies. At each setting the applications choose in order
 of priority, twice round, each knowing what the others take of the processor that it would use.
-They do so by two strategies: `objective`, where each takes what is best for itself, and
-`thrifty`, where each that has met its target leaves the processor to the others. Among all
-candidates the choice is lexicographic:
+First each takes what is best for itself. Where that costs one its target, those of lower priority
+yield, step by step: they take the least that meets their own target, then the least there is.
+Among all candidates the choice is lexicographic:
 
 1. least excess over the limit of utilisation, where load that is not ours needs the domain;
 2. fewest missed targets, in order of priority; 3. nearest to those that are missed, likewise;
@@ -48,6 +48,9 @@ BoolArray = NDArray[np.bool_]
 WITHIN = 0.01
 """Objectives and shortfalls within this share of the best count as equal."""
 
+LARGEST_MARGIN = 0.15
+"""Share of a limit that is left free at most, however little is known."""
+
 RATE_TOLERANCE = 0.02
 """Share by which a rate may stay below its limit: cameras do not keep theirs to the last digit."""
 
@@ -65,7 +68,8 @@ class ResourceSettings:
 
     `utilisation_limit` of a domain by all load together, 0..1; `dwell` seconds between a change
     and the next one that no target asks for; `margin` share of a limit that a new choice leaves
-    free; `gain` share of the board's power that a change must save to be worth its cost.
+    free, beside the uncertainty of the slow-down; `gain` share of the board's power that a change
+    must save to be worth its cost.
     """
 
     utilisation_limit: float = 0.8
@@ -137,6 +141,14 @@ class Evaluation:
     excess: FloatArray
     power: FloatArray
     power_known: bool
+
+
+class Attitude(Enum):
+    """What an application chooses by: its objective, the least that will do, or the least."""
+
+    OBJECTIVE = 'objective'
+    THRIFTY = 'thrifty'
+    LEAST = 'least'
 
 
 class Cause(Enum):
@@ -232,32 +244,65 @@ class ResourceLevel:
 
 
 def search(problem: Problem, settings: ResourceSettings) -> Evaluation:
-    """Return the candidates of both strategies over all settings that may be chosen."""
+    """Return candidates over all settings that may be chosen."""
     order = by_priority(problem.demands)
-    rows = problem.settings
-    points = [_points(problem, a, rows) for a in range(len(problem.demands))]
-    foreign = _foreign_utilisation(problem, rows)
-    strategies = (False, True) if len(problem.demands) > 1 else (False,)
-    candidates = []
-    for thrifty in strategies:
-        options = np.zeros((len(rows), len(points)), dtype=np.int64)
-        busy = np.zeros((len(points), len(rows)))
-        rounds = 2 if len(points) > 1 else 1
-        chosen: set[int] = set()
-        for _ in range(rounds):
-            for a in order:
-                others = [b for b in chosen if b != a]
-                options[:, a], busy[a] = _choose(
-                    problem, settings, a, points[a], foreign, others, options, busy, thrifty
-                )
-                chosen.add(a)
-        candidates.append(options)
-    return evaluate(
-        problem,
-        np.tile(rows, len(candidates)),
-        np.concatenate(candidates) if candidates else np.zeros((0, 0), dtype=np.int64),
-        settings,
-    )
+    points = [_points(problem, a, problem.settings) for a in range(len(problem.demands))]
+    foreign = _foreign_utilisation(problem, problem.settings)
+    found = None
+    for strategies in _strategies(len(order)):
+        options = [
+            _options(problem, settings, points, foreign, dict(zip(order, attitudes)))
+            for attitudes in strategies
+        ]
+        if found is not None:
+            options.append(found.options)
+        rows = np.tile(problem.settings, len(options))
+        found = evaluate(problem, rows, np.concatenate(options), settings)
+        met = found.excess <= found.excess.min() + WITHIN
+        for assessment in found.applications:
+            met &= assessment.margined == 0
+        if met.any():
+            break
+    assert found is not None
+    return found
+
+
+def _strategies(count: int) -> list[list[tuple[Attitude, ...]]]:
+    """Return attitudes of applications in order of priority; the second list as a last resort."""
+    own = [(Attitude.OBJECTIVE,) * count]
+    yielding = [
+        (first,) * k + (rest,) * (count - k)
+        for first, rest in (
+            (Attitude.OBJECTIVE, Attitude.THRIFTY),
+            (Attitude.OBJECTIVE, Attitude.LEAST),
+            (Attitude.THRIFTY, Attitude.LEAST),
+        )
+        for k in range(count)
+        if (k or first is Attitude.OBJECTIVE) and not (k == 0 and rest is Attitude.LEAST)
+    ]
+    return [own, yielding] if count > 1 else [own]
+
+
+def _options(
+    problem: Problem,
+    settings: ResourceSettings,
+    points: Sequence[dict[str, FloatArray]],
+    foreign: FloatArray,
+    attitudes: dict[int, Attitude],
+) -> IndexArray:
+    """Return the options that the applications choose at each setting, in order of priority."""
+    options = np.zeros((len(problem.settings), len(points)), dtype=np.int64)
+    busy = np.zeros((len(points), len(problem.settings)))
+    chosen: list[int] = []
+    for _ in range(2 if len(points) > 1 else 1):
+        for a, attitude in attitudes.items():
+            others = [b for b in chosen if b != a]
+            options[:, a], busy[a] = _choose(
+                problem, settings, a, points[a], foreign, others, options, busy, attitude
+            )
+            if a not in chosen:
+                chosen.append(a)
+    return options
 
 
 def by_priority(demands: Sequence[Demand]) -> list[int]:
@@ -283,10 +328,13 @@ def evaluate(
             figure: getattr(table, figure)[problem.joint.row[a][rows], options[:, a]]
             for figure in FIGURES
         }
-        | {'accuracy': table.accuracy[options[:, a]], 'scale': _scale(problem, a, rows)}
+        | {
+            'accuracy': table.accuracy[options[:, a]],
+            'scale': table.scale[problem.joint.row[a][rows]],
+        }
         for a, table in enumerate(tables)
     ]
-    processors = [_processor_codes(tables)[a][options[:, a]] for a in range(len(tables))]
+    processors = [problem.joint.processors[a][options[:, a]] for a in range(len(tables))]
     alone = [
         _busy(demand, points[a]['mean'], np.ones(len(rows)))
         for a, demand in enumerate(problem.demands)
@@ -343,7 +391,7 @@ def assess(
     energy = points['energy'] * slow_down.mean
     accuracy = np.broadcast_to(points['accuracy'], latency.shape)
     # Without a power model less work at lower clocks counts as less energy.
-    dynamic = points['power'] - np.nan_to_num(points['idle_power'])
+    dynamic = points['power'] - np.fmax(points['idle_power'], 0.0)
     added = busy * np.where(np.isfinite(dynamic), dynamic, points['scale'])
 
     def misses(room: float) -> FloatArray:
@@ -366,7 +414,9 @@ def assess(
     # A point that the profile lacks is out of the question.
     missing = ~np.isfinite(latency)
     shortfall = np.where(missing, np.inf, plain.sum(axis=0))
-    margined = np.where(missing, np.inf, misses(margin).sum(axis=0))
+    # The less is known of the slow-down, the more room a new choice leaves.
+    room = min(margin + math.sqrt(slow_down.variance) / slow_down.mean, LARGEST_MARGIN)
+    margined = np.where(missing, np.inf, misses(room).sum(axis=0))
     return Assessment(latency, accuracy, energy, rate, busy, added, plain, shortfall, margined)
 
 
@@ -403,11 +453,11 @@ def _choose(
     others: Sequence[int],
     options: IndexArray,
     busy: FloatArray,
-    thrifty: bool,
+    attitude: Attitude,
 ) -> tuple[IndexArray, FloatArray]:
     """Choose one application's option at every setting; return it and how busy it keeps."""
     demand = problem.demands[a]
-    codes = _processor_codes(problem.joint.tables)
+    codes = problem.joint.processors
     contention = np.ones_like(points['mean'])
     load = foreign
     for b in others:
@@ -422,9 +472,12 @@ def _choose(
     excess = np.clip(excess, 0.0, None).max(axis=2, initial=0.0)
     keep = np.broadcast_to(demand.usable, found.latency.shape)
     keep = _narrow(keep, excess, absolute=WITHIN)
-    keep = _narrow(keep, (found.margined > 0).astype(np.float64))
-    keep = _narrow(keep, found.margined, relative=WITHIN)
-    if thrifty:
+    if attitude is Attitude.LEAST:
+        keep = keep & np.isfinite(found.margined)
+    else:
+        keep = _narrow(keep, (found.margined > 0).astype(np.float64))
+        keep = _narrow(keep, found.margined, relative=WITHIN)
+    if attitude is not Attitude.OBJECTIVE:
         keep = _narrow(keep, found.busy, relative=WITHIN)
     elif demand.target.objective is not Objective.MINIMUM_ENERGY:
         keep = _narrow(keep, objective_values(demand, found, found.added_power), relative=WITHIN)
@@ -491,23 +544,23 @@ def _narrow(
 ) -> BoolArray:
     """Keep, along the last axis, what is within a tolerance of the smallest value kept so far."""
     smallest = np.where(keep, values, np.inf).min(axis=-1, keepdims=True, initial=np.inf)
-    with np.errstate(invalid='ignore'):
-        allowed = smallest + absolute + relative * np.abs(smallest)
-    return keep & (values <= np.nan_to_num(allowed, nan=np.inf, posinf=np.inf))
+    if relative:
+        smallest = smallest + relative * np.abs(smallest)
+    return keep & (values <= smallest + absolute)
 
 
 def _over(value: FloatArray | float, limit: FloatArray | float) -> FloatArray:
     """Return by which share a value exceeds a limit; what is not known exceeds nothing."""
+    # fmax takes the number of a number and NaN.
     with np.errstate(divide='ignore', invalid='ignore'):
-        share = np.clip(np.asarray(value) / limit - 1, 0.0, _WORST)
-    return np.nan_to_num(share, nan=0.0)
+        return np.minimum(np.fmax(value / np.asarray(limit) - 1, 0.0), _WORST)
 
 
 def _busy(demand: Demand, mean: FloatArray, contention: FloatArray) -> FloatArray:
     """Return the share of time for which service, not counting others' turns, keeps busy."""
     service = mean * demand.slow_down.mean
     rate = np.minimum(demand.camera_rate, 1 / (service * contention))
-    return np.nan_to_num(rate * service, nan=1.0)
+    return np.fmin(rate * service, 1.0)
 
 
 def _points(problem: Problem, a: int, rows: IndexArray) -> dict[str, FloatArray]:
@@ -515,28 +568,11 @@ def _points(problem: Problem, a: int, rows: IndexArray) -> dict[str, FloatArray]
     table: ApplicationTable = problem.joint.tables[a]
     points = {figure: getattr(table, figure)[problem.joint.row[a][rows]] for figure in FIGURES}
     points['accuracy'] = table.accuracy[None, :]
-    points['scale'] = _scale(problem, a, rows)[:, None]
+    points['scale'] = table.scale[problem.joint.row[a][rows]][:, None]
     return points
-
-
-def _scale(problem: Problem, a: int, rows: IndexArray) -> FloatArray:
-    """Return a stand-in for power, growing with the square of the clocks; 1 at the highest."""
-    table = problem.joint.tables[a]
-    if not table.domains:
-        return np.ones(len(rows))
-    relative = table.rows / table.rows.max(axis=0)
-    return np.asarray((relative**2).mean(axis=1)[problem.joint.row[a][rows]])
 
 
 def _foreign_utilisation(problem: Problem, rows: IndexArray) -> FloatArray:
     """Return what other load takes of each domain at each setting, 0..; 0 where there is none."""
     cycles = np.array([problem.foreign.get(name, 0.0) for name in problem.joint.domains])
     return cycles / (problem.joint.settings[rows] * 1e3)
-
-
-def _processor_codes(tables: Sequence[ApplicationTable]) -> list[IndexArray]:
-    names = sorted({name for table in tables for name in table.processors})
-    return [
-        np.array([names.index(name) for name in table.processors], dtype=np.int64)
-        for table in tables
-    ]

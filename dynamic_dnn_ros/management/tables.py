@@ -34,7 +34,8 @@ class ApplicationTable:
     One application's operating points; every figure has the shape (rows, options).
 
     `rows` are the distinct settings of the domains in the profile, kilohertz, shape
-    (rows, domains); a point that the profile lacks is NaN.
+    (rows, domains); a point that the profile lacks is NaN. `scale`, a stand-in for power where
+    none was measured, grows with the square of the clocks up to 1.
     """
 
     application: str
@@ -42,6 +43,7 @@ class ApplicationTable:
     accuracy: FloatArray
     domains: tuple[str, ...]
     rows: IndexArray
+    scale: FloatArray
     mean: FloatArray
     p50: FloatArray
     p95: FloatArray
@@ -97,7 +99,12 @@ def application_table(application: Application) -> ApplicationTable:
         figures[figure] = grid
     options = tuple((points.sub_networks[s], points.processors[p]) for s, p in pairs)
     accuracy = np.array([application.accuracies.get(s, math.nan) for s, _ in options])
-    return ApplicationTable(application.id, options, accuracy, points.domains, rows, **figures)
+    scale = np.ones(len(rows))
+    if points.domains:
+        scale = ((rows / rows.max(axis=0)) ** 2).mean(axis=1)
+    return ApplicationTable(
+        application.id, options, accuracy, points.domains, rows, scale, **figures
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +113,8 @@ class JointTable:
     Settings that every application has operating points for.
 
     `settings` are kilohertz, shape (settings, domains); `row[a]` gives, for each setting, the
-    row of application a's table. `unjoined` names applications whose profile shares no setting
+    row of application a's table. `processors[a]` numbers the processor of each of its options,
+    the same for all applications. `unjoined` names applications whose profile shares no setting
     with the others': they are judged at their highest row throughout.
     """
 
@@ -114,6 +122,7 @@ class JointTable:
     domains: tuple[str, ...]
     settings: IndexArray
     row: tuple[IndexArray, ...]
+    processors: tuple[IndexArray, ...]
     unjoined: tuple[str, ...]
 
     def frequencies(self, setting: int) -> dict[str, float]:
@@ -150,10 +159,12 @@ def join(tables: Sequence[ApplicationTable]) -> JointTable:
         rows.append([index for _, index in pairs])
         settings = [settings[p] + tuple(listed[index][i] for i in new) for p, index in pairs]
         domains += tuple(added)
+    names = sorted({name for table in tables for name in table.processors})
     return JointTable(
         tuple(tables),
         domains,
         np.array(settings, dtype=np.int64).reshape(len(settings), len(domains)),
         tuple(np.array(column, dtype=np.int64) for column in rows),
+        tuple(np.array([names.index(p) for p in table.processors], np.int64) for table in tables),
         tuple(unjoined),
     )

@@ -57,6 +57,9 @@ LISTENING = 1.0
 RETRY = 0.25
 """Seconds between two tries while another manager still holds the lease."""
 
+COMPLAINT_PERIOD = 10.0
+"""Seconds for which the same problem is not logged again."""
+
 FAREWELL = 0.2
 """Seconds that the last message of a node that stops is given to arrive."""
 
@@ -170,6 +173,7 @@ class ManagerNode(ManagedNode):
         self._manager = Manager(self.identity.instance)
         self._mode = Mode.CONTROL
         self._decision: Decision | None = None
+        self._complaints: dict[str, float] = {}
         self._decisions = 0
         self._deciding = False
         self._listening_until = 0.0
@@ -421,7 +425,12 @@ class ManagerNode(ManagedNode):
         return self._load.platform if self._load is not None else ''
 
     def _complain(self, text: str) -> None:
-        self.get_logger().error(text, throttle_duration_sec=5.0)
+        """Log a problem, and the same one not again for a while."""
+        now = time.monotonic()
+        if now - self._complaints.get(text, -COMPLAINT_PERIOD) >= COMPLAINT_PERIOD:
+            recent = {t: at for t, at in self._complaints.items() if now - at < COMPLAINT_PERIOD}
+            self._complaints = {**recent, text: now}
+            self.get_logger().error(text)
 
     def _publisher(self, message_type: type, topic: str, profile: Any) -> Publisher:
         publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)

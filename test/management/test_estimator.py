@@ -1,0 +1,115 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The slow-down filter and the latency that it predicts."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.management.estimator import (
+    SlowDownFilter,
+    predicted_service,
+    predicted_waiting,
+    profiled_quantile,
+)
+
+PROFILED = 0.03
+
+
+def filtered(ratios: list[float]) -> SlowDownFilter:
+    slow_down = SlowDownFilter()
+    for ratio in ratios:
+        slow_down.update(ratio, PROFILED)
+    return slow_down
+
+
+@pytest.mark.parametrize('factor', [0.7, 1.0, 1.6, 3.0])
+@pytest.mark.parametrize('jitter', [0.02, 0.2])
+def test_finds_a_constant_slow_down(factor: float, jitter: float) -> None:
+    random = np.random.default_rng(1)
+    slow_down = filtered(list(factor * (1 + jitter * random.standard_normal(300))))
+    assert slow_down.mean == pytest.approx(factor, rel=0.05)
+    assert math.sqrt(slow_down.variance) < 0.1 * factor
+    assert slow_down.dispersion == pytest.approx(jitter * factor, rel=0.4, abs=0.01 * factor)
+
+
+def test_follows_a_step_within_two_frames() -> None:
+    slow_down = filtered([1.0 + 0.02 * (-1) ** i for i in range(100)])
+    assert not slow_down.update(2.0, PROFILED)
+    assert slow_down.update(2.0, PROFILED)
+    assert slow_down.mean == pytest.approx(2.0, rel=0.05)
+
+
+def test_does_not_follow_one_late_frame() -> None:
+    slow_down = filtered([1.0 + 0.02 * (-1) ** i for i in range(100)])
+    assert slow_down.is_outlier(5.0)
+    assert not slow_down.update(5.0, PROFILED)
+    assert slow_down.mean < 1.05
+    assert not slow_down.is_outlier(1.03)
+
+
+def test_white_jitter_is_not_taken_for_steps() -> None:
+    random = np.random.default_rng(2)
+    slow_down = SlowDownFilter()
+    steps = sum(
+        slow_down.update(float(1 + 0.2 * random.standard_normal()), PROFILED) for _ in range(5000)
+    )
+    assert steps <= 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(1e-3, 1e3), max_size=60), st.floats(0, 1))
+def test_stays_finite_and_positive(ratios: list[float], spread: float) -> None:
+    slow_down = SlowDownFilter()
+    for ratio in ratios:
+        slow_down.update(ratio, spread)
+        assert 0 < slow_down.mean < math.inf
+        assert 0 < slow_down.variance < math.inf
+        assert 0 <= slow_down.deviation < math.inf
+
+
+def test_quantiles_go_through_the_profile() -> None:
+    p50, p95, p99 = np.array([1.0]), np.array([2.0]), np.array([4.0])
+    for quantile, expected in ((0.3, 1.0), (0.5, 1.0), (0.95, 2.0), (0.99, 4.0)):
+        assert profiled_quantile(quantile, p50, p95, p99)[0] == pytest.approx(expected)
+    assert 1.0 < profiled_quantile(0.8, p50, p95, p99)[0] < 2.0
+    assert profiled_quantile(0.999, p50, p95, p99)[0] > 4.0
+
+
+def test_prediction_covers_the_quantile_of_what_is_measured() -> None:
+    random = np.random.default_rng(3)
+    mean = np.array([0.01])
+    ratios = 1.4 * (1 + 0.15 * random.standard_normal(2000))
+    slow_down = filtered(list(ratios[:1000]))
+    service = predicted_service(0.95, slow_down, mean, mean, mean * (1 + 1.645 * PROFILED))
+    share = float(np.mean(ratios[1000:] * 0.01 <= service[0]))
+    assert 0.93 <= share <= 0.985
+
+
+def test_waiting_of_the_newest_frame() -> None:
+    period = 1 / 30
+    for mean, service, expected in (
+        (0.01, 0.012, 0.0),
+        (0.03, 0.04, 0.04 - period),
+        (0.05, 0.06, 0.95 * period),
+    ):
+        found = predicted_waiting(0.95, period, np.array([mean]), np.array([service]))
+        assert found[0] == pytest.approx(expected)
+    assert predicted_waiting(0.95, math.inf, np.array([1.0]), np.array([1.0]))[0] == 0.0
+
+
+def test_waiting_bounds_what_a_mailbox_shows() -> None:
+    period, service = 1 / 30, 0.047
+    free, last, waits = 0.0, -1, []
+    for _ in range(2000):
+        newest = max(math.floor(free / period), last + 1)
+        start = max(free, newest * period)
+        waits.append(start - newest * period)
+        last, free = newest, start + service
+    found = predicted_waiting(0.95, period, np.array([service]), np.array([service]))[0]
+    assert np.quantile(waits, 0.95) <= found + 1e-9

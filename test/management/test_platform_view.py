@@ -1,0 +1,134 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What may be set on a platform, and what others take of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from dynamic_dnn_ros.management.decisions import PlatformState
+from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.platform_view import FOREIGN_WINDOW, PlatformView
+from dynamic_dnn_ros.management.tables import JointTable, application_table, join
+from support.applications import GPU, application, operating_points
+
+
+def load(**fields: Any) -> Load:
+    values: dict[str, Any] = {
+        'name': 'gpu',
+        'available': GPU,
+        'limit_minimum': GPU[0],
+        'limit_maximum': GPU[-1],
+        'granted': GPU[2],
+        'utilisation_foreign': 0.0,
+    }
+    values.update(fields)
+    return Load('board', 'boot', 0.1, (DomainLoad(**values),))
+
+
+def joint() -> JointTable:
+    return join([application_table(application())])
+
+
+def chosen(view: PlatformView, table: JointTable, now: float = 0.0) -> list[float]:
+    return [table.frequencies(int(s))['gpu'] for s in view.choice(table, now).settings]
+
+
+def test_without_a_platform_the_highest_setting_is_assumed_and_nothing_set() -> None:
+    view = PlatformView()
+    assert view.state(0.0) is PlatformState.NONE
+    assert not view.choice(joint(), 0.0).controllable
+    assert chosen(view, joint()) == [GPU[-1]]
+
+
+def test_offers_what_limits_and_floors_allow() -> None:
+    view = PlatformView({'gpu': 400e6})
+    view.observe(load(limit_maximum=900e6), 0.0)
+    assert chosen(view, joint()) == [510e6, 803.25e6]
+    view.observe(load(limit_minimum=600e6), 0.0)
+    assert chosen(view, joint()) == [803.25e6, 1109.25e6]
+
+
+def test_a_floor_above_the_limit_yields_to_the_limit() -> None:
+    view = PlatformView({'gpu': 1e9})
+    view.observe(load(limit_maximum=600e6), 0.0)
+    assert chosen(view, joint()) == [510e6]
+
+
+def test_frequencies_off_the_table_are_left_out() -> None:
+    view = PlatformView()
+    view.observe(load(available=(114.75e6, 510.0001e6, 900e6)), 0.0)
+    assert chosen(view, joint()) == [114.75e6, 510e6]
+    assert view.snapped('gpu', 510e6) == 510.0001e6
+
+
+def test_without_a_setting_in_common_nothing_is_set() -> None:
+    view = PlatformView()
+    view.observe(load(available=(200e6, 700e6), granted=700e6), 0.0)
+    choice = view.choice(joint(), 0.0)
+    assert not choice.controllable
+    assert chosen(view, joint()) == [803.25e6]
+
+
+def test_a_domain_that_cannot_be_set_stays_where_it_runs() -> None:
+    view = PlatformView()
+    view.observe(load(available=(), granted=500e6), 0.0)
+    choice = view.choice(joint(), 0.0)
+    assert not choice.controllable
+    assert chosen(view, joint()) == [510e6]
+
+
+def test_one_domain_set_and_one_not() -> None:
+    table = join(
+        [
+            application_table(application('/a')),
+            application_table(
+                application('/b', operating_points=operating_points((1e9, 2e9), domain='cpu'))
+            ),
+        ]
+    )
+    view = PlatformView()
+    gpu = load().domains[0]
+    cpu = DomainLoad('cpu', (), 1e9, 2e9, 1.1e9)
+    view.observe(Load('board', 'boot', 0.1, (gpu, cpu)), 0.0)
+    choice = view.choice(table, 0.0)
+    assert choice.domains == ('gpu',)
+    assert {table.frequencies(int(s))['cpu'] for s in choice.settings} == {1e9}
+    assert len(choice.settings) == len(GPU)
+
+
+def test_tables_without_domains_leave_the_clocks_alone() -> None:
+    table = join([application_table(application(operating_points=operating_points(())))])
+    view = PlatformView()
+    view.observe(load(), 0.0)
+    choice = view.choice(table, 0.0)
+    assert not choice.controllable
+    assert choice.settings.tolist() == [0]
+
+
+def test_stale_after_three_periods() -> None:
+    view = PlatformView()
+    view.observe(load(), 10.0)
+    assert view.state(10.29) is PlatformState.FRESH
+    assert view.state(10.31) is PlatformState.STALE
+    assert not view.choice(joint(), 10.31).controllable
+    assert view.observe(load(), 11.0)
+
+
+def test_foreign_load_is_believed_at_once_and_forgotten_slowly() -> None:
+    view = PlatformView()
+    view.observe(load(utilisation_foreign=0.5, granted=800e6), 0.0)
+    view.observe(load(utilisation_foreign=0.01, granted=800e6), 0.1)
+    assert view.foreign() == {'gpu': pytest.approx(400e6)}
+    view.observe(load(utilisation_foreign=math.nan), FOREIGN_WINDOW + 0.5)
+    assert view.foreign() == {}
+
+
+def test_says_when_what_may_be_set_changes() -> None:
+    view = PlatformView()
+    assert view.observe(load(), 0.0)
+    assert not view.observe(load(granted=GPU[0], utilisation_foreign=0.3), 0.1)
+    assert view.observe(load(limit_maximum=GPU[2]), 0.2)

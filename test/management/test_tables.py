@@ -1,0 +1,90 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Operating points laid out for a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.management.tables import application_table, join
+from support.applications import GPU, SUB_NETWORKS, application, operating_points
+
+
+def test_lays_out_every_point() -> None:
+    points = operating_points()
+    table = application_table(application(operating_points=points))
+    assert table.options == tuple((name, 'gpu') for name in SUB_NETWORKS)
+    assert table.mean.shape == (len(GPU), len(SUB_NETWORKS))
+    for i in range(len(points)):
+        row = table.nearest_row({'gpu': float(points.frequencies[i, 0])})
+        assert table.mean[row, points.sub_network[i]] == points.latency_mean[i]
+        assert table.energy[row, points.sub_network[i]] == points.energy[i]
+    assert table.accuracy.tolist() == [accuracy for _, accuracy in SUB_NETWORKS.values()]
+    assert table.scale.max() == 1.0
+
+
+def test_a_missing_point_is_not_a_number() -> None:
+    points = operating_points()
+    keep = np.arange(len(points)) != 3
+    columns = ('sub_network', 'processor', 'frequencies', 'latency_mean', 'latency_p50')
+    columns += ('latency_p95', 'latency_p99', 'power', 'idle_power', 'energy')
+    less = replace(points, **{name: getattr(points, name)[keep] for name in columns})
+    table = application_table(application(operating_points=less))
+    assert np.isnan(table.mean).sum() == 1
+
+
+def test_finds_the_nearest_row() -> None:
+    table = application_table(application())
+    assert table.rows[table.nearest_row({'gpu': 500e6})][0] == 510000
+    assert table.rows[table.nearest_row({})][0] == 1109250
+    assert table.rows[table.nearest_row({'gpu': float('nan')})][0] == 1109250
+
+
+def test_finds_options_by_name() -> None:
+    table = application_table(application())
+    assert table.option('s2', 'gpu') == 2
+    assert table.option('s2', '') == 2
+    assert table.option('s9', 'gpu') is None
+
+
+def test_without_domains_there_is_one_row() -> None:
+    table = application_table(application(operating_points=operating_points(())))
+    assert table.rows.shape == (1, 0)
+    assert table.nearest_row({'gpu': 1e9}) == 0
+    joint = join([table])
+    assert joint.settings.shape == (1, 0)
+    assert joint.frequencies(0) == {}
+
+
+def test_joins_on_shared_settings() -> None:
+    one = application_table(application('/a'))
+    other = application_table(application('/b', operating_points=operating_points(GPU[1:])))
+    joint = join([one, other])
+    assert joint.domains == ('gpu',)
+    assert len(joint.settings) == len(GPU) - 1
+    for setting in range(len(joint.settings)):
+        frequency = joint.frequencies(setting)['gpu']
+        for table, row in zip((one, other), joint.row):
+            assert table.rows[row[setting], 0] * 1e3 == pytest.approx(frequency)
+    assert joint.unjoined == ()
+
+
+def test_joins_different_domains_freely() -> None:
+    one = application_table(application('/a'))
+    points = operating_points((1e9, 2e9), domain='cpu')
+    joint = join([one, application_table(application('/b', operating_points=points))])
+    assert joint.domains == ('gpu', 'cpu')
+    assert len(joint.settings) == 2 * len(GPU)
+    assert [codes.tolist() for codes in joint.processors] == [[1] * 4, [0] * 4]
+
+
+def test_a_profile_that_shares_no_setting_is_named() -> None:
+    one = application_table(application('/a'))
+    other = application_table(application('/b', operating_points=operating_points((1e9, 9e8))))
+    joint = join([one, other])
+    assert joint.unjoined == ('/b',)
+    assert len(joint.settings) == len(GPU)
+    assert set(joint.row[1].tolist()) == {other.nearest_row({})}
