@@ -296,11 +296,11 @@ def _binding(plan: Plan, index: int, around: Evaluation) -> Constraint:
     better &= demand.usable[around.options[:, index]] & np.isfinite(found.shortfall)
     if not better.any():
         return Constraint.NONE
-    nearest = int(np.where(better, found.shortfall + around.excess, np.inf).argmin())
-    if around.excess[nearest] > max(around.excess[0], found.shortfall[nearest]):
+    nearest = int(np.where(better, found.margined + around.excess, np.inf).argmin())
+    if around.excess[nearest] > max(around.excess[0], found.margined[nearest]):
         return Constraint.PLATFORM
-    if found.shortfall[nearest] > 0:
-        return CONSTRAINTS[int(np.argmax(found.misses[:, nearest]))]
+    if found.margined[nearest] > 0:
+        return CONSTRAINTS[int(np.argmax(found.margined_misses[:, nearest]))]
     return Constraint.NONE
 
 

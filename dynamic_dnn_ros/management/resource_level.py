@@ -113,7 +113,8 @@ class Assessment:
     What is expected of operating points of one application; all arrays share one shape.
 
     `misses` is by how much each limit is missed, as a share of it, in the order of
-    `CONSTRAINTS`; `shortfall` their sum, `margined` the same with the margin kept free.
+    `CONSTRAINTS`, and `shortfall` their sum; `margined_misses` and `margined` are the same with
+    the margin kept free.
     `busy` is the share of time for which its processor works for it.
     """
 
@@ -124,6 +125,7 @@ class Assessment:
     busy: FloatArray
     added_power: FloatArray
     misses: FloatArray
+    margined_misses: FloatArray
     shortfall: FloatArray
     margined: FloatArray
 
@@ -416,8 +418,11 @@ def assess(
     shortfall = np.where(missing, np.inf, plain.sum(axis=0))
     # The less is known of the slow-down, the more room a new choice leaves.
     room = min(margin + math.sqrt(slow_down.variance) / slow_down.mean, LARGEST_MARGIN)
-    margined = np.where(missing, np.inf, misses(room).sum(axis=0))
-    return Assessment(latency, accuracy, energy, rate, busy, added, plain, shortfall, margined)
+    close = misses(room)
+    margined = np.where(missing, np.inf, close.sum(axis=0))
+    return Assessment(
+        latency, accuracy, energy, rate, busy, added, plain, close, shortfall, margined
+    )
 
 
 def alternatives(plan: Plan, application: int, settings: ResourceSettings) -> Evaluation:
