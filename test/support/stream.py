@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import math
 from pathlib import Path
 import time
 
@@ -46,29 +47,43 @@ class Stream:
         """Return how many frames the camera published and the node did not receive."""
         return self.frames - int(self.statuses[-1].received)
 
-    def replaced_at_switches(self) -> list[tuple[int, int]]:
+    def intervals(self) -> list[tuple[int, bool]]:
         """
-        Return the switches around which frames were replaced, and how many.
+        Return, for each time between two served frames, the frames replaced and if it held a switch.
 
-        Around: between the frames that were served before and after the switch.
+        The time before the first frame and after the last one counts too.
         """
         found = []
-        before = 0
-        for index, status in enumerate(self.statuses):
+        before, replaced, switched = 0, 0, False
+        for status in self.statuses:
+            replaced = int(status.replaced)
+            switched = switched or status.event == InferenceStatus.EVENT_SWITCH
             if status.event == InferenceStatus.EVENT_SERVED:
-                before = int(status.replaced)
-            if status.event == InferenceStatus.EVENT_SWITCH:
-                after = next(
-                    (
-                        int(later.replaced)
-                        for later in self.statuses[index:]
-                        if later.event == InferenceStatus.EVENT_SERVED
-                    ),
-                    int(status.replaced),
-                )
-                if after != before:
-                    found.append((int(status.switch_sequence), after - before))
-        return found
+                found.append((replaced - before, switched))
+                before, switched = replaced, False
+        return [*found, (replaced - before, switched)]
+
+    def replaced_at_switches(self) -> int:
+        """Return how many frames were replaced between the served frames around a switch."""
+        return sum(replaced for replaced, switched in self.intervals() if switched)
+
+    def chance_of_replacements_at_switches(self) -> float:
+        """
+        Return how likely it is that so many replacements meet a switch by chance alone.
+
+        The tail of the hypergeometric distribution: of all intervals, those with a switch are
+        drawn, and those with replaced frames are the hits. 1 where no frame was replaced. A busy
+        machine makes some anywhere; only if switches cause them do they gather there.
+        """
+        intervals = self.intervals()
+        lossy = sum(replaced > 0 for replaced, _ in intervals)
+        switched = sum(switch for _, switch in intervals)
+        both = sum(replaced > 0 and switch for replaced, switch in intervals)
+        draws = math.comb(len(intervals), switched)
+        return sum(
+            math.comb(lossy, hits) * math.comb(len(intervals) - lossy, switched - hits) / draws
+            for hits in range(both, min(lossy, switched) + 1)
+        )
 
     def stage(self, name: str) -> list[float]:
         """Return what each served frame spent in a stage, seconds."""

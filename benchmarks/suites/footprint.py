@@ -1,0 +1,131 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Memory and start-up time of each node at work, next to a bare rclpy node."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import psutil
+from report import Report, figure
+
+from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
+from support.application import Application
+from support.bundles import make_bundle
+from support.domain import Domain
+from support.graph import Graph
+from support.images import image_message, noise
+from support.process import NodeProcess
+from support.shared_data import REPOSITORY, SHIPPED_BUNDLE
+
+RUNS = 5
+FRAMES = 60
+BARE_NODE = Path(__file__).resolve().parents[1] / 'bare_node.py'
+MEGABYTE = 1e6
+
+
+def run(runs: int) -> Report:
+    """Start everything anew in each run."""
+    memory: dict[str, list[float]] = {}
+    start_up: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = REPOSITORY / 'models' / SHIPPED_BUNDLE
+        if not (bundle / 'manifest.json').exists():
+            bundle = make_bundle(Path(folder) / 'synthetic').folder
+        for _ in range(runs):
+            bare_memory, bare_start = _bare_node()
+            memory.setdefault('bare rclpy node', []).append(bare_memory)
+            start_up.setdefault('bare rclpy node', []).append(bare_start)
+            _nodes_at_work(bundle, memory, start_up)
+    bars = {'manager_node': '<= 100', 'platform_node': '<= 100'}
+    figures = [
+        figure(
+            f'{name}: resident memory',
+            [value / MEGABYTE for value in values],
+            'MB',
+            bars.get(name),
+        )
+        for name, values in memory.items()
+    ]
+    bare = memory['bare rclpy node']
+    figures += [
+        figure(
+            f'{name}: memory against a bare node',
+            [one / other for one, other in zip(values, bare)],
+            'ratio',
+        )
+        for name, values in memory.items()
+        if name != 'bare rclpy node'
+    ]
+    figures += [
+        figure(f'{name}: start to active', values, 's') for name, values in start_up.items()
+    ]
+    configuration = {
+        'platform': 'xavier_nx_simulated',
+        'bundle': bundle.name,
+        'frames': FRAMES,
+        'target': 'latency 0.5 s',
+        'bare_node_memory_median': statistics.median(bare),
+    }
+    return Report('footprint', 'measured', configuration, figures)
+
+
+def _bare_node() -> tuple[float, float]:
+    with Domain():
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, str(BARE_NODE)], stdout=subprocess.PIPE, env=dict(os.environ)
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == b'spins'
+            started = time.monotonic() - begun
+            time.sleep(2.0)
+            return float(psutil.Process(process.pid).memory_info().rss), started
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _nodes_at_work(
+    bundle: Path, memory: dict[str, list[float]], start_up: dict[str, list[float]]
+) -> None:
+    nodes: list[NodeProcess] = []
+    with Domain() as domain:
+        graph = Graph(domain.id)
+
+        def start(name: str, **options: object) -> NodeProcess:
+            nodes.append(NodeProcess(name, domain.id, **options))  # type: ignore[arg-type]
+            graph.wait_for_state(nodes[-1].full_name, 'active')
+            start_up.setdefault(name, []).append(time.monotonic() - nodes[-1].started)
+            return nodes[-1]
+
+        try:
+            start('platform_node', parameters={'platform': 'xavier_nx_simulated'})
+            start('manager_node')
+            application = Application(graph, start, bundle, platform='auto')
+            statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
+            targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
+            graph.wait_for_subscriptions(targets)
+            targets.publish(PerformanceTarget(application=application.id, latency=0.5))
+            for index in range(FRAMES):
+                application.serve(image_message(noise(640, 480, index)))
+            statuses.wait_for(
+                lambda status: any(
+                    target.state in (TargetStatus.STATE_MET, TargetStatus.STATE_MISSED)
+                    for target in status.targets
+                ),
+                30.0,
+            )
+            for node in nodes:
+                memory.setdefault(node.name, []).append(float(node.resident_memory()))
+        finally:
+            for node in reversed(nodes):
+                node.close()
+            graph.close()

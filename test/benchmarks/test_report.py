@@ -1,0 +1,73 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The format of benchmark results, and those that are kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+import sys
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / 'benchmarks'
+RESULTS = sorted((BENCHMARKS / 'results').glob('*.json'))
+FIELDS = {'suite', 'kind', 'host', 'configuration', 'figures'}
+ROW = {'name', 'value', 'unit', 'low', 'high', 'bar'}
+
+
+@pytest.fixture(scope='module')
+def report() -> ModuleType:
+    """Load the module, which lies outside of the package."""
+    specification = importlib.util.spec_from_file_location('report', BENCHMARKS / 'report.py')
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules['report'] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_a_figure_is_the_median_with_its_extremes(report: ModuleType) -> None:
+    row = report.figure('latency', [3.0, 1.0, 2.0], 's')
+    assert (row.value, row.low, row.high) == (2.0, 1.0, 3.0)
+    assert row.met is None
+
+
+@pytest.mark.parametrize(
+    ('values', 'bar', 'met'),
+    [
+        ([1.0, 2.0], '<= 2', True),
+        ([1.0, 2.1], '<= 2', False),
+        ([200, 200], '>= 200', True),
+        ([200, 199], '>= 200', False),
+        ([float('nan')], '<= 2', False),
+    ],
+)
+def test_every_run_has_to_meet_the_bar(
+    report: ModuleType, values: list[float], bar: str, met: bool
+) -> None:
+    assert report.figure('figure', values, '', bar).met is met
+
+
+def test_a_report_is_written_as_rows(report: ModuleType, tmp_path: Path) -> None:
+    rows = [report.figure('lost', 0, 'frames', '<= 0'), report.figure('late', [1, 2], 's')]
+    report.Report('stream', 'measured', {'rate': 30.0}, rows).write(tmp_path / 'stream.json')
+    written = json.loads((tmp_path / 'stream.json').read_text())
+    assert set(written) == FIELDS
+    assert all(set(row) == ROW for row in written['figures'])
+    assert written['figures'][0]['bar'] == '<= 0'
+    assert {'cpu', 'cores', 'load_average', 'date'} <= set(written['host'])
+
+
+@pytest.mark.parametrize('path', RESULTS, ids=lambda path: path.stem)
+def test_kept_results_say_what_they_are(path: Path) -> None:
+    kept = json.loads(path.read_text())
+    assert set(kept) == FIELDS
+    assert kept['suite'] == path.stem
+    assert kept['kind'] in ('measured', 'simulated')
+    assert kept['figures']
+    for row in kept['figures']:
+        assert set(row) == ROW
+        assert row['low'] <= row['value'] <= row['high'], row['name']
