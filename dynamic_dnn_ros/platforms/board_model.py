@@ -144,7 +144,8 @@ class BoardModel:
     """
     A board in one power mode.
 
-    Frequencies are mappings from domain name to Hz throughout.
+    Frequencies are mappings from domain name to Hz throughout. `processors` are those that
+    networks may be placed on, `modelled_processors` all whose latency the model has.
     """
 
     def __init__(self, mapping: Mapping[str, Any], where: object, power_mode: str = '') -> None:
@@ -211,6 +212,7 @@ class BoardModel:
             )
             for processor, entry in latency['processors'].items()
         }
+        self.modelled_processors = tuple(self._latency)
         self._bias = float(mapping['deviation']['bias']['value'])
         self.jitter_deviation = float(mapping['deviation']['jitter']['value'])
         self._static = {k: float(v) for k, v in mapping['power']['static']['value'].items()}

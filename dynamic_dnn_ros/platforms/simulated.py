@@ -259,7 +259,7 @@ class SimulatedPlatform(Platform):
             foreign = min(HIGHEST_LOAD, self._foreign_load(processor))
             load = min(HIGHEST_LOAD, sum(others) + foreign)
             stretch = min(1.0 / (1.0 - load), (1.0 + len(others)) / (1.0 - foreign))
-            total = sum(own.get(p, 0.0) for p in self._board.processors)
+            total = sum(own.get(p, 0.0) for p in self._board.modelled_processors)
             share = own.get(processor, 0.0) / total if total > 0.0 else 0.0
             targets[name] = self._bias(name) * (1.0 + share * (stretch - 1.0))
         weight = 1.0 - math.exp(-(now - self._contended) / SETTLING)

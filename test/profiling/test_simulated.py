@@ -29,7 +29,7 @@ def profile() -> OperatingPoints:
 def test_every_setting_of_the_power_mode_appears_once(profile: OperatingPoints) -> None:
     tables = [row.available for row in BOARD.limits()]
     settings = np.prod([len(table) for table in tables])
-    assert len(profile) == 2 * 2 * settings
+    assert len(profile) == len(SUB_NETWORKS) * len(BOARD.processors) * settings
     rows = np.column_stack((profile.sub_network, profile.processor, profile.frequencies))
     assert len(np.unique(rows, axis=0)) == len(profile)
     for column, table in enumerate(tables):
