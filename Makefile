@@ -26,9 +26,7 @@ test: setup  ## lint, then all tests against the installed build
 	@$(run) tools/check.sh
 
 bench: setup  ## a benchmark suite, SUITE=name, into benchmarks/results/name.json
-	@test -n '$(SUITE)' || { echo "make bench needs SUITE=name: one of" $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); exit 2; }
-	@mkdir -p benchmarks/results
-	@$(run) python benchmarks/$(SUITE).py --output benchmarks/results/$(SUITE).json
+	@$(run) python benchmarks/run.py $(SUITE)
 
 clean:  ## remove the build, keep .venv
 	rm -rf .colcon

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import os
 from pathlib import Path
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,10 @@ from support.shared_data import REPOSITORY, SHIPPED_BUNDLE
 RUNS = 5
 FRAMES = 60
 BARE_NODE = Path(__file__).resolve().parents[1] / 'bare_node.py'
+BARE = 'bare rclpy node'
+DEFAULT_TRANSPORTS: dict[str, str | None] = dict.fromkeys(
+    ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+)
 MEGABYTE = 1e6
 
 
@@ -39,9 +43,13 @@ def run(runs: int) -> Report:
         if not (bundle / 'manifest.json').exists():
             bundle = make_bundle(Path(folder) / 'synthetic').folder
         for _ in range(runs):
-            bare_memory, bare_start = _bare_node()
-            memory.setdefault('bare rclpy node', []).append(bare_memory)
-            start_up.setdefault('bare rclpy node', []).append(bare_start)
+            for name, environment in (
+                (BARE, DEFAULT_TRANSPORTS),
+                (f'{BARE} with the DDS profile for images', {}),
+            ):
+                bare_memory, bare_start = _bare_node(environment)
+                memory.setdefault(name, []).append(bare_memory)
+                start_up.setdefault(name, []).append(bare_start)
             _nodes_at_work(bundle, memory, start_up)
     bars = {'manager_node': '<= 100', 'platform_node': '<= 100'}
     figures = [
@@ -53,15 +61,15 @@ def run(runs: int) -> Report:
         )
         for name, values in memory.items()
     ]
-    bare = memory['bare rclpy node']
+    bare = memory[BARE]
     figures += [
         figure(
-            f'{name}: memory against a bare node',
+            f'{name}: memory against a {BARE}',
             [one / other for one, other in zip(values, bare)],
             'ratio',
         )
         for name, values in memory.items()
-        if name != 'bare rclpy node'
+        if name != BARE
     ]
     figures += [
         figure(f'{name}: start to active', values, 's') for name, values in start_up.items()
@@ -71,16 +79,17 @@ def run(runs: int) -> Report:
         'bundle': bundle.name,
         'frames': FRAMES,
         'target': 'latency 0.5 s',
-        'bare_node_memory_median': statistics.median(bare),
     }
     return Report('footprint', 'measured', configuration, figures)
 
 
-def _bare_node() -> tuple[float, float]:
+def _bare_node(environment: Mapping[str, str | None]) -> tuple[float, float]:
     with Domain():
+        variables = {**os.environ, **environment}
+        kept = {name: value for name, value in variables.items() if value is not None}
         begun = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, str(BARE_NODE)], stdout=subprocess.PIPE, env=dict(os.environ)
+            [sys.executable, str(BARE_NODE)], stdout=subprocess.PIPE, env=kept
         )
         try:
             assert process.stdout is not None

@@ -49,7 +49,7 @@ class Stream:
 
     def intervals(self) -> list[tuple[int, bool]]:
         """
-        Return, for each time between two served frames, the frames replaced and if it held a switch.
+        Return the frames replaced between two served ones, and whether a switch lay there.
 
         The time before the first frame and after the last one counts too.
         """
