@@ -310,7 +310,9 @@ def render_summary(phases: Sequence[PhaseSummary]) -> Any:
     for index, title in enumerate(COLUMNS):
         # The words may take several lines, the figures may not.
         figure = index >= 4
-        table.add_column(title, justify='right' if figure else 'left', no_wrap=figure)
+        table.add_column(
+            title, justify='right' if figure else 'left', no_wrap=figure, overflow='fold'
+        )
     for phase in phases:
         colour = 'white' if phase.met is None else ('green' if phase.met else 'red')
         first, second, verdict, *others = cells(phase)

@@ -246,7 +246,6 @@ class Observer(Node):
         if message.event != InferenceStatus.EVENT_SERVED:
             return
         stages = {row.name: row.value for row in message.stages}
-        self.run.simulated = self.run.simulated or message.simulated
         self.run.frames.append(
             FrameRecord(
                 self.now,
@@ -259,6 +258,7 @@ class Observer(Node):
 
     def _on_load(self, message: SystemLoad) -> None:
         self.run.platform = message.platform
+        self.run.simulated = message.kind == SystemLoad.KIND_SIMULATED
         self.run.frequency_limits = {
             domain.name: domain.limit_maximum for domain in message.domains
         }

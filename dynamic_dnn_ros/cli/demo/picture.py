@@ -203,7 +203,8 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
                 color=_DOMAIN_COLOURS.get(name),
                 linewidth=1.6,
             )
-    axis.set_ylim(bottom=0)
+    # Room above the highest clock for the legend.
+    axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
     axis.set_ylabel('frequency [MHz]')
     if axis.get_legend_handles_labels()[0]:
         axis.legend(loc='upper right', ncols=4, fontsize=8)

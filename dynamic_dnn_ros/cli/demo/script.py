@@ -82,8 +82,8 @@ def write_script(candidates: Sequence[Candidate], seconds: float) -> list[Phase]
     fastest = min(candidate.latency for candidate in usable)
     slowest = max(candidate.latency for candidate in usable)
     accuracies = sorted(candidate.accuracy for candidate in usable)
-    # Above what the best needs even at half its speed; and out of the reach of the slowest.
-    relaxed = _rounded_up(3.0 * slowest)
+    # Above what the best needs even at lower clocks; and out of the reach of the slowest.
+    relaxed = _rounded_up(1.5 * slowest)
     tight = _rounded_up(math.sqrt(fastest * slowest) * 1.1)
     accurate = math.floor(accuracies[-(len(accuracies) // 3) - 1] * 1e3) / 1e3
     impossible = _rounded_up(0.3 * fastest)

@@ -34,8 +34,8 @@ COLUMNS = (
     'sub-networks',
     'p50 / p95 / p99 [ms]',
     'accuracy',
-    'power',
-    'energy a frame',
+    'power [W]',
+    'J a frame',
     'frames',
 )
 
@@ -208,8 +208,8 @@ def cells(phase: PhaseSummary) -> list[str]:
         ', '.join(phase.sub_networks) or '–',
         ' / '.join(quantity(value * 1e3, '{:.1f}') for value in (phase.p50, phase.p95, phase.p99)),
         quantity(phase.accuracy, '{:.1%}'),
-        quantity(phase.power, '{:.2f} W'),
-        quantity(phase.energy_per_frame, '{:.3f} J'),
+        quantity(phase.power, '{:.2f}'),
+        quantity(phase.energy_per_frame, '{:.3f}'),
         str(phase.frames),
     ]
 
