@@ -49,7 +49,7 @@ def test_table_shows_all_that_matters(width: int) -> None:
     for expected in (
         'simulated Xavier NX',
         's4',
-        f'{run.phases[2].goal.latency * 1e3:.3g} ms',
+        f'{run.phases[2].phase.goal.latency * 1e3:.3g} ms',
         'met',
         'gpu 500 of 1100 MHz',
         '4.25 W',
