@@ -332,7 +332,9 @@ class ManagerNode(ManagedNode):
 
     def _on_manager(self, message: ManagerStatus) -> None:
         other = Identity(message.instance, nanoseconds(message.started))
-        if self.active and self.identity.gives_way_to(other):
+        if not self.active or not self.identity.gives_way_to(other):
+            return
+        if self.has_rival('manager_status', 'performance_target'):
             self.give_way(
                 f'Another manager ({other.instance}) already works under '
                 f'{self.parameters["manager_namespace"]}; this one gives way. End the other, or '

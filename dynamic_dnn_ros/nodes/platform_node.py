@@ -210,7 +210,9 @@ class PlatformNode(ManagedNode):
 
     def _on_load(self, message: SystemLoad) -> None:
         started = message.started.sec * 10**9 + message.started.nanosec
-        if self.active and self.identity.gives_way_to(Identity(message.instance, started)):
+        if not self.active or not self.identity.gives_way_to(Identity(message.instance, started)):
+            return
+        if self.has_rival('system_load', 'dvfs_setting'):
             where = f'on topic {self.shared_topic("system_load")}'
             remedy = (
                 'Run one platform node on a board: stop one of them, then configure this one'

@@ -357,6 +357,16 @@ def test_second_manager_gives_way(session: Session, start_node: Start) -> None:
     assert session.graph.lifecycle_state('/second_manager') == 'unconfigured'
 
 
+def test_recorded_status_of_an_earlier_manager_stops_nobody(session: Session) -> None:
+    session.start_manager()
+    ghosts = session.graph.publisher(ManagerStatus, f'{NAMESPACE}/manager_status')
+    session.graph.wait_for_subscriptions(ghosts)
+    for _ in range(5):
+        ghosts.publish(ManagerStatus(instance='recorded'))
+        session.graph.spin_for(0.2)
+    assert session.graph.lifecycle_state('/manager_node') == 'active'
+
+
 def test_managers_in_two_namespaces_do_not_meet(session: Session, start_node: Start) -> None:
     session.start_manager()
     other = session.graph.collect(ManagerStatus, '/other/manager_status')

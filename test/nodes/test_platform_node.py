@@ -414,6 +414,19 @@ def test_second_platform_node_gives_way(
     assert {load.instance for load in manager.loads} == {first}
 
 
+def test_recorded_load_of_an_earlier_node_stops_nobody(
+    start_node: Callable[..., NodeProcess], manager: Manager, graph: Graph
+) -> None:
+    start_node('platform_node', parameters=XAVIER)
+    boot = manager.connect().boot_id
+    ghosts = graph.publisher(SystemLoad, f'{NAMESPACE}/system_load')
+    graph.wait_for_subscriptions(ghosts)
+    for _ in range(5):
+        ghosts.publish(SystemLoad(instance='recorded', boot_id=boot))
+        graph.spin_for(0.2)
+    assert graph.lifecycle_state('/platform_node') == 'active'
+
+
 def test_second_platform_node_on_one_tree_is_refused_by_the_lock(
     start_linux: Callable[..., NodeProcess], manager: Manager
 ) -> None:
