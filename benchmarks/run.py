@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a suite of benchmarks, print its figures, and write them to results/<suite>.json."""
+"""
+Run a suite of benchmarks, print its figures, and keep them.
+
+They go to results/<suite>.json and into the table of docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +43,9 @@ def main() -> int:
     report.host['load_average_before'] = [round(value, 2) for value in load]
     path = arguments.output or FOLDER / 'results' / f'{arguments.suite}.json'
     report.write(path)
+    if arguments.output is None:
+        document = importlib.import_module('document')
+        document.PAGE.write_text(document.renewed(document.PAGE.read_text(), path.parent))
     print(report.table())
     print(f'\n{report.kind}, {runs} runs; written to {os.path.relpath(path)}')
     missed = [row.name for row in report.figures if row.met is False]

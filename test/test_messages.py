@@ -14,9 +14,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = sorted((REPOSITORY / 'msg').glob('*.msg'))
-FROZEN: dict[str, str] = json.loads(
-    (REPOSITORY / 'test' / 'interface_hashes.json').read_text()
-)
+FROZEN: dict[str, str] = json.loads((REPOSITORY / 'test' / 'interface_hashes.json').read_text())
 REMEDY = (
     'If the change is meant, release it as one: run tools/freeze_interfaces.py after make build, '
     'and say it in CHANGELOG.rst'

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 from pathlib import Path
-import sys
 from types import ModuleType
 
 import pytest
@@ -18,15 +17,11 @@ FIELDS = {'suite', 'kind', 'host', 'configuration', 'figures'}
 ROW = {'name', 'value', 'unit', 'low', 'high', 'bar'}
 
 
-@pytest.fixture(scope='module')
-def report() -> ModuleType:
-    """Load the module, which lies outside of the package."""
-    specification = importlib.util.spec_from_file_location('report', BENCHMARKS / 'report.py')
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules['report'] = module
-    specification.loader.exec_module(module)
-    return module
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import the module, which lies outside of the package."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module('report')
 
 
 def test_a_figure_is_the_median_with_its_extremes(report: ModuleType) -> None:
@@ -71,3 +66,10 @@ def test_kept_results_say_what_they_are(path: Path) -> None:
     for row in kept['figures']:
         assert set(row) == ROW
         assert row['low'] <= row['value'] <= row['high'], row['name']
+
+
+def test_the_page_shows_the_kept_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    document = importlib.import_module('document')
+    page = document.PAGE.read_text()
+    assert document.renewed(page, BENCHMARKS / 'results') == page, 'run make bench once more'

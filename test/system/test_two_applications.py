@@ -236,3 +236,47 @@ def test_a_target_for_an_application_that_is_not_there_waits_for_it(
         30.0,
         'the target to be kept after its application has left',
     )
+
+
+def test_an_application_that_crashed_gets_its_target_again(
+    graph: Graph, start_node: Callable[..., NodeProcess], synthetic_bundle: Path
+) -> None:
+    """SIGKILL announces nothing: the manager notices, keeps the target, and hands it over."""
+    start_node('manager_node')
+    statuses = graph.collect(ManagerStatus, MANAGER_STATUS)
+    presented = graph.collect(ApplicationMessage, APPLICATION_TOPIC, LATCHED)
+    targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
+    graph.wait_for_subscriptions(targets)
+    application = Application(graph, start_node, synthetic_bundle, '/front')
+    target = PerformanceTarget(
+        application=application.id,
+        sender='operator',
+        accuracy=0.55,
+        objective=PerformanceTarget.OBJECTIVE_MINIMUM_LATENCY,
+    )
+    targets.publish(target)
+    wait_for_answer(statuses, target)
+    wait_for_echo(presented, target)
+
+    application.process.kill()
+    statuses.clear()
+    statuses.wait_for(
+        lambda message: any(
+            status.state == TargetStatus.STATE_WAITING and same(status.target, target)
+            for status in message.targets
+        ),
+        60.0,
+        'the crash to be noticed',
+    )
+
+    statuses.clear()
+    presented.clear()
+    restarted = Application(graph, start_node, synthetic_bundle, '/front')
+    answer = wait_for_answer(statuses, target)
+    assert answer.sender == 'operator'
+    wait_for_echo(presented, target)
+    graph.spin_until(
+        lambda: restarted.statuses[-1].sub_network == answer.decision.sub_network,
+        10.0,
+        lambda: f'{answer.decision.sub_network} to serve; the last: {restarted.statuses[-1]}',
+    )
