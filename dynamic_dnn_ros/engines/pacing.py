@@ -25,6 +25,9 @@ class BoardWork:
     busy: Mapping[str, float]
 
 
+#: Share of its duration by which a frame may be late and still count as the board's.
+TOLERANCE = 0.05
+
 #: The work of a sub-network, on a processor, at frequencies in Hz.
 BoardModel = Callable[[SubNetwork, str, Mapping[str, float]], BoardWork]
 
@@ -47,8 +50,9 @@ class PacedFrame:
     """
     A frame that was held back until the board would have been done with it.
 
-    `overrun` tells that this machine took longer than the board would have, or that the board's
-    state was not known yet: then the frame is no figure of the board. `busy` as in `BoardWork`;
+    `overrun` tells that this machine took longer than the board would have, by more than
+    `TOLERANCE`, or that the board's state was not known yet: then the frame is no figure of the
+    board. `busy` as in `BoardWork`;
     what contention adds to the latency keeps nothing busy.
     """
 
@@ -88,8 +92,10 @@ class Pacer:
         work = self._board(sub_network, processor, state.frequencies)
         jitter = self._jitter()
         busy = {domain: seconds * jitter for domain, seconds in work.busy.items()}
-        remaining = started + work.latency * jitter * state.slow_down - time.monotonic()
-        if remaining < 0:
-            return PacedFrame(True, busy)
-        time.sleep(remaining)
-        return PacedFrame(False, busy)
+        duration = work.latency * jitter * state.slow_down
+        remaining = started + duration - time.monotonic()
+        if remaining > 0:
+            time.sleep(remaining)
+        # A machine that is busy with other things may also wake this thread too late.
+        late = time.monotonic() - started - duration
+        return PacedFrame(late > TOLERANCE * duration, busy)
