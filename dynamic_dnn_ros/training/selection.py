@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 import random
-import statistics
 import time
 from typing import Any
 
@@ -16,14 +16,14 @@ from torch import nn
 from tqdm import tqdm
 
 from dynamic_dnn_ros.networks.contract import Arrays, Configuration, DynamicNetwork, statistics_of
-from dynamic_dnn_ros.search.pareto import pareto_front, spread
+from dynamic_dnn_ros.search.pareto import Values, pareto_front, spread
 from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures
 
 _DRAWN_EACH = 50
-_WARM_UP_RUNS = 5
-_TIMED_RUNS = 60
+_TURNS = 30
+_RUNS_EACH_TURN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,45 +59,6 @@ def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list
     return [by_cost[costs[position]] for position in spread(np.array(costs), count)]
 
 
-def measure(
-    network: DynamicNetwork[Any],
-    configuration: Configuration,
-    calibration: Pictures,
-    held_out: Pictures,
-    normalisation: Normalisation,
-) -> Candidate:
-    """Recalibrate one sub-network, and measure its accuracy and its latency."""
-    module = network.extract(configuration)
-    use_channels_last(module)
-    recalibrate(module, calibration, configuration.resolution, normalisation)
-    return Candidate(
-        configuration=configuration,
-        accuracy=accuracy(module, held_out, configuration.resolution, normalisation),
-        latency=latency(network.extract(configuration), configuration.resolution),
-        multiply_adds=network.multiply_adds(configuration),
-        statistics=statistics_of(module),
-    )
-
-
-@torch.no_grad()
-def latency(module: nn.Module, resolution: int) -> float:
-    """Return the median seconds of one picture on one thread of this machine's CPU."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        image = torch.zeros(1, 3, resolution, resolution)
-        for _ in range(_WARM_UP_RUNS):
-            module(image)
-        times = []
-        for _ in range(_TIMED_RUNS):
-            start = time.perf_counter()
-            module(image)
-            times.append(time.perf_counter() - start)
-    finally:
-        torch.set_num_threads(threads)
-    return statistics.median(times)
-
-
 def select(
     network: DynamicNetwork[Any],
     configurations: list[Any],
@@ -114,10 +75,50 @@ def select(
     :param calibration: training pictures that batch-norm statistics are averaged over.
     :param held_out: training pictures that the network was not trained on.
     """
-    candidates = [
-        measure(network, configuration, calibration, held_out, normalisation)
-        for configuration in tqdm(configurations, desc='measuring candidates', disable=quiet)
+    accuracies = []
+    batch_norm_statistics = []
+    for configuration in tqdm(configurations, desc='measuring accuracy', disable=quiet):
+        module = network.extract(configuration)
+        use_channels_last(module)
+        recalibrate(module, calibration, configuration.resolution, normalisation)
+        accuracies.append(accuracy(module, held_out, configuration.resolution, normalisation))
+        batch_norm_statistics.append(statistics_of(module))
+    modules = [(network.extract(each), each.resolution) for each in configurations]
+    costs = latencies(modules, quiet)
+    front = pareto_front(np.array(accuracies), costs)
+    return [
+        Candidate(
+            configuration=configurations[index],
+            accuracy=accuracies[index],
+            latency=float(costs[index]),
+            multiply_adds=network.multiply_adds(configurations[index]),
+            statistics=batch_norm_statistics[index],
+        )
+        for index in front[spread(costs[front], count)]
     ]
-    latencies = np.array([candidate.latency for candidate in candidates])
-    front = pareto_front(np.array([candidate.accuracy for candidate in candidates]), latencies)
-    return [candidates[index] for index in front[spread(latencies[front], count)]]
+
+
+@torch.no_grad()
+def latencies(modules: Sequence[tuple[nn.Module, int]], quiet: bool = False) -> Values:
+    """
+    Return for each module the median seconds of one picture on one thread of this machine's CPU.
+
+    The modules take turns, so that what else the machine does slows all of them alike.
+
+    :param modules: each with the resolution of its input.
+    """
+    images = [torch.zeros(1, 3, resolution, resolution) for _, resolution in modules]
+    times = np.empty((_TURNS, _RUNS_EACH_TURN, len(modules)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for turn in tqdm(range(_TURNS), desc='measuring latency', disable=quiet):
+            for index, (module, _) in enumerate(modules):
+                module(images[index])  # The caches still hold another module's weights.
+                for run in range(_RUNS_EACH_TURN):
+                    start = time.perf_counter()
+                    module(images[index])
+                    times[turn, run, index] = time.perf_counter() - start
+    finally:
+        torch.set_num_threads(threads)
+    return np.median(times, (0, 1))
