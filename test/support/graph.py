@@ -285,9 +285,20 @@ class Graph:
 
     def lifecycle_state(self, node: str, timeout: float = 20.0) -> str:
         """Return the state of a lifecycle node, e.g. ``active``; the name is fully qualified."""
-        response = self.call(GetState, f'{node}/get_state', GetState.Request(), timeout)
-        label: str = response.current_state.label
-        return label
+        end = time.monotonic() + timeout
+        while True:
+            remaining = end - time.monotonic()
+            try:
+                # A request may go to a node that was killed and is still taken for alive.
+                response = self.call(
+                    GetState, f'{node}/get_state', GetState.Request(), min(3.0, remaining)
+                )
+            except TimeoutError:
+                if time.monotonic() >= end:
+                    raise
+                continue
+            label: str = response.current_state.label
+            return label
 
     def wait_for_state(self, node: str, state: str = 'active', timeout: float = 40.0) -> None:
         """
