@@ -63,7 +63,7 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
             handles,
             labels,
             loc='lower center',
-            ncols=9,
+            ncol=9,
             fontsize=8.5,
             handletextpad=0.3,
             columnspacing=1.4,
@@ -207,7 +207,7 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
     axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
     axis.set_ylabel('frequency [MHz]')
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc='upper right', ncols=4, fontsize=8)
+        axis.legend(loc='upper right', ncol=4, fontsize=8)
 
 
 def _draw_power(axis: Any, run: RunRecord) -> None:

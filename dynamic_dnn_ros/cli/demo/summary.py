@@ -12,8 +12,6 @@ import math
 import platform
 from typing import Any
 
-import numpy as np
-
 from dynamic_dnn_ros.cli.demo.run_record import (
     DecisionRecord,
     FrameRecord,
@@ -68,11 +66,11 @@ class PhaseSummary:
 
 def latency_quantile(frames: Sequence[FrameRecord], quantile: float) -> float:
     """Return a quantile of the latencies, s, of frames without overrun; NaN without frames."""
-    latencies = [frame.latency for frame in frames if not frame.overrun]
+    latencies = sorted(frame.latency for frame in frames if not frame.overrun)
     if not latencies:
         return math.nan
     # The smallest latency that the share of frames keeps: what a target is about.
-    return float(np.percentile(latencies, quantile * 100, method='higher'))
+    return latencies[max(1, math.ceil(quantile * len(latencies) - 1e-9)) - 1]
 
 
 def settled_from(record: PhaseRecord) -> float:
