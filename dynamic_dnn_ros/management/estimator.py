@@ -40,6 +40,9 @@ GATE = 3.0
 OUTLIER = 5.0
 """Standard deviations beyond which a single frame is not."""
 
+CAMERA_VARIATION = 0.05
+"""Standard deviation of the time between two frames, as a share of the camera's period."""
+
 _NORMAL = NormalDist()
 
 
@@ -149,34 +152,50 @@ def predicted_service(
     mean: FloatArray,
     p50: FloatArray,
     p_quantile: FloatArray,
+    other_deviation: float = 0.0,
 ) -> FloatArray:
     """
     Predict preprocessing + inference at a quantile, s.
 
-    The profile's own spread and the deviation of the slow-down are independent, so their
-    squares add.
+    The profile's own spread, the deviation of the slow-down and that of what else a frame takes
+    are independent, so their squares add.
 
     :param p_quantile: the profile's latency at that quantile, from `profiled_quantile`
+    :param other_deviation: standard deviation of what else a frame takes, s
     """
     score = max(standard_score(quantile), 0.0)
     spread = slow_down.mean * np.maximum(p_quantile - p50, 0.0)
     uncertain = score * slow_down.deviation * mean
-    return slow_down.mean * p50 + np.sqrt(spread**2 + uncertain**2)
+    other = score * other_deviation
+    return slow_down.mean * p50 + np.sqrt(spread**2 + uncertain**2 + other**2)
 
 
 def predicted_waiting(
     quantile: float, period: float, service_mean: FloatArray, service: FloatArray
 ) -> FloatArray:
     """
-    Predict the time from a frame's arrival to the start of work on it, s.
+    Predict the time from a frame's arrival to the start of work on it, s, at a quantile.
 
-    The mailbox holds the newest frame only. While the worker is faster than the camera, a frame
-    waits only for a predecessor that took longer than the camera's period; a slower worker takes
-    a frame that arrived at any moment of the last period, so waiting is uniform over it.
+    The mailbox holds the newest frame only. A worker that is slower than the camera takes a frame
+    that arrived at any moment of the last period, so waiting is uniform over it. A faster one
+    makes frames wait as its utilisation comes near 1: exponentially distributed with the mean of
+    J. F. C. Kingman, The single server queue in heavy traffic, 1961, and never longer than above.
 
     :param period: of the camera, s; infinite when no frames come
+    :param service: service time at the same quantile, which tells its spread
     """
     if not np.isfinite(period):
         return np.zeros_like(service)
     longest = quantile * period
-    return np.where(service_mean >= period, longest, np.clip(service - period, 0.0, longest))
+    score = max(standard_score(quantile), 0.5)
+    utilisation = np.minimum(service_mean / period, 1.0)
+    variation = np.maximum(service / service_mean - 1, 0.0) / score
+    with np.errstate(divide='ignore', invalid='ignore'):
+        mean = (
+            utilisation
+            / (1 - utilisation)
+            * ((CAMERA_VARIATION**2 + variation**2) / 2)
+            * service_mean
+        )
+    tail = mean * float(np.log(1 / (1 - quantile)))
+    return np.where(utilisation < 1, np.minimum(tail, longest), longest)

@@ -224,7 +224,7 @@ class Manager:
         records = [
             record
             for record in (self._registry[name] for name in self._registry)
-            if record.serves and record.table is not None
+            if record.has_choice(now)
         ]
         controllable = False
         domains: tuple[DomainFrequency, ...] = ()
@@ -235,7 +235,7 @@ class Manager:
         self._fresh = None
         for name in self._registry:
             record = self._registry[name]
-            if record.table is None:
+            if name not in self._planned:
                 record.desired = record.actual
         control = self.settings.mode is Mode.CONTROL
         switches = tuple(self._switches(now)) if control else ()
@@ -344,10 +344,13 @@ class Manager:
             record.answered = (self.instance, outstanding.sequence)
             return False
         pair: Option = (outstanding.sub_network, outstanding.processor)
-        if status.switch_result in (SWITCH_REFUSED_SUB_NETWORK, SWITCH_REFUSED_PROCESSOR):
-            record.excluded[pair] = math.inf
+        options = record.table.options if record.table is not None else ()
+        if status.switch_result == SWITCH_REFUSED_SUB_NETWORK:
+            record.exclude([o for o in options if o[0] == pair[0]], math.inf, status.message)
+        elif status.switch_result == SWITCH_REFUSED_PROCESSOR:
+            record.exclude([o for o in options if o[1] == pair[1]], math.inf, status.message)
         elif status.switch_result == SWITCH_FAILED:
-            record.excluded[pair] = now + RETRY_FAILED
+            record.exclude([pair], now + RETRY_FAILED, status.message)
         record.desired = record.actual
         self._fresh = SwitchReason.APPLICATION
         return True
@@ -451,7 +454,8 @@ class Manager:
         else:
             usable = np.array([not record.is_excluded(o, now) for o in table.options])
         if not usable.any():
-            usable = np.array([option == record.actual for option in table.options])
+            # Held at an option that the profile lacks: judged by all others.
+            usable = np.array([not record.is_excluded(o, now) for o in table.options])
         shares = np.array(
             [
                 [measurements.busy_share(processor, domain) for domain in domains]
@@ -464,6 +468,7 @@ class Manager:
             record.slow_down,
             camera_rate,
             measurements.overhead,
+            measurements.overhead_deviation,
             usable,
             shares,
         )

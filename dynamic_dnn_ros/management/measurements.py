@@ -18,6 +18,9 @@ WINDOW = 128
 ENOUGH = 20
 """Frames after which a measured quantile counts."""
 
+UNHURRIED = 0.8
+"""Share of the camera's period within which a frame is served so that the next does not wait."""
+
 RATE_WINDOW = 2.0
 """Seconds over which the rates of the camera and of the results are measured."""
 
@@ -60,6 +63,14 @@ class Measurements:
         """Return what a frame takes beside waiting for a predecessor and service, s."""
         return float(np.median(self._overheads)) if self._overheads else 0.0
 
+    @property
+    def overhead_deviation(self) -> float:
+        """Return the standard deviation of that, s, from its upper half."""
+        if len(self._overheads) < ENOUGH:
+            return 0.0
+        median, upper = np.quantile(np.fromiter(self._overheads, np.float64), (0.5, 0.9))
+        return float(upper - median) / 1.2816
+
     def latency(self, quantile: float) -> float:
         """Return the measured latency at a quantile, s; NaN before enough frames were served."""
         if len(self._totals) < ENOUGH:
@@ -95,10 +106,10 @@ class Measurements:
         Take a served frame into account.
 
         :param period: of the camera, s; the overhead is learnt only from frames that were
-            served faster, since those did not wait for a predecessor
+            served well within it, since those did not wait for a predecessor
         """
         self._totals.append(status.total)
-        if status.service < period:
+        if status.service < UNHURRIED * period:
             self._overheads.append(max(0.0, status.total - status.service))
         last, self._last = self._last, status
         if last is None or last.processor != status.processor or status.service <= 0:

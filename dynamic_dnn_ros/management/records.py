@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import math
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
@@ -32,7 +32,8 @@ class Record:
     `desired` is the option decided on, `actual` the one that it says it serves; `outstanding`
     the switch that it has not answered yet, `answered` manager and sequence number of the last
     one that it applied: what it said before that is out of date; `held_until` ends the time in
-    which a manager that has just started leaves it alone; `skip` counts frames that belong to a
+    which a manager that has just started leaves it alone; `excluded` until when options are left
+    out, and `refusal` why; `skip` counts frames that belong to a
     change and say nothing about the operating point.
     """
 
@@ -48,6 +49,7 @@ class Record:
         self.desired: Option = self.actual
         self.echo = application.target
         self.excluded: dict[Option, float] = {}
+        self.refusal = ''
         self.outstanding: Switch | None = None
         self.answered: tuple[str, int] | None = None
         self.sent = -math.inf
@@ -84,6 +86,20 @@ class Record:
     def is_excluded(self, option: Option, now: float) -> bool:
         """Tell whether the application has refused an option."""
         return now < self.excluded.get(option, -math.inf)
+
+    def has_choice(self, now: float) -> bool:
+        """Tell whether it serves and there is an option that it has not refused."""
+        table = self.table
+        return (
+            self.serves
+            and table is not None
+            and not all(self.is_excluded(option, now) for option in table.options)
+        )
+
+    def exclude(self, options: Iterable[Option], until: float, refusal: str) -> None:
+        """Leave options out until a time; remember what the application said of them."""
+        self.excluded.update(dict.fromkeys(options, until))
+        self.refusal = refusal
 
 
 def is_handed_over(target: Target | None, echo: Target | None) -> bool:

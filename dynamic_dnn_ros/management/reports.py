@@ -210,6 +210,8 @@ def _unprofiled(record: Record, target: Target | None) -> TargetReport:
         message = 'It is not active; activate it to have its target served.'
         state = TargetState.NO_TARGET if target is None else TargetState.WAITING
         report = replace(report, state=state)
+    elif record.refusal:
+        message = f'It refuses every operating point of its profile: {record.refusal}'
     else:
         message = (
             'Its bundle has no profile for this platform, so its sub-network is left as it is. '

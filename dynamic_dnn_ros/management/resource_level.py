@@ -85,6 +85,7 @@ class Demand:
 
     `usable` and `shares` belong to the options of its table: which may be chosen, and for which
     share of the service time each domain of the joint table is busy, shape (options, domains).
+    `overhead` is what a frame takes beside waiting for another and service, s.
     `priority` is the target's, or -1 for an application that was asked for nothing.
     """
 
@@ -93,6 +94,7 @@ class Demand:
     slow_down: SlowDownFilter
     camera_rate: float
     overhead: float
+    overhead_deviation: float
     usable: BoolArray
     shares: FloatArray
 
@@ -383,7 +385,9 @@ def assess(
     at_quantile = contention * profiled_quantile(
         target.quantile, points['p50'], points['p95'], points['p99']
     )
-    service = predicted_service(target.quantile, slow_down, mean, median, at_quantile)
+    service = predicted_service(
+        target.quantile, slow_down, mean, median, at_quantile, demand.overhead_deviation
+    )
     service_mean = mean * slow_down.mean
     period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
     waiting = predicted_waiting(target.quantile, period, service_mean, service)

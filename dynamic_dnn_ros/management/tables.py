@@ -58,10 +58,9 @@ class ApplicationTable:
         return tuple(processor for _, processor in self.options)
 
     def option(self, sub_network: str, processor: str) -> int | None:
-        """Return the index of an option; an empty or unknown processor matches the first."""
-        if (sub_network, processor) in self.options:
-            return self.options.index((sub_network, processor))
-        return next((i for i, (name, _) in enumerate(self.options) if name == sub_network), None)
+        """Return the index of an option, none where the profile lacks it."""
+        option = (sub_network, processor)
+        return self.options.index(option) if option in self.options else None
 
     def nearest_row(self, frequencies: dict[str, float]) -> int:
         """

@@ -24,7 +24,7 @@ def demand(**limits: float) -> Demand:
     target = Target('/a', objective=Objective.MAXIMUM_ACCURACY, **limits)  # type: ignore[arg-type]
     shares = np.zeros((len(TABLE.options), 0))
     usable = np.ones(len(TABLE.options), dtype=bool)
-    return Demand(target, 0, slow_down, 30.0, 0.0, usable, shares)
+    return Demand(target, 0, slow_down, 30.0, 0.0, 0.0, usable, shares)
 
 
 def react(level: ApplicationLevel, wish: Demand, ratio: float, now: float = 0.0) -> int | None:
@@ -34,7 +34,7 @@ def react(level: ApplicationLevel, wish: Demand, ratio: float, now: float = 0.0)
 
 def test_moves_to_the_best_sub_network_that_would_still_do() -> None:
     assert react(ApplicationLevel(1.0), demand(latency=0.03), 3.0) == 1
-    assert react(ApplicationLevel(1.0), demand(latency=0.03), 2.0) == 2
+    assert react(ApplicationLevel(1.0), demand(latency=0.03), 1.6) == 2
 
 
 def test_stays_while_the_frame_is_in_time_or_explained() -> None:

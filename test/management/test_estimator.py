@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.management.estimator import (
+    CAMERA_VARIATION,
     SlowDownFilter,
     predicted_service,
     predicted_waiting,
@@ -93,14 +94,38 @@ def test_prediction_covers_the_quantile_of_what_is_measured() -> None:
 
 def test_waiting_of_the_newest_frame() -> None:
     period = 1 / 30
-    for mean, service, expected in (
-        (0.01, 0.012, 0.0),
-        (0.03, 0.04, 0.04 - period),
-        (0.05, 0.06, 0.95 * period),
-    ):
-        found = predicted_waiting(0.95, period, np.array([mean]), np.array([service]))
-        assert found[0] == pytest.approx(expected)
+
+    def waiting(mean: float, service: float) -> float:
+        return float(predicted_waiting(0.95, period, np.array([mean]), np.array([service]))[0])
+
+    assert waiting(0.01, 0.011) < 1e-4
+    assert waiting(0.05, 0.06) == pytest.approx(0.95 * period)
+    near = [waiting(mean, 1.1 * mean) for mean in np.linspace(0.02, 0.034, 50)]
+    assert near == sorted(near)
+    assert near[-1] == pytest.approx(0.95 * period)
     assert predicted_waiting(0.95, math.inf, np.array([1.0]), np.array([1.0]))[0] == 0.0
+
+
+@pytest.mark.parametrize('utilisation', [0.6, 0.9, 0.97])
+def test_waiting_near_saturation_is_about_what_a_mailbox_shows(utilisation: float) -> None:
+    random = np.random.default_rng(5)
+    period, jitter, count = 1 / 30, 0.05, 20000
+    arrivals = np.arange(count) * period
+    arrivals[1:] += CAMERA_VARIATION / np.sqrt(2) * period * random.standard_normal(count - 1)
+    services = utilisation * period * (1 + jitter * random.standard_normal(count))
+    free, index, waits = 0.0, 0, []
+    while index < count - 1:
+        while index + 1 < count and arrivals[index + 1] <= free:
+            index += 1
+        start = max(free, arrivals[index])
+        waits.append(start - arrivals[index])
+        free = start + services[len(waits)]
+        index += 1
+    mean = utilisation * period
+    found = predicted_waiting(
+        0.95, period, np.array([mean]), np.array([mean * (1 + 1.645 * jitter)])
+    )
+    assert -0.02 * period < found[0] - np.quantile(waits, 0.95) < 0.12 * period
 
 
 def test_waiting_bounds_what_a_mailbox_shows() -> None:

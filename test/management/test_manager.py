@@ -290,7 +290,29 @@ def test_a_switch_without_an_answer_is_sent_again() -> None:
     assert (second.sub_network, second.sequence) == (first.sub_network, first.sequence + 1)
 
 
-@pytest.mark.parametrize('result', [11, 12, 14])
+def test_a_processor_that_is_refused_is_not_asked_for_again() -> None:
+    subject, one = manager(), application(processor='cpu')
+    subject.add_application(one, 0.0)
+    subject.set_target(Target(FRONT, latency=0.01), 5)
+    (switch,) = subject.decide(0.0).switches
+    answer = status(
+        one,
+        StatusEvent.SWITCH,
+        switch_manager='me',
+        switch_sequence=switch.sequence,
+        switch_result=12,
+        message='no such processor',
+    )
+    assert subject.observe(answer, 0.1)
+    decision = subject.decide(0.1)
+    assert [(s.sub_network, s.processor) for s in decision.switches] == [('s3', 'cpu')]
+    assert decision.switches[0].reason is SwitchReason.TARGET_ECHO
+    acknowledge(subject, one, decision, 0.2)
+    assert 'no such processor' in report(subject.decide(0.3)).message
+    assert subject.decide(0.4).switches == ()
+
+
+@pytest.mark.parametrize('result', [11, 14])
 def test_a_refused_option_is_left_out(result: int) -> None:
     subject, one = manager(), application()
     subject.add_application(one, 0.0)

@@ -63,6 +63,7 @@ def problem(
             known(slow_down),
             rate,
             0.0,
+            0.0,
             np.ones(len(table.options), dtype=bool),
             np.ones((len(table.options), len(joint.domains))),
         )

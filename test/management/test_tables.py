@@ -46,7 +46,7 @@ def test_finds_the_nearest_row() -> None:
 def test_finds_options_by_name() -> None:
     table = application_table(application())
     assert table.option('s2', 'gpu') == 2
-    assert table.option('s2', '') == 2
+    assert table.option('s2', 'cpu') is None
     assert table.option('s9', 'gpu') is None
 
 
