@@ -252,6 +252,56 @@ def test_two_cameras(graph: Graph, start_launch: StartLaunch, bundle: Path) -> N
     assert graph.node.count_publishers('/dynamic_dnn/system_load') == 1
 
 
+def test_driven_by_the_command_line(
+    graph: Graph, start_launch: StartLaunch, bundle: Path, domain_id: int
+) -> None:
+    for package in ('ros2topic', 'ros2param', 'ros2lifecycle'):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f'{package} is not installed (there are no wheels of it)')
+    start_launch('dynamic_dnn.launch.py', f'bundle:={bundle}', 'platform:=xavier_nx_simulated')
+    for name in ('/inference_node', '/dynamic_dnn/manager_node', '/dynamic_dnn/platform_node'):
+        graph.wait_for_state(name, 'active', timeout=60.0)
+    statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
+
+    def ros2(*arguments: str) -> str:
+        result = subprocess.run(
+            [str(REAL_ROS2), *arguments],
+            env={**os.environ, **isolated_environment(domain_id)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    direct = ('--no-daemon', '--spin-time', '3')
+    # A plain publication, once: nothing about durability, nothing kept alive.
+    ros2(
+        *('topic', 'pub', '--once', '/dynamic_dnn/performance_target'),
+        'dynamic_dnn_ros/msg/PerformanceTarget',
+        '{application: /inference_node, sender: by hand, accuracy: 0.65, objective: 1}',
+    )
+    statuses.wait_for(
+        lambda message: any(
+            target.application == '/inference_node'
+            and target.sender == 'by hand'
+            and target.target.accuracy == 0.65
+            for target in message.targets
+        ),
+        timeout=20.0,
+    )
+    assert 'String value is: raw' in ros2(
+        'param', 'get', '/inference_node', 'image_transport', *direct
+    )
+    ros2('param', 'set', '/inference_node', 'results', '3', *direct)
+    assert graph.parameter('/inference_node', 'results') == 3
+    ros2('lifecycle', 'set', '/inference_node', 'deactivate', *direct)
+    assert graph.lifecycle_state('/inference_node') == 'inactive'
+    ros2('lifecycle', 'set', '/inference_node', 'activate', *direct)
+    assert graph.lifecycle_state('/inference_node') == 'active'
+
+
 def test_replay_serves_the_bag_and_applies_no_recorded_switch(
     graph: Graph, start_launch: StartLaunch, bundle: Path, tmp_path: Path
 ) -> None:
