@@ -273,6 +273,11 @@ class Manager:
 
     def _observe_frame(self, record: Record, status: Status, now: float) -> bool:
         if status.overrun or not math.isfinite(status.total) or not status.service > 0:
+            record.behind_overrun = True
+            return False
+        if record.behind_overrun:
+            # It may have waited for a frame that is no figure of the board.
+            record.behind_overrun = False
             return False
         pair: Option = (status.sub_network, status.processor)
         if pair != record.last_frame:

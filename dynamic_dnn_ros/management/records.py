@@ -56,6 +56,7 @@ class Record:
         self.reason = SwitchReason.APPLICATION
         self.held_until = -math.inf
         self.skip = 0
+        self.behind_overrun = False
         self.contention = 1.0
         self.last_frame: Option = ('', '')
 

@@ -1,0 +1,94 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which applications are there, and what is remembered of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dynamic_dnn_ros.management.observations import ApplicationState
+from dynamic_dnn_ros.management.records import (
+    SILENT_AFTER,
+    SUCCEEDED_AFTER,
+    Registry,
+    is_handed_over,
+)
+from dynamic_dnn_ros.management.targets import Target
+from support.applications import GPU, application, empty_points, operating_points
+
+FRONT = '/front/inference_node'
+
+
+def test_what_was_learnt_stays_while_the_profile_does() -> None:
+    registry = Registry(1.0)
+    record, changed = registry.add(application(), 0.0)
+    assert record is not None and changed
+    table = record.table
+    record.slow_down.update(2.0, 0.1)
+    assert registry.add(application(sub_network='s1'), 1.0) == (None, False)
+    assert record.table is table
+    assert record.slow_down.observations == 1
+    assert record.actual == ('s1', 'gpu')
+    other = application(operating_points=operating_points(GPU[:2]))
+    assert registry.add(other, 2.0) == (None, True)
+    assert record.table is not table
+    assert record.slow_down.observations == 0
+
+
+def test_an_application_comes_back_from_silence() -> None:
+    registry = Registry(1.0)
+    registry.add(application(), 0.0)
+    assert registry.drop_silent(SILENT_AFTER) == []
+    assert registry.drop_silent(SILENT_AFTER + 0.1) == [FRONT]
+    assert FRONT not in registry
+    record, new = registry.hear(FRONT, application().instance, 10.0)
+    assert record is not None and new
+    assert FRONT in registry
+
+
+def test_a_later_instance_takes_over_once_the_first_is_silent() -> None:
+    registry = Registry(1.0)
+    registry.add(application(), 0.0)
+    second = application(instance='second', started=2)
+    assert registry.add(second, 0.1) == (None, False)
+    assert registry.hear(FRONT, 'second', 0.2) == (None, False)
+    record, new = registry.hear(FRONT, 'second', SUCCEEDED_AFTER + 0.1)
+    assert new and record is not None
+    assert record.application.instance == 'second'
+
+
+def test_a_departure_of_another_instance_means_nothing() -> None:
+    registry = Registry(1.0)
+    registry.add(application(), 0.0)
+    gone = replace(application(instance='second'), state=ApplicationState.DEPARTED)
+    assert registry.add(gone, 0.1) == (None, False)
+    assert FRONT in registry
+    gone = replace(application(), state=ApplicationState.DEPARTED)
+    assert registry.add(gone, 0.1) == (None, True)
+    assert list(registry) == []
+
+
+def test_strangers_are_not_heard() -> None:
+    assert Registry(1.0).hear(FRONT, 'x', 0.0) == (None, False)
+
+
+def test_has_a_choice_until_all_is_refused() -> None:
+    registry = Registry(1.0)
+    record, _ = registry.add(application(), 0.0)
+    assert record is not None and record.table is not None
+    record.exclude(record.table.options[:3], 5.0, 'no')
+    assert record.has_choice(1.0)
+    record.exclude(record.table.options, 5.0, 'no')
+    assert not record.has_choice(1.0)
+    assert record.has_choice(5.0)
+    registry.add(application('/b', operating_points=empty_points()), 0.0)
+    assert not registry['/b'].has_choice(0.0)
+
+
+def test_a_target_asked_for_again_needs_no_new_handover() -> None:
+    target = Target(FRONT, latency=0.1, sender='a', stamp=1)
+    assert is_handed_over(target, replace(target, stamp=9))
+    assert not is_handed_over(target, replace(target, sender='b'))
+    assert not is_handed_over(target, None)
+    assert not is_handed_over(None, target)
+    assert is_handed_over(None, None)
