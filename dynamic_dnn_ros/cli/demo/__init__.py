@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--rate',
         type=_not_negative,
-        help="frames in a second; 0: the source's own rate (default: 20 for pictures, else 0)",
+        help="frames in a second; 0: the source's own rate (default: 15 for pictures, else 0)",
     )
     parser.add_argument(
         '--transport',

@@ -27,6 +27,8 @@ from dynamic_dnn_ros.cli.demo.summary import (
 WINDOW = 2.0
 #: Seconds between two plain lines.
 LINE_PERIOD = 1.0
+#: Columns of the summary that the file has and a terminal has no room for.
+LEFT_OUT = ('frames', 'p50 [ms]', 'p99 [ms]')
 _BLOCKS = '▁▂▃▄▅▆▇█'
 _STATES = {
     'met': 'green',
@@ -100,6 +102,13 @@ def power_text(run: RunRecord) -> str:
     """Return the board's power of the newest sample."""
     power = run.loads[-1].power if run.loads else math.nan
     return f'{power:.2f} W' if math.isfinite(power) else 'not known'
+
+
+def frames_text(run: RunRecord) -> str:
+    """Return how many frames came, and what became of them."""
+    counts = run.counts
+    text = f'{counts.received} received, {counts.served} served, {counts.replaced} replaced'
+    return f'{text}, {counts.rejected} rejected' if counts.rejected else text
 
 
 def state_text(run: RunRecord) -> str:
@@ -178,11 +187,10 @@ class LineDisplay:
             self.say(f'-- {record.phase.name}: {record.phase.goal.text}')
         against = f' of {target * 1e3:.3g} ms' if target else ''
         sub_network = run.frames[-1].sub_network if run.frames else 'none'
-        counts = run.counts
         self.say(
             f'{now:5.1f} s  {sub_network:<4} p95 {milliseconds(latency)}{against}, '
             f'{state_text(run)} | {frequencies_text(run)} | {power_text(run)} | '
-            f'{counts.received} received, {counts.served} served, {counts.replaced} replaced'
+            f'{frames_text(run)}'
         )
 
     def stop(self) -> None:
@@ -240,7 +248,6 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
     from rich.text import Text
 
     record, latency, target = _target_and_latency(run, now)
-    counts = run.counts
     sub_network = run.frames[-1].sub_network if run.frames else ''
     accuracy = run.accuracies.get(sub_network, math.nan)
     state = state_text(run)
@@ -248,10 +255,9 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
 
     application = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     for title in ('application', 'target', 'sub-network', 'latency p95', 'target is'):
-        application.add_column(title, overflow='fold')
-    for title in ('received', 'served', 'replaced'):
-        application.add_column(title, justify='right')
-    against = f' / {target * 1e3:.3g} ms' if target else ''
+        words = title.startswith('target')
+        application.add_column(title, overflow='fold', ratio=1 if words else None)
+    against = f' of {target * 1e3:.3g} ms' if target else ''
     good = not target or latency <= target
     application.add_row(
         run.application,
@@ -259,15 +265,13 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
         f'{sub_network} ({accuracy:.1%})' if math.isfinite(accuracy) else sub_network,
         Text(f'{milliseconds(latency)}{against}', style='green' if good else 'red'),
         Text(state, style=colour),
-        str(counts.received),
-        str(counts.served),
-        str(counts.replaced),
     )
 
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style='dim', no_wrap=True)
     facts.add_column(overflow='fold')
     frames = [frame.latency for frame in run.frames[-48:]]
+    facts.add_row('frames', frames_text(run))
     facts.add_row('frequencies', frequencies_text(run))
     facts.add_row('power', power_text(run))
     facts.add_row('last switch', reason_text(run))
@@ -307,16 +311,20 @@ def render_summary(phases: Sequence[PhaseSummary]) -> Any:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, title in enumerate(COLUMNS):
-        # The words may take several lines, the figures may not.
+    shown = [index for index, title in enumerate(COLUMNS) if title not in LEFT_OUT]
+    for index in shown:
         figure = index >= 4
         table.add_column(
-            title, justify='right' if figure else 'left', no_wrap=figure, overflow='fold'
+            Text(COLUMNS[index]),
+            justify='right' if figure else 'left',
+            # The words of target and result may take several lines.
+            no_wrap=index not in (1, 2),
         )
     for phase in phases:
         colour = 'white' if phase.met is None else ('green' if phase.met else 'red')
-        first, second, verdict, *others = cells(phase)
-        table.add_row(first, second, Text(verdict, style=colour), *others)
+        row: list[Any] = [cells(phase)[index] for index in shown]
+        row[2] = Text(row[2], style=colour)
+        table.add_row(*row)
     return table
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 42.0
-PICTURE_RATE = 20.0
+PICTURE_RATE = 15.0
 PLATFORM = 'xavier_nx_simulated'
 
 
