@@ -101,7 +101,8 @@ class Manager:
         self._joint: JointTable | None = None
         self._plan: Plan | None = None
         self._planned: tuple[str, ...] = ()
-        self._frequencies: dict[str, float] | None = None
+        self._intended: dict[str, float] | None = None  # decided on, in mode advise too
+        self._frequencies: dict[str, float] | None = None  # asked of the platform
         self._settling_until = -math.inf
         self._sequences: dict[str, int] = {}
         self._fresh: SwitchReason | None = None
@@ -240,6 +241,7 @@ class Manager:
         control = self.settings.mode is Mode.CONTROL
         switches = tuple(self._switches(now)) if control else ()
         setting = domains if controllable and control else None
+        self._intended = {d.name: d.maximum for d in domains} if controllable else None
         self._follow(setting, now)
         reports = self._reporter.reports(
             self._registry, self.targets, self._plan, self._planned, domains, control, now
@@ -420,7 +422,7 @@ class Manager:
     def _setting_in_force(self, joint: JointTable, choice: Choice) -> int | None:
         if not choice.controllable:
             return int(choice.settings[0])
-        frequencies = self._frequencies
+        frequencies = self._intended
         load = self.platform.load
         if frequencies is None and load is not None and load.lease_manager:
             frequencies = {d.name: d.requested_maximum for d in load.domains}

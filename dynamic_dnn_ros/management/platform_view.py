@@ -57,8 +57,14 @@ class PlatformView:
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
 
     def observe(self, load: Load, now: float) -> bool:
-        """Take a load; tell whether what may be set has changed."""
+        """Take a load, unless it is overtaken; tell whether what may be set has changed."""
         before = self.load
+        if (
+            before is not None
+            and (before.platform, before.instance) == (load.platform, load.instance)
+            and load.monotonic_time < before.monotonic_time
+        ):
+            return False
         changed = before is None or before.platform != load.platform or not self.is_fresh(now)
         if before is not None and not changed:
             changed = [_limits(d) for d in before.domains] != [_limits(d) for d in load.domains]

@@ -382,6 +382,10 @@ def test_advice_touches_nothing() -> None:
     assert decision.setting is None
     assert decision.domains
     assert report(decision).decision.sub_network in ('s0', 's1')
+    subject.observe_load(load(), 0.2)
+    again = subject.decide(0.2)
+    assert again.domains == decision.domains
+    assert report(again).reason == 'nothing better is worth a change'
 
 
 def test_a_stale_load_gives_the_clocks_back() -> None:

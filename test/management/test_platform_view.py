@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 from typing import Any
 
@@ -132,3 +133,12 @@ def test_says_when_what_may_be_set_changes() -> None:
     assert view.observe(load(), 0.0)
     assert not view.observe(load(granted=GPU[0], utilisation_foreign=0.3), 0.1)
     assert view.observe(load(limit_maximum=GPU[2]), 0.2)
+
+
+def test_a_load_that_arrives_out_of_order_is_ignored() -> None:
+    view = PlatformView()
+    view.observe(replace(load(), monotonic_time=5.0), 0.0)
+    assert not view.observe(replace(load(limit_maximum=GPU[0]), monotonic_time=4.9), 0.1)
+    assert chosen(view, joint(), 0.1) == list(GPU)
+    restarted = replace(load(limit_maximum=GPU[0]), monotonic_time=1.0, instance='new')
+    assert view.observe(restarted, 0.2)
