@@ -48,7 +48,7 @@ def test_table_shows_all_that_matters(width: int) -> None:
     joined = ' '.join(text.split())
     for expected in (
         'simulated Xavier NX',
-        's4',
+        's5 (90.0%)',
         f'{run.phases[2].phase.goal.latency * 1e3:.3g} ms',
         'met',
         'gpu 500 of 1100 MHz',

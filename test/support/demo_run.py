@@ -21,7 +21,7 @@ from dynamic_dnn_ros.cli.demo.script import Candidate, write_script
 CANDIDATES = [
     Candidate(f's{index}', 0.80 + 0.02 * index, 0.010 * 1.35**index) for index in range(7)
 ]
-SERVED = ('s6', 's3', 's4', 's0', 's0', 's6')
+SERVED = ('s6', 's3', 's5', 's0', 's0', 's6')
 """The sub-network that serves in each phase."""
 RATE = 20.0
 

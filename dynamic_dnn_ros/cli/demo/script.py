@@ -85,7 +85,7 @@ def write_script(candidates: Sequence[Candidate], seconds: float) -> list[Phase]
     # Above what the best needs even at lower clocks; and out of the reach of the slowest.
     relaxed = _rounded_up(1.5 * slowest)
     tight = _rounded_up(math.sqrt(fastest * slowest) * 1.1)
-    accurate = math.floor(accuracies[-(len(accuracies) // 3) - 1] * 1e3) / 1e3
+    accurate = math.floor(accuracies[-2:][0] * 1e3) / 1e3
     impossible = _rounded_up(0.3 * fastest)
     goals = [
         ('relaxed', Goal(latency=relaxed, objective=Objective.MAXIMUM_ACCURACY), True),
