@@ -21,7 +21,8 @@ from types import TracebackType
 
 #: Seconds that a process is given to end after SIGINT.
 PATIENCE = 8.0
-SHARED_MEMORY = Path('/dev/shm')
+#: Seconds between two looks at what the processes have in shared memory.
+NOTE_PERIOD = 1.0
 
 _PR_SET_PDEATHSIG = 1
 _MIDDLEWARE_FILE = re.compile(r'^/dev/shm/(?:sem\.)?(?:fastrtps|fastdds)_\S+$')
@@ -112,6 +113,7 @@ class ProcessGroup:
         self._logs = logs
         self._processes: list[Process] = []
         self._files: set[str] = set()
+        self._next_note = 0.0
 
     def start(self, name: str, command: Sequence[str]) -> Process:
         """
@@ -129,6 +131,10 @@ class ProcessGroup:
 
         :raises ProcessError: when one has ended
         """
+        # Of a process that dies nobody could tell any more which files it had.
+        if time.monotonic() >= self._next_note:
+            self._next_note = time.monotonic() + NOTE_PERIOD
+            self._note_files()
         for process in self._processes:
             if process.exit_code is not None:
                 raise ProcessError(
@@ -161,10 +167,10 @@ class ProcessGroup:
         """
         Remove what the middleware of ended processes has left in shared memory.
 
-        Call it when this process has left the middleware too. Files that another process has
-        mapped stay.
+        Call it when this process has left the middleware too: what it may still have mapped of
+        the others goes as well. Files that any other process has mapped stay.
         """
-        in_use = _mapped_files()
+        in_use = _mapped_by_others()
         for name in self._files - in_use:
             Path(name).unlink(missing_ok=True)
         self._files.clear()
@@ -259,9 +265,9 @@ def _files_of(pid: int) -> set[str]:
     return {path for path in paths if _MIDDLEWARE_FILE.match(path)}
 
 
-def _mapped_files() -> set[str]:
+def _mapped_by_others() -> set[str]:
     files: set[str] = set()
     for folder in Path('/proc').iterdir():
-        if folder.name.isdecimal():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
             files |= _files_of(int(folder.name))
     return files
