@@ -116,7 +116,9 @@ class Reporter:
         predicted = _predicted(found, plan.row)
         report = _judged(record, target, predicted)
         around = alternatives(plan, index, self._settings)
-        infeasible = target is not None and bool(found.shortfall[plan.row] > 0)
+        missed = bool(found.shortfall[plan.row] > 0)
+        too_slow = target is not None and _camera_is_too_slow(record, target)
+        infeasible = target is not None and (missed or too_slow)
         message = ''
         state = report.state
         settled = record.outstanding is None and (
@@ -131,8 +133,8 @@ class Reporter:
         binding = _binding(plan, index, around)
         if infeasible:
             worst = int(np.argmax(found.misses[:, plan.row]))
-            binding = CONSTRAINTS[worst]
-            if _met_without_limits(plan, index):
+            binding = CONSTRAINTS[worst] if missed else Constraint.RATE
+            if missed and _met_without_limits(plan, index):
                 binding = Constraint.PLATFORM
         runner_up, why = _runner_up(plan, index, around)
         return replace(
@@ -268,10 +270,14 @@ def _infeasible_message(record: Record, target: Target, predicted: dict[str, flo
         if _beyond(key, limit, predicted[key]) > 0
     ]
     text = f'No operating point meets {", ".join(missed)} together with what else is asked.'
-    rate = record.measurements.camera_rate
-    if 0 < rate < target.rate * (1 - RATE_TOLERANCE):
+    if _camera_is_too_slow(record, target):
+        rate = record.measurements.camera_rate
         return f'{text} The camera itself delivers {rate:.4g} Hz.'
     return f'{text} Relax it, or a target of higher priority.'
+
+
+def _camera_is_too_slow(record: Record, target: Target) -> bool:
+    return 0 < record.measurements.camera_rate < target.rate * (1 - RATE_TOLERANCE)
 
 
 def _met_without_limits(plan: Plan, index: int) -> bool:

@@ -393,6 +393,8 @@ def assess(
     waiting = predicted_waiting(target.quantile, period, service_mean, service)
     latency = service + waiting + demand.overhead
     rate = np.minimum(demand.camera_rate, 1 / service_mean)
+    # What the camera does not deliver no choice can mend, so it must not weigh in the choice.
+    asked_rate = min(target.rate, demand.camera_rate)
     busy = _busy(demand, points['mean'], contention)
     energy = points['energy'] * slow_down.mean
     accuracy = np.broadcast_to(points['accuracy'], latency.shape)
@@ -408,7 +410,7 @@ def assess(
                 _over(target.accuracy, accuracy) if target.accuracy else none,
                 _over(energy, target.energy * (1 - room)) if target.energy else none,
                 _over(
-                    target.rate * (1 - RATE_TOLERANCE),
+                    asked_rate * (1 - RATE_TOLERANCE),
                     np.minimum(demand.camera_rate, (1 - room) / service_mean),
                 )
                 if target.rate
@@ -529,9 +531,9 @@ def _is_better(
     for a in order:
         new_shortfall = float(found.applications[a].shortfall[row])
         old_shortfall = float(kept.applications[a].shortfall[0])
-        if old_shortfall > new_shortfall * 1.05 + WITHIN:
+        if old_shortfall > new_shortfall * (1 + 2 * WITHIN) + WITHIN:
             return Cause.NEARER
-        if new_shortfall > old_shortfall * 1.05 + WITHIN:
+        if new_shortfall > old_shortfall * (1 + 2 * WITHIN) + WITHIN:
             return Cause.KEPT
     for a in order:
         demand = problem.demands[a]

@@ -171,6 +171,19 @@ def test_a_camera_that_is_too_slow_is_said_to_be() -> None:
     found = report(subject.decide(now))
     assert found.state is TargetState.INFEASIBLE
     assert 'camera itself delivers 30 Hz' in found.message
+    assert found.binding_constraint is Constraint.RATE
+
+
+def test_a_camera_that_is_too_slow_does_not_hide_what_can_be_mended() -> None:
+    subject, one = manager(), application(sub_network='s0')
+    subject.add_application(one, 0.0)
+    subject.set_target(Target(FRONT, latency=0.004, accuracy=0.8), 5)
+    one = acknowledge(subject, one, subject.decide(0.0), 0.0)
+    now = serve(subject, one, 60, 0.0, 0.004)
+    subject.set_target(Target(FRONT, rate=300.0, accuracy=0.85), 6)
+    found = report(subject.decide(now))
+    assert found.state is TargetState.INFEASIBLE
+    assert found.decision.accuracy >= 0.85
 
 
 def test_limits_of_the_board_are_named_as_what_binds() -> None:

@@ -275,8 +275,14 @@ def test_an_application_that_crashed_gets_its_target_again(
     answer = wait_for_answer(statuses, target)
     assert answer.sender == 'operator'
     wait_for_echo(presented, target)
+
+    def decided() -> str:
+        # A node without a profile measures one at start, which the first answer may not know.
+        newest = list(target_statuses(statuses.messages, restarted.id))[-1][1]
+        return str(newest.decision.sub_network)
+
     graph.spin_until(
-        lambda: restarted.statuses[-1].sub_network == answer.decision.sub_network,
+        lambda: restarted.statuses[-1].sub_network == decided(),
         10.0,
-        lambda: f'{answer.decision.sub_network} to serve; the last: {restarted.statuses[-1]}',
+        lambda: f'{decided()} to serve; the last: {restarted.statuses[-1]}',
     )
