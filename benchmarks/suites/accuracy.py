@@ -32,7 +32,12 @@ def run(runs: int) -> Report:
                 '<= 0.5',
             ),
             figure(
-                f'{name}pictures classified differently',
+                f'{name}off line on the pictures before they were scaled to frames',
+                [one.original for one in found],
+                '0..1',
+            ),
+            figure(
+                f'{name}frames classified differently',
                 [one.different * 100 for one in found],
                 '%',
             ),

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
+from dynamic_dnn_ros.engines.preprocessing import RawPicture
 from dynamic_dnn_ros.msg import Classification, InferenceStatus
 from support.application import Application
 from support.domain import Domain
 from support.graph import Graph
-from support.images import decode, image_message, nanoseconds_of
+from support.images import Pixels, decode, image_message, nanoseconds_of
 from support.offline import offline_classifier
 from support.process import NodeProcess
 from support.shared_data import LabelledPicture, cifar10_test
@@ -28,12 +29,15 @@ class Accuracy:
     """
     Top-1 accuracy of one sub-network, 0..1.
 
-    `live` of the node on frames of 320x240, `offline` of the network alone on the pictures as
-    they are, `different` the share of pictures that the two put into different classes.
+    `live` of the node on frames of 320x240, `offline` of the network alone on the same frames,
+    `different` the share of frames that the two put into different classes. `original` is that
+    of the network alone on the pictures before they were scaled to frames: what scaling costs
+    is not the node's doing.
     """
 
     live: float
     offline: float
+    original: float
     different: float
     received: int
     served: int
@@ -42,11 +46,17 @@ class Accuracy:
     results: list[Classification]
 
 
-def frame_of(picture: LabelledPicture) -> Picture.Image:
-    """Return a picture as a camera sees it that has it on a screen: its pixels as squares."""
-    return Picture.fromarray(decode(picture.jpeg)).resize(
+def frame_of(picture: LabelledPicture) -> Pixels:
+    """Return a picture as a camera that looks at a screen sees it: each pixel a rectangle."""
+    frame = Picture.fromarray(decode(picture.jpeg)).resize(
         (WIDTH, HEIGHT), Picture.Resampling.NEAREST
     )
+    return np.asarray(frame)
+
+
+def frame_picture(frame: Pixels) -> RawPicture:
+    """Return a frame as the preprocessing takes it, without any message."""
+    return RawPicture('rgb8', WIDTH, HEIGHT, WIDTH * 3, frame.tobytes())
 
 
 def measure_accuracy(bundle: Path, sub_network: str, count: int) -> Accuracy:
@@ -70,7 +80,7 @@ def measure_accuracy(bundle: Path, sub_network: str, count: int) -> Accuracy:
             application = Application(graph, start, bundle, sub_network=sub_network)
             for index, picture in enumerate(pictures):
                 message = image_message(
-                    np.asarray(frame_of(picture)),
+                    frame_of(picture),
                     'bgr8',
                     nanoseconds=FIRST_STAMP + index,
                     frame_id=picture.name,
@@ -87,10 +97,16 @@ def measure_accuracy(bundle: Path, sub_network: str, count: int) -> Accuracy:
             graph.close()
     truth = [picture.class_name for picture in pictures]
     live = [result.results[0].class_id for result in results]
-    alone = [offline.class_of(picture.jpeg, sub_network) for picture in pictures]
+    frames = (frame_of(picture) for picture in pictures)
+    alone = [
+        offline.classes[int(offline.scores(frame_picture(frame), sub_network).argmax())]
+        for frame in frames
+    ]
+    original = [offline.class_of(picture.jpeg, sub_network) for picture in pictures]
     return Accuracy(
         live=float(np.mean([one == other for one, other in zip(live, truth)])),
         offline=float(np.mean([one == other for one, other in zip(alone, truth)])),
+        original=float(np.mean([one == other for one, other in zip(original, truth)])),
         different=float(np.mean([one != other for one, other in zip(live, alone)])),
         received=int(status.received),
         served=int(status.served),

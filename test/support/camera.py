@@ -61,8 +61,9 @@ class CameraProcess:
     @property
     def log(self) -> str:
         """What it wrote."""
-        self._log.seek(0)
-        return self._log.read().decode(errors='replace')
+        # The process writes through the same open file: its position is not to be moved.
+        descriptor = self._log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors='replace')
 
     def close(self) -> None:
         """End it."""

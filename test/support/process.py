@@ -107,8 +107,9 @@ class NodeProcess:
     @property
     def log(self) -> str:
         """What the process has written so far, output and errors together."""
-        self._log.seek(0)
-        return self._log.read().decode(errors='replace')
+        # The process writes through the same open file: its position is not to be moved.
+        descriptor = self._log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors='replace')
 
     def wait_for_log(self, pattern: str, timeout: float = 20.0) -> str:
         """

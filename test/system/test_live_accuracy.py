@@ -29,6 +29,6 @@ def test_live_accuracy_is_offline_accuracy(which: str) -> None:
     assert len(found.results) == PICTURES
     assert carries_its_stamp(found)
     assert {result.sub_network for result in found.results} == {sub_network}
-    print(f'{sub_network}: live {found.live:.4f}, off line {found.offline:.4f}')
+    print(f'{sub_network}: live {found.live}, off line {found.offline}, {found.original}')
     assert found.offline > 0.5, 'the bundle is to have been trained'
     assert abs(found.live - found.offline) <= TOLERANCE
