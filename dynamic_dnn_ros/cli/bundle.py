@@ -13,8 +13,6 @@ from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
 
-SUMMARY = 'show what is in a bundle, or check that it can be served'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""

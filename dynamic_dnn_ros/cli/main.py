@@ -3,7 +3,7 @@
 """
 The command ``dynamic-dnn``: one table of subcommands, each a module that is imported when used.
 
-A module gives ``SUMMARY``, ``add_arguments(parser)`` and ``run(arguments) -> int``.
+A module gives ``add_arguments(parser)`` and ``run(arguments) -> int``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ ROS_MODULES = frozenset(
 class CommandModule(Protocol):
     """What the module of a subcommand gives."""
 
-    SUMMARY: str
-
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
 
@@ -45,10 +43,11 @@ class CommandModule(Protocol):
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its module, and the extra of the package that installs what it needs."""
+    """A subcommand: its module, the extra that installs what it needs, and what it does."""
 
     module: str
     extra: str
+    summary: str
 
     def load(self) -> CommandModule:
         """
@@ -60,10 +59,26 @@ class Command:
 
 
 COMMANDS = {
-    'demo': Command('dynamic_dnn_ros.cli.demo', 'demo'),
-    'bundle': Command('dynamic_dnn_ros.cli.bundle', 'torch'),
-    'profile': Command('dynamic_dnn_ros.cli.profile', 'torch'),
-    'train': Command('dynamic_dnn_ros.cli.train', 'train'),
+    'demo': Command(
+        'dynamic_dnn_ros.cli.demo',
+        'demo',
+        'run camera, inference, manager and platform on this machine, with changing targets',
+    ),
+    'bundle': Command(
+        'dynamic_dnn_ros.cli.bundle',
+        'torch',
+        'show what is in a bundle, or check that it can be served',
+    ),
+    'profile': Command(
+        'dynamic_dnn_ros.cli.profile',
+        'torch',
+        "compute a bundle's operating points on a simulated board",
+    ),
+    'train': Command(
+        'dynamic_dnn_ros.cli.train',
+        'train',
+        'train a dynamic network on your pictures and write its bundle',
+    ),
 }
 
 
@@ -92,12 +107,7 @@ def overview() -> str:
         '',
         'commands:',
     ]
-    for name, command in COMMANDS.items():
-        try:
-            summary = command.load().SUMMARY
-        except ModuleNotFoundError as error:
-            summary = f'(not available: {error.name} is not installed)'
-        lines.append(f'  {name:<9} {summary}')
+    lines += [f'  {name:<9} {command.summary}' for name, command in COMMANDS.items()]
     lines += ['', 'dynamic-dnn COMMAND --help says more about one of them.']
     return '\n'.join(lines)
 
@@ -119,8 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'dynamic-dnn: there is no command {name!r}. Choose from: {known}', file=sys.stderr)
         return 2
     try:
-        module = COMMANDS[name].load()
-        parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=module.SUMMARY)
+        command = COMMANDS[name]
+        module = command.load()
+        parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
         module.add_arguments(parser)
         return module.run(parser.parse_args(rest))
     except ModuleNotFoundError as error:

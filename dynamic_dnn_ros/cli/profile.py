@@ -16,11 +16,6 @@ from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 
-SUMMARY = "compute a bundle's profile on a simulated board and put it in"
-
-
-SUMMARY = "compute a bundle's operating points on a simulated board"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""

@@ -19,8 +19,6 @@ from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_bundle
 from dynamic_dnn_ros.training.trainer import CheckpointError
 
-SUMMARY = 'train a dynamic network on your pictures and write its bundle'
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""

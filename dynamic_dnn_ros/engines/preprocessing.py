@@ -29,6 +29,9 @@ class _Encoding:
     raw_mode: str
 
 
+#: Pillow 9.0, which Ubuntu 22.04 ships, has no `Resampling` yet.
+_BILINEAR = getattr(Image, 'Resampling', Image).BILINEAR
+
 #: Encodings of sensor_msgs/image_encodings.hpp that are read, with Pillow's names for them.
 _ENCODINGS = {
     'rgb8': _Encoding(3, 'RGB', 'RGB'),
@@ -144,7 +147,7 @@ def square(picture: CameraPicture, resolution: int, resize: Resize) -> Picture:
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
     if image.size != (resolution, resolution):
-        image = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box)
+        image = image.resize((resolution, resolution), _BILINEAR, box)
     if image.mode != 'RGB':
         image = image.convert('RGB')
     return np.array(image, np.uint8)

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+import math
 import threading
 import time
 from typing import Any
@@ -94,6 +95,7 @@ class FrameWorker:
         self._on_served = on_served
         self._on_rejected = on_rejected
         self._state = (WorkerState.STOPPED, time.monotonic())
+        self._overran_until = -math.inf
         self._thread = threading.Thread(target=self._work, name='worker', daemon=True)
 
     def start(self) -> None:
@@ -156,6 +158,11 @@ class FrameWorker:
         if pacing is not None:
             pacer, processor = pacing
             paced = pacer.pace(started, prepared.sub_network, processor)
+            # Who waited for a frame that this machine was too slow for waited too long as well.
+            delayed = frame.arrival < self._overran_until
+            if paced.overrun:
+                self._overran_until = time.monotonic()
+            paced = replace(paced, overrun=paced.overrun or delayed)
         return ServedFrame(
             frame=frame,
             sub_network=prepared.sub_network.id,

@@ -52,7 +52,8 @@ from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.main import run
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.uniqueness import Identity
-from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
+from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.profiling.startup import measure
 
@@ -62,7 +63,7 @@ AUTO, NONE = 'auto', 'none'
 HEARTBEAT_PERIOD = 1.0
 LAZY_PERIOD = 0.2
 
-#: s without any `system_load` after which parameter `platform` = auto means none.
+#: s to wait for the platform before the sub-networks are measured instead.
 PLATFORM_TIMEOUT = 3.0
 
 #: s that a frame in work may take when the node is deactivated.
@@ -164,7 +165,7 @@ class InferenceNode(ManagedNode):
         self._last_arrival = -math.inf
         self._last_problem = ''
         self._overruns = 0
-        self._configured_at = math.inf
+        self._measure_at = math.inf
         self._last_switch = ('', 0, InferenceStatus.SWITCH_NONE, '')
 
     # Transitions
@@ -182,16 +183,14 @@ class InferenceNode(ManagedNode):
         engine = create_engine(parameters['engine'], bundle, parameters['threads'])
         first = parameters['sub_network'] or _most_accurate(bundle).id
         self._bundle, self._engine = bundle, engine
-        self._platform = parameters['platform']
         self._processor = self._checked_processor(parameters['processor'])
         self._exchange = SubNetworkExchange(engine, bundle.manifest)
         self._exchange.start(first, self._engine_processor())
         self._create_entities()
-        self._configured_at = time.monotonic()
-        if self._platform == NONE:
+        if parameters['platform'] == NONE:
             self._measure('')
-        elif self._platform != AUTO:
-            self._points = bundle.profile(self._platform)
+        else:
+            self._measure_at = time.monotonic() + PLATFORM_TIMEOUT
         self._present(Application.STATE_INACTIVE)
         self.get_logger().info(
             f'bundle {bundle.manifest.name!r}: {len(bundle.manifest.sub_networks)} sub-networks, '
@@ -203,6 +202,8 @@ class InferenceNode(ManagedNode):
         known = set(self._engine.processors)
         for profile in self._bundle.profiles:
             known.update(profile.processors)
+        if self.parameters['platform'].endswith(SIMULATED_SUFFIX):
+            known.update(load_board(self.parameters['platform']).processors)
         if processor and processor not in known:
             raise Problem(
                 f"parameter 'processor' is {processor!r}, which neither the engine nor a profile "
@@ -499,12 +500,14 @@ class InferenceNode(ManagedNode):
     # The platform
 
     def _on_load(self, message: SystemLoad) -> None:
-        if self._platform not in (AUTO, message.platform):
+        if self.parameters['platform'] not in (AUTO, message.platform):
             return
         assert self._bundle is not None
-        if self._platform == AUTO or self._points is None:
-            self._platform = message.platform
-            self._learn_platform(message.platform, message.kind == SystemLoad.KIND_SIMULATED)
+        if self._platform != message.platform:
+            try:
+                self._learn_platform(message.platform, message.kind == SystemLoad.KIND_SIMULATED)
+            except PlatformError as error:
+                self.get_logger().error(f'Frames are not paced: {error}')
         if self._pacer is not None:
             self._pacer.update(
                 BoardState(
@@ -515,6 +518,9 @@ class InferenceNode(ManagedNode):
 
     def _learn_platform(self, platform: str, simulated: bool) -> None:
         assert self._bundle is not None
+        self._platform = platform
+        self._measure_at = math.inf
+        self._pacer = None
         points = self._bundle.profile(platform)
         if simulated:
             self._begin_pacing(platform)
@@ -523,6 +529,7 @@ class InferenceNode(ManagedNode):
                     load_board(platform), platform, self._bundle.manifest.sub_networks
                 )
         if points is None:
+            self._pace()
             self._measure(platform)
             return
         self._points = points
@@ -548,12 +555,14 @@ class InferenceNode(ManagedNode):
         )
 
     def _pace(self) -> None:
-        if self._worker is not None and self._pacer is not None:
-            self._worker.pacing = (self._pacer, self._processor)
+        if self._worker is not None:
+            pacer = self._pacer
+            self._worker.pacing = None if pacer is None else (pacer, self._processor)
 
     def _measure(self, platform: str) -> None:
         """Measure the sub-networks in the background, once all of them are prepared."""
         assert self._exchange is not None
+        self._measure_at = math.inf
         self._points = None
         exchange = self._exchange
 
@@ -632,12 +641,7 @@ class InferenceNode(ManagedNode):
 
     def _on_heartbeat(self) -> None:
         self._status_publisher.publish(self._status(InferenceStatus.EVENT_HEARTBEAT))
-        if (
-            self._platform == AUTO
-            and self._points is None
-            and time.monotonic() - self._configured_at > PLATFORM_TIMEOUT
-        ):
-            self._configured_at = math.inf
+        if time.monotonic() > self._measure_at:
             self._measure('')
 
     def _on_application(self, message: Application) -> None:
@@ -703,7 +707,7 @@ class InferenceNode(ManagedNode):
         values = {
             'sub_network': self._exchange.serving.sub_network.id,
             'processor': self._processor,
-            'platform': self._platform,
+            'platform': self._platform or 'none',
             'state': state.name.lower(),
             'overruns of the simulated board': self._overruns,
         }

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import signal
 import threading
+import traceback
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -42,7 +43,11 @@ def run(create: Callable[[], ManagedNode], arguments: Sequence[str] | None = Non
         try:
             node.start()
             while not ended.is_set():
-                executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+                try:
+                    executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+                except Exception:
+                    # A robot is better off with a node that lost one message than without it.
+                    node.get_logger().error(f'A callback failed:\n{traceback.format_exc()}')
         finally:
             node.stop()
             executor.shutdown()

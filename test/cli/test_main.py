@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 import subprocess
 import sys
@@ -28,8 +27,6 @@ def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize('name', sorted(COMMANDS))
 def test_every_command_keeps_the_contract(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    module = importlib.import_module(COMMANDS[name].module)
-    assert module.SUMMARY
     with pytest.raises(SystemExit) as ended:
         main([name, '--help'])
     assert ended.value.code == 0
@@ -41,7 +38,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for name, command in COMMANDS.items():
         assert f'  {name} ' in out
-        assert importlib.import_module(command.module).SUMMARY in out
+        assert command.summary in out
     assert main([]) == 2
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from dynamic_dnn_ros.cli.demo.options import PICTURE_RATE, PLATFORM, SECONDS, Options
 
-SUMMARY = 'run camera, inference, manager and platform on this machine, with changing targets'
 NEEDED = ('rclpy', 'matplotlib', 'rich')
 
 

@@ -1,0 +1,52 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.main import run
+
+class Node(ManagedNode):
+    def __init__(self):
+        super().__init__('node')
+        self.calls = 0
+        self.create_timer(0.05, self.call)
+
+    def call(self):
+        self.calls += 1
+        if self.calls == 1:
+            raise RuntimeError('a bad message')
+        if self.calls == 3:
+            print('goes on', flush=True)
+
+    def clean_up(self):
+        print('cleaned up', flush=True)
+
+sys.exit(run(Node))
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_goes_on_after_a_failed_callback_and_ends_in_order(domain_id: int, number: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, '-c', SCRIPT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == 'goes on\n'
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=20.0)
+    assert process.returncode == 0
+    assert output == 'cleaned up\n'
+    assert 'a bad message' in errors
