@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import importlib
 import math
 import random
 import threading
@@ -52,6 +51,7 @@ from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.main import run
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.uniqueness import Identity
+from dynamic_dnn_ros.nodes.vision_publisher import VisionPublisher
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
@@ -153,7 +153,7 @@ class InferenceNode(ManagedNode):
         self._worker: FrameWorker | None = None
         self._image_subscription: Subscription | None = None
         self._entities: list[Any] = []
-        self._vision: _VisionPublisher | None = None
+        self._vision: VisionPublisher | None = None
         self._application: Application | None = None
         self._platform = ''
         self._points: OperatingPoints | None = None
@@ -223,7 +223,7 @@ class InferenceNode(ManagedNode):
             Classification, '~/classification', qos.RESULT
         )
         create(self._classification)
-        self._vision = _VisionPublisher.create(self)
+        self._vision = VisionPublisher.create(self)
         if self._vision is not None:
             create(self._vision.publisher)
         self._application_publisher: Publisher = self.create_publisher(
@@ -720,33 +720,6 @@ class InferenceNode(ManagedNode):
                 values,
             )
         return Diagnostic('worker', Level.OK, f'serves {values["sub_network"]}', values)
-
-
-class _VisionPublisher:
-    """Publishes `vision_msgs/Classification` too, where that package is installed."""
-
-    def __init__(self, publisher: Publisher, messages: Any) -> None:
-        self.publisher = publisher
-        self._messages = messages
-
-    @classmethod
-    def create(cls, node: InferenceNode) -> _VisionPublisher | None:
-        """Return the publisher, None where vision_msgs is not installed."""
-        try:
-            messages = importlib.import_module('vision_msgs.msg')
-        except ImportError:
-            return None
-        publisher = node.create_lifecycle_publisher(
-            messages.Classification, '~/vision_classification', qos.RESULT
-        )
-        return cls(publisher, messages)
-
-    def publish(self, header: Header, results: Sequence[tuple[str, float]]) -> None:
-        """Publish one result, best class first."""
-        message = self._messages.Classification(header=header)
-        for name, score in results:
-            message.results.append(self._messages.ObjectHypothesis(class_id=name, score=score))
-        self.publisher.publish(message)
 
 
 def _most_accurate(bundle: Bundle) -> SubNetwork:
