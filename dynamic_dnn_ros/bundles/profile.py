@@ -144,7 +144,7 @@ class OperatingPoints:
             raise BundleError(where, f'missing {", ".join(missing)}', remedy)
         try:
             values: dict[str, Any] = {
-                name: np.array(mapping[name], dtype=np.float64) for name in _FLOAT_COLUMNS
+                name: np.array(mapping[name], dtype=np.float64) for name in FIGURES
             }
             for name in ('sub_network', 'processor'):
                 values[name] = np.array(mapping[name], dtype=np.int64)
@@ -167,7 +167,8 @@ class OperatingPoints:
             raise BundleError(where, f'cannot be read ({error})', remedy) from error
 
 
-_FLOAT_COLUMNS = (
+#: The columns of figures, in the order of `OperatingPoints.msg`.
+FIGURES = (
     'latency_mean',
     'latency_p50',
     'latency_p95',
@@ -176,7 +177,7 @@ _FLOAT_COLUMNS = (
     'idle_power',
     'energy',
 )
-_COLUMNS = ('processor', *_FLOAT_COLUMNS)
+_COLUMNS = ('processor', *FIGURES)
 
 
 def parse_profile(content: bytes, where: object) -> OperatingPoints:

@@ -12,23 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
-from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.bundles.profile import FIGURES, OperatingPoints
 from dynamic_dnn_ros.msg import NamedValue, SubNetwork
 from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
 
 _TYPE_CODES = {'sub_network': 'H', 'processor': 'B'}
-_COLUMNS = (
-    'sub_network',
-    'processor',
-    'frequencies',
-    'latency_mean',
-    'latency_p50',
-    'latency_p95',
-    'latency_p99',
-    'power',
-    'idle_power',
-    'energy',
-)
+_COLUMNS = ('sub_network', 'processor', 'frequencies', *FIGURES)
 
 
 def named_values(values: Mapping[str, float]) -> list[NamedValue]:
