@@ -45,7 +45,21 @@ def run(runs: int) -> Report:
             default.append(
                 run_stream(bundle, identifiers, FRAMES, RATE, SWITCHES, DEFAULT_TRANSPORTS)
             )
-    figures = [*_figures('shipped profile', shipped, '<= 0'), *_figures('defaults', default, None)]
+    figures = [
+        *_figures('shipped profile', shipped, '<= 0'),
+        *_figures('defaults', default, None),
+        *(
+            figure(
+                f'defaults against shipped profile: {stage} latency of what arrived, median',
+                [
+                    np.nanmedian(other.stage(stage)) / np.nanmedian(one.stage(stage))
+                    for one, other in zip(shipped, default)
+                ],
+                'ratio',
+            )
+            for stage in ('transport', 'total')
+        ),
+    ]
     configuration = {
         'frames': FRAMES,
         'rate': RATE,

@@ -166,6 +166,9 @@ def run_stream(
                 camera.log,
                 application.process.stop(),
             )
+        except TimeoutError as error:
+            said = '\n'.join(node.log for node in nodes)
+            raise TimeoutError(f'{error}; the nodes said:\n{said}') from error
         finally:
             if camera is not None:
                 camera.close()
