@@ -91,6 +91,14 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         """Return a configuration drawn uniformly over the choices of each field."""
 
     @abc.abstractmethod
+    def sample_even(self, generator: random.Random) -> ConfigurationT:
+        """
+        Return a random configuration whose layers are all of one kind.
+
+        There are few of these, and more than their share lie on the Pareto front.
+        """
+
+    @abc.abstractmethod
     def smallest(self) -> ConfigurationT:
         """Return the configuration with the least multiply-adds."""
 

@@ -371,6 +371,16 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
             resolution=generator.choice(layout.resolutions),
         )
 
+    def sample_even(self, generator: random.Random) -> MobileNetV3Configuration:
+        """Return a random configuration with one kernel size and one expand ratio throughout."""
+        layout = self.layout
+        return MobileNetV3Configuration(
+            kernel_size=(generator.choice(layout.kernel_sizes),) * layout.blocks,
+            expand_ratio=(generator.choice(layout.expand_ratios),) * layout.blocks,
+            depth=tuple(generator.choices(layout.depths, k=len(layout.stages))),
+            resolution=generator.choice(layout.resolutions),
+        )
+
     def smallest(self) -> MobileNetV3Configuration:
         """Return the configuration with the least of everything."""
         return self._uniform(0)

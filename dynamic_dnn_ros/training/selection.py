@@ -48,15 +48,20 @@ def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list
     Return the smallest, the largest, and random sub-networks evenly spread between them.
 
     Sub-networks drawn at random crowd around a middling size, so many are drawn, and those kept
-    whose multiply-adds lie at even ratios.
+    whose multiply-adds lie at even ratios. Half of them have layers of one kind.
     """
     generator = random.Random(seed)
-    drawn = [network.sample(generator) for _ in range(_DRAWN_EACH * count)]
-    by_cost = {network.multiply_adds(configuration): configuration for configuration in drawn}
-    for end in (network.smallest(), network.largest()):
-        by_cost[network.multiply_adds(end)] = end
-    costs = sorted(by_cost)
-    return [by_cost[costs[position]] for position in spread(np.array(costs), count)]
+    chosen: dict[Any, None] = {}
+    even_count = count // 2
+    for sample, part in ((network.sample_even, even_count), (network.sample, count - even_count)):
+        drawn = [sample(generator) for _ in range(_DRAWN_EACH * part)]
+        by_cost = {network.multiply_adds(configuration): configuration for configuration in drawn}
+        for end in (network.smallest(), network.largest()):
+            by_cost[network.multiply_adds(end)] = end
+        costs = sorted(by_cost)
+        for position in spread(np.array(costs), max(part, 2)):
+            chosen[by_cost[costs[position]]] = None
+    return list(chosen)
 
 
 def select(

@@ -176,6 +176,17 @@ def test_smallest_and_largest_bound_the_multiply_adds(network):
     assert counts[1] == max(counts)
 
 
+def test_even_samples_are_legal_repeat_and_vary(network):
+    first, second = (
+        [network.sample_even(generator) for _ in range(20)]
+        for generator in (random.Random(4), random.Random(4))
+    )
+    assert first == second
+    assert len(set(first)) > 10
+    for configuration in first:
+        assert network.configuration(configuration.to_mapping()) == configuration
+
+
 def test_sampling_repeats_with_its_seed_and_varies(network):
     assert _configurations(network, 10, seed=3) == _configurations(network, 10, seed=3)
     assert len(set(_configurations(network, 10, seed=3))) > 6
