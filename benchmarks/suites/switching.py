@@ -94,7 +94,7 @@ def _serve(
 ) -> tuple[float, float]:
     """Return the median time of an exchange, and latencies with switches against those without."""
     identifiers = [entry.id for entry in bundle.manifest.sub_networks]
-    resize = bundle.manifest.preprocessing.resize
+    preprocessing = bundle.manifest.preprocessing
     generator = np.random.default_rng(0)
     order = [str(name) for name in generator.choice(identifiers, FRAMES)]
     prepared = {one.sub_network.id: one for one in exchange.prepared()}
@@ -106,11 +106,11 @@ def _serve(
         exchanges.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         serving = exchange.serving
-        serving.run(square(picture, serving.sub_network.resolution, resize))
+        serving.run(square(picture, serving.sub_network.resolution, preprocessing))
         with_switch.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         serving = prepared[name]
-        serving.run(square(picture, serving.sub_network.resolution, resize))
+        serving.run(square(picture, serving.sub_network.resolution, preprocessing))
         without.append(time.perf_counter() - begun)
     return float(np.median(exchanges)), float(np.median(with_switch) / np.median(without))
 
@@ -120,7 +120,7 @@ def _latency(prepared: PreparedSubNetwork, bundle: Bundle, picture: RawPicture) 
     for _ in range(50):
         begun = time.perf_counter()
         prepared.run(
-            square(picture, prepared.sub_network.resolution, bundle.manifest.preprocessing.resize)
+            square(picture, prepared.sub_network.resolution, bundle.manifest.preprocessing)
         )
         times.append(time.perf_counter() - begun)
     return float(np.median(times))

@@ -55,6 +55,7 @@ _SCHEMA: dict[str, Any] = {
             'additionalProperties': False,
             'properties': {
                 'resize': {'enum': ['stretch', 'center_crop']},
+                'interpolation': {'enum': ['box', 'bilinear', 'hamming', 'bicubic', 'lanczos']},
                 'mean': {'$ref': '#/definitions/channels'},
                 'standard_deviation': {
                     'allOf': [
@@ -116,18 +117,29 @@ class Resize(Enum):
     CENTER_CROP = 'center_crop'
 
 
+class Interpolation(Enum):
+    """The filter that scales a picture, antialiased, as Pillow defines it."""
+
+    BOX = 'box'
+    BILINEAR = 'bilinear'
+    HAMMING = 'hamming'
+    BICUBIC = 'bicubic'
+    LANCZOS = 'lanczos'
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """
     How a picture becomes the input of a network.
 
     `mean` and `standard_deviation` are those of the red, green and blue channel on a scale of
-    0..1. Pictures are scaled with an antialiased bilinear filter, as Pillow defines it.
+    0..1.
     """
 
     resize: Resize
     mean: tuple[float, float, float]
     standard_deviation: tuple[float, float, float]
+    interpolation: Interpolation = Interpolation.BILINEAR
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,9 @@ class Manifest:
                 resize=Resize(mapping['preprocessing']['resize']),
                 mean=tuple(mapping['preprocessing']['mean']),
                 standard_deviation=tuple(mapping['preprocessing']['standard_deviation']),
+                interpolation=Interpolation(
+                    mapping['preprocessing'].get('interpolation', Interpolation.BILINEAR.value)
+                ),
             ),
             sub_networks=tuple(SubNetwork(**entry) for entry in mapping['sub_networks']),
             weights=mapping['weights'],
@@ -251,6 +266,7 @@ class Manifest:
             'classes': list(self.classes),
             'preprocessing': {
                 'resize': self.preprocessing.resize.value,
+                'interpolation': self.preprocessing.interpolation.value,
                 'mean': list(self.preprocessing.mean),
                 'standard_deviation': list(self.preprocessing.standard_deviation),
             },

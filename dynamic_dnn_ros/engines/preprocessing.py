@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dynamic_dnn_ros.bundles.manifest import Resize
+from dynamic_dnn_ros.bundles.manifest import Interpolation, Preprocessing, Resize
 from dynamic_dnn_ros.engines.contract import Picture
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class _Encoding:
 
 
 #: Pillow 9.0, which Ubuntu 22.04 ships, has no `Resampling` yet.
-_BILINEAR = getattr(Image, 'Resampling', Image).BILINEAR
+_FILTERS = {
+    entry: getattr(getattr(Image, 'Resampling', Image), entry.name) for entry in Interpolation
+}
 
 #: Encodings of sensor_msgs/image_encodings.hpp that are read, with Pillow's names for them.
 _ENCODINGS = {
@@ -131,23 +133,22 @@ class CompressedPicture:
 CameraPicture = RawPicture | CompressedPicture
 
 
-def square(picture: CameraPicture, resolution: int, resize: Resize) -> Picture:
+def square(picture: CameraPicture, resolution: int, preprocessing: Preprocessing) -> Picture:
     """
-    Scale a camera's picture to a sub-network's input with an antialiased bilinear filter.
+    Scale a camera's picture to a sub-network's input, as its bundle says.
 
     :param resolution: height and width of the input, pixels
-    :param resize: stretch the whole picture, or take the largest square at its centre
     :return: red, green, blue, shape (resolution, resolution, 3), contiguous
     :raises PictureError: when the picture cannot be decoded
     """
     image = picture.open()
     box = (0.0, 0.0, float(image.width), float(image.height))
-    if resize is Resize.CENTER_CROP:
+    if preprocessing.resize is Resize.CENTER_CROP:
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
     if image.size != (resolution, resolution):
-        image = image.resize((resolution, resolution), _BILINEAR, box)
+        image = image.resize((resolution, resolution), _FILTERS[preprocessing.interpolation], box)
     if image.mode != 'RGB':
         image = image.convert('RGB')
     return np.array(image, np.uint8)

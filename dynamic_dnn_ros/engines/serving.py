@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-from dynamic_dnn_ros.bundles.manifest import Resize
+from dynamic_dnn_ros.bundles.manifest import Preprocessing
 from dynamic_dnn_ros.engines.contract import EngineError, Logits
 from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
 from dynamic_dnn_ros.engines.mailbox import Mailbox
@@ -72,7 +72,7 @@ class FrameWorker:
     def __init__(
         self,
         exchange: SubNetworkExchange,
-        resize: Resize,
+        preprocessing: Preprocessing,
         stuck_after: float,
         on_served: Callable[[ServedFrame], None],
         on_rejected: Callable[[Frame, str], None],
@@ -90,7 +90,7 @@ class FrameWorker:
         self.served = 0
         self.rejected = 0
         self._exchange = exchange
-        self._resize = resize
+        self._preprocessing = preprocessing
         self._stuck_after = stuck_after
         self._on_served = on_served
         self._on_rejected = on_rejected
@@ -151,7 +151,7 @@ class FrameWorker:
         prepared = self._exchange.serving
         pacing = self.pacing
         started = time.monotonic()
-        picture = square(frame.picture, prepared.sub_network.resolution, self._resize)
+        picture = square(frame.picture, prepared.sub_network.resolution, self._preprocessing)
         preprocessed = time.monotonic()
         logits = prepared.run(picture)
         processor, paced = prepared.processor, None

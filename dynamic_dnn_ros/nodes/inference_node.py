@@ -256,7 +256,7 @@ class InferenceNode(ManagedNode):
         self._last_arrival = time.monotonic()
         self._worker = FrameWorker(
             self._exchange,
-            self._bundle.manifest.preprocessing.resize,
+            self._bundle.manifest.preprocessing,
             self.parameters['stuck_after'],
             self._on_served,
             self._on_rejected,

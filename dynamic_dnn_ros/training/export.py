@@ -12,7 +12,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import (
+    Interpolation,
+    Manifest,
+    Preprocessing,
+    Resize,
+    SubNetwork,
+)
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content, write_bundle
 from dynamic_dnn_ros.networks.contract import DynamicNetwork
@@ -21,6 +27,10 @@ from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy
 from dynamic_dnn_ros.training.pictures import Pictures
 from dynamic_dnn_ros.training.selection import Candidate
+
+#: Of camera frames, which are many times as large as the network's input: area averaging gives
+#: them back as the pictures of the data are, other filters blur them (docs/benchmarks.md).
+_INTERPOLATION = Interpolation.BOX
 
 
 def write_trained_bundle(
@@ -67,6 +77,7 @@ def write_trained_bundle(
             resize=Resize.STRETCH,
             mean=configuration.mean,
             standard_deviation=configuration.standard_deviation,
+            interpolation=_INTERPOLATION,
         ),
         sub_networks=tuple(sub_networks),
         weights='',
@@ -115,9 +126,10 @@ def model_card(
         'other work too; it serves to rank the sub-networks.'
     )
     data = (
-        f'{configuration.data_name}: classes {", ".join(manifest.classes)}. Pictures are scaled '
-        f"to the sub-network's resolution (`{manifest.preprocessing.resize.value}`, antialiased "
-        'bilinear).'
+        f'{configuration.data_name}: classes {", ".join(manifest.classes)}. Pictures of the data '
+        "were scaled to the sub-network's resolution with an antialiased bilinear filter; camera "
+        f'frames are (`{manifest.preprocessing.resize.value}`, '
+        f'`{manifest.preprocessing.interpolation.value}`).'
     )
     recipe = (
         f'{training_report}. Sandwich rule with in-place distillation: each step trains the '

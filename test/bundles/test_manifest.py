@@ -65,6 +65,7 @@ def test_reads_back_what_it_writes() -> None:
         ('sub_networks.0.id', 'S 0', 'id'),
         ('sub_networks', [SUB_NETWORK, SUB_NETWORK], "two sub-networks 's0'"),
         ('preprocessing.resize', 'squeeze', 'squeeze'),
+        ('preprocessing.interpolation', 'guess', 'guess'),
         ('preprocessing.standard_deviation', [0.2, 0.0, 0.2], 'standard_deviation'),
         ('preprocessing.mean', [0.5], 'mean'),
         ('weights', 'other.safetensors', "no SHA-256 for 'other.safetensors'"),

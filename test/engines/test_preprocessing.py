@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import array
+from dataclasses import replace
 import io
 
 import numpy as np
 from PIL import Image
 import pytest
 
-from dynamic_dnn_ros.bundles.manifest import Resize
+from dynamic_dnn_ros.bundles.manifest import Interpolation, Preprocessing, Resize
 from dynamic_dnn_ros.engines.preprocessing import (
     CompressedPicture,
     PictureError,
@@ -19,6 +20,9 @@ from dynamic_dnn_ros.engines.preprocessing import (
 
 HEIGHT, WIDTH = 6, 8
 RGB = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+STRETCH = Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 
 
 def encoded(encoding: str) -> np.ndarray:
@@ -46,7 +50,7 @@ def test_every_encoding_and_padding_gives_the_same_picture(encoding: str, paddin
     expected = np.repeat(RGB[..., :1], 3, axis=2) if encoding == 'mono8' else RGB
     assert np.array_equal(np.array(picture.open().convert('RGB')), expected)
     scaled = Image.fromarray(expected).resize((4, 4), Image.Resampling.BILINEAR)
-    assert np.array_equal(square(picture, 4, Resize.STRETCH), np.array(scaled))
+    assert np.array_equal(square(picture, 4, STRETCH), np.array(scaled))
 
 
 def test_last_row_may_lack_its_padding() -> None:
@@ -57,13 +61,21 @@ def test_last_row_may_lack_its_padding() -> None:
 
 def test_center_crop_takes_the_largest_square_at_the_centre() -> None:
     picture = RawPicture('rgb8', WIDTH, HEIGHT, WIDTH * 3, RGB.tobytes())
-    result = square(picture, HEIGHT, Resize.CENTER_CROP)
+    result = square(picture, HEIGHT, replace(STRETCH, resize=Resize.CENTER_CROP))
     assert np.array_equal(result, RGB[:, 1:7])
+
+
+@pytest.mark.parametrize('interpolation', Interpolation)
+def test_scales_with_the_filter_of_the_bundle(interpolation: Interpolation) -> None:
+    picture = RawPicture('rgb8', WIDTH, HEIGHT, WIDTH * 3, RGB.tobytes())
+    expected = Image.fromarray(RGB).resize((4, 4), Image.Resampling[interpolation.name])
+    result = square(picture, 4, replace(STRETCH, interpolation=interpolation))
+    assert np.array_equal(result, np.array(expected))
 
 
 def test_native_size_is_not_touched_and_result_is_contiguous() -> None:
     pixels = np.ascontiguousarray(RGB[:, :6])
-    result = square(RawPicture('rgb8', 6, 6, 18, pixels.tobytes()), 6, Resize.STRETCH)
+    result = square(RawPicture('rgb8', 6, 6, 18, pixels.tobytes()), 6, STRETCH)
     assert np.array_equal(result, pixels)
     assert result.flags.c_contiguous and result.flags.writeable
 
@@ -74,7 +86,7 @@ def test_compressed_pictures(file_format: str, mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
     file = io.BytesIO()
     image.save(file, file_format)
-    result = square(CompressedPicture(file.getvalue()), 4, Resize.STRETCH)
+    result = square(CompressedPicture(file.getvalue()), 4, STRETCH)
     with Image.open(file) as decoded:
         expected = decoded.resize((4, 4), Image.Resampling.BILINEAR).convert('RGB')
     assert np.array_equal(result, np.array(expected))

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.bundles.manifest import Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Preprocessing, Resize, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, PreparedSubNetwork
 from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
@@ -75,7 +75,7 @@ def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator
     exchange.start('s0', 'cpu')
     worker = FrameWorker(
         exchange,
-        Resize.STRETCH,
+        Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
         stuck_after=0.05,
         on_served=outcome.served.append,
         on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),

@@ -132,7 +132,7 @@ def expected(
             message.encoding, message.width, message.height, message.step, message.data
         )
     )
-    pixels = square(picture, entry.resolution, manifest.preprocessing.resize)
+    pixels = square(picture, entry.resolution, manifest.preprocessing)
     logits = create_engine('torch', bundle, 1).prepare(entry, 'cpu').run(pixels)
     return dict(zip(manifest.classes, softmax(logits)))
 

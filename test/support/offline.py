@@ -53,7 +53,7 @@ class OfflineClassifier:
         """Return the softmax probabilities of the classes, shape (classes,)."""
         entry = self.bundle.manifest.sub_network(sub_network)
         preprocessing = self.bundle.manifest.preprocessing
-        pixels: Pixels = square(picture, entry.resolution, preprocessing.resize)
+        pixels: Pixels = square(picture, entry.resolution, preprocessing)
         return self.scores_of_square(pixels, sub_network)
 
     @torch.inference_mode()

@@ -66,13 +66,13 @@ def test_no_result_is_a_mixture_of_two_sub_networks(
 ) -> None:
     """Each result is that of the sub-network it names, to 1e-4, and of no other."""
     offline = offline_classifier(synthetic_bundle)
-    resize = offline.bundle.manifest.preprocessing.resize
+    preprocessing = offline.bundle.manifest.preprocessing
     expected = {}
     for index in range(camera.PICTURES):
         picture = raw_picture(image_message(camera.picture(index), 'bgr8'))
         for identifier in SUB_NETWORKS:
             resolution = offline.bundle.manifest.sub_network(identifier).resolution
-            pixels = square(picture, resolution, resize)
+            pixels = square(picture, resolution, preprocessing)
             expected[index, identifier] = offline.scores_of_square(pixels, identifier)
         scores = [expected[index, identifier] for identifier in SUB_NETWORKS]
         for one, other in pairwise(scores):
