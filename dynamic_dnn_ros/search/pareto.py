@@ -11,13 +11,15 @@ Values = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
-def pareto_front(accuracies: Values, costs: Values) -> Indices:
+def pareto_front(accuracies: Values, costs: Values, tolerance: float = 0.0) -> Indices:
     """
     Return the indices of the candidates that no other one dominates, the cheapest first.
 
-    One dominates another if it is at least as accurate and at most as costly, and better in one
-    of the two. Of equal candidates the first is kept, so both values rise along the front.
+    One dominates another if it is more accurate at a cost that is not higher, or as accurate at
+    a lower cost. Of equal candidates the first is kept, so both values rise along the front.
 
+    :param tolerance: the share by which a more accurate one may cost more and still dominate,
+        for costs that are known no better than that.
     :raises ValueError: if the lengths differ, there are none, or a value is not finite.
     """
     accuracies = np.asarray(accuracies, dtype=np.float64)
@@ -29,34 +31,47 @@ def pareto_front(accuracies: Values, costs: Values) -> Indices:
         )
     if not (np.isfinite(accuracies).all() and np.isfinite(costs).all()):
         raise ValueError('accuracies and costs must be finite')
-    # By cost, and among equal costs the most accurate first.
-    order = np.lexsort((-accuracies, costs))
-    best_before = np.concatenate(([-np.inf], np.maximum.accumulate(accuracies[order])[:-1]))
-    front: Indices = order[accuracies[order] > best_before].astype(np.int64)
-    return front
+    front: list[int] = []
+    # The most accurate first, and among equals the cheapest: only what stands before dominates.
+    for index in np.lexsort((costs, -accuracies)):
+        if not front or costs[index] * (1.0 + tolerance) < costs[front[-1]]:
+            front.append(int(index))
+    return np.array(front[::-1], dtype=np.int64)
 
 
-def spread(costs: Values, count: int) -> Indices:
+def front_length(accuracies: Values, costs: Values) -> Values:
     """
-    Return the positions of `count` rising costs, both ends included, at even cost ratios.
+    Return how far along the front each of its candidates lies, from 0 to at most 2.
 
-    For each place on a geometric ladder from the cheapest to the dearest, the nearest that is
-    still free is taken; all are returned where there are no more than `count`.
-
-    :raises ValueError: if fewer than two are asked for, or costs are not positive and rising.
+    The step from one to the next is its share of the whole range of accuracy plus its share of
+    the range of the cost's logarithm, so that a long step is one that matters in either.
     """
-    costs = np.asarray(costs, dtype=np.float64)
+    steps = np.zeros(len(costs))
+    for values in (np.asarray(accuracies, dtype=np.float64), np.log(costs)):
+        if len(values) > 1:
+            steps[1:] += np.diff(values) / (values[-1] - values[0])
+    return np.cumsum(steps)
+
+
+def spread(places: Values, count: int) -> Indices:
+    """
+    Return the positions of `count` rising places at even distances, both ends included.
+
+    For each step of an even ladder from the first to the last, the nearest place that is still
+    free is taken; all are returned where there are no more than `count`.
+
+    :raises ValueError: if fewer than two are asked for, or the places do not rise.
+    """
+    places = np.asarray(places, dtype=np.float64)
     if count < 2:
         raise ValueError(f'a spread of {count} has no two ends')
-    if not len(costs) or costs[0] <= 0.0 or not (np.diff(costs) > 0.0).all():
-        raise ValueError('costs must be positive and rise')
-    if len(costs) <= count:
-        return np.arange(len(costs), dtype=np.int64)
-    logarithms = np.log(costs)
-    ladder = np.linspace(logarithms[0], logarithms[-1], count)
-    chosen = [0, len(costs) - 1]
-    for place in ladder[1:-1]:
-        distances = np.abs(logarithms - place)
+    if not len(places) or not (np.diff(places) > 0.0).all():
+        raise ValueError('places must rise, and there must be one')
+    if len(places) <= count:
+        return np.arange(len(places), dtype=np.int64)
+    chosen = [0, len(places) - 1]
+    for step in np.linspace(places[0], places[-1], count)[1:-1]:
+        distances = np.abs(places - step)
         distances[chosen] = np.inf
         chosen.append(int(distances.argmin()))
     return np.array(sorted(chosen), dtype=np.int64)

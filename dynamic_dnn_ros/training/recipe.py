@@ -53,8 +53,9 @@ def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> B
         trainer.train(training, quiet)
         if process_rank() > 0:
             return None
+        cut = ', the last one cut short by the clock,' if configuration.seconds else ''
         report = (
-            f'{trainer.epoch} epochs in {trainer.seconds / 60:.0f} minutes, '
+            f'{trainer.epoch} epochs{cut} in {trainer.seconds / 60:.0f} minutes, '
             f'{process_count()} process(es) on {processor_name()}'
         )
     network.eval()

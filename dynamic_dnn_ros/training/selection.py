@@ -16,13 +16,14 @@ from torch import nn
 from tqdm import tqdm
 
 from dynamic_dnn_ros.networks.contract import Arrays, Configuration, DynamicNetwork, statistics_of
-from dynamic_dnn_ros.search.pareto import Values, pareto_front, spread
+from dynamic_dnn_ros.search.pareto import Values, front_length, pareto_front, spread
 from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures
 
 _DRAWN_EACH = 50
 _TURNS = 30
+_LATENCY_TOLERANCE = 0.05
 _RUNS_EACH_TURN = 5
 
 
@@ -59,7 +60,7 @@ def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list
         for end in (network.smallest(), network.largest()):
             by_cost[network.multiply_adds(end)] = end
         costs = sorted(by_cost)
-        for position in spread(np.array(costs), max(part, 2)):
+        for position in spread(np.log(costs), max(part, 2)):
             chosen[by_cost[costs[position]]] = None
     return list(chosen)
 
@@ -90,7 +91,8 @@ def select(
         batch_norm_statistics.append(statistics_of(module))
     modules = [(network.extract(each), each.resolution) for each in configurations]
     costs = latencies(modules, quiet)
-    front = pareto_front(np.array(accuracies), costs)
+    front = pareto_front(np.array(accuracies), costs, _LATENCY_TOLERANCE)
+    lengths = front_length(np.array(accuracies)[front], costs[front])
     return [
         Candidate(
             configuration=configurations[index],
@@ -99,7 +101,7 @@ def select(
             multiply_adds=network.multiply_adds(configurations[index]),
             statistics=batch_norm_statistics[index],
         )
-        for index in front[spread(costs[front], count)]
+        for index in front[spread(lengths, count)]
     ]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.search.pareto import pareto_front, spread
+from dynamic_dnn_ros.search.pareto import front_length, pareto_front, spread
 
 
 def test_front_leaves_out_what_is_dominated():
@@ -42,15 +42,37 @@ def test_front_refuses_what_it_cannot_compare(accuracies, costs):
         pareto_front(np.array(accuracies), np.array(costs))
 
 
-def test_spread_takes_both_ends_and_even_ratios():
-    costs = 2.0 ** np.arange(0.0, 6.25, 0.25)
-    chosen = spread(costs, 7)
-    assert list(costs[chosen]) == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+def test_a_tolerance_drops_what_is_hardly_cheaper():
+    accuracies = np.array([0.70, 0.73, 0.73, 0.80])
+    costs = np.array([1.00, 1.03, 1.02, 2.00])
+    assert list(pareto_front(accuracies, costs)) == [0, 2, 3]
+    assert list(pareto_front(accuracies, costs, tolerance=0.05)) == [2, 3]
 
 
-def test_spread_is_distinct_where_costs_crowd():
-    costs = np.array([1.0, 1.01, 1.02, 1.03, 1.04, 100.0])
-    chosen = spread(costs, 4)
+def test_a_tolerance_always_leaves_the_most_accurate():
+    costs = 1.01 ** np.arange(100.0)
+    front = pareto_front(np.linspace(0.5, 0.9, 100), costs, tolerance=0.05)
+    assert front[-1] == 99
+    assert (costs[front][1:] / costs[front][:-1] > 1.05).all()
+
+
+def test_length_counts_both_accuracy_and_cost():
+    accuracies = np.array([0.5, 0.5 + 1e-9, 0.9, 0.9 + 1e-9])
+    costs = np.array([1.0, 10.0, 10.0 + 1e-9, 100.0])
+    np.testing.assert_allclose(front_length(accuracies, costs), [0.0, 0.5, 1.5, 2.0], atol=1e-6)
+
+
+def test_length_of_a_single_candidate_is_nothing():
+    assert list(front_length(np.array([0.5]), np.array([2.0]))) == [0.0]
+
+
+def test_spread_takes_both_ends_and_even_distances():
+    places = np.arange(0.0, 6.25, 0.25)
+    assert list(places[spread(places, 7)]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+def test_spread_is_distinct_where_places_crowd():
+    chosen = spread(np.array([1.0, 1.01, 1.02, 1.03, 1.04, 100.0]), 4)
     assert len(set(chosen)) == 4
     assert chosen[0] == 0
     assert chosen[-1] == 5
@@ -60,7 +82,7 @@ def test_spread_keeps_all_of_a_short_front():
     assert list(spread(np.array([1.0, 3.0]), 8)) == [0, 1]
 
 
-@pytest.mark.parametrize(('costs', 'count'), [([1.0, 2.0], 1), ([2.0, 1.0], 2), ([0.0, 1.0], 2)])
-def test_spread_refuses_what_has_no_order(costs, count):
+@pytest.mark.parametrize(('places', 'count'), [([1.0, 2.0], 1), ([2.0, 1.0], 2), ([], 2)])
+def test_spread_refuses_what_has_no_order(places, count):
     with pytest.raises(ValueError, match=r'ends|rise'):
-        spread(np.array(costs), count)
+        spread(np.array(places), count)
