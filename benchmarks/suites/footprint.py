@@ -99,7 +99,12 @@ def _bare_node(environment: Mapping[str, str | None]) -> tuple[float, float]:
             return float(psutil.Process(process.pid).memory_info().rss), started
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                # rclpy's own handler sometimes misses a signal that comes between two callbacks.
+                process.kill()
+                process.wait()
 
 
 def _nodes_at_work(
