@@ -60,7 +60,10 @@ RETRY_FAILED = 30.0
 """Seconds for which an option is left out that the application could not prepare."""
 
 DEFAULT_RATE_SHARE = 0.95
-"""Share of the camera's frames that an application keeps up with if it was asked for nothing."""
+"""
+Share of the camera's frames that an application keeps up with if it was asked for nothing; their
+results are to be out when the next one comes.
+"""
 
 
 @dataclass(frozen=True)
@@ -451,6 +454,7 @@ class Manager:
         if target is None:
             effective = Target(
                 name,
+                latency=1.0 / camera_rate,
                 rate=DEFAULT_RATE_SHARE * camera_rate,
                 objective=self.settings.default_objective,
             )

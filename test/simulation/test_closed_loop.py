@@ -84,6 +84,15 @@ def test_does_not_oscillate_when_nothing_changes(target: Target, seed: int) -> N
     assert len(late) + len(settings) <= 1
 
 
+@pytest.mark.parametrize('rate', [15.0, 30.0])
+def test_keeps_up_with_the_camera_where_nothing_is_asked(rate: float) -> None:
+    run = loop(rate=rate, jitter=0.05)
+    run.run(40.0)
+    assert kept(run, FRONT, 1 / rate, 10.0, 40.0) >= 0.94
+    assert run.record.decisions[-1].reports[0].state is TargetState.NO_TARGET
+    assert len([time for time, _ in run.record.switches if time >= 10.0]) <= 1
+
+
 def test_two_applications_share_a_processor() -> None:
     events = [
         target_event(0.5, Target(FRONT, latency=0.04, accuracy=0.86, priority=2)),
