@@ -52,7 +52,7 @@ def run(runs: int) -> Report:
     figures = [
         figure('preparation of one sub-network, median', preparation, 's'),
         figure('exchange of a prepared sub-network, median', exchange_times, 's'),
-        figure('latency with a switch before each frame against without', ratios, 'ratio'),
+        figure('latency of a frame right after a switch against once more', ratios, 'ratio'),
         *(
             figure(f'{name}: preprocessing and inference, median', values, 's')
             for name, values in latencies.items()

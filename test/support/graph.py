@@ -286,13 +286,13 @@ class Graph:
     def lifecycle_state(self, node: str, timeout: float = 20.0) -> str:
         """Return the state of a lifecycle node, e.g. ``active``; the name is fully qualified."""
         end = time.monotonic() + timeout
+        patience = 0.1
         while True:
-            remaining = end - time.monotonic()
+            patience = min(2.0 * patience, end - time.monotonic())
             try:
-                # A request may go to a node that was killed and is still taken for alive.
-                response = self.call(
-                    GetState, f'{node}/get_state', GetState.Request(), min(3.0, remaining)
-                )
+                # A request may go to a node that was killed and is still taken for alive, and
+                # an answer is lost when the node has not discovered this client yet.
+                response = self.call(GetState, f'{node}/get_state', GetState.Request(), patience)
             except TimeoutError:
                 if time.monotonic() >= end:
                     raise
