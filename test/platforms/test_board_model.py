@@ -115,7 +115,9 @@ def test_fewer_cores_lengthen_only_what_uses_them_all() -> None:
     assert parts[0].busy()['cpu'] == pytest.approx(parts[1].busy()['cpu'])
 
 
-@given(cost=costs, low=settings, high=settings, processor=st.sampled_from(BOARD.modelled_processors))
+@given(
+    cost=costs, low=settings, high=settings, processor=st.sampled_from(BOARD.modelled_processors)
+)
 def test_higher_clocks_are_never_slower(
     cost: NetworkCost, low: dict[str, float], high: dict[str, float], processor: str
 ) -> None:
