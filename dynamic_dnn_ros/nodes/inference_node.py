@@ -13,6 +13,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 import numpy as np
+from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -65,6 +66,9 @@ LAZY_PERIOD = 0.2
 
 #: s to wait for the platform before the sub-networks are measured instead.
 PLATFORM_TIMEOUT = 3.0
+
+#: s that the last message is given to arrive.
+FAREWELL = 0.2
 
 #: s that a frame in work may take when the node is deactivated.
 STOP_TIMEOUT = 5.0
@@ -167,6 +171,7 @@ class InferenceNode(ManagedNode):
         self._overruns = 0
         self._measure_at = math.inf
         self._last_switch = ('', 0, InferenceStatus.SWITCH_NONE, '')
+        self._namesake: Identity | None = None
 
     # Transitions
 
@@ -282,6 +287,7 @@ class InferenceNode(ManagedNode):
         """Take leave of the manager and release the bundle."""
         if self._application is not None:
             self._present(Application.STATE_DEPARTED)
+            self._application_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
         if self._exchange is not None:
             self._exchange.close()
         for entity in self._entities:
@@ -641,22 +647,35 @@ class InferenceNode(ManagedNode):
 
     def _on_heartbeat(self) -> None:
         self._status_publisher.publish(self._status(InferenceStatus.EVENT_HEARTBEAT))
+        self._yield_to_namesake()
         if time.monotonic() > self._measure_at:
             self._measure('')
 
     def _on_application(self, message: Application) -> None:
-        """Give way to an older living node of the same name."""
+        """Notice another node of the same name."""
         if message.id != self.identifier or message.instance == self.identity.instance:
             return
-        if message.state == Application.STATE_DEPARTED:
+        started = message.started.sec * 10**9 + message.started.nanosec
+        departed = message.state == Application.STATE_DEPARTED
+        self._namesake = None if departed else Identity(message.instance, started)
+        self._yield_to_namesake()
+
+    def _yield_to_namesake(self) -> None:
+        """
+        Give way to an older living node of the same name.
+
+        What it presents is sent once, and may arrive before the graph knows its publisher, so
+        this is asked again with each heartbeat.
+        """
+        if self._namesake is None or not self.identity.gives_way_to(self._namesake):
             return
         namesakes = sum(
             (info.node_namespace, info.node_name) == (self.get_namespace(), self.get_name())
             for info in self.get_publishers_info_by_topic(self.shared_topic('application'))
         )
-        started = message.started.sec * 10**9 + message.started.nanosec
         # A recording that is played back has no node of our name behind it.
-        if namesakes > 1 and self.identity.gives_way_to(Identity(message.instance, started)):
+        if namesakes > 1:
+            self._namesake = None
             self.give_way(
                 f'A node named {self.identifier!r} serves already, so this one stops. Start it '
                 'with another name or namespace, or end the other one and configure this one '
