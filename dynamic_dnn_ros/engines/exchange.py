@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 import threading
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
@@ -90,8 +91,11 @@ class SubNetworkExchange:
         """Wait for all sub-networks that were begun; return those that are ready, in order."""
         with self._lock:
             futures = list(self._ready.values())
-        wait(futures)
-        ready = [f.result() for f in futures if not f.cancelled() and f.exception() is None]
+        ready = []
+        for future in futures:
+            # One that was cancelled by `close` never counts as done for `concurrent.futures.wait`.
+            with suppress(Exception):
+                ready.append(future.result())
         order = [sub_network.id for sub_network in self._manifest.sub_networks]
         return tuple(sorted(ready, key=lambda prepared: order.index(prepared.sub_network.id)))
 

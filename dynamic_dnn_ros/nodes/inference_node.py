@@ -162,6 +162,7 @@ class InferenceNode(ManagedNode):
         self._platform = ''
         self._points: OperatingPoints | None = None
         self._pacer: Pacer | None = None
+        self._measuring: tuple[threading.Thread, threading.Event] | None = None
         self._processor = ''
         self._busy: dict[str, float] = {}
         self._received = 0
@@ -290,6 +291,7 @@ class InferenceNode(ManagedNode):
             self._application_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
         if self._exchange is not None:
             self._exchange.close()
+        self._stop_measuring()
         for entity in self._entities:
             _destroy(self, entity)
         with self._publishing:
@@ -524,6 +526,7 @@ class InferenceNode(ManagedNode):
 
     def _learn_platform(self, platform: str, simulated: bool) -> None:
         assert self._bundle is not None
+        self._stop_measuring()
         self._platform = platform
         self._measure_at = math.inf
         self._pacer = None
@@ -571,11 +574,13 @@ class InferenceNode(ManagedNode):
         self._measure_at = math.inf
         self._points = None
         exchange = self._exchange
+        self._stop_measuring()
+        stop = threading.Event()
 
         def work() -> None:
-            points = measure(platform, exchange.prepared())
+            points = measure(platform, exchange.prepared(), stop.is_set)
             with self._publishing:
-                if self._exchange is not exchange or self._application is None:
+                if points is None or stop.is_set() or self._application is None:
                     return
                 self._points = points
                 self._present(self._application.state)
@@ -583,7 +588,17 @@ class InferenceNode(ManagedNode):
                 f'no profile for platform {platform!r}: measured each sub-network at start'
             )
 
-        threading.Thread(target=work, name='measure', daemon=True).start()
+        thread = threading.Thread(target=work, name='measure')
+        self._measuring = (thread, stop)
+        thread.start()
+
+    def _stop_measuring(self) -> None:
+        # A thread inside an engine must not be left to the end of the process: it would abort it.
+        if self._measuring is not None:
+            thread, stop = self._measuring
+            self._measuring = None
+            stop.set()
+            thread.join()
 
     # What it says of itself
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import time
 
 import numpy as np
@@ -15,7 +15,11 @@ from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 RUNS = 20
 
 
-def measure(platform: str, prepared: Sequence[PreparedSubNetwork]) -> OperatingPoints:
+def measure(
+    platform: str,
+    prepared: Sequence[PreparedSubNetwork],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> OperatingPoints | None:
     """
     Measure each sub-network at the present clocks.
 
@@ -26,6 +30,8 @@ def measure(platform: str, prepared: Sequence[PreparedSubNetwork]) -> OperatingP
 
     :param platform: id of the platform this runs on
     :param prepared: sub-networks that are ready, in the order of their bundle
+    :param cancelled: asked before each run; once it says so, there is no result
+    :return: a point for each sub-network; None where it was cancelled
     """
     columns = {name: np.empty(len(prepared)) for name in ('mean', 'p50', 'p95', 'p99')}
     for row, sub_network in enumerate(prepared):
@@ -33,6 +39,8 @@ def measure(platform: str, prepared: Sequence[PreparedSubNetwork]) -> OperatingP
         picture = np.full((side, side, 3), 127, np.uint8)
         latencies = np.empty(RUNS)
         for run in range(RUNS):
+            if cancelled():
+                return None
             started = time.perf_counter()
             sub_network.run(picture)
             latencies[run] = time.perf_counter() - started

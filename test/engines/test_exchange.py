@@ -126,3 +126,18 @@ def test_a_newer_request_overtakes_one_that_waits(
 def test_unknown_sub_network_is_refused_at_once(exchange: SubNetworkExchange) -> None:
     with pytest.raises(BundleError, match="no sub-network 's9'"):
         request(exchange, 's9')
+
+
+def test_close_ends_a_wait_for_what_is_not_prepared(engine: GatedEngine, bundle: Bundle) -> None:
+    exchange = SubNetworkExchange(engine, bundle.manifest)
+    exchange.start('s0', 'cpu')
+    found: list[tuple[PreparedSubNetwork, ...]] = []
+    waiting = threading.Thread(target=lambda: found.append(exchange.prepared()))
+    waiting.start()
+    closing = threading.Thread(target=exchange.close)
+    closing.start()
+    engine.gates['s1'].set()
+    for thread in (waiting, closing):
+        thread.join(TIMEOUT)
+        assert not thread.is_alive()
+    assert found[0][0].sub_network.id == 's0'
