@@ -70,6 +70,8 @@ class SubNetworkExchange:
             request = self._newest_request
 
         def finish(done: Future[PreparedSubNetwork]) -> None:
+            if done.cancelled():
+                return
             error = done.exception()
             if isinstance(error, Exception):
                 with self._lock:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,11 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import FIGURES, OperatingPoints
-from dynamic_dnn_ros.msg import NamedValue, SubNetwork
 from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
+from dynamic_dnn_ros.msg import SubNetwork
 
 _TYPE_CODES = {'sub_network': 'H', 'processor': 'B'}
 _COLUMNS = ('sub_network', 'processor', 'frequencies', *FIGURES)
-
-
-def named_values(values: Mapping[str, float]) -> list[NamedValue]:
-    """Return rows of a message's table."""
-    return [NamedValue(name=name, value=float(value)) for name, value in values.items()]
 
 
 def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:

@@ -42,7 +42,6 @@ from dynamic_dnn_ros.msg import (
 )
 from dynamic_dnn_ros.nodes import qos
 from dynamic_dnn_ros.nodes.application_messages import (
-    named_values,
     operating_points_message,
     sub_network_messages,
 )
@@ -50,6 +49,7 @@ from dynamic_dnn_ros.nodes.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.images import compressed_picture, raw_picture
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.main import run
+from dynamic_dnn_ros.nodes.message_values import named_values, nanoseconds, stamp
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.uniqueness import Identity
 from dynamic_dnn_ros.nodes.vision_publisher import VisionPublisher
@@ -156,11 +156,11 @@ class InferenceNode(ManagedNode):
         self._exchange: SubNetworkExchange | None = None
         self._worker: FrameWorker | None = None
         self._image_subscription: Subscription | None = None
-        self._entities: list[Any] = []
         self._vision: VisionPublisher | None = None
         self._application: Application | None = None
         self._platform = ''
         self._points: OperatingPoints | None = None
+        self._presented_points: OperatingPoints | None = None
         self._pacer: Pacer | None = None
         self._measuring: tuple[threading.Thread, threading.Event] | None = None
         self._processor = ''
@@ -224,22 +224,21 @@ class InferenceNode(ManagedNode):
         return self._processor if self._processor in processors else processors[0]
 
     def _create_entities(self) -> None:
-        create = self._entities.append
         self._classification: Publisher = self.create_lifecycle_publisher(
             Classification, '~/classification', qos.RESULT
         )
-        create(self._classification)
+        self.own(self.destroy_publisher, self._classification)
         self._vision = VisionPublisher.create(self)
         if self._vision is not None:
-            create(self._vision.publisher)
+            self.own(self.destroy_publisher, self._vision.publisher)
         self._application_publisher: Publisher = self.create_publisher(
             Application, self.shared_topic('application'), qos.APPLICATION_PUBLICATION
         )
-        create(self._application_publisher)
+        self.own(self.destroy_publisher, self._application_publisher)
         self._status_publisher: Publisher = self.create_publisher(
             InferenceStatus, self.shared_topic('inference_status'), qos.INFERENCE_STATUS
         )
-        create(self._status_publisher)
+        self.own(self.destroy_publisher, self._status_publisher)
         for message_type, topic, callback, profile in (
             (SubNetworkSwitch, '~/sub_network_switch', self._on_switch, qos.SUB_NETWORK_SWITCH),
             (
@@ -250,10 +249,12 @@ class InferenceNode(ManagedNode):
             ),
             (SystemLoad, self.shared_topic('system_load'), self._on_load, qos.SYSTEM_LOAD),
         ):
-            create(self.create_subscription(message_type, topic, callback, profile))
-        create(self.create_timer(HEARTBEAT_PERIOD, self._on_heartbeat))
+            subscription = self.create_subscription(message_type, topic, callback, profile)
+            self.own(self.destroy_subscription, subscription)
+        self.own(self.destroy_timer, self.create_timer(HEARTBEAT_PERIOD, self._on_heartbeat))
         if self.parameters['lazy']:
-            create(self.create_timer(LAZY_PERIOD, self._subscribe_if_wanted))
+            timer = self.create_timer(LAZY_PERIOD, self._subscribe_if_wanted)
+            self.own(self.destroy_timer, timer)
 
     def activate(self) -> None:
         """Begin to serve the camera."""
@@ -292,8 +293,7 @@ class InferenceNode(ManagedNode):
         if self._exchange is not None:
             self._exchange.close()
         self._stop_measuring()
-        for entity in self._entities:
-            _destroy(self, entity)
+        self.destroy_owned()
         with self._publishing:
             self._forget()
 
@@ -609,11 +609,10 @@ class InferenceNode(ManagedNode):
         with self._publishing:
             manifest = self._bundle.manifest
             if self._application is None:
-                seconds, nanoseconds = divmod(self.identity.started, 10**9)
                 self._application = Application(
                     id=self.identifier,
                     instance=self.identity.instance,
-                    started=Time(sec=seconds, nanosec=nanoseconds),
+                    started=stamp(self.identity.started),
                     bundle=manifest.name,
                     bundle_sha256=self._bundle.sha256,
                     family=manifest.family,
@@ -623,7 +622,10 @@ class InferenceNode(ManagedNode):
             application = self._application
             application.header.stamp = self.get_clock().now().to_msg()
             application.state = state
-            application.operating_points = operating_points_message(self._points, manifest)
+            # Thousands of points: made into a message once, not at each switch.
+            if self._points is not self._presented_points:
+                application.operating_points = operating_points_message(self._points, manifest)
+                self._presented_points = self._points
             application.sub_network = self._exchange.serving.sub_network.id
             application.processor = self._processor
             self._application_publisher.publish(application)
@@ -670,9 +672,10 @@ class InferenceNode(ManagedNode):
         """Notice another node of the same name."""
         if message.id != self.identifier or message.instance == self.identity.instance:
             return
-        started = message.started.sec * 10**9 + message.started.nanosec
         departed = message.state == Application.STATE_DEPARTED
-        self._namesake = None if departed else Identity(message.instance, started)
+        self._namesake = (
+            None if departed else Identity(message.instance, nanoseconds(message.started))
+        )
         self._yield_to_namesake()
 
     def _yield_to_namesake(self) -> None:
@@ -758,15 +761,6 @@ class InferenceNode(ManagedNode):
 
 def _most_accurate(bundle: Bundle) -> SubNetwork:
     return max(bundle.manifest.sub_networks, key=lambda entry: entry.accuracy)
-
-
-def _destroy(node: ManagedNode, entity: Any) -> None:
-    if isinstance(entity, Publisher):
-        node.destroy_publisher(entity)
-    elif isinstance(entity, Subscription):
-        node.destroy_subscription(entity)
-    else:
-        node.destroy_timer(entity)
 
 
 def main() -> int:

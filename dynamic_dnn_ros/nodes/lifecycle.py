@@ -70,6 +70,7 @@ class ManagedNode(LifecycleNode):
         self._active = False
         self._configured = False
         self._one_shots: set[Timer] = set()
+        self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self._diagnostics_publisher = self.create_publisher(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
         )
@@ -125,6 +126,16 @@ class ManagedNode(LifecycleNode):
 
         timer = self.create_timer(0.0, fire)
         self._one_shots.add(timer)
+
+    def own(self, destroy: Callable[[Any], Any], entity: Any) -> None:
+        """Have `destroy_owned` destroy a publisher, subscription or timer."""
+        self._owned.append((destroy, entity))
+
+    def destroy_owned(self) -> None:
+        """Destroy what is owned, the latest first."""
+        owned, self._owned = self._owned, []
+        for destroy, entity in reversed(owned):
+            destroy(entity)
 
     def has_rival(self, published: str, subscribed: str) -> bool:
         """

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 
-from builtin_interfaces.msg import Time
 import numpy as np
 
 from dynamic_dnn_ros.bundles.errors import BundleError
@@ -40,17 +39,7 @@ from dynamic_dnn_ros.msg import (
 )
 from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
 from dynamic_dnn_ros.msg import Prediction as PredictionMessage
-
-
-def nanoseconds(time: Time) -> int:
-    """Return a stamp as a whole number of nanoseconds."""
-    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
-
-
-def stamp(time: int) -> Time:
-    """Return nanoseconds as a stamp."""
-    seconds, rest = divmod(time, 1_000_000_000)
-    return Time(sec=seconds, nanosec=rest)
+from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
 
 
 def target_of(message: PerformanceTarget) -> Target:

@@ -41,12 +41,11 @@ from dynamic_dnn_ros.nodes.management_messages import (
     decision_message,
     domain_messages,
     load_of,
-    nanoseconds,
-    stamp,
     status_of,
     switch_message,
     target_of,
 )
+from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
@@ -168,7 +167,6 @@ class ManagerNode(ManagedNode):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__('manager_node', **arguments)
-        self._entities: list[tuple[Any, Any]] = []  # what destroys it, and the entity
         self._switch_publishers: dict[str, Publisher] = {}
         self._manager = Manager(self.identity.instance)
         self._mode = Mode.CONTROL
@@ -224,12 +222,12 @@ class ManagerNode(ManagedNode):
             subscription = self.create_subscription(
                 message_type, self.shared_topic(topic), callback, profile
             )
-            self._entities.append((self.destroy_subscription, subscription))
+            self.own(self.destroy_subscription, subscription)
         for period, action in (
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
         ):
-            self._entities.append((self.destroy_timer, self.create_timer(period, action)))
+            self.own(self.destroy_timer, self.create_timer(period, action))
         self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
 
     def deactivate(self) -> None:
@@ -239,9 +237,7 @@ class ManagerNode(ManagedNode):
                 self._send_setting(None)
                 self._setting_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
         finally:
-            for destroy, entity in reversed(self._entities):
-                destroy(entity)
-            self._entities.clear()
+            self.destroy_owned()
             for publisher in self._switch_publishers.values():
                 self.destroy_publisher(publisher)
             self._switch_publishers.clear()
@@ -436,7 +432,7 @@ class ManagerNode(ManagedNode):
 
     def _publisher(self, message_type: type, topic: str, profile: Any) -> Publisher:
         publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)
-        self._entities.append((self.destroy_publisher, publisher))
+        self.own(self.destroy_publisher, publisher)
         return publisher
 
 

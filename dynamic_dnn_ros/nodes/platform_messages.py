@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from dynamic_dnn_ros.msg import DvfsSetting, FrequencyDomain, NamedValue
+from dynamic_dnn_ros.msg import DvfsSetting, FrequencyDomain
 from dynamic_dnn_ros.platforms.contract import DomainRange, DomainState
 from dynamic_dnn_ros.platforms.lease import Setting
 
@@ -39,8 +37,3 @@ def frequency_domain(state: DomainState) -> FrequencyDomain:
         utilisation_foreign=state.utilisation_foreign,
         governor=state.governor,
     )
-
-
-def named_values(rows: Mapping[str, float]) -> list[NamedValue]:
-    """Return a table as messages, one a row."""
-    return [NamedValue(name=name, value=float(value)) for name, value in rows.items()]

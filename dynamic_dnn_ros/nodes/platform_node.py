@@ -9,7 +9,6 @@ import math
 import time
 from typing import Any
 
-from builtin_interfaces.msg import Time
 from rclpy.timer import Timer
 
 from dynamic_dnn_ros.msg import DvfsSetting, InferenceStatus, SystemLoad
@@ -17,8 +16,9 @@ from dynamic_dnn_ros.nodes import qos
 from dynamic_dnn_ros.nodes.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.main import run
+from dynamic_dnn_ros.nodes.message_values import named_values, nanoseconds, stamp
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
-from dynamic_dnn_ros.nodes.platform_messages import frequency_domain, named_values, setting_of
+from dynamic_dnn_ros.nodes.platform_messages import frequency_domain, setting_of
 from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
 from dynamic_dnn_ros.platforms.contract import DomainRange, Platform, PlatformError
@@ -92,7 +92,6 @@ class PlatformNode(ManagedNode):
         self._boot_id = boot_id()
         self._last: tuple[SettingResult, str, int, str] = (SettingResult.NONE, '', 0, '')
         self._lease_timer: Timer | None = None
-        self._entities: list[tuple[Any, Any]] = []  # what destroys it, and the entity
 
     def configure(self) -> None:
         """Find the platform; where it has something to restore, get a guard and recover."""
@@ -135,7 +134,7 @@ class PlatformNode(ManagedNode):
             SystemLoad, self.shared_topic('system_load'), qos.SYSTEM_LOAD
         )
         self._publisher = publisher
-        self._entities.append((self.destroy_publisher, publisher))
+        self.own(self.destroy_publisher, publisher)
         for message_type, topic, callback, profile in (
             (DvfsSetting, 'dvfs_setting', self._on_setting, qos.DVFS_SETTING),
             (InferenceStatus, 'inference_status', self._on_status, qos.INFERENCE_STATUS),
@@ -144,18 +143,16 @@ class PlatformNode(ManagedNode):
             subscription = self.create_subscription(
                 message_type, self.shared_topic(topic), callback, profile
             )
-            self._entities.append((self.destroy_subscription, subscription))
+            self.own(self.destroy_subscription, subscription)
         period = 1.0 / self.parameters['rate']
-        self._entities.append((self.destroy_timer, self.create_timer(period, self._publish)))
+        self.own(self.destroy_timer, self.create_timer(period, self._publish))
         self._lease_timer = self.create_timer(self.parameters['maximum_lease'], self._on_expiry)
         self._lease_timer.cancel()
-        self._entities.append((self.destroy_timer, self._lease_timer))
+        self.own(self.destroy_timer, self._lease_timer)
 
     def deactivate(self) -> None:
         """End the lease, restore, and be silent."""
-        entities, self._entities = self._entities, []
-        for destroy, entity in entities:
-            destroy(entity)
+        self.destroy_owned()
         self._lease_timer = None
         if self._lease is not None:
             self._lease.end()
@@ -209,8 +206,9 @@ class PlatformNode(ManagedNode):
         )
 
     def _on_load(self, message: SystemLoad) -> None:
-        started = message.started.sec * 10**9 + message.started.nanosec
-        if not self.active or not self.identity.gives_way_to(Identity(message.instance, started)):
+        if not self.active or not self.identity.gives_way_to(
+            Identity(message.instance, nanoseconds(message.started))
+        ):
             return
         if self.has_rival('system_load', 'dvfs_setting'):
             where = f'on topic {self.shared_topic("system_load")}'
@@ -321,9 +319,7 @@ class PlatformNode(ManagedNode):
         message.header.stamp = self.get_clock().now().to_msg()
         message.platform = platform.id
         message.instance = self.identity.instance
-        message.started = Time(
-            sec=self.identity.started // 10**9, nanosec=self.identity.started % 10**9
-        )
+        message.started = stamp(self.identity.started)
         message.kind = int(platform.kind)
         message.boot_id = self._boot_id
         message.monotonic_time = now

@@ -43,14 +43,13 @@ from dynamic_dnn_ros.nodes.management_messages import (
     application_of,
     decision_message,
     load_of,
-    nanoseconds,
     report_message,
-    stamp,
     status_of,
     switch_message,
     target_message,
     target_of,
 )
+from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
 from support.applications import operating_points
 
 FRONT = '/front/inference_node'
