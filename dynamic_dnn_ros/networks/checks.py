@@ -8,7 +8,21 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from dynamic_dnn_ros.networks.contract import ConfigurationError
+
+class ConfigurationError(ValueError):
+    """
+    A configuration or layout that a family refuses.
+
+    :param field: the name of the field, with its index where it is a list.
+    :param value: what was given.
+    :param allowed: what would have been accepted, in words.
+    """
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(f'{field} is {value!r}: allowed is {allowed}')
+        self.field = field
+        self.value = value
+        self.allowed = allowed
 
 
 def require_fields(what: str, value_class: type[Any], mapping: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import random
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -14,26 +14,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from dynamic_dnn_ros.networks.checks import ConfigurationError as ConfigurationError
+from dynamic_dnn_ros.networks.checks import as_sequence, one_of, require_choice
+
 Arrays = dict[str, npt.NDArray[Any]]
 """Named tensors as numpy arrays, as they lie in a safetensors file."""
 
+Choices = Mapping[str, Sequence[int]]
+"""Fields of a configuration, each with some of the values that the layout allows."""
+
 _STATISTICS = ('running_mean', 'running_var')
-
-
-class ConfigurationError(ValueError):
-    """
-    A configuration or layout that a family refuses.
-
-    :param field: the name of the field, with its index where it is a list.
-    :param value: what was given.
-    :param allowed: what would have been accepted, in words.
-    """
-
-    def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(f'{field} is {value!r}: allowed is {allowed}')
-        self.field = field
-        self.value = value
-        self.allowed = allowed
 
 
 class StateError(ValueError):
@@ -87,24 +77,58 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         """
 
     @abc.abstractmethod
-    def sample(self, generator: random.Random) -> ConfigurationT:
-        """Return a configuration drawn uniformly over the choices of each field."""
+    def choices(self) -> dict[str, tuple[int, ...]]:
+        """Return each field of a configuration with its allowed values, the cheapest first."""
 
     @abc.abstractmethod
-    def sample_even(self, generator: random.Random) -> ConfigurationT:
+    def uniform(self, values: Mapping[str, int]) -> ConfigurationT:
         """
-        Return a random configuration whose layers are all of one kind.
+        Return the configuration all of whose layers have the same values.
 
-        There are few of these, and more than their share lie on the Pareto front.
+        :param values: one allowed value for each field.
+        :raises ConfigurationError: naming the field, its value and the allowed values.
         """
 
     @abc.abstractmethod
-    def smallest(self) -> ConfigurationT:
-        """Return the configuration with the least multiply-adds."""
+    def sample(self, generator: random.Random, within: Choices | None = None) -> ConfigurationT:
+        """
+        Return a configuration drawn uniformly over the choices of each field.
 
-    @abc.abstractmethod
-    def largest(self) -> ConfigurationT:
-        """Return the configuration with the most multiply-adds."""
+        :param within: fields that draw from a part of their choices only.
+        :raises ConfigurationError: if that is no part of them, naming the field and its choices.
+        """
+
+    def choices_within(self, within: Choices | None) -> dict[str, tuple[int, ...]]:
+        """
+        Return the choices with those of some fields replaced by a part of them.
+
+        :raises ConfigurationError: if that is no part of them, naming the field and its choices.
+        """
+        choices = self.choices()
+        for name, part in (within or {}).items():
+            require_choice('field', name, tuple(choices))
+            allowed = choices[name]
+            chosen = as_sequence(name, part)
+            if not chosen:
+                raise ConfigurationError(name, part, f'at least {one_of(allowed)}')
+            for value in chosen:
+                require_choice(name, value, allowed)
+            choices[name] = tuple(value for value in allowed if value in chosen)
+        return choices
+
+    def smallest(self, within: Choices | None = None) -> ConfigurationT:
+        """Return the configuration with the least multiply-adds; `within` as for sample."""
+        choices = self.choices_within(within)
+        return self.uniform({name: values[0] for name, values in choices.items()})
+
+    def largest(self, within: Choices | None = None) -> ConfigurationT:
+        """Return the configuration with the most multiply-adds; `within` as for sample."""
+        choices = self.choices_within(within)
+        return self.uniform({name: values[-1] for name, values in choices.items()})
+
+    def landmarks(self) -> tuple[ConfigurationT, ...]:
+        """Return the configurations to keep where no search chose any, the smallest first."""
+        return self.smallest(), self.largest()
 
     @abc.abstractmethod
     def activate(self, configuration: ConfigurationT) -> None:

@@ -25,7 +25,7 @@ from dynamic_dnn_ros.networks.checks import (
     require_fields,
     require_positive,
 )
-from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
+from dynamic_dnn_ros.networks.contract import Choices, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.elastic_layers import (
     ElasticBatchNorm2d,
     ElasticDepthwiseConvolution,
@@ -361,33 +361,39 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         """Return the legal configuration that a mapping describes; see the contract."""
         return MobileNetV3Configuration.from_mapping(mapping, self.layout)
 
-    def sample(self, generator: random.Random) -> MobileNetV3Configuration:
-        """Return a random configuration."""
-        layout = self.layout
-        return MobileNetV3Configuration(
-            kernel_size=tuple(generator.choices(layout.kernel_sizes, k=layout.blocks)),
-            expand_ratio=tuple(generator.choices(layout.expand_ratios, k=layout.blocks)),
-            depth=tuple(generator.choices(layout.depths, k=len(layout.stages))),
-            resolution=generator.choice(layout.resolutions),
+    def choices(self) -> dict[str, tuple[int, ...]]:
+        """Return the choices; each of a list's entries has those of its field."""
+        return {
+            'kernel_size': self.layout.kernel_sizes,
+            'expand_ratio': self.layout.expand_ratios,
+            'depth': self.layout.depths,
+            'resolution': self.layout.resolutions,
+        }
+
+    def uniform(self, values: Mapping[str, int]) -> MobileNetV3Configuration:
+        """Return the configuration whose blocks, and stages, are all alike; see the contract."""
+        require_fields('values', MobileNetV3Configuration, values)
+        configuration = MobileNetV3Configuration(
+            kernel_size=(values['kernel_size'],) * self.layout.blocks,
+            expand_ratio=(values['expand_ratio'],) * self.layout.blocks,
+            depth=(values['depth'],) * len(self.layout.stages),
+            resolution=values['resolution'],
         )
+        configuration.check(self.layout)
+        return configuration
 
-    def sample_even(self, generator: random.Random) -> MobileNetV3Configuration:
-        """Return a random configuration with one kernel size and one expand ratio throughout."""
-        layout = self.layout
+    def sample(
+        self, generator: random.Random, within: Choices | None = None
+    ) -> MobileNetV3Configuration:
+        """Return a random configuration; see the contract."""
+        choices = self.choices_within(within)
+        blocks = self.layout.blocks
         return MobileNetV3Configuration(
-            kernel_size=(generator.choice(layout.kernel_sizes),) * layout.blocks,
-            expand_ratio=(generator.choice(layout.expand_ratios),) * layout.blocks,
-            depth=tuple(generator.choices(layout.depths, k=len(layout.stages))),
-            resolution=generator.choice(layout.resolutions),
+            kernel_size=tuple(generator.choices(choices['kernel_size'], k=blocks)),
+            expand_ratio=tuple(generator.choices(choices['expand_ratio'], k=blocks)),
+            depth=tuple(generator.choices(choices['depth'], k=len(self.layout.stages))),
+            resolution=generator.choice(choices['resolution']),
         )
-
-    def smallest(self) -> MobileNetV3Configuration:
-        """Return the configuration with the least of everything."""
-        return self._uniform(0)
-
-    def largest(self) -> MobileNetV3Configuration:
-        """Return the configuration with the most of everything."""
-        return self._uniform(-1)
 
     def activate(self, configuration: MobileNetV3Configuration) -> None:
         """Make forward run this sub-network: sets numbers, moves no weight."""
@@ -523,15 +529,6 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, 0.0, 1.0 / math.sqrt(module.in_features))
                 nn.init.zeros_(module.bias)
-
-    def _uniform(self, index: int) -> MobileNetV3Configuration:
-        layout = self.layout
-        return MobileNetV3Configuration(
-            kernel_size=(layout.kernel_sizes[index],) * layout.blocks,
-            expand_ratio=(layout.expand_ratios[index],) * layout.blocks,
-            depth=(layout.depths[index],) * len(layout.stages),
-            resolution=layout.resolutions[index],
-        )
 
     def _part(self, name: str) -> Any:
         """Return a module. Any: its layers are elastic ones, which its class does not say."""

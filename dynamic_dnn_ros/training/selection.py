@@ -49,13 +49,17 @@ def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list
     Return the smallest, the largest, and random sub-networks evenly spread between them.
 
     Sub-networks drawn at random crowd around a middling size, so many are drawn, and those kept
-    whose multiply-adds lie at even ratios. Half of them have layers of one kind.
+    whose multiply-adds lie at even ratios. Half of them vary in one field only: there are few of
+    these, and more than their share lie on the Pareto front.
     """
     generator = random.Random(seed)
     chosen: dict[Any, None] = {}
     even_count = count // 2
-    for sample, part in ((network.sample_even, even_count), (network.sample, count - even_count)):
-        drawn = [sample(generator) for _ in range(_DRAWN_EACH * part)]
+    for even, part in ((True, even_count), (False, count - even_count)):
+        drawn = [
+            network.sample(generator, _all_but_one_field_fixed(network, generator) if even else {})
+            for _ in range(_DRAWN_EACH * part)
+        ]
         by_cost = {network.multiply_adds(configuration): configuration for configuration in drawn}
         for end in (network.smallest(), network.largest()):
             by_cost[network.multiply_adds(end)] = end
@@ -63,6 +67,16 @@ def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list
         for position in spread(np.log(costs), max(part, 2)):
             chosen[by_cost[costs[position]]] = None
     return list(chosen)
+
+
+def _all_but_one_field_fixed(
+    network: DynamicNetwork[Any], generator: random.Random
+) -> dict[str, tuple[int, ...]]:
+    choices = network.choices()
+    varied = generator.choice(tuple(choices))
+    return {
+        name: (generator.choice(values),) for name, values in choices.items() if name != varied
+    }
 
 
 def select(

@@ -176,14 +176,75 @@ def test_smallest_and_largest_bound_the_multiply_adds(network):
     assert counts[1] == max(counts)
 
 
-def test_even_samples_are_legal_repeat_and_vary(network):
-    first, second = (
-        [network.sample_even(generator) for _ in range(20)]
-        for generator in (random.Random(4), random.Random(4))
-    )
-    assert first == second
-    assert len(set(first)) > 10
-    for configuration in first:
+def test_uniform_configurations_have_the_values_given(network):
+    values = {name: choices[-1] for name, choices in network.choices().items()}
+    assert network.uniform(values) == network.largest()
+    for field, illegal in ((name, {**values, name: 10_007}) for name in values):
+        with pytest.raises(ConfigurationError) as caught:
+            network.uniform(illegal)
+        assert caught.value.field.startswith(field)
+    with pytest.raises(ConfigurationError, match='nonesuch'):
+        network.uniform({**values, 'nonesuch': 1})
+
+
+def _values(configuration, field):
+    value = configuration.to_mapping()[field]
+    return set(value) if isinstance(value, list) else {value}
+
+
+def test_choices_are_those_that_configurations_have(network):
+    generator = random.Random(4)
+    drawn = [network.sample(generator) for _ in range(200)]
+    choices = network.choices()
+    assert choices.keys() == network.largest().to_mapping().keys()
+    for field, allowed in choices.items():
+        assert set().union(*(_values(each, field) for each in drawn)) == set(allowed)
+
+
+def test_restricted_fields_keep_to_their_part_and_others_stay_free(network):
+    for field, allowed in network.choices().items():
+        for part in ([allowed[0]], [allowed[-1]], allowed[-2:]):
+            within = {field: part}
+            generator = random.Random(5)
+            drawn = [network.sample(generator, within=within) for _ in range(50)]
+            assert set().union(*(_values(each, field) for each in drawn)) == set(part)
+            assert len(set(drawn)) > 1 or len(part) == 1
+            ends = network.smallest(within=within), network.largest(within=within)
+            counts = [network.multiply_adds(each) for each in drawn]
+            assert network.multiply_adds(ends[0]) <= min(counts)
+            assert max(counts) <= network.multiply_adds(ends[1])
+            assert all(_values(each, field) <= set(part) for each in ends)
+
+
+def test_a_part_is_a_set_whatever_its_order(network):
+    within = {name: tuple(reversed(allowed)) for name, allowed in network.choices().items()}
+    assert network.smallest(within) == network.smallest()
+    assert network.largest(within) == network.largest()
+    assert network.sample(random.Random(6), within) == network.sample(random.Random(6))
+
+
+def test_what_is_no_part_of_the_choices_is_refused_by_name(network):
+    for field, allowed in network.choices().items():
+        for illegal in ([10_007], [*allowed, 0], [True], ['x'], [], allowed[0], None):
+            for call in (
+                network.smallest,
+                network.largest,
+                lambda within: network.sample(random.Random(7), within),
+            ):
+                with pytest.raises(ConfigurationError, match=field) as caught:
+                    call({field: illegal})
+                if isinstance(illegal, list):
+                    assert all(str(value) in caught.value.allowed for value in allowed)
+    with pytest.raises(ConfigurationError, match=r"'nonesuch'.*resolution"):
+        network.smallest({'nonesuch': [1]})
+
+
+def test_landmarks_are_legal_and_rise_to_the_largest(network):
+    landmarks = network.landmarks()
+    counts = [network.multiply_adds(each) for each in landmarks]
+    assert counts == sorted(set(counts))
+    assert landmarks[-1] == network.largest()
+    for configuration in landmarks:
         assert network.configuration(configuration.to_mapping()) == configuration
 
 
