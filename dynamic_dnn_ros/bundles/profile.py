@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ FORMAT_VERSION = 1
 
 FloatColumn = NDArray[np.float64]
 IndexColumn = NDArray[np.int64]
+FlagColumn = NDArray[np.bool_]
 
 
 class ProfileKind(IntEnum):
@@ -36,8 +38,15 @@ class OperatingPoints:
 
     `sub_network` and `processor` index `sub_networks` and `processors`; `frequencies` has the
     shape (n, domains), Hz. Latencies are seconds of preprocessing and inference, `power` and
-    `idle_power` watts of the whole board, `energy` joules for one inference. What was not
-    measured is NaN.
+    `idle_power` watts of the whole board, `energy` joules for one inference with what the board
+    needs when idle; without that it is `energy - idle_power * latency_mean`. What was not measured
+    is NaN.
+
+    `hardware` names the computer that was measured; empty: the profile holds for any that is
+    this platform. `interpolated` marks the points that were computed from measured ones, and
+    `interpolation_error` and `interpolation_error_maximum` say how far off that is: the mean and
+    the largest relative error of the mean latency where one measured setting after the other was
+    left out and computed from the rest; NaN where nothing was interpolated.
     """
 
     platform: str
@@ -57,6 +66,10 @@ class OperatingPoints:
     idle_power: FloatColumn
     energy: FloatColumn
     description: str = ''
+    hardware: str = ''
+    interpolated: FlagColumn = field(default_factory=lambda: np.zeros(0, np.bool_))
+    interpolation_error: float = math.nan
+    interpolation_error_maximum: float = math.nan
 
     def __post_init__(self) -> None:
         """
@@ -66,6 +79,8 @@ class OperatingPoints:
             or a latency is not positive
         """
         points = len(self.sub_network)
+        if not len(self.interpolated):
+            object.__setattr__(self, 'interpolated', np.zeros(points, np.bool_))
         where = f'profile for {self.platform!r}'
         remedy = "Make the profile again with 'dynamic-dnn profile'"
         if self.frequencies.shape != (points, len(self.domains)):
@@ -104,22 +119,24 @@ class OperatingPoints:
     def to_mapping(self) -> dict[str, Any]:
         """Return the table as plain JSON data; figures keep six significant digits."""
         mapping: dict[str, Any] = {'format_version': FORMAT_VERSION}
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for entry in fields(self):
+            value = getattr(self, entry.name)
             if isinstance(value, np.ndarray) and value.dtype.kind == 'f':
                 flat = [float(f'{number:.6g}') for number in value.ravel()]
                 value = np.reshape(
                     np.array([None if np.isnan(n) else n for n in flat], dtype=object), value.shape
                 ).tolist()
-                if field.name == 'frequencies':
-                    value = getattr(self, field.name).tolist()
+                if entry.name == 'frequencies':
+                    value = getattr(self, entry.name).tolist()
             elif isinstance(value, np.ndarray):
                 value = value.tolist()
+            elif isinstance(value, float):
+                value = None if math.isnan(value) else float(f'{value:.6g}')
             elif isinstance(value, tuple):
                 value = list(value)
             elif isinstance(value, ProfileKind):
                 value = value.name.lower()
-            mapping[field.name] = value
+            mapping[entry.name] = value
         return mapping
 
     @classmethod
@@ -138,7 +155,11 @@ class OperatingPoints:
                 f'{FORMAT_VERSION}',
                 remedy,
             )
-        required = [field.name for field in fields(cls) if field.name != 'description']
+        required = [
+            entry.name
+            for entry in fields(cls)
+            if entry.default is MISSING and entry.default_factory is MISSING
+        ]
         missing = [name for name in required if name not in mapping]
         if missing:
             raise BundleError(where, f'missing {", ".join(missing)}', remedy)
@@ -148,6 +169,9 @@ class OperatingPoints:
             }
             for name in ('sub_network', 'processor'):
                 values[name] = np.array(mapping[name], dtype=np.int64)
+            for name in ('interpolation_error', 'interpolation_error_maximum'):
+                error = mapping.get(name)
+                values[name] = math.nan if error is None else float(error)
             values['frequencies'] = np.array(mapping['frequencies'], dtype=np.float64).reshape(
                 len(values['sub_network']), len(mapping['domains'])
             )
@@ -159,6 +183,8 @@ class OperatingPoints:
                 processors=tuple(map(str, mapping['processors'])),
                 sub_networks=tuple(map(str, mapping['sub_networks'])),
                 description=str(mapping.get('description', '')),
+                hardware=str(mapping.get('hardware', '')),
+                interpolated=np.array(mapping.get('interpolated', ()), dtype=np.bool_),
                 **values,
             )
         except BundleError:
@@ -177,7 +203,7 @@ FIGURES = (
     'idle_power',
     'energy',
 )
-_COLUMNS = ('processor', *FIGURES)
+_COLUMNS = ('processor', *FIGURES, 'interpolated')
 
 
 def parse_profile(content: bytes, where: object) -> OperatingPoints:

@@ -49,12 +49,18 @@ class Bundle:
     profiles: tuple[OperatingPoints, ...]
     weights_content: bytes
 
-    def profile(self, platform: str) -> OperatingPoints | None:
-        """Return the profile for a platform, None where the bundle has none."""
-        for profile in self.profiles:
-            if profile.platform == platform:
-                return profile
-        return None
+    def profile(self, platform: str, hardware: str | None = None) -> OperatingPoints | None:
+        """
+        Return the profile for a platform, None where the bundle has none.
+
+        :param hardware: of the computer that is to serve, as `platforms.hardware` names it: a
+            profile that was measured on other hardware is passed over then; None: any will do
+        """
+        profiles = [profile for profile in self.profiles if profile.platform == platform]
+        if hardware is not None:
+            profiles = [profile for profile in profiles if profile.hardware in (hardware, '')]
+            profiles.sort(key=lambda profile: profile.hardware != hardware)
+        return profiles[0] if profiles else None
 
     def weights(self) -> Weights:
         """

@@ -38,8 +38,11 @@ def weights_content(weights: Weights, dtype: type[np.floating] = np.float32) -> 
 
 
 def profile_name(profile: OperatingPoints) -> str:
-    """Return the file name of a profile inside its bundle."""
-    return f'profile_{profile.platform}.json'
+    """Return the file name of a profile inside its bundle: one for each platform and hardware."""
+    if not profile.hardware:
+        return f'profile_{profile.platform}.json'
+    hardware = hashlib.sha256(profile.hardware.encode()).hexdigest()[:8]
+    return f'profile_{profile.platform}_{hardware}.json'
 
 
 def write_bundle(
@@ -88,8 +91,9 @@ def write_bundle(
 
 
 def with_profile(bundle: Bundle, profile: OperatingPoints) -> Bundle:
-    """Write a profile into a bundle, in place of the one for the same platform."""
-    others = [entry for entry in bundle.profiles if entry.platform != profile.platform]
+    """Write a profile into a bundle, in place of the one for the same platform and hardware."""
+    key = (profile.platform, profile.hardware)
+    others = [entry for entry in bundle.profiles if (entry.platform, entry.hardware) != key]
     known = {bundle.manifest.weights, *bundle.manifest.profiles}
     return write_bundle(
         bundle.folder,

@@ -55,6 +55,7 @@ from dynamic_dnn_ros.nodes.uniqueness import Identity
 from dynamic_dnn_ros.nodes.vision_publisher import VisionPublisher
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.profiling.startup import measure
 
@@ -530,7 +531,8 @@ class InferenceNode(ManagedNode):
         self._platform = platform
         self._measure_at = math.inf
         self._pacer = None
-        points = self._bundle.profile(platform)
+        hardware = hardware_name()
+        points = self._bundle.profile(platform, hardware)
         if simulated:
             self._begin_pacing(platform)
             if points is None:
@@ -538,6 +540,14 @@ class InferenceNode(ManagedNode):
                     load_board(platform), platform, self._bundle.manifest.sub_networks
                 )
         if points is None:
+            other = self._bundle.profile(platform)
+            if other is not None:
+                self.get_logger().warning(
+                    f'The profile of platform {platform!r} in bundle '
+                    f'{self._bundle.manifest.name!r} was measured on {other.hardware!r}; this is '
+                    f'{hardware!r}, so it is not used. Measure one here: dynamic-dnn profile '
+                    f'{self._bundle.folder} --platform {platform}'
+                )
             self._pace()
             self._measure(platform)
             return

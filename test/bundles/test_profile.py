@@ -12,6 +12,12 @@ import pytest
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind, parse_profile
 
+INTERPOLATED = {
+    'hardware': 'board (4 cores)',
+    'interpolated': [False, True],
+    'interpolation_error': 0.02,
+    'interpolation_error_maximum': 0.05,
+}
 LATENCY = np.array([0.01, 0.02])
 POINTS = OperatingPoints(
     platform='board',
@@ -42,6 +48,8 @@ def test_reads_back_what_it_writes() -> None:
     for name, value in vars(POINTS).items():
         if isinstance(value, np.ndarray):
             np.testing.assert_allclose(getattr(read, name), value, rtol=1e-5)
+        elif value != value:
+            assert np.isnan(getattr(read, name))
         else:
             assert getattr(read, name) == value
     # A clock has to hit the platform's table exactly.
@@ -80,3 +88,20 @@ def test_columns_have_one_length() -> None:
     with pytest.raises(BundleError, match='power'):
         replace(POINTS, power=np.array([1.0, 2.0, 3.0]))
     assert len(POINTS) == 2
+
+
+def test_says_what_was_interpolated_and_on_which_hardware() -> None:
+    read = parse_profile(written(**INTERPOLATED), 'here')
+    assert read.to_mapping() == {**POINTS.to_mapping(), **INTERPOLATED}
+    with pytest.raises(BundleError, match='interpolated'):
+        parse_profile(written(interpolated=[True]), 'here')
+
+
+def test_reads_a_profile_from_before_interpolation() -> None:
+    mapping = POINTS.to_mapping()
+    for name in INTERPOLATED:
+        del mapping[name]
+    read = parse_profile(json.dumps(mapping).encode(), 'here')
+    assert read.hardware == ''
+    assert not read.interpolated.any()
+    assert np.isnan(read.interpolation_error)

@@ -94,3 +94,27 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(bundle: Bundle, tmp_path: Pa
                 process.wait(moment)
             process.kill()
         assert read_bundle(folder).weights().network.keys() == bundle.weights().network.keys()
+
+
+def test_profiles_of_one_platform_are_kept_apart_by_hardware(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    from support.applications import operating_points
+
+    folder = tmp_path / 'two_computers'
+    written = write_bundle(folder, bundle.manifest, bundle.weights_content)
+    sub_networks = {entry.id: (0.01, 0.5) for entry in bundle.manifest.sub_networks}
+    points = replace(operating_points((), sub_networks), platform='linux')
+    for hardware in ('fast', 'slow', 'slow'):
+        written = with_profile(written, replace(points, hardware=hardware))
+    assert len(written.profiles) == 2
+    for hardware in ('fast', 'slow'):
+        profile = written.profile('linux', hardware)
+        assert profile is not None and profile.hardware == hardware
+    assert written.profile('linux', 'another') is None
+    assert written.profile('linux') is not None
+    general = with_profile(written, points)
+    profile = general.profile('linux', 'another')
+    assert profile is not None and profile.hardware == ''
+    profile = general.profile('linux', 'slow')
+    assert profile is not None and profile.hardware == 'slow'
