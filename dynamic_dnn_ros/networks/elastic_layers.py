@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
+
 
 def make_divisible(value: float, divisor: int = 8) -> int:
     """
@@ -132,12 +134,8 @@ class ElasticDepthwiseConvolution(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Convolve N x C x H x W with the active kernel size."""
-        size = self.active_kernel_size
-        channels = inputs.shape[1]
-        weight = self.kernel(channels, size)
-        return functional.conv2d(
-            inputs, weight, None, self.stride, padding=size // 2, groups=channels
-        )
+        weight = self.kernel(inputs.shape[1], self.active_kernel_size)
+        return depthwise_convolution(inputs, weight, self.stride)
 
     def extract(self, channels: int, kernel_size: int, share_weights: bool = False) -> nn.Conv2d:
         """Return one kernel size on the leading channels as a plain convolution."""
