@@ -32,7 +32,7 @@ def depthwise_convolution(inputs: torch.Tensor, weight: torch.Tensor, stride: in
         and weight.dtype == inputs.dtype == torch.float32
         and torch.is_grad_enabled()
         and weight.requires_grad
-        and not torch.is_autocast_cpu_enabled()
+        and not torch.is_autocast_enabled('cpu')
     ):
         result: torch.Tensor = _TiledGradient.apply(inputs, weight, stride)
         return result
