@@ -5,25 +5,33 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from pathlib import Path
 import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
+from dynamic_dnn_ros.training.checkpoint import CheckpointError
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
+from dynamic_dnn_ros.training.model_card import describe
 from dynamic_dnn_ros.training.pictures import PictureError
-from dynamic_dnn_ros.training.recipe import train_bundle
-from dynamic_dnn_ros.training.trainer import CheckpointError
+from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument(
         'configuration', metavar='CONFIG', type=Path, help='training configuration, a YAML file'
+    )
+    parser.add_argument(
+        '--alone',
+        metavar='SUB_NETWORK',
+        help='train the architecture of a sub-network of the bundle (s3), or of the largest or '
+        'the smallest, alone and from scratch, and say how accurate it becomes; writes no bundle',
     )
     parser.add_argument('--quiet', action='store_true', help='show no progress bars')
 
@@ -32,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     try:
-        bundle = train_bundle(
-            TrainingConfiguration.from_file(arguments.configuration), arguments.quiet
-        )
+        configuration = TrainingConfiguration.from_file(arguments.configuration)
+        if arguments.alone is not None:
+            _train_alone(configuration, arguments.alone, arguments.quiet)
+        else:
+            _train(configuration, arguments.quiet)
     except (
         BundleError,
         CheckpointError,
@@ -47,11 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f'{error}; run the command again to continue', file=sys.stderr)
         return 1
+    return 0
+
+
+def _train(configuration: TrainingConfiguration, quiet: bool) -> None:
+    bundle = train_bundle(configuration, quiet)
     if bundle is not None:
         for entry in bundle.manifest.sub_networks:
-            print(
-                f'{entry.id}: accuracy {entry.accuracy:.2%}, '
-                f'{entry.multiply_adds / 1e6:.2f} M multiply-adds, {entry.resolution} pixels'
-            )
+            print(describe(entry))
         print(f'written: {bundle.folder}')
-    return 0
+
+
+def _train_alone(configuration: TrainingConfiguration, which: str, quiet: bool) -> None:
+    path = train_alone(configuration, which, quiet)
+    if path is not None:
+        result = json.loads(path.read_text(encoding='utf-8'))
+        print(f'{which} trained alone: accuracy {result["accuracy"]:.2%}')
+        print(f'written: {path}')

@@ -1,14 +1,16 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What `dynamic-dnn train` is told, as one file."""
+"""What `dynamic-dnn train` and `dynamic-dnn search` are told, as one file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
+from enum import Enum
+import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -17,34 +19,113 @@ class TrainingConfigurationError(ValueError):
     """A training configuration that cannot be used; names file, field and remedy."""
 
 
+class Rule(Enum):
+    """Which sub-networks one step trains, and on what."""
+
+    LARGEST = 'largest'
+    SAMPLED = 'sampled'
+    SANDWICH = 'sandwich'
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """
+    One part of a training, with an optimizer of its own.
+
+    :param epochs: passes over the training pictures.
+    :param learning_rate: its peak.
+    :param final_learning_rate: where half a cosine leads from the peak.
+    :param warm_up: epochs in which the learning rate rises from 0.
+    :param within: fields of a configuration, each with the values that this phase trains; fields
+        not named here have all their values.
+    :param sampled: random sub-networks a step.
+    :param teacher: name of an earlier phase whose largest sub-network, frozen as it was at the
+        phase's end, gives soft labels; empty for none.
+    :param distillation: weight of the loss on the teacher's soft labels.
+    :param sort_channels: put important channels first before the phase begins.
+    :param freeze: fields of a configuration, each with its value: what the sub-network of that
+        configuration uses stays as it is.
+    """
+
+    name: str
+    rule: Rule
+    epochs: int
+    learning_rate: float
+    final_learning_rate: float = 0.0
+    warm_up: float = 0.0
+    within: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    sampled: int = 1
+    teacher: str = ''
+    distillation: float = 1.0
+    sort_channels: bool = False
+    freeze: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        where = f'phase {self.name!r}: '
+        if not self.name:
+            raise TrainingConfigurationError('name of a phase is empty')
+        _at_least(self, {'epochs': 1, 'sampled': 0, 'distillation': 0.0}, where)
+        if self.rule is Rule.SAMPLED:
+            _at_least(self, {'sampled': 1}, where)
+        if not 0.0 <= self.final_learning_rate <= self.learning_rate or not self.learning_rate:
+            raise TrainingConfigurationError(
+                f'{where}final_learning_rate is {self.final_learning_rate}, learning_rate '
+                f'{self.learning_rate}: both above 0, the final one not above the other'
+            )
+        if not 0.0 <= self.warm_up < self.epochs:
+            raise TrainingConfigurationError(
+                f'{where}warm_up is {self.warm_up}: epochs are needed, fewer than {self.epochs}'
+            )
+
+    def learning_rate_at(self, epochs: float) -> float:
+        """Return the learning rate after a number of the phase's epochs."""
+        if epochs < self.warm_up:
+            return self.learning_rate * epochs / self.warm_up
+        progress = (epochs - self.warm_up) / (self.epochs - self.warm_up)
+        share = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.final_learning_rate + share * (self.learning_rate - self.final_learning_rate)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Phase:
+        """
+        Return the phase that a mapping describes.
+
+        :raises TrainingConfigurationError: for a missing, unknown or ill-typed field.
+        """
+        return _build(cls, mapping)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the phase as plain values; `from_mapping` makes the same phase of it."""
+        return {
+            **dataclasses.asdict(self),
+            'rule': self.rule.value,
+            'within': {name: list(values) for name, values in self.within.items()},
+        }
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfiguration:
     """
     One training, from the pictures to the bundle.
-
-    Give either `epochs` or `seconds`. With `seconds` the learning rate follows the clock, so that
-    the training ends well whatever the machine's speed; with `epochs` it is reproducible.
 
     :param name: name of the bundle.
     :param training_data: folder or tar archive with one folder of pictures a class.
     :param test_data: the same for the pictures that only the final figures come from.
     :param data_name: what reports call the data.
     :param output: folder of the bundle.
-    :param work: folder of checkpoints, kept until the bundle is written.
+    :param work: folder of checkpoints and logs, kept until it is removed.
     :param family: name of the family in the registry.
     :param layout: name of a layout of the family.
-    :param held_out: pictures of the training data kept for choosing sub-networks.
     :param mean: of the colours, in 0..1.
     :param standard_deviation: of the colours, in 0..1.
-    :param learning_rate: its peak.
-    :param warm_up: share of the training in which the learning rate rises.
-    :param largest_only: share of the training before the smaller sub-networks join in.
-    :param sampled: sub-networks a step besides the largest.
+    :param phases: what is trained, one after the other.
+    :param held_out: pictures of the training data that the network is not trained on.
+    :param batch_size: pictures a step and process.
     :param padding: pixels by which a picture is shifted at most.
     :param recalibration_pictures: pictures that batch-norm statistics are averaged over.
-    :param candidates: random sub-networks that the search evaluates.
-    :param sub_networks: how many to keep.
+    :param evaluation_pictures: held-out pictures on which accuracy is watched after each epoch.
     :param threads: of torch, each process; 0 leaves torch's own choice.
+    :param search: settings of `dynamic-dnn search`.
     :param limits: what the model card says about what the bundle is not good for.
     """
 
@@ -58,46 +139,47 @@ class TrainingConfiguration:
     layout: str
     mean: tuple[float, float, float]
     standard_deviation: tuple[float, float, float]
-    epochs: int = 0
-    seconds: float = 0.0
+    phases: tuple[Phase, ...]
     held_out: int = 5000
     batch_size: int = 64
-    learning_rate: float = 0.06
     momentum: float = 0.9
     weight_decay: float = 3e-4
     label_smoothing: float = 0.05
-    warm_up: float = 0.03
-    largest_only: float = 0.25
-    sampled: int = 1
     gradient_limit: float = 5.0
     padding: int = 4
     seed: int = 0
-    recalibration_pictures: int = 4000
-    candidates: int = 60
-    sub_networks: int = 8
+    recalibration_pictures: int = 2000
+    evaluation_pictures: int = 1000
     threads: int = 0
+    search: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limits: str = ''
 
     def __post_init__(self) -> None:
-        if (self.epochs > 0) == (self.seconds > 0):
-            raise TrainingConfigurationError('give either epochs or seconds, above 0')
-        for field, least in (
-            ('held_out', 1),
-            ('batch_size', 1),
-            ('sampled', 1),
-            ('recalibration_pictures', 1),
-            ('candidates', 2),
-            ('sub_networks', 2),
-        ):
-            if getattr(self, field) < least:
+        _at_least(
+            self,
+            {
+                'held_out': 1,
+                'batch_size': 1,
+                'recalibration_pictures': 1,
+                'evaluation_pictures': 0,
+                'padding': 0,
+                'threads': 0,
+            },
+        )
+        if not self.phases:
+            raise TrainingConfigurationError('phases is empty: at least one is needed')
+        names: list[str] = []
+        for phase in self.phases:
+            if phase.name in names:
                 raise TrainingConfigurationError(
-                    f'{field} is {getattr(self, field)}: at least {least} is needed'
+                    f'two phases are named {phase.name!r}: give each a name of its own'
                 )
-        for field in ('warm_up', 'largest_only'):
-            if not 0.0 <= getattr(self, field) < 1.0:
+            if phase.teacher and phase.teacher not in names:
                 raise TrainingConfigurationError(
-                    f'{field} is {getattr(self, field)}: a share in 0..1 is needed, below 1'
+                    f'phase {phase.name!r}: teacher is {phase.teacher!r}: the name of an earlier '
+                    f'phase is needed ({", ".join(names) or "there is none"})'
                 )
+            names.append(phase.name)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> TrainingConfiguration:
@@ -106,20 +188,7 @@ class TrainingConfiguration:
 
         :raises TrainingConfigurationError: for a missing, unknown or ill-typed field.
         """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        unknown = sorted(mapping.keys() - fields.keys())
-        if unknown:
-            raise TrainingConfigurationError(
-                f'unknown field {unknown[0]}; known are {", ".join(fields)}'
-            )
-        missing = [
-            name
-            for name, field in fields.items()
-            if field.default is dataclasses.MISSING and name not in mapping
-        ]
-        if missing:
-            raise TrainingConfigurationError(f'{missing[0]} is missing')
-        return cls(**{name: _convert(fields[name], value) for name, value in mapping.items()})
+        return _build(cls, mapping)
 
     @classmethod
     def from_file(cls, path: Path) -> TrainingConfiguration:
@@ -130,33 +199,105 @@ class TrainingConfiguration:
         """
         try:
             mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
-            if not isinstance(mapping, dict):
-                raise TrainingConfigurationError('a mapping of fields is needed')
             return cls.from_mapping(mapping)
-        except (OSError, yaml.YAMLError, TrainingConfigurationError) as error:
+        except (OSError, UnicodeError, yaml.YAMLError, TrainingConfigurationError) as error:
             raise TrainingConfigurationError(f'training configuration {path}: {error}') from error
 
 
-def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
-    """Return a value in its field's type, which an annotation gives as text."""
-    try:
-        if field.type == 'Path':
-            if not isinstance(value, (str, Path)):
-                raise TypeError
-            return Path(os.path.expandvars(value)).expanduser()
-        if field.type == 'int':
-            if isinstance(value, bool) or int(value) != value:
-                raise TypeError
-            return int(value)
-        if field.type == 'float':
-            return float(value)
-        if field.type == 'str':
-            if not isinstance(value, str):
-                raise TypeError
-            return value
-        first, second, third = value
-        return (float(first), float(second), float(third))
-    except (TypeError, ValueError) as error:
+_DataclassT = TypeVar('_DataclassT')
+
+
+def _build(cls: type[_DataclassT], mapping: Any) -> _DataclassT:
+    if not isinstance(mapping, Mapping):
+        raise TrainingConfigurationError(f'{mapping!r} is given: a mapping of fields is needed')
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = [name for name in mapping if name not in fields]
+    if unknown:
         raise TrainingConfigurationError(
-            f'{field.name} is {value!r}: a value of type {field.type} is needed'
-        ) from error
+            f'unknown field {unknown[0]}; known are {", ".join(fields)}'
+        )
+    for name, field in fields.items():
+        optional = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
+        if not optional and name not in mapping:
+            raise TrainingConfigurationError(f'{name} is missing')
+    values = {}
+    for name, value in mapping.items():
+        # Annotations are text, as this module postpones their evaluation.
+        annotation = str(fields[name].type)
+        try:
+            values[name] = _CONVERSIONS[annotation](value)
+        except TrainingConfigurationError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise TrainingConfigurationError(
+                f'{name} is {value!r}: a value of type {annotation} is needed'
+            ) from error
+    return cls(**values)
+
+
+def _at_least(values: Any, limits: Mapping[str, float], where: str = '') -> None:
+    for name, least in limits.items():
+        if not getattr(values, name) >= least:
+            raise TrainingConfigurationError(
+                f'{where}{name} is {getattr(values, name)}: at least {least} is needed'
+            )
+
+
+def _instance(*types: type) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if not isinstance(value, types):
+            raise TypeError
+        return value
+
+    return convert
+
+
+def _path(value: Any) -> Path:
+    return Path(os.path.expandvars(_instance(str, Path)(value))).expanduser()
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or int(value) != value:
+        raise TypeError
+    return int(value)
+
+
+def _colour(value: Any) -> tuple[float, float, float]:
+    first, second, third = _instance(list, tuple)(value)
+    return float(first), float(second), float(third)
+
+
+def _phases(value: Any) -> tuple[Phase, ...]:
+    phases = []
+    for index, phase in enumerate(_instance(list, tuple)(value)):
+        try:
+            phases.append(phase if isinstance(phase, Phase) else Phase.from_mapping(phase))
+        except TrainingConfigurationError as error:
+            raise TrainingConfigurationError(f'phases[{index}]: {error}') from error
+    return tuple(phases)
+
+
+def _choices(value: Any) -> dict[str, tuple[int, ...]]:
+    return {
+        _instance(str)(name): tuple(_integer(entry) for entry in _instance(list, tuple)(values))
+        for name, values in _instance(Mapping)(value).items()
+    }
+
+
+def _values(value: Any) -> dict[str, int]:
+    return {_instance(str)(n): _integer(entry) for n, entry in _instance(Mapping)(value).items()}
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    'Path': _path,
+    'Rule': Rule,
+    'bool': _instance(bool),
+    'float': float,
+    'int': _integer,
+    'str': _instance(str),
+    'tuple[float, float, float]': _colour,
+    'tuple[Phase, ...]': _phases,
+    'Mapping[str, Any]': _instance(Mapping),
+    'Mapping[str, int]': _values,
+    'Mapping[str, tuple[int, ...]]': _choices,
+}

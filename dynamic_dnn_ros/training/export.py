@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network and its chosen sub-networks to a bundle with a model card."""
+"""From a trained network and some of its sub-networks to a bundle with a model card."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from dynamic_dnn_ros.bundles.manifest import (
 )
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content, write_bundle
-from dynamic_dnn_ros.networks.contract import DynamicNetwork
-from dynamic_dnn_ros.training.batches import Normalisation
+from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork, statistics_of
+from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
-from dynamic_dnn_ros.training.evaluation import accuracy
+from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
+from dynamic_dnn_ros.training.model_card import model_card
 from dynamic_dnn_ros.training.pictures import Pictures
-from dynamic_dnn_ros.training.selection import Candidate
 
 #: Of camera frames, which are mostly many times as large as the network's input. A bilinear filter
 #: blurs them, area averaging spoils frames that are hardly larger than the input; on 1,000 test
@@ -36,37 +36,38 @@ _INTERPOLATION = Interpolation.HAMMING
 
 def write_trained_bundle(
     network: DynamicNetwork[Any],
-    chosen: Sequence[Candidate],
+    configurations: Sequence[Configuration],
     configuration: TrainingConfiguration,
+    calibration: Pictures,
     test: Pictures,
     training_report: str,
     quiet: bool = False,
 ) -> Bundle:
     """
-    Measure the chosen sub-networks on the test pictures and write the bundle.
+    Recalibrate sub-networks, measure them on the test pictures and write the bundle.
 
-    :param chosen: the fastest first; they become s0, s1 and so on.
-    :param training_report: a line for the model card: how long, on what.
+    :param configurations: the smallest first; they become s0, s1 and so on.
+    :param calibration: training pictures that batch-norm statistics are averaged over.
+    :param training_report: for the model card: how long was trained, on what.
     """
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
     sub_networks = []
     statistics = {}
-    for index, candidate in enumerate(tqdm(chosen, desc='testing', disable=quiet)):
-        network.activate(candidate.configuration)
-        network.load_batch_norm_statistics(candidate.statistics)
-        module = network.extract(candidate.configuration)
-        resolution = candidate.configuration.resolution
+    for index, each in enumerate(tqdm(configurations, desc='testing', disable=quiet)):
+        module = network.extract(each)
+        use_channels_last(module)
+        recalibrate(module, calibration, each.resolution, normalisation)
         identifier = f's{index}'
-        statistics[identifier] = candidate.statistics
+        statistics[identifier] = statistics_of(module)
         sub_networks.append(
             SubNetwork(
                 id=identifier,
-                configuration=candidate.configuration.to_mapping(),
-                resolution=resolution,
-                accuracy=accuracy(module, test, resolution, normalisation),
-                multiply_adds=candidate.multiply_adds,
-                parameters=network.parameter_count(candidate.configuration),
-                layers=network.layer_count(candidate.configuration),
+                configuration=each.to_mapping(),
+                resolution=each.resolution,
+                accuracy=accuracy(module, test, each.resolution, normalisation),
+                multiply_adds=network.multiply_adds(each),
+                parameters=network.parameter_count(each),
+                layers=network.layer_count(each),
             )
         )
     manifest = Manifest(
@@ -88,76 +89,14 @@ def write_trained_bundle(
         f'trained on {configuration.data_name}',
         accuracy_data=f'{configuration.data_name}, {len(test)} test pictures',
     )
-    card = model_card(manifest, chosen, configuration, training_report)
+    command = f'dynamic-dnn train config/training/{configuration.name}.yaml'
+    card = model_card(manifest, configuration, training_report, [command])
     return write_bundle(
         configuration.output,
         manifest,
         weights_content(Weights(network.state(), statistics)),
         other_files={MODEL_CARD_NAME: card.encode()},
     )
-
-
-def model_card(
-    manifest: Manifest,
-    chosen: Sequence[Candidate],
-    configuration: TrainingConfiguration,
-    training_report: str,
-) -> str:
-    """Return the model card: data, recipe, command, figures, limits."""
-    rows = [
-        f'| {entry.id} | {entry.accuracy * 100:.2f} % | {candidate.accuracy * 100:.2f} % '
-        f'| {entry.multiply_adds / 1e6:.2f} M | {entry.parameters / 1e3:.0f} k | {entry.layers} '
-        f'| {entry.resolution} | {candidate.latency * 1e3:.2f} ms |'
-        for entry, candidate in zip(manifest.sub_networks, chosen)
-    ]
-    smaller = (
-        'the smallest and a random one in turns'
-        if configuration.sampled == 1
-        else f'the smallest and {configuration.sampled - 1} random ones'
-    )
-    introduction = (
-        f'{manifest.description}. {len(manifest.sub_networks)} sub-networks share one set of '
-        'weights; each has its own batch-norm statistics.'
-    )
-    figures = (
-        f'Test accuracy: top-1 on {manifest.accuracy_data}; no choice was made on them. '
-        f'Held-out accuracy: on {configuration.held_out} training pictures that the network was '
-        'not trained on, from which the sub-networks were chosen. Latency: measured, median of '
-        f'one picture on one thread of {processor_name()} with PyTorch, while the machine did '
-        'other work too; it serves to rank the sub-networks.'
-    )
-    data = (
-        f'{configuration.data_name}: classes {", ".join(manifest.classes)}. Pictures of the data '
-        "were scaled to the sub-network's resolution with an antialiased bilinear filter; camera "
-        f'frames are (`{manifest.preprocessing.resize.value}`, '
-        f'`{manifest.preprocessing.interpolation.value}`).'
-    )
-    recipe = (
-        f'{training_report}. Sandwich rule with in-place distillation: each step trains the '
-        f'largest sub-network on the labels (label smoothing {configuration.label_smoothing}) and '
-        f'{smaller} on its outputs; the largest alone for the first '
-        f'{configuration.largest_only:.0%}, then channels are sorted by importance. SGD with '
-        f'Nesterov momentum {configuration.momentum}, peak learning rate '
-        f'{configuration.learning_rate}, cosine schedule, weight decay '
-        f'{configuration.weight_decay}, batches of {configuration.batch_size} a process, random '
-        f'shifts by up to {configuration.padding} pixels and flips. Batch-norm statistics: '
-        f'averaged over {configuration.recalibration_pictures} training pictures. Selection: '
-        f'from the measured front of {configuration.candidates} sub-networks.'
-    )
-    header = (
-        '| id | test accuracy | held-out accuracy | multiply-adds | parameters | layers '
-        '| resolution | latency |'
-    )
-    table = [header, '| --- | --- | --- | --- | --- | --- | --- | --- |', *rows]
-    sections = {
-        'Sub-networks': '\n'.join(table) + f'\n\n{figures}',
-        'Data': data,
-        'Recipe': recipe,
-        'Command': f'`dynamic-dnn train config/training/{configuration.name}.yaml`',
-        'Limits': configuration.limits.strip() or 'None stated.',
-    }
-    text = f'# {manifest.name}\n\n{introduction}\n'
-    return text + ''.join(f'\n## {title}\n\n{body}\n' for title, body in sections.items())
 
 
 def processor_name() -> str:

@@ -1,15 +1,25 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Training by several processes, on one machine or more, as `torchrun` starts them."""
+"""
+Training by several processes, on one machine or more, as `torchrun` starts them.
+
+The semantics are those of DistributedDataParallel: equal weights everywhere, the mean gradient.
+Its class is not used: a step here runs several forward and backward passes, each through another
+part of the network, and the class has to search the graph for unused parameters at each of them
+and to send gradients that the next pass adds to. One message after the last pass is less work.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
 import os
+from typing import TypeVar
 
 import torch
 from torch import distributed, nn
+
+_ValueT = TypeVar('_ValueT')
 
 
 @contextlib.contextmanager
@@ -35,24 +45,27 @@ def process_count() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def average_gradients(network: nn.Module, seconds: float) -> float:
+def average_gradients(module: nn.Module) -> None:
     """
     Replace gradients by their mean over all processes, in one message.
 
     Every process must have run the same sub-networks, so that the same parameters have gradients.
-
-    :param seconds: this process's clock.
-    :return: the clock of process 0, so that all follow one schedule.
     """
     if process_count() == 1:
-        return seconds
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    clock = torch.tensor([seconds if process_rank() == 0 else 0.0])
-    flat = torch.cat([clock, *(gradient.flatten() for gradient in gradients)])
+        return
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
-    start = 1
-    for gradient in gradients:
-        part = flat[start : start + gradient.numel()]
-        gradient.copy_(part.view(gradient.shape)).div_(process_count())
-        start += gradient.numel()
-    return float(flat[0])
+    flat /= process_count()
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts):
+        gradient.copy_(part.view(gradient.shape))
+
+
+def from_first(value: _ValueT) -> _ValueT:
+    """Return what process 0 gives, the same in all processes."""
+    if process_count() == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values)
+    return values[0]

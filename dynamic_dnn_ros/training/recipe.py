@@ -1,39 +1,116 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole way from pictures to a bundle."""
+"""The whole way from pictures to a bundle, or to the figures of one sub-network trained alone."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.networks.contract import ConfigurationError
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
-from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.batches import Normalisation
+from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
+from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import processor_name, write_trained_bundle
 from dynamic_dnn_ros.training.memory import keep_freed_memory
-from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
 from dynamic_dnn_ros.training.processes import process_count, process_group, process_rank
-from dynamic_dnn_ros.training.selection import draw_candidates, select
+from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import Trainer
 
 
 def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> Bundle | None:
     """
-    Train, choose sub-networks, test them, and write the bundle.
+    Train, recalibrate and test the family's landmarks, and write the bundle.
 
     Killed at any moment and called again, it continues after the last whole epoch.
 
     :return: the bundle; None in all processes but the first where several train together.
     :raises PictureError: if the pictures cannot be used.
     :raises ConfigurationError: for an unknown family or layout, or other classes than it has.
-    :raises CheckpointError: if the work folder holds a checkpoint of something else.
+    :raises CheckpointError: if the work folder holds a checkpoint of something else, or is in use.
     """
+    with _prepared(configuration, quiet) as (network, data):
+        trainer = Trainer(SuperNetworkSpace(network), configuration)
+        trainer.train(data.training, data.held_out, quiet)
+        if process_rank() > 0:
+            return None
+        network.eval()
+        return write_trained_bundle(
+            network,
+            network.landmarks(),
+            configuration,
+            data.calibration,
+            data.test,
+            _report(trainer),
+            quiet,
+        )
+
+
+def train_alone(
+    configuration: TrainingConfiguration, which: str, quiet: bool = False
+) -> Path | None:
+    """
+    Train one sub-network's architecture alone, as long as the super-network was, and test it.
+
+    Epochs, learning rates and batches are those of all phases together; it learns from labels
+    only, at its own resolution. Resumable as the whole is.
+
+    :param which: `largest`, `smallest`, or the id of a sub-network of the bundle `output`.
+    :return: the file with the result; None in all processes but the first.
+    :raises BundleError: if there is no such bundle or sub-network.
+    """
+    with _prepared(configuration, quiet) as (network, data):
+        alone = _configuration_named(network, configuration, which)
+        space = AloneSpace(network, alone)
+        folder = configuration.work / f'alone_{which}'
+        trainer = Trainer(space, configuration, _on_labels_only(configuration.phases), folder)
+        trainer.train(data.training, data.held_out, quiet)
+        if process_rank() > 0:
+            return None
+        normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
+        module = space.extract(alone)
+        recalibrate(module, data.calibration, alone.resolution, normalisation)
+        result = {
+            'sub_network': which,
+            'configuration': alone.to_mapping(),
+            'accuracy': accuracy(module, data.test, alone.resolution, normalisation),
+            'accuracy_data': f'{configuration.data_name}, {len(data.test)} test pictures',
+            'training': _report(trainer),
+        }
+        path = folder / 'result.json'
+        part = path.with_suffix('.part')
+        part.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')
+        return part.replace(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    training: Pictures
+    held_out: Pictures
+    calibration: Pictures
+    test: Pictures
+
+
+@contextlib.contextmanager
+def _prepared(
+    configuration: TrainingConfiguration, quiet: bool
+) -> Iterator[tuple[DynamicNetwork[Any], _Data]]:
+    """Read the pictures, make the network with fresh weights, and join the other processes."""
     keep_freed_memory()
     if configuration.threads:
         torch.set_num_threads(configuration.threads)
+    torch.manual_seed(configuration.seed)
+    network = create(configuration.family, configuration.layout)
     pictures = read_pictures(configuration.training_data, quiet)
     test = read_pictures(configuration.test_data, quiet)
     if pictures.classes != test.classes:
@@ -41,32 +118,38 @@ def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> B
             f'{configuration.training_data} has the classes {", ".join(pictures.classes)}, '
             f'{configuration.test_data} has {", ".join(test.classes)}: give matching data'
         )
-    training, held_out = pictures.split(configuration.held_out, configuration.seed)
-    torch.manual_seed(configuration.seed)
-    network = create(configuration.family, configuration.layout)
     outputs = network.layout_mapping()['classes']
     if outputs != len(pictures.classes):
         raise ConfigurationError('classes', outputs, f'the {len(pictures.classes)} of the data')
-    use_channels_last(network)
-    with process_group():
-        trainer = Trainer(network, configuration)
-        trainer.train(training, quiet)
-        if process_rank() > 0:
-            return None
-        cut = ', the last one cut short by the clock,' if configuration.seconds else ''
-        report = (
-            f'{trainer.epoch} epochs{cut} in {trainer.seconds / 60:.0f} minutes, '
-            f'{process_count()} process(es) on {processor_name()}'
-        )
-    network.eval()
+    training, held_out = pictures.split(configuration.held_out, configuration.seed)
     calibrated = min(configuration.recalibration_pictures, len(training))
-    chosen = select(
-        network,
-        draw_candidates(network, configuration.candidates, configuration.seed),
-        configuration.sub_networks,
-        training.take(np.arange(calibrated)),
-        held_out,
-        Normalisation(configuration.mean, configuration.standard_deviation),
-        quiet,
+    calibration = training.take(np.arange(calibrated))
+    with process_group():
+        yield network, _Data(training, held_out, calibration, test)
+
+
+def _configuration_named(
+    network: DynamicNetwork[Any], configuration: TrainingConfiguration, which: str
+) -> Configuration:
+    if which == 'largest':
+        return network.largest()
+    if which == 'smallest':
+        return network.smallest()
+    entry = read_bundle(configuration.output).manifest.sub_network(which)
+    return network.configuration(entry.configuration)
+
+
+def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    return tuple(
+        dataclasses.replace(
+            phase, rule=Rule.LARGEST, within={}, teacher='', sort_channels=False, freeze={}
+        )
+        for phase in phases
     )
-    return write_trained_bundle(network, chosen, configuration, test, report, quiet)
+
+
+def _report(trainer: Trainer) -> str:
+    return (
+        f'{trainer.epochs} epochs in {trainer.seconds / 60:.0f} minutes, '
+        f'{process_count()} process(es) on {processor_name()}'
+    )

@@ -1,85 +1,144 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: schedule, checkpoints, resumption."""
+"""The training loop: phases, checkpoints, resumption."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+import copy
 import json
 import logging
-import math
-import os
+from pathlib import Path
 import random
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from dynamic_dnn_ros.networks.contract import DynamicNetwork
+from dynamic_dnn_ros.networks.contract import Configuration
 from dynamic_dnn_ros.training.batches import Normalisation, training_batches
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked, read_state, write_state
+from dynamic_dnn_ros.training.configuration import Phase, TrainingConfiguration
+from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures
 from dynamic_dnn_ros.training.processes import (
     average_gradients,
+    from_first,
     process_count,
     process_rank,
 )
-from dynamic_dnn_ros.training.sandwich import Sandwich
+from dynamic_dnn_ros.training.rules import Step, Teacher
+from dynamic_dnn_ros.training.space import Space
 
 _LOGGER = logging.getLogger(__name__)
 _CHECKPOINT = 'checkpoint.pt'
 _LOG = 'training.jsonl'
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that does not belong to this training, or cannot be read."""
-
-
 class Trainer:
     """
-    Trains a dynamic network; a new one continues after the last whole epoch of a killed one.
+    Trains phase after phase; a new one continues after the last whole epoch of a killed one.
 
-    Every random choice follows from the seed and the epoch, so with a budget of epochs a resumed
-    training ends with the weights of one that was never killed.
+    Every random choice follows from seed, phase and epoch, so a resumed training ends with the
+    weights of one that was never killed.
+
+    :param phases: instead of those of the configuration.
+    :param work: instead of that of the configuration.
+    :raises ConfigurationError: if a phase names fields or values that the network does not have.
     """
 
-    def __init__(self, network: DynamicNetwork[Any], configuration: TrainingConfiguration) -> None:
-        self.network = network
-        self.epoch = 0
+    def __init__(
+        self,
+        space: Space,
+        configuration: TrainingConfiguration,
+        phases: tuple[Phase, ...] | None = None,
+        work: Path | None = None,
+    ) -> None:
         self.seconds = 0.0
+        self.epochs = 0
+        self._space = space
         self._configuration = configuration
-        self._sorted = False
+        self._phases = configuration.phases if phases is None else phases
+        self._work = configuration.work if work is None else work
+        self._normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
+        self._phase_index = 0
+        self._epoch = 0
+        self._optimizer: torch.optim.Optimizer
+        self._step: Step
+        for phase in self._phases:
+            space.largest(phase.within)
+            space.largest({name: (value,) for name, value in phase.freeze.items()})
+
+    def train(
+        self, pictures: Pictures, held_out: Pictures | None = None, quiet: bool = False
+    ) -> None:
+        """
+        Train all phases, with a checkpoint after every epoch.
+
+        :param held_out: pictures on which accuracy is watched.
+        :raises CheckpointError: if the work folder holds a checkpoint of something else, if
+            another training works there, or if it is full.
+        """
+        if process_rank() > 0:
+            self._train_phases(pictures, held_out, quiet)
+            return
+        with locked(self._work):
+            self._train_phases(pictures, held_out, quiet)
+
+    def _train_phases(self, pictures: Pictures, held_out: Pictures | None, quiet: bool) -> None:
+        optimizer_state = self._resume()
+        while self._phase_index < len(self._phases):
+            phase = self._phases[self._phase_index]
+            self._enter(phase, optimizer_state)
+            optimizer_state = None
+            while self._epoch < phase.epochs:
+                row = self._train_epoch(phase, pictures, quiet)
+                self._epoch += 1
+                self.epochs += 1
+                if self._epoch < phase.epochs:
+                    self._save()
+                else:
+                    self._keep_teacher(phase)
+                if process_rank() == 0:
+                    self._log({**row, **self._watch(phase, pictures, held_out)})
+            self._phase_index += 1
+            self._epoch = 0
+            self._save()
+
+    def _enter(self, phase: Phase, optimizer_state: dict[str, Any] | None) -> None:
+        configuration = self._configuration
+        self._space.module.train()
+        self._space.enter(phase, anew=self._epoch == 0)
         self._optimizer = torch.optim.SGD(
-            _parameter_groups(network, configuration.weight_decay),
-            lr=configuration.learning_rate,
+            _parameter_groups(self._space.module, configuration.weight_decay),
+            lr=phase.learning_rate,
             momentum=configuration.momentum,
             nesterov=True,
         )
-        self._checkpoint = configuration.work / _CHECKPOINT
-        self._sandwich = Sandwich(
-            network,
-            Normalisation(configuration.mean, configuration.standard_deviation),
+        if optimizer_state is not None:
+            self._optimizer.load_state_dict(optimizer_state)
+        self._step = Step(
+            self._space,
+            phase,
+            self._normalisation,
             configuration.label_smoothing,
-            configuration.sampled,
+            self._teacher(phase.teacher) if phase.teacher else None,
         )
 
-    def train(self, pictures: Pictures, quiet: bool = False) -> None:
-        """
-        Train until the budget is spent, with a checkpoint after every epoch.
+    def _keep_teacher(self, phase: Phase) -> None:
+        """Write the network down where a later phase learns from it."""
+        learners = self._phases[self._phase_index + 1 :]
+        if process_rank() == 0 and any(later.teacher == phase.name for later in learners):
+            path = self._teacher_path(phase.name)
+            write_state(path, {'network': self._space.module.state_dict()})
 
-        :raises CheckpointError: if the work folder holds a checkpoint of something else.
-        """
-        self._configuration.work.mkdir(parents=True, exist_ok=True)
-        self._resume()
-        while self._progress(0.0) < 1.0:
-            self._train_epoch(pictures, quiet)
-            self._save()
-
-    def _train_epoch(self, pictures: Pictures, quiet: bool) -> None:
+    def _train_epoch(self, phase: Phase, pictures: Pictures, quiet: bool) -> dict[str, Any]:
         configuration = self._configuration
-        network = self.network.train()
-        seed = configuration.seed * 1_000_003 + self.epoch
+        module = self._space.module.train()
+        seed = (configuration.seed * 1009 + self._phase_index) * 1_000_003 + self._epoch
         generator = random.Random(seed)
         batches = training_batches(
             pictures,
@@ -89,111 +148,141 @@ class Trainer:
             process_rank(),
             process_count(),
         )
-        steps = max(1, len(pictures) // process_count() // configuration.batch_size)
+        share = len(pictures) // process_count()
+        steps = max(1, share // min(configuration.batch_size, max(1, share)))
         losses = 0.0
-        done = 0
+        seen = 0
         progress_bar = tqdm(
             batches,
             total=steps,
-            desc=f'epoch {self.epoch}',
+            desc=f'{phase.name} {self._epoch + 1}/{phase.epochs}',
             unit='step',
             disable=quiet or process_rank() > 0,
         )
-        before = time.monotonic()
+        start = time.monotonic()
         for step, (images, labels) in enumerate(progress_bar):
-            progress = self._progress(step / steps)
-            if progress >= 1.0:
-                break
-            largest_only = progress < configuration.largest_only
-            if not largest_only and not self._sorted:
-                self._sort_channels()
+            rate = phase.learning_rate_at(self._epoch + (step + 0.5) / steps)
             for group in self._optimizer.param_groups:
-                group['lr'] = configuration.learning_rate * self._schedule(progress)
+                group['lr'] = rate
             self._optimizer.zero_grad()
-            losses += self._sandwich.backward(images, labels, step, generator, largest_only)
-            now = time.monotonic()
-            self.seconds = average_gradients(network, self.seconds + now - before)
-            before = now
-            nn.utils.clip_grad_norm_(network.parameters(), configuration.gradient_limit)
+            losses += self._step.backward(images, labels, generator)
+            average_gradients(module)
+            nn.utils.clip_grad_norm_(module.parameters(), configuration.gradient_limit)
             self._optimizer.step()
-            done += 1
+            seen += len(labels)
             if step % 20 == 0:
-                progress_bar.set_postfix(loss=f'{losses / done:.3f}', done=f'{progress:.1%}')
-        self.epoch += 1
-        if process_rank() > 0:
-            return
-        row = {'epoch': self.epoch, 'seconds': self.seconds, 'loss': losses / max(done, 1)}
-        with (configuration.work / _LOG).open('a', encoding='utf-8') as log:
+                progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
+        seconds = time.monotonic() - start
+        self.seconds += seconds
+        return {
+            'epoch': self.epochs + 1,
+            'phase': phase.name,
+            'seconds': self.seconds,
+            'loss': losses / steps,
+            'learning_rate': rate,
+            'pictures_per_second': seen * process_count() / seconds,
+        }
+
+    def _watch(
+        self, phase: Phase, pictures: Pictures, held_out: Pictures | None
+    ) -> dict[str, float]:
+        """Return the accuracy of the phase's largest and smallest on some held-out pictures."""
+        count = self._configuration.evaluation_pictures
+        if held_out is None or not count:
+            return {}
+        part = held_out.take(np.arange(min(count, len(held_out))))
+        calibration = pictures.take(np.arange(min(count, len(pictures))))
+        found: dict[Configuration, float] = {}
+        values = {}
+        for name, each in (
+            ('largest', self._space.largest(phase.within)),
+            ('smallest', self._space.smallest(phase.within)),
+        ):
+            if each not in found:
+                module = self._space.extract(each)
+                recalibrate(module, calibration, each.resolution, self._normalisation)
+                found[each] = accuracy(module, part, each.resolution, self._normalisation)
+            values[f'accuracy_{name}'] = found[each]
+        return values
+
+    def _log(self, row: Mapping[str, Any]) -> None:
+        with (self._work / _LOG).open('a', encoding='utf-8') as log:
             log.write(json.dumps(row) + '\n')
 
-    def _sort_channels(self) -> None:
-        """Put important channels first, once, before sub-networks rely on their order."""
-        self.network.sort_channels()
-        # Momentum belongs to the old order.
-        self._optimizer.state.clear()
-        self._sorted = True
+    def _teacher(self, name: str) -> Teacher:
+        """Return the network as it was at the end of a phase."""
+        path = self._teacher_path(name)
+        state = from_first(read_state(path) if process_rank() == 0 else None)
+        if state is None:
+            raise CheckpointError(
+                f'{path} is missing: put it back, or remove {self._work} to start anew'
+            )
+        module = copy.deepcopy(self._space.module)
+        module.load_state_dict(state['network'])
+        module.requires_grad_(False).train()
+        phase = next(phase for phase in self._phases if phase.name == name)
+        return Teacher(module, self._space.largest(phase.within))
 
-    def _progress(self, part_of_epoch: float) -> float:
-        configuration = self._configuration
-        if configuration.seconds > 0:
-            return self.seconds / configuration.seconds
-        return (self.epoch + part_of_epoch) / configuration.epochs
-
-    def _schedule(self, progress: float) -> float:
-        """Return the share of the peak learning rate: linear warm-up, then half a cosine."""
-        warm_up = self._configuration.warm_up
-        if progress < warm_up:
-            return (progress + 0.001) / (warm_up + 0.001)
-        return 0.5 * (1.0 + math.cos(math.pi * (progress - warm_up) / (1.0 - warm_up)))
+    def _teacher_path(self, name: str) -> Path:
+        index = [phase.name for phase in self._phases].index(name)
+        return self._work / f'teacher_{index}.pt'
 
     def _save(self) -> None:
-        """Write the checkpoint beside the old one, then exchange them at once."""
         if process_rank() > 0:
             return
-        state = {
-            'family': self._configuration.family,
-            'layout': json.dumps(self.network.layout_mapping(), sort_keys=True),
-            'epoch': self.epoch,
-            'seconds': self.seconds,
-            'sorted': self._sorted,
-            'network': self.network.state_dict(),
-            'optimizer': self._optimizer.state_dict(),
-        }
-        part = self._checkpoint.with_suffix('.part')
-        with part.open('wb') as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(self._checkpoint)
+        # A phase that has not begun may still be changed.
+        begun = self._phases[: self._phase_index + (self._epoch > 0)]
+        write_state(
+            self._work / _CHECKPOINT,
+            {
+                **self._space.identity(),
+                'seed': self._configuration.seed,
+                'phases': [phase.to_mapping() for phase in begun],
+                'phase': self._phase_index,
+                'epoch': self._epoch,
+                'epochs': self.epochs,
+                'seconds': self.seconds,
+                'network': self._space.module.state_dict(),
+                'optimizer': self._optimizer.state_dict() if self._epoch else None,
+            },
+        )
 
-    def _resume(self) -> None:
-        if not self._checkpoint.exists():
-            return
-        try:
-            # weights_only: tensors and plain values, nothing that could run code.
-            state = torch.load(self._checkpoint, weights_only=True)
-        except Exception as error:
-            raise CheckpointError(
-                f'{self._checkpoint} cannot be read ({error}): remove it to start anew'
-            ) from error
-        layout = json.dumps(self.network.layout_mapping(), sort_keys=True)
-        if (state['family'], state['layout']) != (self._configuration.family, layout):
-            raise CheckpointError(
-                f'{self._checkpoint} is of another network: remove it, or give another work folder'
-            )
-        self.network.load_state_dict(state['network'])
-        self._optimizer.load_state_dict(state['optimizer'])
-        self.epoch = state['epoch']
+    def _resume(self) -> dict[str, Any] | None:
+        """Take over the checkpoint where there is one; return the optimizer's part of it."""
+        path = self._work / _CHECKPOINT
+        state = from_first(read_state(path) if process_rank() == 0 else None)
+        if state is None:
+            return None
+        remedy = 'remove it to start anew, or give another work folder'
+        for name, value in self._space.identity().items():
+            if state.get(name) != value:
+                raise CheckpointError(f'{path} is of another network ({name} differs): {remedy}')
+        begun = [Phase.from_mapping(phase) for phase in state['phases']]
+        for old, new in zip(begun, self._phases):
+            if old != new:
+                raise CheckpointError(
+                    f'{path} is of another training (phase {old.name!r} was given otherwise): '
+                    f'restore the configuration, {remedy}'
+                )
+        if len(begun) > len(self._phases):
+            raise CheckpointError(f'{path} is of a training with more phases: {remedy}')
+        self._space.module.load_state_dict(state['network'])
+        self._phase_index = state['phase']
+        self._epoch = state['epoch']
+        self.epochs = state['epochs']
         self.seconds = state['seconds']
-        self._sorted = state['sorted']
-        _LOGGER.info('continuing after epoch %d from %s', self.epoch, self._checkpoint)
+        _LOGGER.info('continuing after epoch %d from %s', self.epochs, path)
+        optimizer: dict[str, Any] | None = state['optimizer']
+        return optimizer
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return the parameters with weight decay on matrices and filters only."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         # A transform matrix starts at the identity; decay would pull the kernel to zero.
         small = parameter.ndim < 2 or 'transform' in name
         (plain if small else decayed).append(parameter)
