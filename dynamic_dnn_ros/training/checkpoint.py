@@ -1,0 +1,85 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Files of a training's work folder: written whole or not at all, and by one training at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+#: Of all files here; a change that older files cannot be read by raises it.
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not belong to this training, or cannot be read or written."""
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """
+    Write tensors and plain values beside the old file, then exchange them at once.
+
+    :raises CheckpointError: if there is no space; the old file stays.
+    """
+    part = path.with_suffix('.part')
+    try:
+        with part.open('wb') as stream:
+            torch.save({'format': FORMAT, **state}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:
+        # torch wraps what the disk says in a RuntimeError.
+        part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f'{path} cannot be written ({error}): the one of the epoch before is whole; make '
+            'space and run the command again to continue'
+        ) from error
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """
+    Return what `write_state` wrote, None where there is no file.
+
+    :raises CheckpointError: if it cannot be read.
+    """
+    if not path.exists():
+        return None
+    try:
+        # weights_only: tensors and plain values, nothing that could run code.
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        if not isinstance(state, dict) or state.get('format') != FORMAT:
+            raise ValueError(f'not of format {FORMAT}')
+    except Exception as error:
+        raise CheckpointError(
+            f'{path} cannot be read ({error}): remove it to start anew'
+        ) from error
+    return state
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """
+    Make a folder and keep other trainings out of it; the lock ends with the process.
+
+    :raises CheckpointError: if another training works there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f'another training works in {folder}: wait for its end, or give another work '
+                'folder'
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,135 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The page that goes with a bundle: data, recipe, command, figures, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
+
+_RULES = {
+    Rule.LARGEST: 'largest',
+    Rule.SAMPLED: 'random ones (progressive shrinking)',
+    Rule.SANDWICH: 'largest, smallest and random ones (sandwich rule)',
+}
+
+
+def model_card(
+    manifest: Manifest,
+    configuration: TrainingConfiguration,
+    training_report: str,
+    commands: Sequence[str],
+    figures: Mapping[str, Sequence[str]] | None = None,
+    selection: str = 'The sub-networks are the landmarks of the family; none was searched for.',
+) -> str:
+    """
+    Return the model card.
+
+    :param training_report: how long was trained, on what.
+    :param commands: what makes the bundle, in order.
+    :param figures: further columns of the table of sub-networks, by title: a text for each
+        sub-network, in their order.
+    :param selection: how the sub-networks were chosen and the further figures measured.
+    """
+    columns = {
+        'id': [entry.id for entry in manifest.sub_networks],
+        'test accuracy': [f'{entry.accuracy * 100:.2f} %' for entry in manifest.sub_networks],
+        **(figures or {}),
+        'multiply-adds': [f'{entry.multiply_adds / 1e6:.2f} M' for entry in manifest.sub_networks],
+        'parameters': [f'{entry.parameters / 1e3:.0f} k' for entry in manifest.sub_networks],
+        'layers': [str(entry.layers) for entry in manifest.sub_networks],
+        'resolution': [str(entry.resolution) for entry in manifest.sub_networks],
+    }
+    introduction = (
+        f'{manifest.description}. {len(manifest.sub_networks)} sub-networks share one set of '
+        'weights; each has its own batch-norm statistics.'
+    )
+    sections = {
+        'Sub-networks': f'{_table(columns)}\n\nTest accuracy: top-1 on {manifest.accuracy_data}; '
+        f'no choice was made on them. {selection}',
+        'Data': _data(manifest, configuration),
+        'Recipe': f'{_recipe(configuration)}\n\n{_phases(configuration.phases)}\n\n'
+        f'{training_report}.',
+        'Command': '\n'.join(['```', *commands, '```']),
+        'Limits': configuration.limits.strip() or 'None stated.',
+    }
+    text = f'# {manifest.name}\n\n{introduction}\n'
+    return text + ''.join(f'\n## {title}\n\n{body}\n' for title, body in sections.items())
+
+
+def describe(entry: SubNetwork) -> str:
+    """Return a line about a sub-network, for a terminal."""
+    return (
+        f'{entry.id}: accuracy {entry.accuracy:.2%}, {entry.multiply_adds / 1e6:.2f} M '
+        f'multiply-adds, {entry.resolution} pixels'
+    )
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> str:
+    rows = [columns.keys(), ['---'] * len(columns), *zip(*columns.values())]
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _data(manifest: Manifest, configuration: TrainingConfiguration) -> str:
+    return (
+        f'{configuration.data_name}: classes {_few(manifest.classes)}. '
+        f'{configuration.held_out} training pictures were held out of training. Pictures of the '
+        "data were scaled to the sub-network's resolution with an antialiased bilinear filter; "
+        f'camera frames are (`{manifest.preprocessing.resize.value}`, '
+        f'`{manifest.preprocessing.interpolation.value}`).'
+    )
+
+
+def _recipe(configuration: TrainingConfiguration) -> str:
+    return (
+        f'SGD with Nesterov momentum {configuration.momentum}, weight decay '
+        f'{configuration.weight_decay:g} on filters and matrices, gradients limited to a norm of '
+        f'{configuration.gradient_limit:g}, batches of {configuration.batch_size} a process, '
+        f'label smoothing {configuration.label_smoothing:g}, random shifts by up to '
+        f'{configuration.padding} pixels and flips; in each phase the learning rate rises '
+        'linearly during warm-up and falls along half a cosine. Batch-norm statistics: averaged '
+        f'over {configuration.recalibration_pictures} training pictures for each sub-network.'
+    )
+
+
+def _phases(phases: Sequence[Phase]) -> str:
+    return _table(
+        {
+            'phase': [phase.name for phase in phases],
+            'trains': [_RULES[phase.rule] for phase in phases],
+            'epochs': [f'{phase.epochs}, {phase.warm_up:g} of warm-up' for phase in phases],
+            'learning rate': [
+                f'{phase.learning_rate:g} to {phase.final_learning_rate:g}' for phase in phases
+            ],
+            'within': [
+                '; '.join(f'{name} {_few(values)}' for name, values in phase.within.items())
+                or 'all'
+                for phase in phases
+            ],
+            'random ones a step': [
+                '-' if phase.rule is Rule.LARGEST else str(phase.sampled) for phase in phases
+            ],
+            'further': ['; '.join(_further(phase)) or '-' for phase in phases],
+        }
+    )
+
+
+def _further(phase: Phase) -> list[str]:
+    further = []
+    if phase.sort_channels:
+        further.append('channels sorted first')
+    if phase.teacher:
+        further.append(f'distilled from the end of {phase.teacher}, weight {phase.distillation:g}')
+    if phase.freeze:
+        frozen = ', '.join(f'{name} {value}' for name, value in phase.freeze.items())
+        further.append(f'frozen: {frozen}')
+    return further
+
+
+def _few(values: Sequence[object]) -> str:
+    texts = [str(value) for value in values]
+    if len(texts) > 20:
+        texts = [*texts[:18], '...', texts[-1]]
+    return ', '.join(texts)

@@ -1,0 +1,185 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is trained: a whole family of sub-networks, or one of them alone."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import json
+import random
+from typing import Any
+
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.networks.contract import Choices, Configuration, DynamicNetwork
+from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
+from dynamic_dnn_ros.training.batches import use_channels_last
+from dynamic_dnn_ros.training.configuration import Phase
+
+
+class Space(abc.ABC):
+    """
+    The sub-networks that a training draws from, behind what the rules need of them.
+
+    `within` maps fields of a configuration to the values that a phase trains.
+    """
+
+    module: nn.Module
+    """What holds the trained parameters."""
+
+    @abc.abstractmethod
+    def identity(self) -> dict[str, str]:
+        """Return what a checkpoint must agree with."""
+
+    @abc.abstractmethod
+    def enter(self, phase: Phase, anew: bool) -> None:
+        """
+        Make the module ready for a phase.
+
+        :param anew: whether the phase begins, rather than being resumed.
+        """
+
+    @abc.abstractmethod
+    def largest(self, within: Choices) -> Configuration:
+        """Return the configuration with the most multiply-adds."""
+
+    @abc.abstractmethod
+    def smallest(self, within: Choices) -> Configuration:
+        """Return the configuration with the least multiply-adds."""
+
+    @abc.abstractmethod
+    def sample(self, generator: random.Random, within: Choices) -> Configuration:
+        """Return a random configuration."""
+
+    @abc.abstractmethod
+    def activate(self, module: nn.Module, configuration: Configuration) -> None:
+        """Make a module, that of the space or a copy of it, run a configuration."""
+
+    @abc.abstractmethod
+    def extract(self, configuration: Configuration) -> nn.Module:
+        """Return a copy of a sub-network as a static module in eval mode."""
+
+
+class SuperNetworkSpace(Space):
+    """All sub-networks of a dynamic network."""
+
+    def __init__(self, network: DynamicNetwork[Any]) -> None:
+        use_channels_last(network)
+        self.module = network
+        self._network = network
+
+    def identity(self) -> dict[str, str]:
+        """Return family and layout."""
+        layout = json.dumps(self._network.layout_mapping(), sort_keys=True)
+        return {'family': self._network.family, 'layout': layout}
+
+    def enter(self, phase: Phase, anew: bool) -> None:
+        """Freeze what the phase leaves as it is, and sort channels at its beginning."""
+        if phase.freeze:
+            frozen = {name: (value,) for name, value in phase.freeze.items()}
+            self._network.freeze(self._network.largest(frozen))
+        elif hasattr(self._network, 'freeze'):
+            self._network.freeze(None)
+        if phase.sort_channels and anew:
+            self._network.sort_channels()
+
+    def largest(self, within: Choices) -> Configuration:
+        """Return the network's largest."""
+        return self._network.largest(within)
+
+    def smallest(self, within: Choices) -> Configuration:
+        """Return the network's smallest."""
+        return self._network.smallest(within)
+
+    def sample(self, generator: random.Random, within: Choices) -> Configuration:
+        """Return one of the network's."""
+        return self._network.sample(generator, within)
+
+    def activate(self, module: nn.Module, configuration: Configuration) -> None:
+        """Activate a configuration."""
+        assert isinstance(module, DynamicNetwork)
+        module.activate(configuration)
+
+    def extract(self, configuration: Configuration) -> nn.Module:
+        """Return the extracted sub-network."""
+        module = self._network.extract(configuration)
+        use_channels_last(module)
+        return module
+
+
+class AloneSpace(Space):
+    """
+    One sub-network, trained alone: the plain static network of its architecture.
+
+    Whatever a rule asks for, it gets this one.
+    """
+
+    def __init__(self, network: DynamicNetwork[Any], configuration: Configuration) -> None:
+        self._network = network
+        self._configuration = configuration
+        self.module = network.extract(configuration).requires_grad_(True)
+        _train_depthwise_fast(self.module)
+        use_channels_last(self.module)
+
+    def identity(self) -> dict[str, str]:
+        """Return family, layout and configuration."""
+        layout = json.dumps(self._network.layout_mapping(), sort_keys=True)
+        configuration = json.dumps(self._configuration.to_mapping(), sort_keys=True)
+        return {'family': self._network.family, 'layout': layout, 'configuration': configuration}
+
+    def enter(self, phase: Phase, anew: bool) -> None:
+        """Do nothing: a static network has nothing to freeze or sort."""
+
+    def largest(self, within: Choices) -> Configuration:
+        """Return the one configuration."""
+        return self._configuration
+
+    def smallest(self, within: Choices) -> Configuration:
+        """Return the one configuration."""
+        return self._configuration
+
+    def sample(self, generator: random.Random, within: Choices) -> Configuration:
+        """Return the one configuration."""
+        return self._configuration
+
+    def activate(self, module: nn.Module, configuration: Configuration) -> None:
+        """Do nothing: the module runs nothing else."""
+
+    def extract(self, configuration: Configuration) -> nn.Module:
+        """Return a copy of the module."""
+        return copy.deepcopy(self.module).eval()
+
+
+class _DepthwiseConvolution(nn.Conv2d):
+    """A depthwise convolution of the same weights, trained as the dynamic network trains its."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return depthwise_convolution(inputs, self.weight, self.stride[0])
+
+
+def _train_depthwise_fast(module: nn.Module) -> None:
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Conv2d) and child.groups == child.out_channels > 1:
+                fast = _DepthwiseConvolution(
+                    child.in_channels,
+                    child.out_channels,
+                    child.kernel_size[0],
+                    child.stride[0],
+                    child.padding[0],
+                    groups=child.groups,
+                    bias=False,
+                )
+                fast.weight = child.weight
+                setattr(parent, name, fast)
+
+
+def run(
+    space: Space, module: nn.Module, configuration: Configuration, images: torch.Tensor
+) -> torch.Tensor:
+    """Return the logits of a configuration for normalised pictures of its resolution."""
+    space.activate(module, configuration)
+    logits: torch.Tensor = module(images)
+    return logits
