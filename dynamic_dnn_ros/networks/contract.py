@@ -54,6 +54,14 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
 
     family: ClassVar[str]
 
+    statistics_per_sub_network: ClassVar[bool] = True
+    """
+    Whether each sub-network has batch-norm statistics of its own, to be recalibrated.
+
+    Where False, one set serves all: it belongs to the weights, is part of `state`, and must not
+    be recalibrated for a single sub-network.
+    """
+
     @classmethod
     @abc.abstractmethod
     def from_layout(cls, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:
@@ -165,14 +173,34 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
 
     @abc.abstractmethod
     def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
-        """Yield name, module and number of channels of each active batch-norm layer."""
+        """
+        Yield name, module and number of channels of each active batch-norm layer.
 
-    @abc.abstractmethod
+        None where the statistics are not the sub-network's own.
+        """
+
     def sort_channels(self) -> None:
-        """Put the most important channels first, without change of the largest sub-network."""
+        """
+        Put the most important channels first, without change of the largest sub-network.
+
+        Does nothing where smaller sub-networks do not consist of the first channels.
+        """
+
+    def freeze(self, configuration: ConfigurationT | None) -> None:
+        """
+        Keep a sub-network as it is, bit for bit, while others train; None lets all train again.
+
+        Its parameters take no gradient, and its batch-norm layers stay in eval mode under train().
+
+        :raises ConfigurationError: where sub-networks share weights, so that none can be kept.
+        """
+        if configuration is not None:
+            raise ConfigurationError(
+                'freeze', configuration.to_mapping(), f'nothing: all of a {self.family} trains'
+            )
 
     def batch_norm_statistics(self) -> Arrays:
-        """Return a copy of the active sub-network's batch-norm statistics."""
+        """Return a copy of the batch-norm statistics that are the active sub-network's own."""
         return {
             f'{name}.{kind}': getattr(module, kind)[:channels].detach().cpu().numpy().copy()
             for name, module, channels in self.active_batch_norms()
@@ -196,27 +224,36 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
                 target.copy_(to_tensor(statistics[name]))
 
     def state(self) -> Arrays:
-        """Return a copy of all trainable tensors; batch-norm statistics are kept apart."""
+        """Return a copy of all that sub-networks share; statistics of their own are kept apart."""
         return {
-            name: parameter.detach().cpu().numpy().copy()
-            for name, parameter in self.named_parameters()
+            name: tensor.detach().cpu().numpy().copy() for name, tensor in self._shared().items()
         }
 
     def load_state(
         self, arrays: Mapping[str, npt.NDArray[Any]], share_memory: bool = False
     ) -> None:
         """
-        Take over trainable tensors.
+        Take over what `state` returned.
 
         :param share_memory: use the memory of float32 arrays, so that several networks made
             from the same arrays hold one copy of the weights.
         :raises StateError: if an array is missing, left over, or has another shape.
         """
-        _check_fit('weights', dict(self.named_parameters()), arrays)
+        _check_fit('weights', self._shared(), arrays)
         tensors = {name: to_tensor(array) for name, array in arrays.items()}
         if not share_memory:
             tensors = {name: tensor.clone() for name, tensor in tensors.items()}
         self.load_state_dict(tensors, strict=False, assign=True)
+
+    def _shared(self) -> dict[str, torch.Tensor]:
+        shared: dict[str, torch.Tensor] = dict(self.named_parameters())
+        if not self.statistics_per_sub_network:
+            shared.update(
+                (name, buffer)
+                for name, buffer in self.named_buffers()
+                if name.rpartition('.')[2] in _STATISTICS
+            )
+        return shared
 
 
 def to_tensor(array: npt.NDArray[Any]) -> torch.Tensor:

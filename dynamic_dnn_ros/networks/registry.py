@@ -11,6 +11,7 @@ from typing import Any
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 
 _FAMILIES = {
+    'incremental_group': ('dynamic_dnn_ros.networks.incremental_group', 'IncrementalGroup'),
     'ofa_mobilenet_v3': ('dynamic_dnn_ros.networks.ofa_mobilenet_v3', 'OfaMobileNetV3'),
 }
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import (
@@ -104,3 +105,18 @@ def test_illegal_stages_are_refused_by_field(field, value):
     with pytest.raises(ConfigurationError) as caught:
         MobileNetV3Layout.from_mapping(mapping)
     assert caught.value.field == f'stages[1].{field}'
+
+
+@torch.no_grad()
+def test_channel_sorting_puts_the_most_important_channels_into_the_smallest():
+    torch.manual_seed(0)
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_32x32').eval()
+    smallest = network.smallest()
+    images = torch.randn(2, 3, smallest.resolution, smallest.resolution)
+    before = network.extract(smallest)(images)
+    network.sort_channels()
+    assert not torch.allclose(network.extract(smallest)(images), before)
+    for stage in network.stages:
+        for block in stage:
+            importance = block.project.convolution.weight.abs().sum((0, 2, 3))
+            assert torch.equal(importance, importance.sort(descending=True).values)
