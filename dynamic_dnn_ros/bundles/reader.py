@@ -32,7 +32,8 @@ class Weights:
     The tensors of a bundle.
 
     `network` holds the weights that all sub-networks share, `batch_norm_statistics` for each
-    sub-network the running mean and variance of its batch-norm layers.
+    sub-network the running mean and variance of its batch-norm layers: nothing for a family whose
+    sub-networks share these too.
     """
 
     network: Tensors
@@ -66,8 +67,8 @@ class Bundle:
         """
         Return the tensors, as float32.
 
-        :raises BundleError: when the file is no safetensors file, or a sub-network's batch-norm
-            statistics are missing
+        :raises BundleError: when the file is no safetensors file, or some sub-networks have
+            batch-norm statistics and others have none
         """
         where = self.folder / self.manifest.weights
         try:
@@ -89,8 +90,9 @@ class Bundle:
                     where, f'holds a tensor {name!r} that belongs to nothing', _DAMAGED
                 )
             statistics[identifier][rest] = value
+        # A family may have one set of statistics, among its weights, for all sub-networks.
         for identifier, found in statistics.items():
-            if not found:
+            if not found and any(statistics.values()):
                 raise BundleError(
                     where,
                     f'holds no batch-norm statistics for sub-network {identifier!r}',

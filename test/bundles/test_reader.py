@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.networks.registry import create
 from support.bundles import make_bundle
 
 
@@ -109,6 +110,13 @@ def test_sub_network_without_statistics(folder: Path) -> None:
     exchange_weights(folder, save(kept))
     with pytest.raises(BundleError, match=r"no batch-norm statistics for sub-network 's1'"):
         read_bundle(folder).weights()
+
+
+def test_family_whose_sub_networks_share_their_statistics(tmp_path: Path) -> None:
+    network = create('incremental_group', 'incremental_group_32x32')
+    weights = make_bundle(tmp_path / 'groups', network=network).weights()
+    assert weights.batch_norm_statistics == {'s0': {}, 's1': {}, 's2': {}, 's3': {}}
+    assert weights.network.keys() == network.state().keys()
 
 
 def test_other_number_of_classes(folder: Path) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
-from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.reader import Bundle, Weights
+from dynamic_dnn_ros.bundles.writer import weights_content
 from dynamic_dnn_ros.engines.torch_engine import TorchEngine
+from dynamic_dnn_ros.networks.registry import create
+from support.bundles import make_bundle
 
 
 def with_first(bundle: Bundle, **changes: Any) -> Bundle:
@@ -67,3 +72,23 @@ def test_unknown_family_and_weights_of_another_layout(bundle: Bundle) -> None:
     layout = {**bundle.manifest.layout, 'stem_width': 16}
     with pytest.raises(BundleError, match='do not fit the network'):
         TorchEngine(replace(bundle, manifest=replace(bundle.manifest, layout=layout)), 1)
+
+
+def test_serves_a_family_whose_sub_networks_share_their_statistics(tmp_path: Path) -> None:
+    network = create('incremental_group', 'incremental_group_32x32').eval()
+    bundle = make_bundle(tmp_path / 'groups', network=network)
+    engine = TorchEngine(bundle, 1)
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    outputs = [engine.prepare(each, 'cpu').run(picture) for each in bundle.manifest.sub_networks]
+    assert len({output.tobytes() for output in outputs}) == 4
+    # Whatever was prepared since, and without the groups that a sub-network does not have.
+    again = engine.prepare(bundle.manifest.sub_networks[1], 'cpu').run(picture)
+    assert np.array_equal(again, outputs[1])
+
+
+def test_statistics_that_all_sub_networks_lack_are_missed(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / 'synthetic')
+    content = weights_content(Weights(bundle.weights().network, {}))
+    engine = TorchEngine(replace(bundle, weights_content=content), 1)
+    with pytest.raises(BundleError, match=r"'s0'.*batch-norm statistics.*missing"):
+        engine.prepare(bundle.manifest.sub_networks[0], 'cpu')

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, Su
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
+from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import (
     MobileNetV3Layout,
     OfaMobileNetV3,
@@ -44,9 +46,19 @@ LAYOUT = MobileNetV3Layout(
 PREPROCESSING = Preprocessing(Resize.STRETCH, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
 
 
-def _sub_networks(network: OfaMobileNetV3) -> list[SubNetwork]:
+def _default_network() -> tuple[OfaMobileNetV3, list[Configuration]]:
+    network = OfaMobileNetV3(LAYOUT)
+    with torch.no_grad():
+        # Wide logits: scores far enough apart to tell one sub-network from another.
+        network.classifier.weight.mul_(20.0)
     smallest, largest = network.smallest(), network.largest()
     middle = network.configuration({**smallest.to_mapping(), 'resolution': largest.resolution})
+    return network, [smallest, middle, largest]
+
+
+def _sub_networks(
+    network: DynamicNetwork[Any], configurations: Sequence[Configuration]
+) -> list[SubNetwork]:
     return [
         SubNetwork(
             id=f's{index}',
@@ -57,7 +69,7 @@ def _sub_networks(network: OfaMobileNetV3) -> list[SubNetwork]:
             parameters=network.parameter_count(configuration),
             layers=network.layer_count(configuration),
         )
-        for index, configuration in enumerate((smallest, middle, largest))
+        for index, configuration in enumerate(configurations)
     ]
 
 
@@ -66,23 +78,28 @@ def make_bundle(
     name: str = 'synthetic',
     seed: int = 0,
     profiles: Callable[[Manifest], Iterable[OperatingPoints]] = lambda manifest: (),
+    network: DynamicNetwork[Any] | None = None,
 ) -> Bundle:
     """
-    Write a bundle of three sub-networks, ``s0`` to ``s2``, whose outputs all differ.
+    Write a bundle of three sub-networks, ``s0`` to ``s2``, or of the landmarks of a network.
+
+    Their outputs all differ.
 
     :param folder: of the bundle; replaced when it exists.
     :param profiles: makes the profiles of the bundle from its manifest.
+    :param network: of ten classes; by default one of the family ofa_mobilenet_v3.
     """
     torch.manual_seed(seed)
-    network = OfaMobileNetV3(LAYOUT)
-    with torch.no_grad():
-        # Wide logits: scores far enough apart to tell one sub-network from another.
-        network.classifier.weight.mul_(20.0)
-    sub_networks = _sub_networks(network)
+    if network is None:
+        network, configurations = _default_network()
+    else:
+        configurations = list(network.landmarks())
+    sub_networks = _sub_networks(network, configurations)
     statistics = {}
     for sub_network in sub_networks:
         network.activate(network.configuration(sub_network.configuration))
-        statistics[sub_network.id] = _calibrated(network, sub_network.resolution, seed)
+        if network.statistics_per_sub_network:
+            statistics[sub_network.id] = _calibrated(network, sub_network.resolution, seed)
     manifest = Manifest(
         name=name,
         family=network.family,
@@ -101,7 +118,7 @@ def make_bundle(
 
 
 @torch.no_grad()
-def _calibrated(network: OfaMobileNetV3, resolution: int, seed: int) -> dict[str, np.ndarray]:
+def _calibrated(network: DynamicNetwork[Any], resolution: int, seed: int) -> dict[str, np.ndarray]:
     """Return batch-norm statistics of the active sub-network on noise of several scales."""
     generator = torch.Generator().manual_seed(seed)
     pictures = torch.zeros(32, 3, resolution, resolution)
