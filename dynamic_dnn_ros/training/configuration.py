@@ -115,7 +115,7 @@ class TrainingConfiguration:
     :param output: folder of the bundle.
     :param work: folder of checkpoints and logs, kept until it is removed.
     :param family: name of the family in the registry.
-    :param layout: name of a layout of the family.
+    :param layout: name of a layout of the family, or the layout itself.
     :param mean: of the colours, in 0..1.
     :param standard_deviation: of the colours, in 0..1.
     :param phases: what is trained, one after the other.
@@ -136,7 +136,7 @@ class TrainingConfiguration:
     output: Path
     work: Path
     family: str
-    layout: str
+    layout: str | Mapping[str, Any]
     mean: tuple[float, float, float]
     standard_deviation: tuple[float, float, float]
     phases: tuple[Phase, ...]
@@ -298,6 +298,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'tuple[float, float, float]': _colour,
     'tuple[Phase, ...]': _phases,
     'Mapping[str, Any]': _instance(Mapping),
+    'str | Mapping[str, Any]': _instance(str, Mapping),
     'Mapping[str, int]': _values,
     'Mapping[str, tuple[int, ...]]': _choices,
 }

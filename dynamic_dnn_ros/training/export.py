@@ -56,9 +56,11 @@ def write_trained_bundle(
     for index, each in enumerate(tqdm(configurations, desc='testing', disable=quiet)):
         module = network.extract(each)
         use_channels_last(module)
-        recalibrate(module, calibration, each.resolution, normalisation)
         identifier = f's{index}'
-        statistics[identifier] = statistics_of(module)
+        statistics[identifier] = {}
+        if network.statistics_per_sub_network:
+            recalibrate(module, calibration, each.resolution, normalisation)
+            statistics[identifier] = statistics_of(module)
         sub_networks.append(
             SubNetwork(
                 id=identifier,
@@ -85,7 +87,7 @@ def write_trained_bundle(
         weights='',
         profiles=(),
         files={},
-        description=f'{configuration.family}, layout {configuration.layout}, '
+        description=f'{configuration.family}, {_layout(configuration)}, '
         f'trained on {configuration.data_name}',
         accuracy_data=f'{configuration.data_name}, {len(test)} test pictures',
     )
@@ -97,6 +99,11 @@ def write_trained_bundle(
         weights_content(Weights(network.state(), statistics)),
         other_files={MODEL_CARD_NAME: card.encode()},
     )
+
+
+def _layout(configuration: TrainingConfiguration) -> str:
+    named = isinstance(configuration.layout, str)
+    return f'layout {configuration.layout}' if named else 'a layout of its own'
 
 
 def processor_name() -> str:

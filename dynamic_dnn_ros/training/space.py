@@ -29,6 +29,9 @@ class Space(abc.ABC):
     module: nn.Module
     """What holds the trained parameters."""
 
+    recalibrated: bool
+    """Whether batch-norm statistics of sub-networks are averaged anew before they are used."""
+
     @abc.abstractmethod
     def identity(self) -> dict[str, str]:
         """Return what a checkpoint must agree with."""
@@ -68,6 +71,7 @@ class SuperNetworkSpace(Space):
     def __init__(self, network: DynamicNetwork[Any]) -> None:
         use_channels_last(network)
         self.module = network
+        self.recalibrated = network.statistics_per_sub_network
         self._network = network
 
     def identity(self) -> dict[str, str]:
@@ -77,11 +81,8 @@ class SuperNetworkSpace(Space):
 
     def enter(self, phase: Phase, anew: bool) -> None:
         """Freeze what the phase leaves as it is, and sort channels at its beginning."""
-        if phase.freeze:
-            frozen = {name: (value,) for name, value in phase.freeze.items()}
-            self._network.freeze(self._network.largest(frozen))
-        elif hasattr(self._network, 'freeze'):
-            self._network.freeze(None)
+        frozen = {name: (value,) for name, value in phase.freeze.items()}
+        self._network.freeze(self._network.largest(frozen) if frozen else None)
         if phase.sort_channels and anew:
             self._network.sort_channels()
 
@@ -117,6 +118,7 @@ class AloneSpace(Space):
     """
 
     def __init__(self, network: DynamicNetwork[Any], configuration: Configuration) -> None:
+        self.recalibrated = True
         self._network = network
         self._configuration = configuration
         self.module = network.extract(configuration).requires_grad_(True)

@@ -200,7 +200,8 @@ class Trainer:
         ):
             if each not in found:
                 module = self._space.extract(each)
-                recalibrate(module, calibration, each.resolution, self._normalisation)
+                if self._space.recalibrated:
+                    recalibrate(module, calibration, each.resolution, self._normalisation)
                 found[each] = accuracy(module, part, each.resolution, self._normalisation)
             values[f'accuracy_{name}'] = found[each]
         return values
