@@ -1,20 +1,32 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`dynamic-dnn profile`: compute a bundle's profile on a simulated board and put it in."""
+"""`dynamic-dnn profile`: put a profile into a bundle, measured here or of a simulated board."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+import re
 import sys
+import tempfile
+
+import numpy as np
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.profile import FlagColumn, OperatingPoints
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.writer import with_profile
-from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
+from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.profiling.journal import JournalError
+from dynamic_dnn_ros.profiling.measured import Options, computer, measure_profile, set_aside
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
+
+_DEFAULTS = Options(settings=24)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +35,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--platform',
         required=True,
-        help='a simulated board, e.g. xavier_nx_simulated',
-    )
-    parser.add_argument(
-        '--power-mode', default='', help="the board's power mode, e.g. 15W_6CORE; its default else"
+        help='linux or auto: this computer, measured; or a simulated board, e.g. '
+        'xavier_nx_simulated, computed',
     )
     parser.add_argument(
         '--dry-run', action='store_true', help='show the profile, leave the bundle as it is'
+    )
+    board = parser.add_argument_group('simulated boards')
+    board.add_argument(
+        '--power-mode', default='', help="the board's power mode, e.g. 15W_6CORE; its default else"
+    )
+    measured = parser.add_argument_group('this computer')
+    measured.add_argument(
+        '--engine', default=ENGINE_NAMES[0], help='what runs the sub-networks, default %(default)s'
+    )
+    measured.add_argument(
+        '--threads',
+        type=_at_least(1),
+        default=_DEFAULTS.threads,
+        help='of one inference on the CPU, default %(default)s',
+    )
+    measured.add_argument(
+        '--settings',
+        type=_settings,
+        default=_DEFAULTS.settings,
+        metavar='all|N|present',
+        help='settings of the frequency domains to measure: all of them, N from which the others '
+        'are interpolated, or the present clocks only; default %(default)s, or all where there '
+        'are no more',
+    )
+    measured.add_argument(
+        '--seconds-per-point',
+        type=_seconds,
+        default=_DEFAULTS.seconds,
+        help='to run each sub-network at each setting, default %(default)s',
+    )
+    measured.add_argument(
+        '--idle-seconds',
+        type=_seconds,
+        default=_DEFAULTS.idle_seconds,
+        help='of each look at the idle computer: power where it has a rail, load of other '
+        'programs; default %(default)s',
+    )
+    measured.add_argument(
+        '--picture',
+        type=_size,
+        metavar='WIDTHxHEIGHT',
+        help='measure with camera frames of this size, scaling included; without, with pictures '
+        "of each sub-network's own resolution, of which nothing is scaled",
+    )
+    measured.add_argument(
+        '--seed', type=_at_least(0), default=_DEFAULTS.seed, help='of the order of measurements'
+    )
+    how = measured.add_mutually_exclusive_group()
+    how.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on with a measurement that was ended, and fail where there is none; without, '
+        'one is gone on with where there is one',
+    )
+    how.add_argument('--restart', action='store_true', help='forget a measurement that was ended')
+    measured.add_argument(
+        '--work-folder',
+        type=Path,
+        default=_DEFAULTS.work_folder,
+        help='where the journal of the measurement lies, default %(default)s',
+    )
+    measured.add_argument(
+        '--sysfs-root', default=_DEFAULTS.sysfs_root, help='folder that holds sys and proc'
     )
 
 
@@ -37,31 +110,150 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     try:
         bundle = read_bundle(find_bundle(arguments.bundle))
-        board = load_board(arguments.platform, arguments.power_mode)
-        profile = simulated_profile(board, arguments.platform, bundle.manifest.sub_networks)
-        print(summary(profile))
         if not arguments.dry_run:
-            with_profile(bundle, profile)
-            print(f'written into {bundle.folder}')
-    except (BundleError, PlatformError) as error:
-        print(error, file=sys.stderr)
+            _check_writable(bundle)
+        if arguments.platform.endswith(SIMULATED_SUFFIX):
+            _simulate(bundle, arguments)
+        else:
+            _measure(bundle, arguments)
+    except (BundleError, EngineError, JournalError, PlatformError) as error:
+        print(f'dynamic-dnn profile: {error}', file=sys.stderr)
         return 1
     return 0
+
+
+def _simulate(bundle: Bundle, arguments: argparse.Namespace) -> None:
+    board = load_board(arguments.platform, arguments.power_mode)
+    profile = simulated_profile(board, arguments.platform, bundle.manifest.sub_networks)
+    print(summary(profile))
+    if not arguments.dry_run:
+        _write(bundle, profile, 'Make room, or copy the bundle to where you may write')
+
+
+def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
+    if arguments.power_mode:
+        raise PlatformError(
+            f'power mode {arguments.power_mode!r}',
+            'only simulated boards have one',
+            'Leave --power-mode out; a real board is measured in the mode that it is in',
+        )
+    options = Options(
+        threads=arguments.threads,
+        settings=arguments.settings,
+        seconds=arguments.seconds_per_point,
+        idle_seconds=arguments.idle_seconds,
+        picture=arguments.picture,
+        seed=arguments.seed,
+        sysfs_root=arguments.sysfs_root,
+        work_folder=arguments.work_folder,
+        restart=arguments.restart,
+        resume=arguments.resume,
+        quiet=not sys.stderr.isatty(),
+    )
+    platform = computer(arguments.platform, options)
+    engine = create_engine(arguments.engine, bundle, arguments.threads)
+    try:
+        measurement = measure_profile(bundle, engine, platform, options, say=print)
+    except KeyboardInterrupt:
+        print(
+            'What was measured is kept: the same command goes on with it, --restart begins anew.',
+            file=sys.stderr,
+        )
+        raise
+    print(summary(measurement.profile))
+    print(measurement.profile.description)
+    for notice in measurement.notices:
+        print(f'WARNING: {notice}')
+    if arguments.dry_run:
+        print(f'kept in {measurement.journal}; without --dry-run it goes into the bundle')
+        return
+    _write(
+        bundle,
+        measurement.profile,
+        'Make room and give the same command again: nothing is measured twice',
+    )
+    set_aside(measurement.journal)
+
+
+def _write(bundle: Bundle, profile: OperatingPoints, remedy: str) -> None:
+    try:
+        with_profile(bundle, profile)
+    except OSError as error:
+        raise BundleError(
+            bundle.folder, f'cannot be written ({error.strerror})', remedy
+        ) from error
+    print(f'written into {bundle.folder}')
+
+
+def _check_writable(bundle: Bundle) -> None:
+    """Find out before a long measurement that its result has nowhere to go."""
+    try:
+        tempfile.TemporaryDirectory(prefix='.', dir=bundle.folder.parent).cleanup()
+    except OSError as error:
+        raise BundleError(
+            bundle.folder,
+            f'cannot be written ({error.strerror})',
+            'Copy the bundle to a folder of yours and profile the copy, or give --dry-run',
+        ) from error
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f'{value} is below {least}')
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value <= 3600.0:
+        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 3600')
+    return value
+
+
+def _settings(text: str) -> int | None:
+    if text in ('all', 'present'):
+        return None if text == 'all' else 0
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'all', 'present' nor a number")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f'{text!r} is no size such as 640x480')
+    return int(match[1]), int(match[2])
 
 
 def summary(profile: OperatingPoints) -> str:
     """Return a table: each sub-network at the lowest and the highest clocks."""
     kind = profile.kind.name.lower() + (', extrapolated' if profile.extrapolated else '')
-    lines = [
-        f'{len(profile)} operating points on {profile.platform} ({kind})',
-        'sub-network  processor  latency at the highest ... lowest clocks  energy',
-    ]
+    lines = [f'{len(profile)} operating points on {profile.platform} ({kind})']
+    if profile.domains:
+        lines.append('sub-network  processor  latency at the highest ... lowest clocks  energy')
+    else:
+        lines.append('sub-network  processor  latency: mean      p50      p95      p99')
     for index, name in enumerate(profile.sub_networks):
         for number, processor in enumerate(profile.processors):
             rows = (profile.sub_network == index) & (profile.processor == number)
-            latency, energy = profile.latency_mean[rows], profile.energy[rows]
-            lines.append(
-                f'{name:<12} {processor:<10} {latency[-1] * 1e3:7.1f} ... '
-                f'{latency[0] * 1e3:7.1f} ms  {energy[-1]:7.3f} ... {energy[0]:7.3f} J'
-            )
+            lines.append(f'{name:<12} {processor:<10} {_figures(profile, rows)}')
     return '\n'.join(lines)
+
+
+def _figures(profile: OperatingPoints, rows: FlagColumn) -> str:
+    """Return the figures of one sub-network; its last row has the highest clocks."""
+    energy = profile.energy[rows]
+    if profile.domains:
+        latency = profile.latency_mean[rows]
+        text = f'{latency[-1] * 1e3:7.1f} ... {latency[0] * 1e3:7.1f} ms'
+        ends = f'  {energy[-1]:7.3f} ... {energy[0]:7.3f} J'
+    else:
+        names = ('mean', 'p50', 'p95', 'p99')
+        columns = [getattr(profile, f'latency_{name}')[rows][0] for name in names]
+        text = '     ' + ' '.join(f'{value * 1e3:8.2f}' for value in columns) + ' ms'
+        ends = f'  {energy[0]:7.3f} J'
+    return text if np.isnan(energy).any() else text + ends

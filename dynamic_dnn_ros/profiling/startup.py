@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-import time
+from dataclasses import astuple
 
 import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
+from dynamic_dnn_ros.platforms.hardware import hardware_name
+from dynamic_dnn_ros.profiling.timing import Distribution, timed_runs, workload
 
 RUNS = 20
 
@@ -24,29 +26,22 @@ def measure(
     Measure each sub-network at the present clocks.
 
     The points name no frequency domain: what they would cost at other clocks is not known, so a
-    manager chooses among the sub-networks and leaves the clocks alone. Preprocessing is not in
-    them; the manager's estimate of the slow-down takes it in. No run is discarded: the
-    sub-networks are warm.
+    manager chooses among the sub-networks and leaves the clocks alone. Pictures are of the
+    sub-network's own resolution, so preprocessing is not in the latencies; the manager's estimate
+    of the slow-down takes it in. No run is discarded: the sub-networks are warm.
 
     :param platform: id of the platform this runs on
     :param prepared: sub-networks that are ready, in the order of their bundle
     :param cancelled: asked before each run; once it says so, there is no result
     :return: a point for each sub-network; None where it was cancelled
     """
-    columns = {name: np.empty(len(prepared)) for name in ('mean', 'p50', 'p95', 'p99')}
-    for row, sub_network in enumerate(prepared):
-        side = sub_network.sub_network.resolution
-        picture = np.full((side, side, 3), 127, np.uint8)
-        latencies = np.empty(RUNS)
-        for run in range(RUNS):
-            if cancelled():
-                return None
-            started = time.perf_counter()
-            sub_network.run(picture)
-            latencies[run] = time.perf_counter() - started
-        columns['mean'][row] = latencies.mean()
-        for quantile in (50, 95, 99):
-            columns[f'p{quantile}'][row] = np.percentile(latencies, quantile)
+    rows = []
+    for sub_network in prepared:
+        latencies = timed_runs(workload(sub_network), lambda runs, _: runs >= RUNS or cancelled())
+        if len(latencies) < RUNS:
+            return None
+        rows.append(astuple(Distribution.of(latencies)))
+    mean, p50, p95, p99 = np.array(rows).reshape(len(rows), 4).T
     processors = tuple(dict.fromkeys(entry.processor for entry in prepared))
     unknown = np.full(len(prepared), np.nan)
     return OperatingPoints(
@@ -59,12 +54,13 @@ def measure(
         sub_network=np.arange(len(prepared)),
         processor=np.array([processors.index(entry.processor) for entry in prepared], np.int64),
         frequencies=np.empty((len(prepared), 0)),
-        latency_mean=columns['mean'],
-        latency_p50=columns['p50'],
-        latency_p95=columns['p95'],
-        latency_p99=columns['p99'],
+        latency_mean=mean,
+        latency_p50=p50,
+        latency_p95=p95,
+        latency_p99=p99,
         power=unknown,
         idle_power=unknown,
         energy=unknown,
         description=f'{RUNS} runs each at start, at the clocks of that moment',
+        hardware=hardware_name(),
     )
