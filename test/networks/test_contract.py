@@ -13,7 +13,6 @@ import pytest
 from safetensors.numpy import load, save
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from dynamic_dnn_ros.networks.contract import (
@@ -23,6 +22,7 @@ from dynamic_dnn_ros.networks.contract import (
 )
 from dynamic_dnn_ros.networks.incremental_group import LAYOUTS as GROUP_LAYOUTS
 from dynamic_dnn_ros.networks.registry import create, family_names
+from support.networks import train_on_noise
 
 _INDEPENDENT = dataclasses.replace(
     GROUP_LAYOUTS['incremental_group_32x32'], connections='independent'
@@ -341,18 +341,6 @@ def test_channel_sorting_leaves_the_largest_unchanged(network):
     assert float((network(images) - before).abs().max()) <= 1e-4 * scale
 
 
-def _train(network, configuration, steps=3):
-    network.train()
-    network.activate(configuration)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
-    for _ in range(steps):
-        images = torch.randn(8, 3, configuration.resolution, configuration.resolution)
-        optimizer.zero_grad()
-        functional.cross_entropy(network(images), torch.arange(8)).backward()
-        optimizer.step()
-    network.eval()
-
-
 @pytest.mark.parametrize('case', ['incremental_group', 'independent_groups'])
 def test_a_frozen_sub_network_stays_the_same_bits(case):
     torch.manual_seed(3)
@@ -361,10 +349,10 @@ def test_a_frozen_sub_network_stays_the_same_bits(case):
     images = _images(smallest)
     before = network.extract(smallest)(images)
     network.freeze(smallest)
-    _train(network, largest)
+    train_on_noise(network, largest)
     assert torch.equal(network.extract(smallest)(images), before)
     network.freeze(None)
-    _train(network, largest)
+    train_on_noise(network, largest)
     assert not torch.allclose(network.extract(smallest)(images), before)
 
 

@@ -8,7 +8,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.incremental_group import (
@@ -16,6 +15,7 @@ from dynamic_dnn_ros.networks.incremental_group import (
     IncrementalGroup,
     IncrementalGroupLayout,
 )
+from support.networks import train_on_noise
 
 SHIPPED = LAYOUTS['incremental_group_32x32']
 
@@ -30,18 +30,6 @@ def _images(count):
     return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def _train(network, configuration, steps=3):
-    network.train()
-    network.activate(configuration)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
-    for step in range(steps):
-        images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(step))
-        optimizer.zero_grad()
-        functional.cross_entropy(network(images), torch.arange(16) % 10).backward()
-        optimizer.step()
-    network.eval()
-
-
 @torch.no_grad()
 def _outputs(network, configuration, count):
     network.activate(configuration)
@@ -50,13 +38,13 @@ def _outputs(network, configuration, count):
 
 @pytest.mark.parametrize('count', [1, 5])
 def test_each_configuration_is_the_same_bits_before_and_after_later_groups_train(network, count):
-    _train(network, network.largest())
+    train_on_noise(network, network.largest())
     kept = []
     for configuration in network.landmarks():
         if kept:
             network.freeze(kept[-1][0])
         states = network.state()
-        _train(network, configuration)
+        train_on_noise(network, configuration)
         changed = {
             name
             for name, array in network.state().items()
@@ -108,7 +96,7 @@ def test_only_connected_groups_read_earlier_ones(network):
 
 def test_frozen_groups_have_no_gradient_and_others_have(network):
     network.freeze(network.landmarks()[1])
-    _train(network, network.largest(), steps=1)
+    train_on_noise(network, network.largest(), steps=1)
     for index, group in enumerate(network.groups):
         assert all((p.grad is None) == (index < 2) for p in group.parameters())
 
