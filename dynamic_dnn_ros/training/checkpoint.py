@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a training's work folder: written whole or not at all, and by one training at a time."""
+"""A training's work folder: files written whole or not at all, by one training at a time."""
 
 from __future__ import annotations
 

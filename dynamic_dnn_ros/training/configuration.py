@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import yaml
 
+from dynamic_dnn_ros.bundles.manifest import Resize
+
 
 class TrainingConfigurationError(ValueError):
     """A training configuration that cannot be used; names file, field and remedy."""
@@ -25,6 +27,15 @@ class Rule(Enum):
     LARGEST = 'largest'
     SAMPLED = 'sampled'
     SANDWICH = 'sandwich'
+
+
+class Precision(Enum):
+    """In what numbers a training computes; weights are float32 always."""
+
+    AUTO = 'auto'
+    FLOAT32 = 'float32'
+    BFLOAT16 = 'bfloat16'
+    FLOAT16 = 'float16'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +132,13 @@ class TrainingConfiguration:
     :param phases: what is trained, one after the other.
     :param held_out: pictures of the training data that the network is not trained on.
     :param batch_size: pictures a step and process.
-    :param padding: pixels by which a picture is shifted at most.
+    :param augmentation: how training pictures are altered: names of classes in
+        torchvision.transforms.v2 with their arguments, in order.
+    :param resize: how pictures become square that are tested or served.
+    :param workers: processes that decode and augment pictures, for each process that trains; 0
+        leaves it to that one, which is best for small pictures.
+    :param device: of torch; `auto` is a GPU where there is one.
+    :param precision: `auto` is bfloat16 on a GPU that has it. On a CPU it was slower than float32.
     :param recalibration_pictures: pictures that batch-norm statistics are averaged over.
     :param evaluation_pictures: held-out pictures on which accuracy is watched after each epoch.
     :param threads: of torch, each process; 0 leaves torch's own choice.
@@ -146,7 +163,11 @@ class TrainingConfiguration:
     weight_decay: float = 3e-4
     label_smoothing: float = 0.05
     gradient_limit: float = 5.0
-    padding: int = 4
+    augmentation: tuple[Mapping[str, Mapping[str, Any]], ...] = ()
+    resize: Resize = Resize.STRETCH
+    workers: int = 0
+    device: str = 'auto'
+    precision: Precision = Precision.AUTO
     seed: int = 0
     recalibration_pictures: int = 2000
     evaluation_pictures: int = 1000
@@ -162,7 +183,7 @@ class TrainingConfiguration:
                 'batch_size': 1,
                 'recalibration_pictures': 1,
                 'evaluation_pictures': 0,
-                'padding': 0,
+                'workers': 0,
                 'threads': 0,
             },
         )
@@ -226,8 +247,8 @@ def _build(cls: type[_DataclassT], mapping: Any) -> _DataclassT:
         annotation = str(fields[name].type)
         try:
             values[name] = _CONVERSIONS[annotation](value)
-        except TrainingConfigurationError:
-            raise
+        except TrainingConfigurationError as error:
+            raise TrainingConfigurationError(f'{name}: {error}') from error
         except (TypeError, ValueError) as error:
             raise TrainingConfigurationError(
                 f'{name} is {value!r}: a value of type {annotation} is needed'
@@ -273,8 +294,31 @@ def _phases(value: Any) -> tuple[Phase, ...]:
         try:
             phases.append(phase if isinstance(phase, Phase) else Phase.from_mapping(phase))
         except TrainingConfigurationError as error:
-            raise TrainingConfigurationError(f'phases[{index}]: {error}') from error
+            raise TrainingConfigurationError(f'[{index}]: {error}') from error
     return tuple(phases)
+
+
+def _augmentation(value: Any) -> tuple[dict[str, dict[str, Any]], ...]:
+    transforms = []
+    for entry in _instance(list, tuple)(value):
+        # A transform without arguments may be a name alone, or a name with nothing after it.
+        named = {entry: {}} if isinstance(entry, str) else _instance(Mapping)(entry)
+        if len(named) != 1:
+            raise TypeError
+        ((name, arguments),) = named.items()
+        transforms.append({_instance(str)(name): dict(_instance(Mapping)(arguments or {}))})
+    return tuple(transforms)
+
+
+def _one_of(kind: type[Enum]) -> Callable[[Any], Enum]:
+    def convert(value: Any) -> Enum:
+        try:
+            return kind(value)
+        except ValueError as error:
+            known = ', '.join(str(entry.value) for entry in kind)
+            raise TrainingConfigurationError(f'{value!r} is none of {known}') from error
+
+    return convert
 
 
 def _choices(value: Any) -> dict[str, tuple[int, ...]]:
@@ -290,11 +334,14 @@ def _values(value: Any) -> dict[str, int]:
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'Path': _path,
-    'Rule': Rule,
+    'Precision': _one_of(Precision),
+    'Resize': _one_of(Resize),
+    'Rule': _one_of(Rule),
     'bool': _instance(bool),
     'float': float,
     'int': _integer,
     'str': _instance(str),
+    'tuple[Mapping[str, Mapping[str, Any]], ...]': _augmentation,
     'tuple[float, float, float]': _colour,
     'tuple[Phase, ...]': _phases,
     'Mapping[str, Any]': _instance(Mapping),

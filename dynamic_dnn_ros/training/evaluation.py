@@ -29,7 +29,8 @@ def recalibrate(
         # None stands for the plain average over all batches.
         batch_norm.momentum = None
         batch_norm.train()
-    for images, _ in plain_batches(pictures, resolution, normalisation):
+    device = _device_of(module)
+    for images, _ in plain_batches(pictures, resolution, normalisation, device=device):
         module(images)
     for batch_norm, momentum in zip(batch_norms, momenta):
         batch_norm.momentum = momentum
@@ -42,6 +43,11 @@ def accuracy(
 ) -> float:
     """Return the share of pictures, 0..1, whose class has the highest logit."""
     correct = 0
-    for images, labels in plain_batches(pictures, resolution, normalisation):
+    device = _device_of(module)
+    for images, labels in plain_batches(pictures, resolution, normalisation, device=device):
         correct += int((module(images).argmax(1) == labels).sum())
     return correct / len(pictures)
+
+
+def _device_of(module: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in module.parameters()), torch.device('cpu'))

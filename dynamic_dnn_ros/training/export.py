@@ -12,26 +12,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dynamic_dnn_ros.bundles.manifest import (
-    Interpolation,
-    Manifest,
-    Preprocessing,
-    Resize,
-    SubNetwork,
-)
+from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content, write_bundle
-from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork, statistics_of
-from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
+from dynamic_dnn_ros.networks.contract import (
+    Arrays,
+    Configuration,
+    DynamicNetwork,
+    statistics_of,
+)
+from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation, use_channels_last
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.model_card import model_card
 from dynamic_dnn_ros.training.pictures import Pictures
-
-#: Of camera frames, which are mostly many times as large as the network's input. A bilinear filter
-#: blurs them, area averaging spoils frames that are hardly larger than the input; on 1,000 test
-#: pictures shown at 320x240 and at their own size, this one was within 0.6 points of the best.
-_INTERPOLATION = Interpolation.HAMMING
 
 
 def write_trained_bundle(
@@ -52,7 +46,7 @@ def write_trained_bundle(
     """
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
     sub_networks = []
-    statistics = {}
+    statistics: dict[str, Arrays] = {}
     for index, each in enumerate(tqdm(configurations, desc='testing', disable=quiet)):
         module = network.extract(each)
         use_channels_last(module)
@@ -78,10 +72,10 @@ def write_trained_bundle(
         layout=network.layout_mapping(),
         classes=test.classes,
         preprocessing=Preprocessing(
-            resize=Resize.STRETCH,
+            resize=configuration.resize,
             mean=configuration.mean,
             standard_deviation=configuration.standard_deviation,
-            interpolation=_INTERPOLATION,
+            interpolation=CAMERA_INTERPOLATION,
         ),
         sub_networks=tuple(sub_networks),
         weights='',

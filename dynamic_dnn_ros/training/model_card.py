@@ -83,14 +83,19 @@ def _data(manifest: Manifest, configuration: TrainingConfiguration) -> str:
 
 
 def _recipe(configuration: TrainingConfiguration) -> str:
+    altered = ', '.join(
+        f'`{name}({", ".join(f"{key}={value!r}" for key, value in arguments.items())})`'
+        for transform in configuration.augmentation
+        for name, arguments in transform.items()
+    )
     return (
         f'SGD with Nesterov momentum {configuration.momentum}, weight decay '
         f'{configuration.weight_decay:g} on filters and matrices, gradients limited to a norm of '
         f'{configuration.gradient_limit:g}, batches of {configuration.batch_size} a process, '
-        f'label smoothing {configuration.label_smoothing:g}, random shifts by up to '
-        f'{configuration.padding} pixels and flips; in each phase the learning rate rises '
-        'linearly during warm-up and falls along half a cosine. Batch-norm statistics: averaged '
-        f'over {configuration.recalibration_pictures} training pictures for each sub-network.'
+        f'label smoothing {configuration.label_smoothing:g}. Augmentation: {altered or "none"}. '
+        'In each phase the learning rate rises linearly during warm-up and falls along half a '
+        'cosine. Batch-norm statistics of a sub-network are averaged over '
+        f'{configuration.recalibration_pictures} training pictures.'
     )
 
 

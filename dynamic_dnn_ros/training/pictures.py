@@ -1,21 +1,31 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled pictures, read whole into memory from a folder or an archive."""
+"""Labelled pictures from a folder or an archive: small ones in memory, others read when used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import io
 from pathlib import Path, PurePosixPath
 import tarfile
+from typing import TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from dynamic_dnn_ros.bundles.manifest import Resize
+
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
+#: Pictures of a folder that are larger than this together, decoded, stay on the disk.
+_MEMORY = 2 * 2**30
+
+_ItemT = TypeVar('_ItemT')
+
+PictureData = npt.NDArray[np.uint8]
+"""A picture: height x width x 3, RGB."""
 
 
 class PictureError(ValueError):
@@ -23,16 +33,56 @@ class PictureError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
+class PictureFiles:
+    """
+    Pictures of any size, decoded whenever one is asked for.
+
+    :param sizes: N x 2, width and height.
+    :param resize: how they become square, where they are not trained on.
+    :param workers: processes that decode them.
+    """
+
+    paths: tuple[Path, ...]
+    sizes: npt.NDArray[np.int64]
+    resize: Resize = Resize.STRETCH
+    workers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> PictureData: ...
+
+    @overload
+    def __getitem__(self, index: npt.NDArray[np.int64]) -> PictureFiles: ...
+
+    def __getitem__(self, index: int | npt.NDArray[np.int64]) -> PictureData | PictureFiles:
+        """
+        Return one picture, or the files of several.
+
+        :raises PictureError: if a picture cannot be read.
+        """
+        if isinstance(index, np.ndarray):
+            paths = tuple(self.paths[each] for each in index)
+            return dataclasses.replace(self, paths=paths, sizes=self.sizes[index])
+        path = self.paths[index]
+        try:
+            return _decode(path.read_bytes())
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _unreadable(path, error) from error
+
+
+@dataclasses.dataclass(frozen=True)
 class Pictures:
     """
-    Pictures of one size with their labels.
+    Pictures with their labels.
 
-    :param images: N x height x width x 3, uint8, RGB.
+    :param images: N x height x width x 3, uint8, RGB, or the files of pictures of any size.
     :param labels: N, int64, indices into the classes.
     :param classes: names in alphabetical order.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: PictureData | PictureFiles
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
 
@@ -40,7 +90,7 @@ class Pictures:
         return len(self.labels)
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pictures:
-        """Return a copy of some of the pictures."""
+        """Return some of the pictures."""
         return Pictures(self.images[indices], self.labels[indices], self.classes)
 
     def split(self, held_out: int, seed: int) -> tuple[Pictures, Pictures]:
@@ -56,36 +106,87 @@ class Pictures:
         order = np.random.default_rng(seed).permutation(len(self))
         return self.take(order[:-held_out]), self.take(order[-held_out:])
 
+    def sizes(self) -> Sequence[tuple[int, int, int]]:
+        """Return each width and height that occurs, with the position of a picture that has it."""
+        if isinstance(self.images, PictureFiles):
+            found, positions = np.unique(self.images.sizes, axis=0, return_index=True)
+            return [(int(w), int(h), int(at)) for (w, h), at in zip(found, positions)]
+        return [(self.images.shape[2], self.images.shape[1], 0)]
 
-def read_pictures(path: Path, quiet: bool = False) -> Pictures:
+    def name(self, position: int) -> str:
+        """Return what to call a picture in an error."""
+        if isinstance(self.images, PictureFiles):
+            return str(self.images.paths[position])
+        return f'number {position}'
+
+
+def read_pictures(
+    path: Path, quiet: bool = False, resize: Resize = Resize.STRETCH, workers: int = 0
+) -> Pictures:
     """
     Read pictures with one folder a class, from a folder or a tar archive, any compression.
 
-    :raises PictureError: if there are none, of fewer than two classes, of different sizes, or
-        if one cannot be read.
+    Those of a folder stay there where they have several sizes or are too large for the memory.
+
+    :param resize: how pictures become square that stay in their folder.
+    :param workers: processes that decode these.
+    :raises PictureError: if there are none, of fewer than two classes, if one cannot be read, or
+        if those of an archive have different sizes.
     """
-    rows: list[tuple[str, npt.NDArray[np.uint8]]] = []
-    for name, data in tqdm(_files(path), desc=f'reading {path.name}', unit='', disable=quiet):
+    if path.is_dir():
+        return _read_folder(path, quiet, resize, workers)
+    return _read_archive(path, quiet)
+
+
+def _read_folder(path: Path, quiet: bool, resize: Resize, workers: int) -> Pictures:
+    # It is needed here only, and takes seconds to import.
+    from torchvision.datasets import ImageFolder
+
+    try:
+        folder = ImageFolder(str(path))
+    except FileNotFoundError as error:
+        raise PictureError(
+            f'{path} holds no pictures, or an empty folder ({error}): one folder of jpg or png a '
+            'class is needed'
+        ) from error
+    classes = tuple(folder.classes)
+    _check_classes(path, classes)
+    paths = tuple(Path(name) for name, _ in folder.samples)
+    labels = np.array([label for _, label in folder.samples], dtype=np.int64)
+    sizes = np.empty((len(paths), 2), np.int64)
+    for index, file in enumerate(_bar(paths, f'checking {path.name}', quiet)):
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                rows.append((name, np.asarray(image.convert('RGB'))))
-        except (OSError, ValueError) as error:
-            raise PictureError(
-                f'{path}: picture {name} cannot be read ({error}): replace or remove it'
-            ) from error
+            with Image.open(file) as image:
+                sizes[index] = image.size
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _unreadable(file, error) from error
+    files = PictureFiles(paths, sizes, resize, workers)
+    alike = bool((sizes == sizes[0]).all())
+    if not alike or 3 * int(sizes.prod(1).sum()) > _MEMORY:
+        return Pictures(files, labels, classes)
+    images = [files[index] for index in _bar(range(len(paths)), f'reading {path.name}', quiet)]
+    return Pictures(np.stack(images), labels, classes)
+
+
+def _read_archive(path: Path, quiet: bool) -> Pictures:
+    rows: list[tuple[str, PictureData]] = []
+    for name, data in _bar(_members(path), f'reading {path.name}', quiet):
+        try:
+            rows.append((name, _decode(data)))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _unreadable(f'{path}: {name}', error) from error
     if not rows:
         raise PictureError(f'{path} holds no pictures: one folder of jpg or png a class is needed')
     rows.sort(key=lambda row: row[0])
     names = [PurePosixPath(name).parent.name for name, _ in rows]
     classes = tuple(sorted(set(names)))
-    if len(classes) < 2:
-        raise PictureError(f'{path} holds the one class {classes[0]!r}: at least two are needed')
+    _check_classes(path, classes)
     size = rows[0][1].shape
     for name, image_data in rows:
         if image_data.shape != size:
             raise PictureError(
                 f'{path}: picture {name} is {image_data.shape[1]}x{image_data.shape[0]}, '
-                f'others are {size[1]}x{size[0]}: scale all to one size'
+                f'others are {size[1]}x{size[0]}: unpack the archive and name the folder'
             )
     index = {name: number for number, name in enumerate(classes)}
     return Pictures(
@@ -95,12 +196,7 @@ def read_pictures(path: Path, quiet: bool = False) -> Pictures:
     )
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        for file in sorted(path.rglob('*')):
-            if file.suffix.lower() in _SUFFIXES:
-                yield file.relative_to(path).as_posix(), file.read_bytes()
-        return
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
@@ -112,3 +208,21 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise PictureError(
             f'{path} cannot be read ({error}): a folder or a tar archive is needed'
         ) from error
+
+
+def _decode(data: bytes) -> PictureData:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(image.convert('RGB'), np.uint8)
+
+
+def _check_classes(path: Path, classes: Sequence[str]) -> None:
+    if len(classes) < 2:
+        raise PictureError(f'{path} holds the one class {classes[0]!r}: at least two are needed')
+
+
+def _unreadable(name: object, error: Exception) -> PictureError:
+    return PictureError(f'picture {name} cannot be read ({error}): replace or remove it')
+
+
+def _bar(items: Iterable[_ItemT], description: str, quiet: bool) -> Iterable[_ItemT]:
+    return tqdm(items, desc=description, unit='', disable=quiet)

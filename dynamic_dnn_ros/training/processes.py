@@ -27,12 +27,17 @@ def process_group() -> Iterator[None]:
     """Join the other processes that `torchrun` started; alone, do nothing."""
     together = int(os.environ.get('WORLD_SIZE', '1')) > 1
     if together:
-        distributed.init_process_group('gloo')
+        distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
     try:
         yield
     finally:
         if together:
             distributed.destroy_process_group()
+
+
+def local_rank() -> int:
+    """Return the number of this process on its machine, which is that of its GPU."""
+    return int(os.environ.get('LOCAL_RANK', '0'))
 
 
 def process_rank() -> int:

@@ -111,8 +111,10 @@ def _prepared(
         torch.set_num_threads(configuration.threads)
     torch.manual_seed(configuration.seed)
     network = create(configuration.family, configuration.layout)
-    pictures = read_pictures(configuration.training_data, quiet)
-    test = read_pictures(configuration.test_data, quiet)
+    pictures, test = (
+        read_pictures(path, quiet, configuration.resize, configuration.workers)
+        for path in (configuration.training_data, configuration.test_data)
+    )
     if pictures.classes != test.classes:
         raise PictureError(
             f'{configuration.training_data} has the classes {", ".join(pictures.classes)}, '

@@ -19,9 +19,10 @@ from torch import nn
 from torch.nn import functional
 
 from dynamic_dnn_ros.networks.contract import Configuration
+from dynamic_dnn_ros.training.arithmetic import Arithmetic
 from dynamic_dnn_ros.training.batches import Normalisation, resize
 from dynamic_dnn_ros.training.configuration import Phase, Rule
-from dynamic_dnn_ros.training.space import Space, run
+from dynamic_dnn_ros.training.space import Space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +47,14 @@ class Step:
         phase: Phase,
         normalisation: Normalisation,
         label_smoothing: float,
+        arithmetic: Arithmetic,
         teacher: Teacher | None = None,
     ) -> None:
         self._space = space
         self._phase = phase
         self._normalisation = normalisation
         self._label_smoothing = label_smoothing
+        self._arithmetic = arithmetic
         self._teacher = teacher
 
     def backward(
@@ -72,8 +75,7 @@ class Step:
             with torch.no_grad():
                 configuration = self._teacher.configuration
                 inputs = batch.at(configuration.resolution)
-                logits = run(space, self._teacher.module, configuration, inputs)
-                soft_labels = logits.softmax(1)
+                soft_labels = self._run(self._teacher.module, configuration, inputs).softmax(1)
         if phase.rule is Rule.SAMPLED:
             losses = [
                 self._learn(space.sample(generator, phase.within), batch, labels, soft_labels)[0]
@@ -85,8 +87,8 @@ class Step:
             in_place = logits.softmax(1)
             students = [space.sample(generator, phase.within) for _ in range(phase.sampled)]
             for student in (space.smallest(phase.within), *students):
-                answers = run(space, space.module, student, batch.at(student.resolution))
-                functional.cross_entropy(answers, in_place).backward()
+                answers = self._run(space.module, student, batch.at(student.resolution))
+                self._arithmetic.backward(functional.cross_entropy(answers, in_place))
         return loss
 
     def _learn(
@@ -98,14 +100,22 @@ class Step:
     ) -> tuple[float, torch.Tensor]:
         """Add one sub-network's gradients; return its loss on the labels and its logits."""
         inputs = batch.at(configuration.resolution)
-        logits = run(self._space, self._space.module, configuration, inputs)
+        logits = self._run(self._space.module, configuration, inputs)
         loss = functional.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
         total = loss
         if soft_labels is not None:
             distilled = functional.cross_entropy(logits, soft_labels)
             total = loss + self._phase.distillation * distilled
-        total.backward()  # type: ignore[no-untyped-call]
+        self._arithmetic.backward(total)
         return float(loss.detach()), logits.detach()
+
+    def _run(
+        self, module: nn.Module, configuration: Configuration, images: torch.Tensor
+    ) -> torch.Tensor:
+        self._space.activate(module, configuration)
+        with self._arithmetic.autocast():
+            logits: torch.Tensor = module(images)
+        return logits.float()
 
 
 class _Batch:

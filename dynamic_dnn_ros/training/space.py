@@ -176,12 +176,3 @@ def _train_depthwise_fast(module: nn.Module) -> None:
                 )
                 fast.weight = child.weight
                 setattr(parent, name, fast)
-
-
-def run(
-    space: Space, module: nn.Module, configuration: Configuration, images: torch.Tensor
-) -> torch.Tensor:
-    """Return the logits of a configuration for normalised pictures of its resolution."""
-    space.activate(module, configuration)
-    logits: torch.Tensor = module(images)
-    return logits

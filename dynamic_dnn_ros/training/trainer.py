@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import contextlib
 import copy
-import json
 import logging
 from pathlib import Path
 import random
@@ -19,10 +19,13 @@ from torch import nn
 from tqdm import tqdm
 
 from dynamic_dnn_ros.networks.contract import Configuration
-from dynamic_dnn_ros.training.batches import Normalisation, training_batches
+from dynamic_dnn_ros.training.arithmetic import Arithmetic, choose_device
+from dynamic_dnn_ros.training.augmentation import check_augmentation, make_augmentation
+from dynamic_dnn_ros.training.batches import Normalisation, TrainingBatches
 from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked, read_state, write_state
 from dynamic_dnn_ros.training.configuration import Phase, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
+from dynamic_dnn_ros.training.logs import Log
 from dynamic_dnn_ros.training.pictures import Pictures
 from dynamic_dnn_ros.training.processes import (
     average_gradients,
@@ -35,7 +38,6 @@ from dynamic_dnn_ros.training.space import Space
 
 _LOGGER = logging.getLogger(__name__)
 _CHECKPOINT = 'checkpoint.pt'
-_LOG = 'training.jsonl'
 
 
 class Trainer:
@@ -64,6 +66,8 @@ class Trainer:
         self._phases = configuration.phases if phases is None else phases
         self._work = configuration.work if work is None else work
         self._normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
+        self._augmentation = make_augmentation(configuration.augmentation)
+        self._arithmetic = Arithmetic(choose_device(configuration.device), configuration.precision)
         self._phase_index = 0
         self._epoch = 0
         self._optimizer: torch.optim.Optimizer
@@ -71,6 +75,7 @@ class Trainer:
         for phase in self._phases:
             space.largest(phase.within)
             space.largest({name: (value,) for name, value in phase.freeze.items()})
+        space.module.to(self._arithmetic.device)
 
     def train(
         self, pictures: Pictures, held_out: Pictures | None = None, quiet: bool = False
@@ -81,34 +86,55 @@ class Trainer:
         :param held_out: pictures on which accuracy is watched.
         :raises CheckpointError: if the work folder holds a checkpoint of something else, if
             another training works there, or if it is full.
+        :raises PictureError: if pictures do not become of one size by the augmentation, or if one
+            cannot be read.
         """
+        check_augmentation(self._augmentation, pictures)
+        batches = TrainingBatches(
+            pictures,
+            self._augmentation,
+            self._configuration.batch_size,
+            self._configuration.workers,
+            self._arithmetic.device,
+            process_rank(),
+            process_count(),
+        )
         if process_rank() > 0:
-            self._train_phases(pictures, held_out, quiet)
+            self._train_phases(batches, None, self._resume(), quiet=True)
             return
         with locked(self._work):
-            self._train_phases(pictures, held_out, quiet)
+            optimizer_state = self._resume()
+            with contextlib.closing(Log(self._work, self.epochs)) as log:
 
-    def _train_phases(self, pictures: Pictures, held_out: Pictures | None, quiet: bool) -> None:
-        optimizer_state = self._resume()
+                def report(phase: Phase, row: Mapping[str, Any]) -> None:
+                    log.write({**row, **self._watch(phase, pictures, held_out)})
+
+                self._train_phases(batches, report, optimizer_state, quiet)
+
+    def _train_phases(
+        self,
+        batches: TrainingBatches,
+        report: Callable[[Phase, Mapping[str, Any]], None] | None,
+        optimizer_state: Mapping[str, Any] | None,
+        quiet: bool,
+    ) -> None:
         while self._phase_index < len(self._phases):
             phase = self._phases[self._phase_index]
             self._enter(phase, optimizer_state)
             optimizer_state = None
-            while self._epoch < phase.epochs:
-                row = self._train_epoch(phase, pictures, quiet)
-                self._epoch += 1
+            for epoch in range(self._epoch, phase.epochs):
+                row = self._train_epoch(phase, batches, quiet)
                 self.epochs += 1
-                if self._epoch < phase.epochs:
-                    self._save()
-                else:
+                self._epoch = epoch + 1
+                if self._epoch == phase.epochs:
                     self._keep_teacher(phase)
-                if process_rank() == 0:
-                    self._log({**row, **self._watch(phase, pictures, held_out)})
-            self._phase_index += 1
-            self._epoch = 0
-            self._save()
+                    self._phase_index += 1
+                    self._epoch = 0
+                self._save()
+                if report is not None:
+                    report(phase, row)
 
-    def _enter(self, phase: Phase, optimizer_state: dict[str, Any] | None) -> None:
+    def _enter(self, phase: Phase, optimizer_state: Mapping[str, Any] | None) -> None:
         configuration = self._configuration
         self._space.module.train()
         self._space.enter(phase, anew=self._epoch == 0)
@@ -119,56 +145,38 @@ class Trainer:
             nesterov=True,
         )
         if optimizer_state is not None:
-            self._optimizer.load_state_dict(optimizer_state)
+            self._optimizer.load_state_dict(dict(optimizer_state))
         self._step = Step(
             self._space,
             phase,
             self._normalisation,
             configuration.label_smoothing,
+            self._arithmetic,
             self._teacher(phase.teacher) if phase.teacher else None,
         )
 
-    def _keep_teacher(self, phase: Phase) -> None:
-        """Write the network down where a later phase learns from it."""
-        learners = self._phases[self._phase_index + 1 :]
-        if process_rank() == 0 and any(later.teacher == phase.name for later in learners):
-            path = self._teacher_path(phase.name)
-            write_state(path, {'network': self._space.module.state_dict()})
-
-    def _train_epoch(self, phase: Phase, pictures: Pictures, quiet: bool) -> dict[str, Any]:
-        configuration = self._configuration
+    def _train_epoch(self, phase: Phase, batches: TrainingBatches, quiet: bool) -> dict[str, Any]:
         module = self._space.module.train()
-        seed = (configuration.seed * 1009 + self._phase_index) * 1_000_003 + self._epoch
+        seed = (self._configuration.seed * 1009 + self._phase_index) * 1_000_003 + self._epoch
         generator = random.Random(seed)
-        batches = training_batches(
-            pictures,
-            configuration.batch_size,
-            configuration.padding,
-            torch.Generator().manual_seed(seed),
-            process_rank(),
-            process_count(),
-        )
-        share = len(pictures) // process_count()
-        steps = max(1, share // min(configuration.batch_size, max(1, share)))
-        losses = 0.0
-        seen = 0
         progress_bar = tqdm(
-            batches,
-            total=steps,
+            batches.batches(seed),
+            total=len(batches),
             desc=f'{phase.name} {self._epoch + 1}/{phase.epochs}',
             unit='step',
             disable=quiet or process_rank() > 0,
         )
+        losses = 0.0
+        seen = 0
         start = time.monotonic()
         for step, (images, labels) in enumerate(progress_bar):
-            rate = phase.learning_rate_at(self._epoch + (step + 0.5) / steps)
+            learning_rate = phase.learning_rate_at(self._epoch + (step + 0.5) / len(batches))
             for group in self._optimizer.param_groups:
-                group['lr'] = rate
+                group['lr'] = learning_rate
             self._optimizer.zero_grad()
             losses += self._step.backward(images, labels, generator)
             average_gradients(module)
-            nn.utils.clip_grad_norm_(module.parameters(), configuration.gradient_limit)
-            self._optimizer.step()
+            self._arithmetic.step(self._optimizer, module, self._configuration.gradient_limit)
             seen += len(labels)
             if step % 20 == 0:
                 progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
@@ -178,10 +186,17 @@ class Trainer:
             'epoch': self.epochs + 1,
             'phase': phase.name,
             'seconds': self.seconds,
-            'loss': losses / steps,
-            'learning_rate': rate,
+            'loss': losses / len(batches),
+            'learning_rate': learning_rate,
             'pictures_per_second': seen * process_count() / seconds,
         }
+
+    def _keep_teacher(self, phase: Phase) -> None:
+        """Write the network down where a later phase learns from it."""
+        learners = self._phases[self._phase_index + 1 :]
+        if process_rank() == 0 and any(later.teacher == phase.name for later in learners):
+            path = self._teacher_path(phase.name)
+            write_state(path, {'network': self._space.module.state_dict()})
 
     def _watch(
         self, phase: Phase, pictures: Pictures, held_out: Pictures | None
@@ -205,10 +220,6 @@ class Trainer:
                 found[each] = accuracy(module, part, each.resolution, self._normalisation)
             values[f'accuracy_{name}'] = found[each]
         return values
-
-    def _log(self, row: Mapping[str, Any]) -> None:
-        with (self._work / _LOG).open('a', encoding='utf-8') as log:
-            log.write(json.dumps(row) + '\n')
 
     def _teacher(self, name: str) -> Teacher:
         """Return the network as it was at the end of a phase."""
@@ -245,6 +256,7 @@ class Trainer:
                 'seconds': self.seconds,
                 'network': self._space.module.state_dict(),
                 'optimizer': self._optimizer.state_dict() if self._epoch else None,
+                'arithmetic': self._arithmetic.state(),
             },
         )
 
@@ -272,6 +284,8 @@ class Trainer:
         self._epoch = state['epoch']
         self.epochs = state['epochs']
         self.seconds = state['seconds']
+        if state.get('arithmetic'):
+            self._arithmetic.load_state(state['arithmetic'])
         _LOGGER.info('continuing after epoch %d from %s', self.epochs, path)
         optimizer: dict[str, Any] | None = state['optimizer']
         return optimizer
