@@ -71,24 +71,33 @@ def plain_convolution(
     return convolution
 
 
-class ElasticPointwiseConvolution(nn.Conv2d):
-    """A 1x1 convolution of its first input and output channels."""
+class ElasticConvolution(nn.Conv2d):
+    """A 'same'-padded convolution, 1x1 by default, of its first input and output channels."""
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = False) -> None:
-        super().__init__(in_channels, out_channels, 1, bias=bias)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=bias
+        )
         self.active_out_channels = out_channels
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Convolve N x C x H x W to N x active_out_channels x H x W."""
+        """Convolve N x C x H x W to active_out_channels, H and W divided by the stride."""
         weight, bias = self._slices(inputs.shape[1], self.active_out_channels)
-        return functional.conv2d(inputs, weight, bias)
+        return functional.conv2d(inputs, weight, bias, self.stride, self.padding)
 
     def extract(
         self, in_channels: int, out_channels: int, share_weights: bool = False
     ) -> nn.Conv2d:
         """Return the leading channels as a plain convolution."""
         weight, bias = self._slices(in_channels, out_channels)
-        return plain_convolution(weight, bias, share_weights=share_weights)
+        return plain_convolution(weight, bias, stride=self.stride[0], share_weights=share_weights)
 
     def _slices(
         self, in_channels: int, out_channels: int

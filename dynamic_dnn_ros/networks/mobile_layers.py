@@ -60,13 +60,14 @@ class MobileBlock(nn.Module):
     Inverted bottleneck: expand, depthwise, squeeze and excite, project, add the input.
 
     :param expand: None where the block does not expand.
+    :param depthwise: None where the expansion is a spatial convolution itself, a fused block.
     :param squeeze_excitation: None where the stage has none.
     """
 
     def __init__(
         self,
         expand: ConvolutionLayer | None,
-        depthwise: ConvolutionLayer,
+        depthwise: ConvolutionLayer | None,
         squeeze_excitation: SqueezeExcitation | None,
         project: ConvolutionLayer,
         residual: bool,
@@ -81,7 +82,8 @@ class MobileBlock(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Run the block."""
         hidden = inputs if self.expand is None else self.expand(inputs)
-        hidden = self.depthwise(hidden)
+        if self.depthwise is not None:
+            hidden = self.depthwise(hidden)
         if self.squeeze_excitation is not None:
             hidden = self.squeeze_excitation(hidden)
         outputs: torch.Tensor = self.project(hidden)

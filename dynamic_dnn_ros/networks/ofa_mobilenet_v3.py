@@ -28,8 +28,8 @@ from dynamic_dnn_ros.networks.checks import (
 from dynamic_dnn_ros.networks.contract import Choices, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.elastic_layers import (
     ElasticBatchNorm2d,
+    ElasticConvolution,
     ElasticDepthwiseConvolution,
-    ElasticPointwiseConvolution,
     expanded_channels,
     make_divisible,
     parameter_from,
@@ -47,16 +47,24 @@ from dynamic_dnn_ros.networks.mobile_layers import (
 
 _COLOURS = 3
 _FIRST_KERNEL_SIZE = 3
+_FUSED_KERNEL_SIZE = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class StageLayout:
-    """One stage: blocks of one width, the first of which may halve the size of the picture."""
+    """
+    One stage: blocks of one width, the first of which may halve the size of the picture.
+
+    The blocks of a fused stage expand by a dense 3x3 convolution in place of a 1x1 and a depthwise
+    one (Tan and Le, EfficientNetV2, ICML 2021, section 3.2): more multiply-adds that a processor
+    gets through faster, where channels are few. They have no elastic kernel.
+    """
 
     width: int
     stride: int
     activation: str
     squeeze_excitation: bool
+    fused: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +116,7 @@ class MobileNetV3Layout:
             require_choice(f'{prefix}.stride', stage.stride, (1, 2))
             require_choice(f'{prefix}.activation', stage.activation, tuple(ACTIVATIONS))
             require_choice(f'{prefix}.squeeze_excitation', stage.squeeze_excitation, (False, True))
+            require_choice(f'{prefix}.fused', stage.fused, (False, True))
 
     @property
     def blocks_per_stage(self) -> int:
@@ -132,6 +141,7 @@ class MobileNetV3Layout:
         for index, stage in enumerate(as_sequence('stages', mapping['stages'])):
             if not isinstance(stage, Mapping):
                 raise ConfigurationError(f'stages[{index}]', stage, 'a mapping')
+            stage = {'fused': False, **stage}
             require_fields(f'stages[{index}]', StageLayout, stage)
             stages.append(StageLayout(**stage))
         for name in ('kernel_sizes', 'expand_ratios', 'depths', 'resolutions'):
@@ -156,7 +166,7 @@ class MobileNetV3Configuration:
 
     `kernel_size` and `expand_ratio` have one entry a block, all stages after each other at their
     greatest depth, so 20 for the published layouts; entries of blocks beyond a stage's depth have
-    no effect. `depth` has one entry a stage.
+    no effect, nor have kernel sizes of fused blocks. `depth` has one entry a stage.
     """
 
     kernel_size: tuple[int, ...]
@@ -247,21 +257,21 @@ LAYOUTS: dict[str, MobileNetV3Layout] = {
     'ofa_mbv3_32x32': MobileNetV3Layout(
         stem_width=16,
         stem_stride=1,
-        first_block_width=16,
+        first_block_width=24,
         first_block_stride=2,
         first_block_activation='relu',
         stages=(
-            StageLayout(16, 1, 'relu', False),
-            StageLayout(24, 2, 'h_swish', True),
-            StageLayout(48, 1, 'h_swish', True),
-            StageLayout(80, 2, 'h_swish', True),
+            StageLayout(24, 1, 'relu', False, fused=True),
+            StageLayout(48, 2, 'relu', False, fused=True),
+            StageLayout(72, 1, 'h_swish', True),
+            StageLayout(128, 2, 'h_swish', True),
         ),
-        final_expand_width=240,
-        feature_width=320,
+        final_expand_width=384,
+        feature_width=512,
         kernel_sizes=(3, 5),
         expand_ratios=(2, 3, 4),
-        depths=(1, 2, 3),
-        resolutions=(24, 28, 32),
+        depths=(1, 2, 3, 4),
+        resolutions=(20, 24, 28, 32),
         classes=10,
     ),
 }
@@ -280,6 +290,7 @@ class _BlockPlan:
     stride: int
     expands: bool
     squeeze_excitation: bool
+    fused: bool = False
 
 
 class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
@@ -327,18 +338,17 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
                         stage.activation,
                         stage.squeeze_excitation,
                         expands=True,
+                        fused=stage.fused,
                     )
                 )
                 channels = stage.width
             self.stages.append(blocks)
         self.final_expand = ConvolutionLayer(
-            ElasticPointwiseConvolution(channels, layout.final_expand_width),
+            ElasticConvolution(channels, layout.final_expand_width),
             ElasticBatchNorm2d(layout.final_expand_width),
             nn.Hardswish(),
         )
-        self.feature_mix = ElasticPointwiseConvolution(
-            layout.final_expand_width, layout.feature_width
-        )
+        self.feature_mix = ElasticConvolution(layout.final_expand_width, layout.feature_width)
         self.feature_activation = nn.Hardswish()
         self.classifier = nn.Linear(layout.feature_width, layout.classes)
         self._initialise()
@@ -402,7 +412,8 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         for plan in self._elastic_plans(configuration):
             block = self._part(plan.name)
             block.expand.convolution.active_out_channels = plan.hidden_channels
-            block.depthwise.convolution.active_kernel_size = plan.kernel_size
+            if block.depthwise is not None:
+                block.depthwise.convolution.active_kernel_size = plan.kernel_size
             if block.squeeze_excitation is not None:
                 gate = block.squeeze_excitation
                 gate.reduce.active_out_channels = squeezed_channels(plan.hidden_channels)
@@ -490,15 +501,17 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
             block = self._part(plan.name)
             importance = block.project.convolution.weight.abs().sum((0, 2, 3))
             order = torch.argsort(importance, descending=True, stable=True)
-            rows = [block.expand.convolution.weight, block.depthwise.convolution.weight]
+            rows: list[torch.Tensor] = []
             columns = [block.project.convolution.weight]
-            for batch_norm in (block.expand.batch_norm, block.depthwise.batch_norm):
-                rows += [
-                    batch_norm.weight,
-                    batch_norm.bias,
-                    batch_norm.running_mean,
-                    batch_norm.running_var,
-                ]
+            for layer in (block.expand, block.depthwise):
+                if layer is not None:
+                    rows += [
+                        layer.convolution.weight,
+                        layer.batch_norm.weight,
+                        layer.batch_norm.bias,
+                        layer.batch_norm.running_mean,
+                        layer.batch_norm.running_var,
+                    ]
             if block.squeeze_excitation is not None:
                 gate = block.squeeze_excitation
                 rows += [gate.expand.weight, gate.expand.bias]
@@ -560,6 +573,7 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
                     stride=stage.stride if index == 0 else 1,
                     expands=True,
                     squeeze_excitation=stage.squeeze_excitation,
+                    fused=stage.fused,
                 )
                 channels = stage.width
 
@@ -572,7 +586,8 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         for plan in self._plans(configuration):
             if plan.expands:
                 yield f'{plan.name}.expand.batch_norm', plan.hidden_channels
-            yield f'{plan.name}.depthwise.batch_norm', plan.hidden_channels
+            if not plan.fused:
+                yield f'{plan.name}.depthwise.batch_norm', plan.hidden_channels
             yield f'{plan.name}.project.batch_norm', plan.out_channels
         yield 'final_expand.batch_norm', self.layout.final_expand_width
 
@@ -592,10 +607,13 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         yield convolution(_COLOURS * layout.stem_width * _FIRST_KERNEL_SIZE**2, side)
         for plan in self._plans(configuration):
             hidden = plan.hidden_channels
-            if plan.expands:
+            if plan.expands and not plan.fused:
                 yield convolution(plan.in_channels * hidden, side)
             side = math.ceil(side / plan.stride)
-            yield convolution(hidden * plan.kernel_size**2, side)
+            if plan.fused:
+                yield convolution(plan.in_channels * hidden * _FUSED_KERNEL_SIZE**2, side)
+            else:
+                yield convolution(hidden * plan.kernel_size**2, side)
             if plan.squeeze_excitation:
                 squeezed = squeezed_channels(hidden)
                 yield convolution_with_bias(hidden, squeezed)
@@ -621,11 +639,21 @@ def _elastic_block(
     activation: str,
     squeeze_excitation: bool,
     expands: bool,
+    fused: bool = False,
 ) -> MobileBlock:
     expand = None
     if expands:
         expand = ConvolutionLayer(
-            ElasticPointwiseConvolution(in_channels, hidden_channels),
+            ElasticConvolution(in_channels, hidden_channels, _FUSED_KERNEL_SIZE, stride)
+            if fused
+            else ElasticConvolution(in_channels, hidden_channels),
+            ElasticBatchNorm2d(hidden_channels),
+            activation_named(activation),
+        )
+    depthwise = None
+    if not fused:
+        depthwise = ConvolutionLayer(
+            ElasticDepthwiseConvolution(hidden_channels, kernel_sizes, stride),
             ElasticBatchNorm2d(hidden_channels),
             activation_named(activation),
         )
@@ -633,19 +661,15 @@ def _elastic_block(
     if squeeze_excitation:
         squeezed = squeezed_channels(hidden_channels)
         gate = SqueezeExcitation(
-            ElasticPointwiseConvolution(hidden_channels, squeezed, bias=True),
-            ElasticPointwiseConvolution(squeezed, hidden_channels, bias=True),
+            ElasticConvolution(hidden_channels, squeezed, bias=True),
+            ElasticConvolution(squeezed, hidden_channels, bias=True),
         )
     return MobileBlock(
         expand=expand,
-        depthwise=ConvolutionLayer(
-            ElasticDepthwiseConvolution(hidden_channels, kernel_sizes, stride),
-            ElasticBatchNorm2d(hidden_channels),
-            activation_named(activation),
-        ),
+        depthwise=depthwise,
         squeeze_excitation=gate,
         project=ConvolutionLayer(
-            ElasticPointwiseConvolution(hidden_channels, out_channels),
+            ElasticConvolution(hidden_channels, out_channels),
             ElasticBatchNorm2d(out_channels),
             nn.Identity(),
         ),
@@ -662,6 +686,13 @@ def _extract_block(block: Any, plan: _BlockPlan, share_weights: bool) -> MobileB
             block.expand.batch_norm.extract(hidden, share_weights),
             type(block.expand.activation)(),
         )
+    depthwise = None
+    if not plan.fused:
+        depthwise = ConvolutionLayer(
+            block.depthwise.convolution.extract(hidden, plan.kernel_size, share_weights),
+            block.depthwise.batch_norm.extract(hidden, share_weights),
+            type(block.depthwise.activation)(),
+        )
     gate = None
     if plan.squeeze_excitation:
         squeezed = squeezed_channels(hidden)
@@ -671,11 +702,7 @@ def _extract_block(block: Any, plan: _BlockPlan, share_weights: bool) -> MobileB
         )
     return MobileBlock(
         expand=expand,
-        depthwise=ConvolutionLayer(
-            block.depthwise.convolution.extract(hidden, plan.kernel_size, share_weights),
-            block.depthwise.batch_norm.extract(hidden, share_weights),
-            type(block.depthwise.activation)(),
-        ),
+        depthwise=depthwise,
         squeeze_excitation=gate,
         project=ConvolutionLayer(
             block.project.convolution.extract(hidden, plan.out_channels, share_weights),

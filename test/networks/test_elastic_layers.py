@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from dynamic_dnn_ros.networks.elastic_layers import (
     ElasticBatchNorm2d,
+    ElasticConvolution,
     ElasticDepthwiseConvolution,
-    ElasticPointwiseConvolution,
     expanded_channels,
     make_divisible,
     plain_convolution,
@@ -83,7 +83,7 @@ def test_gradients_reach_the_transforms_of_the_active_kernel_only(depthwise):
 
 
 def test_pointwise_runs_its_leading_channels():
-    layer = ElasticPointwiseConvolution(6, 8, bias=True)
+    layer = ElasticConvolution(6, 8, bias=True)
     layer.active_out_channels = 5
     images = torch.randn(2, 4, 3, 3)
     expected = torch.einsum('oi,nihw->nohw', layer.weight[:5, :4, 0, 0], images)

@@ -61,13 +61,40 @@ def test_residuals_lie_where_neither_size_nor_width_changes():
 def test_entries_of_blocks_beyond_the_depth_have_no_effect():
     network = OfaMobileNetV3.from_layout('ofa_mbv3_32x32')
     small = network.smallest()
+    depth = network.layout.blocks_per_stage
     wide = dataclasses.replace(
         small,
-        kernel_size=tuple(5 if index % 3 else 3 for index in range(12)),
-        expand_ratio=tuple(4 if index % 3 else 2 for index in range(12)),
+        kernel_size=tuple(5 if index % depth else 3 for index in range(network.layout.blocks)),
+        expand_ratio=tuple(4 if index % depth else 2 for index in range(network.layout.blocks)),
     )
     assert network.multiply_adds(wide) == network.multiply_adds(small)
     assert network.parameter_count(wide) == network.parameter_count(small)
+
+
+def test_kernel_sizes_of_fused_blocks_have_no_effect():
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_32x32').eval()
+    largest = network.largest()
+    fused = [stage.fused for stage in network.layout.stages]
+    assert True in fused and False in fused
+    depth = network.layout.blocks_per_stage
+    other = dataclasses.replace(
+        largest,
+        kernel_size=tuple(
+            3 if fused[index // depth] else size for index, size in enumerate(largest.kernel_size)
+        ),
+    )
+    assert other != largest
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(network.extract(largest)(images), network.extract(other)(images))
+
+
+def test_a_layout_from_before_there_were_fused_stages_reads():
+    mapping = OfaMobileNetV3.from_layout('ofa_mbv3_32x32').layout_mapping()
+    for stage in mapping['stages']:
+        del stage['fused']
+    network = OfaMobileNetV3.from_layout(mapping)
+    assert not any(stage.fused for stage in network.layout.stages)
 
 
 @pytest.mark.parametrize(
