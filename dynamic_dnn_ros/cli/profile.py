@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 import re
 import sys
-import tempfile
 
 import numpy as np
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.profile import FlagColumn, OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
@@ -109,13 +110,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     try:
-        bundle = read_bundle(find_bundle(arguments.bundle))
-        if not arguments.dry_run:
-            _check_writable(bundle)
-        if arguments.platform.endswith(SIMULATED_SUFFIX):
-            _simulate(bundle, arguments)
-        else:
-            _measure(bundle, arguments)
+        folder = find_bundle(arguments.bundle)
+        with nullcontext() if arguments.dry_run else exclusive(folder):
+            bundle = read_bundle(folder)
+            if arguments.platform.endswith(SIMULATED_SUFFIX):
+                _simulate(bundle, arguments)
+            else:
+                _measure(bundle, arguments)
     except (BundleError, EngineError, JournalError, PlatformError) as error:
         print(f'dynamic-dnn profile: {error}', file=sys.stderr)
         return 1
@@ -127,7 +128,8 @@ def _simulate(bundle: Bundle, arguments: argparse.Namespace) -> None:
     profile = simulated_profile(board, arguments.platform, bundle.manifest.sub_networks)
     print(summary(profile))
     if not arguments.dry_run:
-        _write(bundle, profile, 'Make room, or copy the bundle to where you may write')
+        with_profile(bundle, profile)
+        print(f'written into {bundle.folder}')
 
 
 def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
@@ -167,34 +169,10 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         print(f'kept in {measurement.journal}; without --dry-run it goes into the bundle')
         return
-    _write(
-        bundle,
-        measurement.profile,
-        'Make room and give the same command again: nothing is measured twice',
-    )
-    set_aside(measurement.journal)
-
-
-def _write(bundle: Bundle, profile: OperatingPoints, remedy: str) -> None:
-    try:
-        with_profile(bundle, profile)
-    except OSError as error:
-        raise BundleError(
-            bundle.folder, f'cannot be written ({error.strerror})', remedy
-        ) from error
-    print(f'written into {bundle.folder}')
-
-
-def _check_writable(bundle: Bundle) -> None:
-    """Find out before a long measurement that its result has nowhere to go."""
-    try:
-        tempfile.TemporaryDirectory(prefix='.', dir=bundle.folder.parent).cleanup()
-    except OSError as error:
-        raise BundleError(
-            bundle.folder,
-            f'cannot be written ({error.strerror})',
-            'Copy the bundle to a folder of yours and profile the copy, or give --dry-run',
-        ) from error
+    # Until this is done the journal stays, so that nothing is measured twice.
+    with_profile(bundle, measurement.profile)
+    journal = set_aside(measurement.journal)
+    print(f'written into {bundle.folder}; every run is in {journal}')
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.profiling.plan import Visit
 FORMAT_VERSION = 1
 
 _RESTART = 'Begin anew with --restart'
+_NOTHING = ('there is nothing to go on with', 'Leave --resume out')
 
 
 class JournalError(RuntimeError):
@@ -53,7 +54,7 @@ class Journal:
             if whole:
                 self._take(whole, expected)
             elif resume:
-                raise JournalError(path, 'there is nothing to go on with', 'Leave --resume out')
+                raise JournalError(path, *_NOTHING)
             self._file.seek(len(whole))
             if os.fstat(self._file.fileno()).st_size > len(whole):
                 self._file.truncate()
@@ -69,11 +70,9 @@ class Journal:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | (0 if resume else os.O_CREAT)
             file = os.fdopen(os.open(self.path, flags, 0o644), 'r+b', buffering=0)
-        except FileNotFoundError as error:
-            raise JournalError(
-                self.path, 'there is nothing to go on with', 'Leave --resume out'
-            ) from error
         except OSError as error:
+            if resume and isinstance(error, FileNotFoundError):
+                raise JournalError(self.path, *_NOTHING) from error
             raise JournalError(
                 self.path,
                 f'cannot be written ({error.strerror})',

@@ -24,7 +24,7 @@ from dynamic_dnn_ros.profiling.plan import ROUNDS, Plan, Visit, VisitKind
 from dynamic_dnn_ros.profiling.points import operating_points
 from dynamic_dnn_ros.profiling.recorder import has_rail
 from dynamic_dnn_ros.profiling.sweep import Sweep
-from dynamic_dnn_ros.profiling.timing import Clock, workload
+from dynamic_dnn_ros.profiling.timing import Clock, timed_runs, workload
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,10 @@ def measure_profile(
         )
         for refusal in refusals:
             say(refusal)
-        say(_announcement(plan))
+        latencies = {
+            key: float(timed_runs(run, _once, clock)[0]) for key, run in workloads.items()
+        }
+        say(f'{_announcement(plan)}: about {plan.duration(latencies):.0f} s')
         journal = Journal(
             options.work_folder / bundle.manifest.name / f'{platform.id}.jsonl',
             {**_subject(bundle, engine, options), **plan.to_mapping()},
@@ -147,6 +150,10 @@ def measure_profile(
         )
     )
     return Measurement(operating_points(plan, visits, description), found, journal.path)
+
+
+def _once(runs: int, seconds: float) -> bool:
+    return runs >= 1
 
 
 def set_aside(journal: Path) -> Path:
@@ -195,7 +202,7 @@ def _announcement(plan: Plan) -> str:
         )
     return (
         f'measuring {len(plan.sub_networks)} sub-networks on {", ".join(plan.processors)} of '
-        f'{plan.hardware} at {settings}, in {ROUNDS} rounds: about {plan.duration():.0f} s'
+        f'{plan.hardware} at {settings}, in {ROUNDS} rounds'
     )
 
 

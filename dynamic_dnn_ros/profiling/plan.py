@@ -217,11 +217,20 @@ class Plan:
         """Return whether one visit has enough runs, and was long enough, s."""
         return runs * ROUNDS >= MINIMUM_RUNS and seconds * ROUNDS >= self.seconds
 
-    def duration(self) -> float:
-        """Return about how long the measurement takes where no sub-network is very slow, s."""
-        steps = [place for number in range(ROUNDS) for place in self.steps(number, 0)]
-        idle = sum(place.kind is VisitKind.IDLE for place in steps)
-        return idle * self.idle_seconds + (len(steps) - idle) * self.seconds / ROUNDS
+    def duration(self, latencies: Mapping[tuple[str, str], float]) -> float:
+        """
+        Return about how long the measurement takes, s.
+
+        :param latencies: of one run, s, by processor and sub-network
+        """
+        total = 0.0
+        for place in (place for number in range(ROUNDS) for place in self.steps(number, 0)):
+            if place.kind is VisitKind.IDLE:
+                total += self.idle_seconds
+            else:
+                latency = latencies[place.processor, place.sub_network]
+                total += max(self.seconds, MINIMUM_RUNS * latency) / ROUNDS
+        return total
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the plan as plain JSON data, for comparison with another one's."""

@@ -2,21 +2,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `dynamic-dnn profile`."""
 
-from pathlib import Path
+from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.profile import ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.platforms.hardware import hardware_name
+from support.profiled_computer import TREE_VARIABLE, Computer, law
 
 PLATFORM = 'xavier_nx_simulated'
+SHORT = ('--seconds-per-point', '0.05', '--idle-seconds', '0.05')
+FOUND = [(800000, 2000000)]
+KEY = ('round', 'attempt', 'kind', 'setting', 'processor', 'sub_network', 'position')
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     bundles = pytest.importorskip('support.bundles')
     return Path(bundles.make_bundle(tmp_path / 'synthetic').folder)
+
+
+def measure(bundle: Path, *arguments: str) -> int:
+    """Measure this computer; the journal lies beside the bundle."""
+    work = str(bundle.parent / 'work')
+    return main(
+        ['profile', str(bundle), '--platform', 'linux', '--work-folder', work, *SHORT, *arguments]
+    )
 
 
 def test_puts_the_profile_into_the_bundle(
@@ -49,8 +73,9 @@ def test_dry_run_leaves_the_bundle_alone(bundle: Path) -> None:
     [
         ('nowhere/to/be/found', PLATFORM, '', 'nowhere/to/be/found'),
         ('', 'toaster_simulated', '', 'xavier_nx_simulated'),
-        ('', 'linux', '', 'xavier_nx_simulated'),
+        ('', 'toaster', '', 'xavier_nx_simulated'),
         ('', PLATFORM, '1W', '20W_6CORE'),
+        ('', 'linux', '20W_6CORE', 'Leave --power-mode out'),
     ],
 )
 def test_bad_input_names_itself_and_the_remedy(
@@ -64,3 +89,153 @@ def test_bad_input_names_itself_and_the_remedy(
     arguments = ['profile', name or str(bundle), '--platform', platform, '--power-mode', mode]
     assert main(arguments) == 1
     assert words in capsys.readouterr().err
+
+
+def test_measures_this_computer(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert measure(bundle, '--settings', 'present') == 0
+    said = capsys.readouterr().out
+    assert '3 operating points on linux (measured)' in said
+    assert 'measuring 3 sub-networks on cpu' in said
+    profile = read_bundle(bundle).profile('linux', hardware_name())
+    assert profile is not None
+    assert profile.kind is ProfileKind.MEASURED
+    assert profile.description in said
+    assert read_bundle(bundle).profile('linux', 'another computer') is None
+    # What is in the bundle is done: the next command measures anew.
+    assert measure(bundle, '--settings', 'present', '--resume') == 1
+    assert 'nothing to go on with' in capsys.readouterr().err
+
+
+def test_dry_run_keeps_what_it_measured_for_the_next_command(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_bundle(bundle).sha256
+    assert measure(bundle, '--settings', 'present', '--dry-run') == 0
+    first = capsys.readouterr().out
+    assert read_bundle(bundle).sha256 == before
+    assert measure(bundle, '--settings', 'present', '--resume') == 0
+    second = capsys.readouterr().out
+    assert 'steps are taken from' in second
+    figures = [line for line in first.splitlines() if line.startswith('s')]
+    assert figures == [line for line in second.splitlines() if line.startswith('s')]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--engine', 'abacus'], 'Known are: torch'),
+        (['--resume'], 'nothing to go on with'),
+        (['--work-folder', '/proc/nowhere'], '--work-folder'),
+    ],
+)
+def test_bad_input_of_a_measurement(
+    bundle: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    before = read_bundle(bundle).sha256
+    assert measure(bundle, *arguments) == 1
+    assert words in capsys.readouterr().err
+    assert read_bundle(bundle).sha256 == before
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['--settings', 'some'],
+        ['--settings', '0'],
+        ['--threads', '0'],
+        ['--seconds-per-point', '-1'],
+        ['--picture', '640'],
+        ['--resume', '--restart'],
+    ],
+)
+def test_wrong_usage(bundle: Path, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        measure(bundle, *arguments)
+    assert end.value.code == 2
+
+
+@pytest.fixture
+def computer(tmp_path: Path) -> Computer:
+    return Computer(tmp_path / 'root')
+
+
+@contextmanager
+def command(bundle: Path, computer: Computer, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command in a process of its own, on a tree of clocks."""
+    test = Path(__file__).parents[1]
+    environment = {
+        **os.environ,
+        'PYTHONPATH': f'{test}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
+        'XDG_RUNTIME_DIR': str(bundle.parent),
+        TREE_VARIABLE: str(computer.root),
+    }
+    fixed = ['--platform', 'linux', '--engine', 'clocked', '--settings', '4']
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            str(test / 'support/profile_command.py'),
+            'profile',
+            str(bundle),
+            *fixed,
+            *SHORT,
+            '--sysfs-root',
+            str(computer.root),
+            *arguments,
+        ],
+        cwd=bundle.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def lines_of(journal: Path) -> list[str]:
+    return journal.read_text().splitlines() if journal.exists() else []
+
+
+def wait_for(condition: Callable[[], bool], limit: float = 60.0) -> None:
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, 'it did not come'
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_measurement_goes_on(
+    bundle: Path, computer: Computer, number: signal.Signals
+) -> None:
+    """Clocks come back by the guard, the old bundle stays whole, nothing is measured twice."""
+    before = read_bundle(bundle).sha256
+    journal = bundle.parent / 'build/profiling/synthetic/linux.jsonl'
+    with command(bundle, computer) as process:
+        wait_for(lambda: len(lines_of(journal)) > 10 and computer.limits() != FOUND)
+        process.send_signal(number)
+        process.wait(30)
+        assert process.returncode not in (0, None)
+    wait_for(lambda: computer.limits() == FOUND)
+    assert read_bundle(bundle).sha256 == before
+    # The last line may be cut off: it counts as not measured.
+    kept = [line for line in lines_of(journal) if line.endswith('}')]
+    with command(bundle, computer, '--resume') as process:
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    assert computer.limits() == FOUND
+    assert f'{len(kept) - 1} steps are taken from' in said
+    finished = lines_of(journal.with_suffix('.finished.jsonl'))
+    assert finished[: len(kept)] == kept
+    keys = [
+        tuple(value for name, value in json.loads(line).items() if name in KEY)
+        for line in finished[1:]
+    ]
+    assert len(set(keys)) == len(keys)
+    profile = read_bundle(bundle).profile('linux')
+    assert profile is not None
+    assert (profile.domains, len(profile)) == (('cpu',), 3 * 5)
+    lowest = np.array([law(i, f) for i, f in zip(profile.sub_network, profile.frequencies)])
+    assert np.all((profile.latency_mean >= lowest) | profile.interpolated)

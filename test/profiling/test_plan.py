@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 import json
 import math
 
@@ -48,10 +49,14 @@ def test_enough_is_enough_time_and_enough_runs() -> None:
     assert not plan.enough(10**6, 1.9 / ROUNDS)
 
 
-def test_duration_grows_with_what_is_asked_for() -> None:
+def test_duration_grows_with_what_is_asked_for_and_with_slow_sub_networks() -> None:
+    plan = make_plan()
+    latencies = dict.fromkeys(product(plan.processors, plan.sub_networks), 1e-3)
     # 3 settings x 3 sub-networks x 2 processors x 2 s, the controls, 4 looks at the idle board
-    assert make_plan().duration() == pytest.approx(18 * 2 + 2 * 2 + 4)
-    assert make_plan(None).duration() > make_plan().duration()
+    assert plan.duration(latencies) == pytest.approx(18 * 2 + 2 * 2 + 4)
+    assert make_plan(None).duration(latencies) > plan.duration(latencies)
+    latencies['cpu', 's2'] = 1.0
+    assert plan.duration(latencies) == pytest.approx(18 * 2 + 2 * 2 + 4 + 3 * (MINIMUM_RUNS - 2))
 
 
 def test_visit_survives_its_file() -> None:
