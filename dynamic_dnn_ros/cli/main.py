@@ -79,6 +79,11 @@ COMMANDS = {
         'train',
         'train a dynamic network on your pictures and write its bundle',
     ),
+    'import-ofa': Command(
+        'dynamic_dnn_ros.cli.import_ofa',
+        'train',
+        'make a bundle from a checkpoint of the authors of Once-for-All',
+    ),
 }
 
 
@@ -107,7 +112,7 @@ def overview() -> str:
         '',
         'commands:',
     ]
-    lines += [f'  {name:<9} {command.summary}' for name, command in COMMANDS.items()]
+    lines += [f'  {name:<10} {command.summary}' for name, command in COMMANDS.items()]
     lines += ['', 'dynamic-dnn COMMAND --help says more about one of them.']
     return '\n'.join(lines)
 

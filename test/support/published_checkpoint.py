@@ -130,6 +130,8 @@ def forward(
         if calibrate:
             mean.copy_(inputs.mean((0, 2, 3)))
             variance.copy_(inputs.var((0, 2, 3)))
+            # What is kept is the estimate for all pictures, what is used that of these.
+            variance = inputs.var((0, 2, 3), unbiased=False)
         inputs = (inputs - mean.view(-1, 1, 1)) / (variance.view(-1, 1, 1) + 1e-5).sqrt()
         return inputs * weight.view(-1, 1, 1) + bias.view(-1, 1, 1)
 
