@@ -149,6 +149,12 @@ def _import(arguments: argparse.Namespace) -> Bundle:
         # They are sorted by class: of each its share.
         spread = np.linspace(0, len(pictures) - 1, _RECALIBRATION_PICTURES)
         pictures = pictures.take(spread.round().astype(np.int64))
+    elif pictures is not None and len(pictures) < _RECALIBRATION_PICTURES:
+        print(
+            f'{arguments.data}: {len(pictures)} pictures are few for batch-norm statistics: the '
+            f'published accuracy was reached with {_RECALIBRATION_PICTURES}',
+            file=sys.stderr,
+        )
     if test is not None:
         test = with_labels_of(test, classes, arguments.test_data)
     sub_networks, statistics = _measured(network, choices, pictures, test, arguments.quiet)

@@ -140,7 +140,7 @@ def test_a_bundle_without_recalibration_computes_what_the_checkpoint_does(
     assert str(tmp_path) not in card
 
 
-def test_a_bundle_is_recalibrated_and_measured(checkpoint, state, images, batch, tmp_path):
+def test_a_bundle_is_recalibrated_and_measured(checkpoint, state, images, batch, tmp_path, capsys):
     own = {name: tensor.clone() for name, tensor in state.items()}
     published.forward(own, batch, *SMALLEST, calibrate=True)
     chosen = published.forward(own, batch, *SMALLEST).argmax(1).tolist()
@@ -153,6 +153,7 @@ def test_a_bundle_is_recalibrated_and_measured(checkpoint, state, images, batch,
     listed.write_text(json.dumps([dict(zip(names, (*SMALLEST, [RESOLUTION])))]))
     arguments = ('--sub-networks', listed, '--data', data, '--test-data', test)
     assert run(checkpoint, '--output', tmp_path / 'ofa', *arguments) == 0
+    assert '6 pictures are few' in capsys.readouterr().err
     bundle = read_bundle(tmp_path / 'ofa')
     (entry,) = bundle.manifest.sub_networks
     assert entry.accuracy == 0.5
