@@ -18,7 +18,12 @@ from dynamic_dnn_ros.platforms.contract import DomainLimits, Platform, PlatformE
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.platforms.registry import PlatformOptions, make_platform
 from dynamic_dnn_ros.profiling.clocks import Clocks
-from dynamic_dnn_ros.profiling.drift import foreign_utilisation, notices, temperature_rises
+from dynamic_dnn_ros.profiling.drift import (
+    BUSY_ABOVE,
+    foreign_utilisation,
+    notices,
+    temperature_rises,
+)
 from dynamic_dnn_ros.profiling.journal import Journal
 from dynamic_dnn_ros.profiling.plan import ROUNDS, Plan, Visit, VisitKind
 from dynamic_dnn_ros.profiling.points import operating_points
@@ -226,10 +231,14 @@ def _by(governors: str) -> str:
 
 def _circumstances(visits: Sequence[Visit]) -> list[str]:
     """Return what idle means here, and how warm it became."""
-    loads = ', '.join(f'{load:.0%} of {n}' for n, load in foreign_utilisation(visits).items())
+    loads = ', '.join(
+        f'{load:.0%} of {name!r}'
+        for name, load in foreign_utilisation(visits).items()
+        if load <= BUSY_ABOVE  # otherwise there is a notice of it
+    )
     rises = temperature_rises(visits)
     warmest = max(rises, key=lambda zone: rises[zone][1], default='')
-    sentences = [f'idle: others used {loads}'] if loads else []
+    sentences = [f'others used {loads} while nothing ran here'] if loads else []
     if warmest:
         first, highest = rises[warmest]
         sentences.append(f'{warmest} {first:.0f} to {highest:.0f} degrees Celsius')

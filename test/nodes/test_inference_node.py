@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -13,6 +14,8 @@ import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
+from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import softmax
 from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, RawPicture, square
@@ -29,7 +32,9 @@ from dynamic_dnn_ros.msg import (
 )
 from dynamic_dnn_ros.nodes.inference_node import InferenceNode
 from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
+from support.applications import operating_points
 from support.bundles import make_bundle
 from support.graph import LATCHED, Collector, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
@@ -472,6 +477,29 @@ def test_profile_of_the_simulated_board_is_presented(
     assert points.kind == points.KIND_SIMULATED
     np.testing.assert_allclose(points.latency_p95, profile.latency_p95)
     np.testing.assert_allclose(points.frequencies, profile.frequencies.ravel())
+
+
+@pytest.mark.parametrize(
+    ('hardware', 'used'), [(hardware_name(), True), ('', True), ('another computer', False)]
+)
+def test_profile_of_another_computer_is_not_used(
+    start: Start, graph: Graph, tmp_path: Path, hardware: str, used: bool
+) -> None:
+    made_up = 123.0
+
+    def profiles(manifest: Manifest) -> list[OperatingPoints]:
+        table = operating_points((), {e.id: (made_up, 0.5) for e in manifest.sub_networks}, 'cpu')
+        return [replace(table, platform='linux', hardware=hardware)]
+
+    folder = make_bundle(tmp_path / 'profiled', profiles=profiles).folder
+    application = start(bundle=str(folder), platform='auto')
+    loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
+    graph.wait_for_subscriptions(loads)
+    loads.publish(SystemLoad(platform='linux', kind=SystemLoad.KIND_MEASURED, period=0.1))
+    points = application.applications.wait_for(
+        lambda a: a.operating_points.platform == 'linux'
+    ).operating_points
+    assert (points.latency_mean[0] == made_up) == used
 
 
 def test_load_of_another_platform_is_left_alone(start: Start, graph: Graph) -> None:
