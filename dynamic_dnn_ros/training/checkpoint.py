@@ -57,8 +57,10 @@ def read_state(path: Path) -> dict[str, Any] | None:
         if not isinstance(state, dict) or state.get('format') != FORMAT:
             raise ValueError(f'not of format {FORMAT}')
     except Exception as error:
+        # torch explains at length how to run what a file holds; not with this one.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f'{path} cannot be read ({error}): remove it to start anew'
+            f'{path} cannot be read ({reason}): remove it to start anew'
         ) from error
     return state
 

@@ -3,40 +3,46 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import pytest
 import yaml
 
 from dynamic_dnn_ros.cli.main import main
-from support.training import colour_pictures, training_configuration, write_folder
+from support.training import colour_pictures, training_mapping, write_folder
 
 
-def _write(folder, **changes):
-    values = {}
-    for name, value in vars(training_configuration(folder, **changes)).items():
-        plain = str(value) if isinstance(value, Path) else value
-        values[name] = list(plain) if isinstance(plain, tuple) else plain
-    path = folder / 'colours.yaml'
-    path.write_text(yaml.safe_dump(values))
+@pytest.fixture
+def path(tmp_path):
+    write_folder(tmp_path / 'train', colour_pictures(40))
+    write_folder(tmp_path / 'test', colour_pictures(20, seed=1))
+    phases = [{'name': 'all', 'rule': 'sandwich', 'epochs': 1, 'learning_rate': 0.02}]
+    path = tmp_path / 'colours.yaml'
+    path.write_text(yaml.safe_dump(training_mapping(tmp_path, phases=phases)))
     return path
 
 
-def test_it_trains_and_says_what_it_wrote(tmp_path, capsys):
-    write_folder(tmp_path / 'train', colour_pictures(100))
-    write_folder(tmp_path / 'test', colour_pictures(20, seed=1))
-    path = _write(tmp_path, epochs=1, candidates=2, sub_networks=2)
+def test_it_trains_and_says_what_it_wrote(path, capsys):
     assert main(['train', str(path), '--quiet']) == 0
     output = capsys.readouterr().out
     assert 's0: accuracy' in output
-    assert str(tmp_path / 'bundle') in output
-    assert (tmp_path / 'bundle' / 'manifest.json').is_file()
+    assert str(path.parent / 'bundle') in output
+    assert (path.parent / 'bundle' / 'manifest.json').is_file()
 
 
-def test_bad_input_is_one_line_that_names_it(tmp_path, capsys):
-    assert main(['train', str(tmp_path / 'nonesuch.yaml')]) == 1
+def test_it_trains_one_architecture_alone(path, capsys):
+    assert main(['train', str(path), '--alone', 'smallest', '--quiet']) == 0
+    output = capsys.readouterr().out
+    assert 'smallest trained alone: accuracy' in output
+    assert str(path.parent / 'work' / 'alone_smallest' / 'result.json') in output
+    assert not (path.parent / 'bundle').exists()
+
+
+def test_bad_input_is_one_line_that_names_it(path, capsys):
+    assert main(['train', str(path.parent / 'nonesuch.yaml')]) == 1
     assert 'nonesuch.yaml' in capsys.readouterr().err
-    path = _write(tmp_path)
+    assert main(['train', str(path), '--alone', 's3', '--quiet']) == 1
+    assert str(path.parent / 'bundle') in capsys.readouterr().err
+    (path.parent / 'train' / 'class_0' / '0000.png').write_bytes(b'no picture')
     assert main(['train', str(path), '--quiet']) == 1
     error = capsys.readouterr().err
-    assert str(tmp_path / 'train') in error
+    assert 'class_0/0000.png cannot be read' in error
     assert 'Traceback' not in error

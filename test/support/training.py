@@ -13,11 +13,17 @@ from PIL import Image
 import torch
 
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.pictures import Pictures
 from support.bundles import LAYOUT
 
 CLASSES = tuple(f'class_{index}' for index in range(LAYOUT.classes))
+
+PHASES = (
+    Phase('largest', Rule.LARGEST, epochs=1, learning_rate=0.02),
+    Phase('all', Rule.SANDWICH, epochs=1, learning_rate=0.02, sampled=0, sort_channels=True),
+)
+"""Two epochs."""
 
 
 def colour_pictures(count: int = 200, seed: int = 0) -> Pictures:
@@ -52,26 +58,30 @@ def small_network() -> OfaMobileNetV3:
     return OfaMobileNetV3(LAYOUT)
 
 
-def training_configuration(folder: Path, **changes: Any) -> TrainingConfiguration:
-    """Return the configuration of a training of two epochs."""
-    values: dict[str, Any] = {
+def training_mapping(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Return the training of `PHASES` on the smallest layout, as a YAML file has it."""
+    return {
         'name': 'colours',
-        'training_data': folder / 'train',
-        'test_data': folder / 'test',
+        'training_data': str(folder / 'train'),
+        'test_data': str(folder / 'test'),
         'data_name': 'noisy colours',
-        'output': folder / 'bundle',
-        'work': folder / 'work',
+        'output': str(folder / 'bundle'),
+        'work': str(folder / 'work'),
         'family': 'ofa_mobilenet_v3',
-        'layout': 'ofa_mbv3_32x32',
-        'mean': (0.5, 0.5, 0.5),
-        'standard_deviation': (0.25, 0.25, 0.25),
-        'epochs': 2,
-        'held_out': 40,
-        'batch_size': 20,
-        'largest_only': 0.5,
-        'recalibration_pictures': 100,
-        'candidates': 5,
-        'sub_networks': 3,
+        'layout': LAYOUT.to_mapping(),
+        'mean': [0.5, 0.5, 0.5],
+        'standard_deviation': [0.25, 0.25, 0.25],
+        'phases': [phase.to_mapping() for phase in PHASES],
+        'held_out': 20,
+        'batch_size': 8,
+        'recalibration_pictures': 20,
+        'evaluation_pictures': 0,
         'threads': 1,
+        'device': 'cpu',
+        **changes,
     }
-    return TrainingConfiguration(**{**values, **changes})
+
+
+def training_configuration(folder: Path, **changes: Any) -> TrainingConfiguration:
+    """Return the configuration of `training_mapping`."""
+    return TrainingConfiguration.from_mapping(training_mapping(folder, **changes))

@@ -5,16 +5,23 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
+import pytest
 import torch
 
+from dynamic_dnn_ros.bundles.manifest import Preprocessing, Resize
+from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, square
+from dynamic_dnn_ros.training.augmentation import make_augmentation
 from dynamic_dnn_ros.training.batches import (
+    CAMERA_INTERPOLATION,
     Normalisation,
-    augment,
+    TrainingBatches,
     plain_batches,
     resize,
-    training_batches,
 )
+from dynamic_dnn_ros.training.pictures import read_pictures
 from support.training import colour_pictures
+
+PLAIN = make_augmentation([])
 
 
 def test_normalisation_is_that_of_the_manifest():
@@ -35,32 +42,42 @@ def test_resizing_is_that_of_pillow():
     assert np.abs(scaled[0].permute(1, 2, 0).numpy() - expected).max() <= 1.01
 
 
-def test_augmentation_shifts_and_flips_each_picture():
-    rows = torch.arange(16).view(1, 1, 16, 1).expand(1, 3, 16, 16)
-    columns = torch.arange(16).view(1, 1, 1, 16).expand(1, 3, 16, 16)
-    generator = torch.Generator().manual_seed(0)
-    shifts, flips = set(), set()
-    for image in augment((rows * 16 + columns).repeat(200, 1, 1, 1), 2, generator):
-        # The inner part shows how far a picture was shifted, and whether it was flipped.
-        inner = image[0, 4:12, 4:12]
-        step = float(inner[0, 1] - inner[0, 0])
-        assert abs(step) == 1.0
-        assert torch.equal(inner[1:] - inner[:-1], torch.full((7, 8), 16.0))
-        flips.add(step < 0)
-        shifts.add(int(inner[0, 0] // 16) - 4)
-    assert flips == {False, True}
-    assert shifts == {-2, -1, 0, 1, 2}
-
-
-def test_training_batches_hold_every_picture_once_and_shares_are_disjoint():
+def test_an_epoch_holds_every_picture_once_and_shares_are_disjoint():
     pictures = colour_pictures(64)
     seen = []
     for rank in range(2):
-        generator = torch.Generator().manual_seed(5)
-        batches = list(training_batches(pictures, 16, 0, generator, rank, 2))
-        assert [len(labels) for _, labels in batches] == [16, 16]
-        seen += [image.sort().values for images, _ in batches for image in images.flatten(1)]
+        batches = TrainingBatches(pictures, PLAIN, 16, rank=rank, count=2)
+        epoch = list(batches.batches(seed=5))
+        assert [len(labels) for _, labels in epoch] == [16, 16]
+        assert len(batches) == 2
+        seen += [image for images, _ in epoch for image in images.flatten(1)]
     assert len(torch.unique(torch.stack(seen), dim=0)) == 64
+
+
+def test_two_processes_see_in_a_step_what_one_sees_in_a_step_twice_as_large():
+    augmentation = make_augmentation([{'RandomCrop': {'size': 32, 'padding': 4}}])
+    pictures = colour_pictures(50)
+    (alone,) = TrainingBatches(pictures, augmentation, 32).batches(1)
+    shares = [
+        next(iter(TrainingBatches(pictures, augmentation, 16, rank=rank, count=2).batches(1)))
+        for rank in range(2)
+    ]
+    for position, whole in enumerate(alone):
+        assert torch.equal(whole[0::2], shares[0][position])
+        assert torch.equal(whole[1::2], shares[1][position])
+
+
+def test_epochs_differ_repeat_and_do_not_depend_on_workers():
+    augmentation = make_augmentation([{'RandomCrop': {'size': 32, 'padding': 4}}])
+    pictures = colour_pictures(12)
+    first, again, next_epoch = (
+        torch.cat([images for images, _ in TrainingBatches(pictures, augmentation, 4).batches(s)])
+        for s in (1, 1, 2)
+    )
+    workers = TrainingBatches(pictures, augmentation, 4, workers=1).batches(1)
+    assert torch.equal(first, again)
+    assert torch.equal(first, torch.cat([images for images, _ in workers]))
+    assert not torch.equal(first, next_epoch)
 
 
 def test_plain_batches_keep_the_order():
@@ -72,3 +89,19 @@ def test_plain_batches_keep_the_order():
         (6, 3, 24, 24),
     ]
     assert torch.equal(torch.cat([labels for _, labels in batches]), torch.arange(70) % 10)
+
+
+@pytest.mark.parametrize('how', list(Resize))
+def test_pictures_of_any_size_are_scaled_as_the_engine_scales_them(tmp_path, how):
+    generator = np.random.default_rng(0)
+    for index, size in enumerate(((40, 30), (32, 32), (50, 20))):
+        path = tmp_path / f'class_{index % 2}' / f'{index}.png'
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    pictures = read_pictures(tmp_path, quiet=True, resize=how)
+    ((images, labels),) = plain_batches(pictures, 24, Normalisation((0.0,) * 3, (1 / 255,) * 3))
+    assert labels.tolist() == [0, 0, 1]
+    preprocessing = Preprocessing(how, (0.0,) * 3, (1.0,) * 3, CAMERA_INTERPOLATION)
+    for image, path in zip(images, pictures.images.paths):
+        expected = square(CompressedPicture(path.read_bytes()), 24, preprocessing)
+        np.testing.assert_allclose(image.permute(1, 2, 0), expected, atol=1e-3)

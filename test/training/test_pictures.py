@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from dynamic_dnn_ros.training import pictures as module
+from dynamic_dnn_ros.training.pictures import PictureError, PictureFiles, read_pictures
 from support.training import colour_pictures, write_archive, write_folder
 
 
@@ -22,6 +23,19 @@ def test_pictures_read_back_from_folder_and_archive(tmp_path, archived):
     order = np.lexsort((np.arange(30), written.labels))
     assert np.array_equal(read.labels, written.labels[order])
     assert np.array_equal(read.images, written.images[order])
+
+
+def test_pictures_that_fill_the_memory_stay_on_the_disk(tmp_path, monkeypatch):
+    written = colour_pictures(20)
+    write_folder(tmp_path, written)
+    held = read_pictures(tmp_path, quiet=True)
+    monkeypatch.setattr(module, '_MEMORY', 1000)
+    read = read_pictures(tmp_path, quiet=True)
+    assert isinstance(read.images, PictureFiles)
+    part = read.take(np.array([7, 3]))
+    assert len(part) == 2
+    assert np.array_equal(part.images[1], held.images[3])
+    assert part.sizes() == [(32, 32, 0)]
 
 
 def test_split_is_disjoint_complete_mixed_and_repeats():
@@ -44,6 +58,13 @@ def test_an_empty_folder_is_refused(tmp_path):
         read_pictures(tmp_path, quiet=True)
 
 
+def test_a_class_without_pictures_is_refused(tmp_path):
+    write_folder(tmp_path, colour_pictures(20))
+    (tmp_path / 'nothing').mkdir()
+    with pytest.raises(PictureError, match=r'nothing'):
+        read_pictures(tmp_path, quiet=True)
+
+
 def test_one_class_is_refused(tmp_path):
     (tmp_path / 'cat').mkdir()
     Image.new('RGB', (8, 8)).save(tmp_path / 'cat' / '0.png')
@@ -51,18 +72,34 @@ def test_one_class_is_refused(tmp_path):
         read_pictures(tmp_path, quiet=True)
 
 
-def test_an_unreadable_picture_is_named(tmp_path):
-    write_folder(tmp_path, colour_pictures(20))
-    (tmp_path / 'class_3' / 'broken.jpg').write_bytes(b'\xff\xd8 no picture')
+@pytest.mark.parametrize('archived', [False, True])
+def test_an_unreadable_picture_is_named(tmp_path, archived):
+    path = write_folder(tmp_path / 'train', colour_pictures(20))
+    (path / 'class_3' / 'broken.jpg').write_bytes(b'\xff\xd8 no picture')
+    if archived:
+        path = write_archive(tmp_path / 'train.tar.xz', path)
     with pytest.raises(PictureError, match=r'class_3/broken.jpg cannot be read'):
-        read_pictures(tmp_path, quiet=True)
+        read_pictures(path, quiet=True)
 
 
-def test_a_picture_of_another_size_is_named(tmp_path):
+@pytest.mark.parametrize('memory', [0, 2**30])
+def test_a_truncated_picture_is_named(tmp_path, monkeypatch, memory):
+    monkeypatch.setattr(module, '_MEMORY', memory)
     write_folder(tmp_path, colour_pictures(20))
-    Image.new('RGB', (8, 9)).save(tmp_path / 'class_3' / 'odd.png')
-    with pytest.raises(PictureError, match=r'class_3/odd.png is 8x9'):
-        read_pictures(tmp_path, quiet=True)
+    path = tmp_path / 'class_3' / '0003.png'
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(PictureError, match=r'class_3/0003.png cannot be read'):
+        read_pictures(tmp_path, quiet=True).images[6]
+
+
+def test_pictures_of_several_sizes_are_read_from_a_folder_and_not_from_an_archive(tmp_path):
+    folder = write_folder(tmp_path / 'train', colour_pictures(20))
+    Image.new('RGB', (8, 9)).save(folder / 'class_3' / 'odd.png')
+    read = read_pictures(folder, quiet=True)
+    assert [size[:2] for size in read.sizes()] == [(8, 9), (32, 32)]
+    assert read.name(read.sizes()[0][2]) == str(folder / 'class_3' / 'odd.png')
+    with pytest.raises(PictureError, match=r'class_3/odd.png is 8x9.*unpack the archive'):
+        read_pictures(write_archive(tmp_path / 'train.tar.xz', folder), quiet=True)
 
 
 @pytest.mark.parametrize('content', [b'no archive', None])

@@ -1,6 +1,8 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 
+"""Two processes that train together, started as torchrun starts them."""
+
 from __future__ import annotations
 
 import json
@@ -9,35 +11,70 @@ import socket
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
 from dynamic_dnn_ros.training.processes import (
     average_gradients,
+    from_first,
     process_count,
     process_group,
     process_rank,
 )
+from support.shared_data import REPOSITORY
 
 _SCRIPT = """
-import json, sys
+import hashlib, json, sys
+from pathlib import Path
 import torch
 from torch import nn
+torch.set_num_threads(1)
 from dynamic_dnn_ros.training.processes import (
-    average_gradients, process_count, process_group, process_rank,
+    average_gradients, from_first, process_count, process_group, process_rank,
 )
-network, unused = nn.Linear(2, 1), nn.Linear(2, 1)
+from dynamic_dnn_ros.training.space import SuperNetworkSpace
+from dynamic_dnn_ros.training.trainer import Trainer
+from support.training import colour_pictures, small_network, training_configuration
+
+inputs, targets = torch.randn((2, 8, 4), generator=torch.Generator().manual_seed(0))
+torch.manual_seed(0)
+layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(2, 1)])
 with process_group():
     rank = process_rank()
-    network.weight.grad = torch.full((1, 2), float(rank))
-    network.bias.grad = torch.full((1,), 4.0 * rank)
-    clock = average_gradients(nn.ModuleList([network, unused]), 10.0 + rank)
-    answer = [rank, process_count(), clock, network.weight.grad.tolist()]
-    print(json.dumps([*answer, network.bias.grad.tolist(), unused.weight.grad]))
+    layers[0](inputs[rank::2]).sub(targets[rank::2]).square().mean().backward()
+    average_gradients(layers)
+    # Only the first of several machines has the work folder.
+    folder = Path(sys.argv[1]) / str(rank)
+    digests = []
+    for _ in range(2):
+        network = small_network()
+        phases = [
+            {'name': 'largest', 'rule': 'largest', 'epochs': 1, 'learning_rate': 0.02},
+            {'name': 'all', 'rule': 'sampled', 'teacher': 'largest', 'epochs': 1,
+             'learning_rate': 0.02},
+        ]
+        trainer = Trainer(
+            SuperNetworkSpace(network), training_configuration(folder, phases=phases)
+        )
+        trainer.train(colour_pictures(33), quiet=True)
+        weights = b''.join(array.tobytes() for array in network.state().values())
+        digests.append(hashlib.sha256(weights).hexdigest())
+    print(json.dumps({
+        'rank': rank,
+        'count': process_count(),
+        'gradient': layers[0].weight.grad.tolist(),
+        'unused': layers[1].weight.grad,
+        'first': from_first(10.0 + rank),
+        'digests': digests,
+        'epochs': trainer.epochs,
+        'folder': folder.exists(),
+    }))
 """
 
 
-def test_two_processes_get_the_mean_gradient_and_one_clock():
+@pytest.fixture(scope='module')
+def answers(tmp_path_factory):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -46,10 +83,15 @@ def test_two_processes_get_the_mean_gradient_and_one_clock():
         'WORLD_SIZE': '2',
         'MASTER_ADDR': '127.0.0.1',
         'MASTER_PORT': str(port),
+        'PYTHONPATH': os.pathsep.join(
+            [str(REPOSITORY / 'test'), os.environ.get('PYTHONPATH', '')]
+        ),
+        'CUDA_VISIBLE_DEVICES': '',
     }
+    folder = tmp_path_factory.mktemp('processes')
     processes = [
         subprocess.Popen(
-            [sys.executable, '-c', _SCRIPT],
+            [sys.executable, '-c', _SCRIPT, str(folder)],
             env={**environment, 'RANK': str(rank)},
             stdout=subprocess.PIPE,
             text=True,
@@ -57,12 +99,35 @@ def test_two_processes_get_the_mean_gradient_and_one_clock():
         for rank in range(2)
     ]
     try:
-        rows = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+        return [json.loads(process.communicate(timeout=120)[0]) for process in processes]
     finally:
         for process in processes:
             process.kill()
             process.wait()
-    assert rows == [[rank, 2, 10.0, [[0.5, 0.5]], [2.0], None] for rank in range(2)]
+
+
+def test_both_know_their_place(answers):
+    assert [(answer['rank'], answer['count']) for answer in answers] == [(0, 2), (1, 2)]
+    assert [answer['first'] for answer in answers] == [10.0, 10.0]
+
+
+def test_the_mean_gradient_is_that_of_one_process_with_all_pictures(answers):
+    inputs, targets = torch.randn((2, 8, 4), generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 4)
+    layer(inputs).sub(targets).square().mean().backward()
+    for answer in answers:
+        torch.testing.assert_close(torch.tensor(answer['gradient']), layer.weight.grad)
+        assert answer['unused'] is None
+
+
+def test_both_end_with_the_same_weights_and_resume_from_the_first_one_s_checkpoint(answers):
+    first, second = answers
+    assert first['digests'] == second['digests']
+    # A finished training that is called again takes its weights from the checkpoint.
+    assert len(set(first['digests'])) == 1
+    assert first['epochs'] == second['epochs'] == 2
+    assert (first['folder'], second['folder']) == (True, False)
 
 
 def test_alone_nothing_changes():
@@ -70,5 +135,6 @@ def test_alone_nothing_changes():
     network.weight.grad = torch.ones(1, 2)
     with process_group():
         assert (process_rank(), process_count()) == (0, 1)
-        assert average_gradients(network, 3.5) == 3.5
+        average_gradients(network)
+        assert from_first(3.5) == 3.5
     assert network.weight.grad.tolist() == [[1.0, 1.0]]
