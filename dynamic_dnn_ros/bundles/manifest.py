@@ -38,7 +38,11 @@ _SCHEMA: dict[str, Any] = {
     ],
     'properties': {
         'format_version': {'const': FORMAT_VERSION},
-        'name': {'type': 'string', 'pattern': '^[a-z0-9_]+$'},
+        'name': {
+            'type': 'string',
+            'pattern': '^[a-z0-9_]+$',
+            'description': 'small letters, digits and underscores',
+        },
         'description': {'type': 'string'},
         'accuracy_data': {'type': 'string'},
         'family': {'type': 'string', 'minLength': 1},
@@ -81,7 +85,11 @@ _SCHEMA: dict[str, Any] = {
                 ],
                 'additionalProperties': False,
                 'properties': {
-                    'id': {'type': 'string', 'pattern': '^[a-z0-9_]{1,16}$'},
+                    'id': {
+                        'type': 'string',
+                        'pattern': '^[a-z0-9_]{1,16}$',
+                        'description': '1 to 16 small letters, digits and underscores',
+                    },
                     'configuration': {'type': 'object'},
                     'resolution': {'type': 'integer', 'minimum': 8, 'maximum': 4096},
                     'accuracy': {'type': 'number', 'minimum': 0, 'maximum': 1},
@@ -95,7 +103,11 @@ _SCHEMA: dict[str, Any] = {
         'profiles': {'type': 'array', 'items': {'type': 'string'}},
         'files': {
             'type': 'object',
-            'additionalProperties': {'type': 'string', 'pattern': '^[0-9a-f]{64}$'},
+            'additionalProperties': {
+                'type': 'string',
+                'pattern': '^[0-9a-f]{64}$',
+                'description': 'a SHA-256 as 64 hexadecimal digits',
+            },
         },
     },
     'additionalProperties': False,
@@ -108,6 +120,35 @@ _SCHEMA: dict[str, Any] = {
         }
     },
 }
+
+
+#: Errors of the schema that are named at once.
+_MOST_ERRORS = 8
+
+
+def _explained(error: jsonschema.ValidationError) -> str:
+    """Return an error of the schema in words: the field, and what is allowed there."""
+    field = '.'.join(str(part) for part in error.absolute_path) or 'the manifest'
+    rule = error.validator
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    problem = error.message
+    if rule == 'pattern':
+        problem = f'is {value!r}: allowed is {schema["description"]}'
+    elif rule in ('minItems', 'maxItems'):
+        sense = 'at least' if rule == 'minItems' else 'at most'
+        problem = f'has {len(value)} entries: allowed is {sense} {limit}'
+    elif rule == 'minLength':
+        problem = 'is empty: a text is needed'
+    elif rule == 'required':
+        missing = ', '.join(name for name in limit if name not in value)
+        problem = f'lacks {missing}'
+    elif rule == 'additionalProperties' and limit is False:
+        unknown = ', '.join(sorted(set(value) - set(schema['properties'])))
+        allowed = ', '.join(schema['properties'])
+        problem = f'has the unknown field {unknown}: allowed are {allowed}'
+    return f'{field}: {problem}'
 
 
 class Resize(Enum):
@@ -211,8 +252,8 @@ class Manifest:
             jsonschema.Draft7Validator(_SCHEMA).iter_errors(mapping), key=lambda e: len(e.path)
         )
         if errors:
-            field = '.'.join(str(part) for part in errors[0].absolute_path) or 'the manifest'
-            raise BundleError(where, f'{field}: {errors[0].message}', _REMEDY)
+            explained = list(dict.fromkeys(map(_explained, errors)))[:_MOST_ERRORS]
+            raise BundleError(where, '; '.join(explained), _REMEDY)
         assert isinstance(mapping, dict)
         manifest = cls(
             name=mapping['name'],

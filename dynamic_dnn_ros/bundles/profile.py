@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import IntEnum
 import json
 import math
@@ -46,7 +46,8 @@ class OperatingPoints:
     this platform. `interpolated` marks the points that were computed from measured ones, and
     `interpolation_error` and `interpolation_error_maximum` say how far off that is: the mean and
     the largest relative error of the mean latency where one measured setting after the other was
-    left out and computed from the rest; NaN where nothing was interpolated.
+    left out and computed from the rest; NaN where nothing was interpolated. `weights_sha256` is
+    that of the weights it was made with; empty where nobody took it down.
     """
 
     platform: str
@@ -70,6 +71,7 @@ class OperatingPoints:
     interpolated: FlagColumn = field(default_factory=lambda: np.zeros(0, np.bool_))
     interpolation_error: float = math.nan
     interpolation_error_maximum: float = math.nan
+    weights_sha256: str = ''
 
     def __post_init__(self) -> None:
         """
@@ -115,6 +117,18 @@ class OperatingPoints:
     def __len__(self) -> int:
         """Return the number of operating points."""
         return len(self.sub_network)
+
+    def only(self, sub_networks: Collection[str]) -> OperatingPoints:
+        """Return the points of some sub-networks."""
+        kept = [index for index, name in enumerate(self.sub_networks) if name in sub_networks]
+        rows = np.isin(self.sub_network, kept)
+        columns = {name: getattr(self, name)[rows] for name in ('frequencies', *_COLUMNS)}
+        return replace(
+            self,
+            sub_networks=tuple(self.sub_networks[index] for index in kept),
+            sub_network=np.searchsorted(kept, self.sub_network[rows]),
+            **columns,
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the table as plain JSON data; figures keep six significant digits."""
@@ -183,6 +197,7 @@ class OperatingPoints:
                 processors=tuple(map(str, mapping['processors'])),
                 sub_networks=tuple(map(str, mapping['sub_networks'])),
                 description=str(mapping.get('description', '')),
+                weights_sha256=str(mapping.get('weights_sha256', '')),
                 hardware=str(mapping.get('hardware', '')),
                 interpolated=np.array(mapping.get('interpolated', ()), dtype=np.bool_),
                 **values,

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 import hashlib
 import json
 from pathlib import Path
@@ -16,8 +17,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.locking import real_folder
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, parse_profile
+from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, Responses, parse_responses
 
 _NETWORK = 'network.'
 _STATISTICS = 'batch_norm.'
@@ -42,13 +45,20 @@ class Weights:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose manifest and files were checked; `sha256` is that of the manifest."""
+    """
+    A bundle whose manifest and files were checked; `sha256` is that of the manifest.
+
+    `responses` are empty where none were recorded; `other_files` are those that are neither
+    weights nor profiles, by name.
+    """
 
     folder: Path
     manifest: Manifest
     sha256: str
     profiles: tuple[OperatingPoints, ...]
     weights_content: bytes
+    responses: Responses = field(default_factory=dict)
+    other_files: Mapping[str, bytes] = field(default_factory=dict)
 
     def profile(self, platform: str, hardware: str | None = None) -> OperatingPoints | None:
         """
@@ -73,7 +83,7 @@ class Bundle:
         where = self.folder / self.manifest.weights
         try:
             tensors = load(self.weights_content)
-        except SafetensorError as error:
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise BundleError(where, f'is no safetensors file ({error})', _DAMAGED) from error
         network: Tensors = {}
         statistics: dict[str, Tensors] = {
@@ -109,49 +119,128 @@ def read_bundle(folder: Path) -> Bundle:
     later is not noticed, and does no harm.
 
     :raises BundleError: when the folder or a file is missing, a link, truncated or altered, or
-        when the manifest or a profile is not what it should be
+        when the manifest, a profile or the responses are not what they should be
     """
+    bundle, problems = inspect_bundle(folder)
+    if bundle is None:
+        raise problems[0]
+    return bundle
+
+
+def inspect_bundle(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
+    """Read a bundle as `read_bundle` does; return it, or None and everything that is wrong."""
+    while True:
+        before = _identity(folder)
+        bundle, problems = _inspect(folder)
+        # A command may have exchanged the whole bundle between the reading of two files.
+        if bundle is not None or _identity(folder) == before:
+            return bundle, problems
+
+
+def _identity(folder: Path) -> tuple[int, ...]:
+    try:
+        found = real_folder(folder).stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
     if not folder.is_dir():
-        raise BundleError(
-            folder,
-            'is not a folder',
-            'Give the name of a bundle that ships with the package, or the path of a bundle',
-        )
+        return None, [_no_folder(folder)]
     # `colcon build --symlink-install` installs links to the files of a bundle. Where the manifest
     # really lies is the bundle's folder; in there, no file may be a link.
-    folder = (folder / MANIFEST_NAME).resolve().parent
-    content = _read_file(folder, MANIFEST_NAME)
+    folder = real_folder(folder)
     try:
-        mapping = json.loads(content)
-    except ValueError as error:
-        raise BundleError(folder / MANIFEST_NAME, f'is not JSON ({error})', _DAMAGED) from error
-    manifest = Manifest.from_mapping(mapping, folder / MANIFEST_NAME)
-    layout_classes = manifest.layout.get('classes')
-    if layout_classes is not None and layout_classes != len(manifest.classes):
-        raise BundleError(
-            folder / MANIFEST_NAME,
-            f'names {len(manifest.classes)} classes, but its network has {layout_classes} outputs',
-            'Export the bundle again with the class names that the network was trained on',
-        )
-    contents = {name: _read_checked(folder, name, manifest) for name in manifest.files}
+        content = _read_file(folder, MANIFEST_NAME)
+        manifest = _parse_manifest(content, folder / MANIFEST_NAME)
+    except BundleError as error:
+        return None, [error]
+    problems = []
+    contents = {}
+    for name in manifest.files:
+        try:
+            contents[name] = _read_checked(folder, name, manifest)
+        except BundleError as error:
+            problems.append(error)
     profiles = []
     for name in manifest.profiles:
-        profile = parse_profile(contents[name], folder / name)
-        unknown = set(profile.sub_networks) - {entry.id for entry in manifest.sub_networks}
-        if unknown:
-            raise BundleError(
-                folder / name,
-                f'is for sub-networks that the bundle does not have: {", ".join(sorted(unknown))}',
-                "Make the profile again with 'dynamic-dnn profile'",
+        if name in contents:
+            try:
+                profiles.append(_parse_profile(contents[name], folder / name, manifest))
+            except BundleError as error:
+                problems.append(error)
+    other = set(manifest.files) - {manifest.weights, *manifest.profiles}
+    responses: Responses = {}
+    if RESPONSES_NAME in other & contents.keys():
+        try:
+            responses = parse_responses(
+                contents[RESPONSES_NAME],
+                folder / RESPONSES_NAME,
+                [entry.id for entry in manifest.sub_networks],
+                len(manifest.classes),
             )
-        profiles.append(profile)
-    return Bundle(
+        except BundleError as error:
+            problems.append(error)
+    if problems:
+        return None, problems
+    bundle = Bundle(
         folder=folder,
         manifest=manifest,
         sha256=hashlib.sha256(content).hexdigest(),
         profiles=tuple(profiles),
         weights_content=contents[manifest.weights],
+        responses=responses,
+        other_files={name: contents[name] for name in manifest.files if name in other},
     )
+    return bundle, []
+
+
+def _no_folder(folder: Path) -> BundleError:
+    old = folder.with_name(f'.{folder.name}.old')
+    if old.is_dir():
+        return BundleError(
+            folder,
+            'is not there: a command that was writing it was killed between its last two steps',
+            f'The bundle is whole under the name {old.name!r} beside it: rename it',
+        )
+    return BundleError(
+        folder,
+        'is not a folder',
+        'Give the name of a bundle that ships with the package, or the path of a bundle',
+    )
+
+
+def _parse_manifest(content: bytes, where: Path) -> Manifest:
+    try:
+        mapping = json.loads(content, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise BundleError(where, f'is not JSON ({error})', _DAMAGED) from error
+    manifest = Manifest.from_mapping(mapping, where)
+    layout_classes = manifest.layout.get('classes')
+    if layout_classes is not None and layout_classes != len(manifest.classes):
+        raise BundleError(
+            where,
+            f'names {len(manifest.classes)} classes, but its network has {layout_classes} outputs',
+            'Export the bundle again with the class names that the network was trained on',
+        )
+    return manifest
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f'{name} is no number of JSON')
+
+
+def _parse_profile(content: bytes, where: Path, manifest: Manifest) -> OperatingPoints:
+    profile = parse_profile(content, where)
+    unknown = set(profile.sub_networks) - {entry.id for entry in manifest.sub_networks}
+    if unknown:
+        raise BundleError(
+            where,
+            f'is for sub-networks that the bundle does not have: {", ".join(sorted(unknown))}',
+            "Make the profile again with 'dynamic-dnn profile'",
+        )
+    return profile
 
 
 def _read_file(folder: Path, name: str) -> bytes:

@@ -13,11 +13,12 @@ import json
 import os
 from pathlib import Path
 import shutil
-import tempfile
 
 import numpy as np
 from safetensors.numpy import save
 
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.locking import exclusive, real_folder
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights, read_bundle
@@ -51,16 +52,23 @@ def write_bundle(
     weights: bytes,
     profiles: Iterable[OperatingPoints] = (),
     other_files: Mapping[str, bytes] | None = None,
+    replaces: Bundle | None = None,
 ) -> Bundle:
     """
     Write a bundle, in place of the one that stands there.
 
-    `weights`, `profiles` and `files` of the manifest are filled in from what is written.
+    `weights`, `profiles` and `files` of the manifest are filled in from what is written. At most
+    `.<bundle>.new` and `.<bundle>.old` stand beside the bundle meanwhile; what a killed writer
+    left of them is removed by the next one.
 
     :param weights: the content of the weights file, from `weights_content`
     :param other_files: further files by plain name, the model card for example
+    :param replaces: the bundle that this one was made from; nothing is written when another one
+        stands there now
     :return: the bundle as it reads back
-    :raises BundleError: when what was written does not read back; the old bundle stays
+    :raises BundleError: when another process is writing it, when the disk is full, when the
+        folder is no bundle, when it has changed, or when what was written does not read back;
+        what stood there stays, whole
     """
     contents: dict[str, bytes] = {WEIGHTS_NAME: weights, **(other_files or {})}
     names = []
@@ -74,38 +82,100 @@ def write_bundle(
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )
     contents[MANIFEST_NAME] = (json.dumps(manifest.to_mapping(), indent=1) + '\n').encode()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
-    try:
-        aside.chmod(0o755)
-        for name, content in contents.items():
-            with open(aside / name, 'wb') as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        read_bundle(aside)
-        _exchange(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return read_bundle(folder)
+    folder = real_folder(folder)
+    with exclusive(folder):
+        try:
+            _recover(folder)
+            _check_place(folder, replaces)
+            _exchange_for(folder, contents)
+        except OSError as error:
+            raise BundleError(
+                folder,
+                f'cannot be written ({error.strerror or error})',
+                'Nothing was changed. Free space, or mend the rights, and run the command again',
+            ) from error
+        return read_bundle(folder)
 
 
-def with_profile(bundle: Bundle, profile: OperatingPoints) -> Bundle:
-    """Write a profile into a bundle, in place of the one for the same platform and hardware."""
-    key = (profile.platform, profile.hardware)
-    others = [entry for entry in bundle.profiles if (entry.platform, entry.hardware) != key]
-    known = {bundle.manifest.weights, *bundle.manifest.profiles}
+def rewrite_bundle(
+    bundle: Bundle,
+    profiles: Iterable[OperatingPoints] | None = None,
+    other_files: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """
+    Write a bundle again with other profiles or more files, and everything else as it is.
+
+    :param profiles: all profiles that it shall have; None leaves them
+    :param other_files: these are added, or replaced
+    :raises BundleError: as `write_bundle`, also when it has changed since it was read
+    """
     return write_bundle(
         bundle.folder,
         bundle.manifest,
         bundle.weights_content,
-        [*others, profile],
-        {
-            name: (bundle.folder / name).read_bytes()
-            for name in bundle.manifest.files
-            if name not in known
-        },
+        bundle.profiles if profiles is None else profiles,
+        {**bundle.other_files, **(other_files or {})},
+        replaces=bundle,
     )
+
+
+def with_profile(bundle: Bundle, profile: OperatingPoints) -> Bundle:
+    """
+    Write a profile into a bundle, in place of the one for the same platform and hardware.
+
+    The profile takes down which weights it was made with.
+
+    :raises BundleError: as `rewrite_bundle`
+    """
+    key = (profile.platform, profile.hardware)
+    others = [entry for entry in bundle.profiles if (entry.platform, entry.hardware) != key]
+    weights_sha256 = bundle.manifest.files[bundle.manifest.weights]
+    return rewrite_bundle(bundle, [*others, replace(profile, weights_sha256=weights_sha256)])
+
+
+def _recover(folder: Path) -> None:
+    """Clear away what a writer left that was killed; the lock tells that none lives."""
+    old = _old(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for left in (old, _new(folder)):
+        if left.exists():
+            shutil.rmtree(left)
+
+
+def _check_place(folder: Path, replaces: Bundle | None) -> None:
+    manifest = folder / MANIFEST_NAME
+    if folder.exists() and not manifest.is_file() and any(folder.iterdir()):
+        raise BundleError(
+            folder,
+            f'holds files but no {MANIFEST_NAME}, so it is no bundle and is not replaced',
+            'Name another folder for the bundle, or remove this one',
+        )
+    if replaces is not None:
+        found = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ''
+        if found != replaces.sha256:
+            raise BundleError(
+                folder,
+                'was changed by another command while this one worked',
+                'Nothing was written, so nothing of the other is lost. Run this command again',
+            )
+
+
+def _exchange_for(folder: Path, contents: Mapping[str, bytes]) -> None:
+    new = _new(folder)
+    try:
+        new.mkdir()
+        for name, content in contents.items():
+            with open(new / name, 'wb') as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        read_bundle(new)
+        _sync_folder(new)
+        _exchange(new, folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _exchange(new: Path, folder: Path) -> None:
@@ -113,17 +183,42 @@ def _exchange(new: Path, folder: Path) -> None:
     if not folder.exists():
         new.rename(folder)
         return
+    try:
+        _rename_exchange(new, folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
+        # A file system that cannot exchange two folders: after a kill between the two renames
+        # the old bundle is whole under its other name, and the next writer brings it back.
+        old = _old(folder)
+        folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _rename_exchange(new: Path, folder: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     exchange = 2  # RENAME_EXCHANGE, renameat2(2)
     at_fdcwd = -100
-    if libc.renameat2(at_fdcwd, os.fsencode(new), at_fdcwd, os.fsencode(folder), exchange) == 0:
-        return
-    if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+    if libc.renameat2(at_fdcwd, os.fsencode(new), at_fdcwd, os.fsencode(folder), exchange) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
-    # A file system that cannot exchange two folders: a kill between the two renames leaves the
-    # old bundle whole, under the name `.<bundle>.old`.
-    old = folder.with_name(f'.{folder.name}.old')
-    shutil.rmtree(old, ignore_errors=True)
-    folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _new(folder: Path) -> Path:
+    return folder.with_name(f'.{folder.name}.new')
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f'.{folder.name}.old')

@@ -77,6 +77,29 @@ def test_refuses_a_broken_field_by_name(path: str, value: object, named: str) ->
         Manifest.from_mapping(changed(path, value), 'here')
 
 
+@pytest.mark.parametrize(
+    ('path', 'value', 'allowed'),
+    [
+        ('name', 'Big Name', 'name: is .*: allowed is small letters, digits and underscores'),
+        ('classes', ['cat'], 'classes: has 1 entries: allowed is at least 2'),
+        ('sub_networks.0.colour', 'red', 'unknown field colour: allowed are id, configuration'),
+        ('family', '', 'family: is empty'),
+        ('sub_networks.0.resolution', 9999, r'sub_networks\.0\.resolution: .*maximum of 4096'),
+        ('preprocessing', {'mean': [0.5] * 3}, 'preprocessing: lacks resize, standard_deviation'),
+    ],
+)
+def test_says_what_is_allowed(path: str, value: object, allowed: str) -> None:
+    with pytest.raises(BundleError, match=allowed):
+        Manifest.from_mapping(changed(path, value), 'here')
+
+
+def test_names_several_errors_at_once() -> None:
+    mapping = changed('name', 'Big Name')
+    mapping['family'] = ''
+    with pytest.raises(BundleError, match='name: is .*; family: is empty'):
+        Manifest.from_mapping(mapping, 'here')
+
+
 @pytest.mark.parametrize('name', ['/etc/passwd', '../weights', 'a/b', '..', '.hidden', 'a\\b', ''])
 def test_refuses_a_name_that_leaves_the_folder(name: str) -> None:
     mapping = changed('weights', name)

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.reader import inspect_bundle, read_bundle
 from dynamic_dnn_ros.networks.registry import create
 from support.bundles import make_bundle
 
@@ -122,4 +122,36 @@ def test_family_whose_sub_networks_share_their_statistics(tmp_path: Path) -> Non
 def test_other_number_of_classes(folder: Path) -> None:
     rewrite_manifest(folder, classes=['cat', 'dog', 'horse'])
     with pytest.raises(BundleError, match='3 classes, but its network has 10 outputs'):
+        read_bundle(folder)
+
+
+def test_figure_that_is_no_number(folder: Path) -> None:
+    path = folder / 'manifest.json'
+    path.write_text(path.read_text().replace('"accuracy": 0.5', '"accuracy": NaN'))
+    with pytest.raises(BundleError, match='is not JSON .NaN'):
+        read_bundle(folder)
+
+
+def test_everything_that_is_wrong_is_found(folder: Path) -> None:
+    (folder / 'weights.safetensors').write_bytes(b'')
+    (folder / 'MODEL_CARD.md').write_bytes(b'# Card')
+    response = np.zeros((8, 3), np.float32)
+    (folder / 'responses.safetensors').write_bytes(save({'s0': response}))
+    files = {
+        name: hashlib.sha256((folder / name).read_bytes() + altered).hexdigest()
+        for name, altered in (
+            ('weights.safetensors', b'altered'),
+            ('MODEL_CARD.md', b'altered'),
+            ('responses.safetensors', b''),
+        )
+    }
+    rewrite_manifest(folder, files=files)
+    bundle, problems = inspect_bundle(folder)
+    assert bundle is None
+    assert [Path(problem.where).name for problem in problems] == [
+        'weights.safetensors',
+        'MODEL_CARD.md',
+        'responses.safetensors',
+    ]
+    with pytest.raises(BundleError, match='truncated or was altered'):
         read_bundle(folder)

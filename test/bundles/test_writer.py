@@ -2,18 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+import errno
+import itertools
+import multiprocessing
 import os
 from pathlib import Path
+import random
+import resource
 import subprocess
-import sys
+import time
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dynamic_dnn_ros.bundles import writer
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, with_profile, write_bundle
+from support.applications import operating_points
 from support.bundles import make_bundle
 
 
@@ -69,31 +79,142 @@ def test_adds_and_replaces_a_profile(bundle: Bundle, tmp_path: Path) -> None:
     assert (folder / 'MODEL_CARD.md').read_bytes() == b'# Card'
 
 
+def _write_for_ever(folder: Path, ready: Any) -> None:
+    bundle = read_bundle(folder)
+    ready.set()
+    for number in itertools.count(1):
+        manifest = replace(bundle.manifest, description=str(number))
+        write_bundle(folder, manifest, bundle.weights_content)
+
+
+@contextmanager
+def writer_process(folder: Path) -> Iterator[None]:
+    """Have another process write a bundle again and again; kill it at the end."""
+    context = multiprocessing.get_context('fork')
+    ready = context.Event()
+    process = context.Process(target=_write_for_ever, args=(folder, ready), daemon=True)
+    process.start()
+    try:
+        assert ready.wait(30)
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
 def test_a_kill_at_any_moment_leaves_a_whole_bundle(bundle: Bundle, tmp_path: Path) -> None:
     folder = tmp_path / 'killed'
     write_bundle(folder, bundle.manifest, bundle.weights_content)
-    script = (
-        'import sys; from dataclasses import replace; from pathlib import Path\n'
-        'from dynamic_dnn_ros.bundles.reader import read_bundle\n'
-        'from dynamic_dnn_ros.bundles.writer import write_bundle\n'
-        f'folder = Path({str(folder)!r}); bundle = read_bundle(folder)\n'
-        'print("ready", flush=True)\n'
-        'number = 0\n'
-        'while True:\n'
-        '    number += 1\n'
-        '    manifest = replace(bundle.manifest, description=str(number))\n'
-        '    write_bundle(folder, manifest, bundle.weights_content)\n'
-    )
-    for moment in (0.05, 0.11, 0.17, 0.23):
-        with subprocess.Popen(
-            [sys.executable, '-c', script], stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == 'ready\n'
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(moment)
-            process.kill()
+    moments = random.Random(0)
+    for _ in range(20):
+        with writer_process(folder):
+            time.sleep(moments.uniform(0.0, 0.05))
         assert read_bundle(folder).weights().network.keys() == bundle.weights().network.keys()
+        assert set(os.listdir(tmp_path)) <= {'killed', '.killed.new', '.killed.lock'}
+    write_bundle(folder, bundle.manifest, bundle.weights_content)
+    assert os.listdir(tmp_path) == ['killed']
+
+
+def test_a_reader_never_sees_a_half_written_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / 'read'
+    write_bundle(folder, bundle.manifest, bundle.weights_content)
+    with writer_process(folder):
+        seen = {read_bundle(folder).manifest.description for _ in range(100)}
+    assert len(seen) > 1
+
+
+def test_what_a_killed_writer_left_is_cleared_away(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / 'left'
+    for name in ('.left.new', '.left.old'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'weights.safetensors').write_bytes(b'half')
+    # That of another bundle, which may be at work.
+    (tmp_path / '.left.other.new').mkdir()
+    folder.mkdir()
+    write_bundle(folder, bundle.manifest, bundle.weights_content)
+    assert sorted(os.listdir(tmp_path)) == ['.left.other.new', 'left']
+
+
+def test_file_system_that_cannot_exchange_two_folders(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(new: Path, folder: Path) -> None:
+        raise OSError(errno.EINVAL, 'no such thing here')
+
+    monkeypatch.setattr(writer, '_rename_exchange', refuse)
+    folder = tmp_path / 'renamed'
+    first = write_bundle(folder, bundle.manifest, bundle.weights_content)
+    write_bundle(folder, replace(bundle.manifest, name='second'), bundle.weights_content)
+    assert read_bundle(folder).manifest.name == 'second'
+    assert os.listdir(tmp_path) == ['renamed']
+
+    # As a kill between its two renames leaves it.
+    folder.rename(tmp_path / '.renamed.old')
+    with pytest.raises(BundleError, match=r"whole under the name '\.renamed\.old'"):
+        read_bundle(folder)
+    with pytest.raises(BundleError, match='changed by another command'):
+        write_bundle(folder, first.manifest, first.weights_content, replaces=first)
+    assert read_bundle(folder).manifest.name == 'second'
+
+
+def test_no_update_is_lost(bundle: Bundle, tmp_path: Path) -> None:
+    read = write_bundle(tmp_path / 'shared', bundle.manifest, bundle.weights_content)
+    points = {entry.id: (0.01, 0.5) for entry in read.manifest.sub_networks}
+    table = operating_points((), points, 'cpu')
+    profiled = with_profile(read, replace(table, platform='one'))
+    with pytest.raises(BundleError, match='changed by another command'):
+        with_profile(read, replace(table, platform='two'))
+    assert [profile.platform for profile in read_bundle(read.folder).profiles] == ['one']
+    with_profile(profiled, replace(table, platform='two'))
+    assert len(read_bundle(read.folder).profiles) == 2
+
+
+def test_a_profile_takes_down_its_weights(bundle: Bundle, tmp_path: Path) -> None:
+    read = write_bundle(tmp_path / 'dated', bundle.manifest, bundle.weights_content)
+    points = {entry.id: (0.01, 0.5) for entry in read.manifest.sub_networks}
+    (profile,) = with_profile(read, operating_points((), points, 'cpu')).profiles
+    assert profile.weights_sha256 == read.manifest.files[read.manifest.weights]
+
+
+def test_a_folder_that_is_no_bundle_is_not_replaced(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / 'pictures').mkdir()
+    (tmp_path / 'pictures' / 'cat.jpg').write_bytes(b'cat')
+    with pytest.raises(BundleError, match='it is no bundle and is not replaced'):
+        write_bundle(tmp_path / 'pictures', bundle.manifest, bundle.weights_content)
+    assert os.listdir(tmp_path / 'pictures') == ['cat.jpg']
+    assert os.listdir(tmp_path) == ['pictures']
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Let the folder be on a disk of 256 KiB, or else the process write no larger file."""
+    size = 256 * 1024
+    mount = ['mount', '-t', 'tmpfs', '-o', f'size={size}', 'dynamic_dnn_test', str(folder)]
+    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0:
+        try:
+            yield
+        finally:
+            subprocess.run(['umount', str(folder)], check=True)
+        return
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_leaves_the_old_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    with small_disk(tmp_path):
+        folder = tmp_path / 'full'
+        assert len(bundle.weights_content) < 128 * 1024
+        old = write_bundle(folder, bundle.manifest, bundle.weights_content)
+        with pytest.raises(BundleError, match=r'full: cannot be written \(.*Nothing was changed'):
+            write_bundle(
+                folder, bundle.manifest, bundle.weights_content, (), {'large': bytes(300 * 1024)}
+            )
+        assert read_bundle(folder).sha256 == old.sha256
+        assert os.listdir(tmp_path) == ['full']
 
 
 def test_profiles_of_one_platform_are_kept_apart_by_hardware(
