@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from dynamic_dnn_ros.bundles.manifest import Interpolation, Preprocessing
 from dynamic_dnn_ros.engines.preprocessing import RawPicture, square
 from dynamic_dnn_ros.training.augmentation import Augmentation
-from dynamic_dnn_ros.training.pictures import PictureFiles, Pictures
+from dynamic_dnn_ros.training.pictures import PictureError, PictureFiles, Pictures
 
 #: Of camera frames, which are mostly many times as large as the network's input. A bilinear filter
 #: blurs them, area averaging spoils frames that are hardly larger than the input; on 1,000 test
@@ -105,7 +106,7 @@ class TrainingBatches:
             pin_memory=self._device.type == 'cuda',
             generator=_generator(seed),
         )
-        for images, labels in loader:
+        for images, labels in _loaded(loader):
             yield (
                 images.to(self._device, non_blocking=True),
                 labels.to(self._device, non_blocking=True),
@@ -150,7 +151,8 @@ def _scaled_batches(
 ) -> Iterator[torch.Tensor]:
     if isinstance(images, PictureFiles):
         squares = _SquarePictures(images, resolution)
-        for batch in DataLoader(squares, batch_size=batch_size, num_workers=images.workers):
+        loader = DataLoader(squares, batch_size=batch_size, num_workers=images.workers)
+        for batch in _loaded(loader):
             yield batch.to(device).permute(0, 3, 1, 2)
         return
     for start in range(0, len(images), batch_size):
@@ -177,6 +179,15 @@ class _SquarePictures(Dataset[npt.NDArray[np.uint8]]):
         height, width, colours = picture.shape
         raw = RawPicture('rgb8', width, height, width * colours, picture.data)
         return square(raw, self._resolution, self._preprocessing)
+
+
+def _loaded(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield batches; what a worker says of a picture is raised without the worker's traceback."""
+    try:
+        yield from loader
+    except PictureError as error:
+        *_, last = str(error).strip().splitlines()
+        raise PictureError(last.rpartition(f'{PictureError.__name__}: ')[2]) from error
 
 
 def _generator(seed: int) -> torch.Generator:

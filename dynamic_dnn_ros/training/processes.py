@@ -27,7 +27,8 @@ def process_group() -> Iterator[None]:
     """Join the other processes that `torchrun` started; alone, do nothing."""
     together = int(os.environ.get('WORLD_SIZE', '1')) > 1
     if together:
-        distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+        gpu = torch.cuda.is_available()
+        distributed.init_process_group('cpu:gloo,cuda:nccl' if gpu else 'gloo')
     try:
         yield
     finally:

@@ -117,8 +117,8 @@ def _prepared(
     )
     if pictures.classes != test.classes:
         raise PictureError(
-            f'{configuration.training_data} has the classes {", ".join(pictures.classes)}, '
-            f'{configuration.test_data} has {", ".join(test.classes)}: give matching data'
+            f'{_only(configuration.training_data, pictures, test)}; '
+            f'{_only(configuration.test_data, test, pictures)}: give data of the same classes'
         )
     outputs = network.layout_mapping()['classes']
     if outputs != len(pictures.classes):
@@ -128,6 +128,13 @@ def _prepared(
     calibration = training.take(np.arange(calibrated))
     with process_group():
         yield network, _Data(training, held_out, calibration, test)
+
+
+def _only(path: Path, pictures: Pictures, others: Pictures) -> str:
+    """Say which classes one of two sets of pictures has alone."""
+    names = [name for name in pictures.classes if name not in others.classes]
+    listed = ', '.join(names[:10]) + (f' and {len(names) - 10} more' if len(names) > 10 else '')
+    return f'only {path} has the classes {listed or "(none)"}'
 
 
 def _configuration_named(

@@ -18,12 +18,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dynamic_dnn_ros.networks.contract import Configuration
 from dynamic_dnn_ros.training.arithmetic import Arithmetic, choose_device
 from dynamic_dnn_ros.training.augmentation import check_augmentation, make_augmentation
 from dynamic_dnn_ros.training.batches import Normalisation, TrainingBatches
 from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked, read_state, write_state
-from dynamic_dnn_ros.training.configuration import Phase, TrainingConfiguration
+from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.logs import Log
 from dynamic_dnn_ros.training.pictures import Pictures
@@ -70,6 +69,7 @@ class Trainer:
         self._arithmetic = Arithmetic(choose_device(configuration.device), configuration.precision)
         self._phase_index = 0
         self._epoch = 0
+        self._pictures = 0
         self._optimizer: torch.optim.Optimizer
         self._step: Step
         for phase in self._phases:
@@ -90,6 +90,7 @@ class Trainer:
             cannot be read.
         """
         check_augmentation(self._augmentation, pictures)
+        self._pictures = len(pictures)
         batches = TrainingBatches(
             pictures,
             self._augmentation,
@@ -201,24 +202,22 @@ class Trainer:
     def _watch(
         self, phase: Phase, pictures: Pictures, held_out: Pictures | None
     ) -> dict[str, float]:
-        """Return the accuracy of the phase's largest and smallest on some held-out pictures."""
+        """Return the accuracy of what the phase trains, on some held-out pictures."""
         count = self._configuration.evaluation_pictures
         if held_out is None or not count:
             return {}
         part = held_out.take(np.arange(min(count, len(held_out))))
         calibration = pictures.take(np.arange(min(count, len(pictures))))
-        found: dict[Configuration, float] = {}
         values = {}
-        for name, each in (
-            ('largest', self._space.largest(phase.within)),
-            ('smallest', self._space.smallest(phase.within)),
-        ):
-            if each not in found:
-                module = self._space.extract(each)
-                if self._space.recalibrated:
-                    recalibrate(module, calibration, each.resolution, self._normalisation)
-                found[each] = accuracy(module, part, each.resolution, self._normalisation)
-            values[f'accuracy_{name}'] = found[each]
+        watched = {'largest': self._space.largest(phase.within)}
+        if phase.rule is not Rule.LARGEST:
+            watched['smallest'] = self._space.smallest(phase.within)
+        for name, each in watched.items():
+            module = self._space.extract(each)
+            if self._space.recalibrated:
+                recalibrate(module, calibration, each.resolution, self._normalisation)
+            found = accuracy(module, part, each.resolution, self._normalisation)
+            values[f'accuracy_{name}'] = found
         return values
 
     def _teacher(self, name: str) -> Teacher:
@@ -249,6 +248,7 @@ class Trainer:
             {
                 **self._space.identity(),
                 'seed': self._configuration.seed,
+                'pictures': self._pictures,
                 'phases': [phase.to_mapping() for phase in begun],
                 'phase': self._phase_index,
                 'epoch': self._epoch,
@@ -270,6 +270,12 @@ class Trainer:
         for name, value in self._space.identity().items():
             if state.get(name) != value:
                 raise CheckpointError(f'{path} is of another network ({name} differs): {remedy}')
+        for name, own in (('seed', self._configuration.seed), ('pictures', self._pictures)):
+            if state.get(name, own) != own:
+                raise CheckpointError(
+                    f'{path} was trained with {name} {state[name]}, now it is {own}, so pictures '
+                    f'held out now would be known to the network: restore the data, {remedy}'
+                )
         begun = [Phase.from_mapping(phase) for phase in state['phases']]
         for old, new in zip(begun, self._phases):
             if old != new:

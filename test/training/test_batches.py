@@ -10,6 +10,7 @@ import torch
 
 from dynamic_dnn_ros.bundles.manifest import Preprocessing, Resize
 from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, square
+from dynamic_dnn_ros.training import pictures as pictures_module
 from dynamic_dnn_ros.training.augmentation import make_augmentation
 from dynamic_dnn_ros.training.batches import (
     CAMERA_INTERPOLATION,
@@ -18,8 +19,8 @@ from dynamic_dnn_ros.training.batches import (
     plain_batches,
     resize,
 )
-from dynamic_dnn_ros.training.pictures import read_pictures
-from support.training import colour_pictures
+from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from support.training import colour_pictures, write_folder
 
 PLAIN = make_augmentation([])
 
@@ -78,6 +79,20 @@ def test_epochs_differ_repeat_and_do_not_depend_on_workers():
     assert torch.equal(first, again)
     assert torch.equal(first, torch.cat([images for images, _ in workers]))
     assert not torch.equal(first, next_epoch)
+
+
+def test_a_picture_that_a_worker_cannot_read_is_named_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures_module, '_MEMORY', 0)
+    write_folder(tmp_path, colour_pictures(10))
+    pictures = read_pictures(tmp_path, quiet=True, workers=1)
+    (tmp_path / 'class_3' / '0003.png').write_bytes(b'no picture')
+    for batches in (
+        TrainingBatches(pictures, PLAIN, 10, workers=1).batches(0),
+        plain_batches(pictures, 24, Normalisation((0.0,) * 3, (1.0,) * 3)),
+    ):
+        with pytest.raises(PictureError, match=r'^picture .*0003.png cannot be read') as caught:
+            list(batches)
+        assert '\n' not in str(caught.value)
 
 
 def test_plain_batches_keep_the_order():

@@ -109,7 +109,7 @@ def test_the_smallest_and_random_ones_learn_what_the_largest_just_said(batch):
 
 @pytest.mark.parametrize('rule', [Rule.SAMPLED, Rule.SANDWICH])
 def test_random_ones_stay_within_their_phase(batch, rule):
-    step, network, runs = _step(rule, sampled=3, within={'depth': (1,), 'kernel_size': (3,)})
+    step, _, runs = _step(rule, sampled=3, within={'depth': (1,), 'kernel_size': (3,)})
     step.backward(*batch, random.Random(0))
     assert {depth for each in runs for depth in each.depth} == {1}
     assert {size for each in runs for size in each.kernel_size} == {3}

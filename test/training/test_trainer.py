@@ -205,6 +205,15 @@ def test_what_was_trained_otherwise_is_refused(tmp_path, monkeypatch):
         alone.train(PICTURES, quiet=True)
 
 
+@pytest.mark.parametrize('name', ['seed', 'pictures'])
+def test_pictures_that_were_held_out_before_are_not_mixed_with_others(tmp_path, name):
+    _train(training_configuration(tmp_path))
+    changes = {'seed': 1} if name == 'seed' else {}
+    pictures = colour_pictures(24) if name == 'pictures' else PICTURES
+    with pytest.raises(CheckpointError, match=f'was trained with {name}'):
+        _train(training_configuration(tmp_path, **changes), pictures)
+
+
 def test_a_training_with_fewer_phases_is_refused(tmp_path):
     _train(training_configuration(tmp_path))
     fewer = training_configuration(tmp_path).phases[:1]
