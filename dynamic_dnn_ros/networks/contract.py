@@ -179,11 +179,14 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         None where the statistics are not the sub-network's own.
         """
 
-    def sort_channels(self) -> None:
+    def sort_channels(self, trained: Choices | None = None) -> None:
         """
         Put the most important channels first, without change of the largest sub-network.
 
         Does nothing where smaller sub-networks do not consist of the first channels.
+
+        :param trained: what has been trained of a field's choices; sub-networks of these do not
+            change either.
         """
 
     def freeze(self, configuration: ConfigurationT | None) -> None:

@@ -490,17 +490,19 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
             yield name, module, channels
 
     @torch.no_grad()
-    def sort_channels(self) -> None:
+    def sort_channels(self, trained: Choices | None = None) -> None:
         """
         Sort the channels inside each bottleneck by importance, the most important first.
 
         Importance is the L1 norm of the weights of the following point-linear convolution, as in
-        the authors' code. The outputs of the largest sub-network do not change.
+        the authors' code. As there, channels of a width that is trained already stay in front of
+        the others, so that sub-networks of that width do not change.
         """
+        ratios = (trained or {}).get('expand_ratio', ())
         for plan in self._elastic_plans(self.largest()):
             block = self._part(plan.name)
-            importance = block.project.convolution.weight.abs().sum((0, 2, 3))
-            order = torch.argsort(importance, descending=True, stable=True)
+            widths = [expanded_channels(plan.in_channels, ratio) for ratio in ratios]
+            order = _by_importance(block.project.convolution.weight, widths)
             rows: list[torch.Tensor] = []
             columns = [block.project.convolution.weight]
             for layer in (block.expand, block.depthwise):
@@ -516,16 +518,15 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
                 gate = block.squeeze_excitation
                 rows += [gate.expand.weight, gate.expand.bias]
                 columns.append(gate.reduce.weight)
-                self._sort_squeezed_channels(gate)
+                self._sort_squeezed_channels(gate, [squeezed_channels(each) for each in widths])
             for tensor in rows:
                 tensor.copy_(tensor[order])
             for tensor in columns:
                 tensor.copy_(tensor[:, order])
 
     @staticmethod
-    def _sort_squeezed_channels(gate: Any) -> None:
-        importance = gate.expand.weight.abs().sum((0, 2, 3))
-        squeezed = torch.argsort(importance, descending=True, stable=True)
+    def _sort_squeezed_channels(gate: Any, widths: Sequence[int]) -> None:
+        squeezed = _by_importance(gate.expand.weight, widths)
         for tensor in (gate.reduce.weight, gate.reduce.bias):
             tensor.copy_(tensor[squeezed])
         gate.expand.weight.copy_(gate.expand.weight[:, squeezed])
@@ -622,6 +623,19 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         yield convolution(layout.stages[-1].width * layout.final_expand_width, side)
         yield convolution(layout.final_expand_width * layout.feature_width, 1)
         yield convolution_with_bias(layout.feature_width, layout.classes)
+
+
+def _by_importance(weight: torch.Tensor, widths: Sequence[int]) -> torch.Tensor:
+    """
+    Return the order of a convolution's input channels by the L1 norm of what reads them.
+
+    :param widths: no channel is moved across one of these borders.
+    """
+    order = torch.argsort(weight.abs().sum((0, 2, 3)), descending=True, stable=True)
+    section = torch.zeros_like(order)
+    for width in widths:
+        section[width:] += 1
+    return order[torch.argsort(section[order], stable=True)]
 
 
 def _initialise_filter(weight: torch.Tensor, filters: int) -> None:

@@ -23,6 +23,8 @@ def make_augmentation(transforms: Sequence[Mapping[str, Mapping[str, Any]]]) -> 
     :param transforms: each a class name with its arguments.
     :raises TrainingConfigurationError: for an unknown name or argument.
     """
+    if not transforms:
+        return _unchanged
     # It is needed here only, and takes seconds to import.
     from torchvision.transforms import v2
 
@@ -43,7 +45,7 @@ def make_augmentation(transforms: Sequence[Mapping[str, Mapping[str, Any]]]) -> 
                     f'{where}, {name}, cannot be made of {dict(arguments)} ({error}): see '
                     'torchvision.transforms.v2 for its arguments'
                 ) from error
-    return v2.Compose(made) if made else _unchanged
+    return v2.Compose(made)
 
 
 def check_augmentation(augmentation: Augmentation, pictures: Pictures) -> None:

@@ -25,6 +25,7 @@ class Log:
 
     def __init__(self, folder: Path, epochs: int) -> None:
         self._path = folder / _LINES
+        _drop_part_of_a_line(self._path)
         self._writer = _tensorboard_writer(folder / _TENSORBOARD, epochs + 1)
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -41,6 +42,15 @@ class Log:
         """Close the files."""
         if self._writer is not None:
             self._writer.close()
+
+
+def _drop_part_of_a_line(path: Path) -> None:
+    """Cut off what a kill, or a full disk, left of a line."""
+    try:
+        with path.open('r+b') as lines:
+            lines.truncate(lines.read().rfind(b'\n') + 1)
+    except FileNotFoundError:
+        return
 
 
 def _tensorboard_writer(folder: Path, first_epoch: int) -> Any:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 import copy
 import json
 import random
@@ -16,7 +17,7 @@ from torch import nn
 from dynamic_dnn_ros.networks.contract import Choices, Configuration, DynamicNetwork
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
 from dynamic_dnn_ros.training.batches import use_channels_last
-from dynamic_dnn_ros.training.configuration import Phase
+from dynamic_dnn_ros.training.configuration import Phase, Rule
 
 
 class Space(abc.ABC):
@@ -37,10 +38,11 @@ class Space(abc.ABC):
         """Return what a checkpoint must agree with."""
 
     @abc.abstractmethod
-    def enter(self, phase: Phase, anew: bool) -> None:
+    def enter(self, phase: Phase, earlier: Sequence[Phase], anew: bool) -> None:
         """
         Make the module ready for a phase.
 
+        :param earlier: the phases before it.
         :param anew: whether the phase begins, rather than being resumed.
         """
 
@@ -79,12 +81,12 @@ class SuperNetworkSpace(Space):
         layout = json.dumps(self._network.layout_mapping(), sort_keys=True)
         return {'family': self._network.family, 'layout': layout}
 
-    def enter(self, phase: Phase, anew: bool) -> None:
+    def enter(self, phase: Phase, earlier: Sequence[Phase], anew: bool) -> None:
         """Freeze what the phase leaves as it is, and sort channels at its beginning."""
         frozen = {name: (value,) for name, value in phase.freeze.items()}
         self._network.freeze(self._network.largest(frozen) if frozen else None)
         if phase.sort_channels and anew:
-            self._network.sort_channels()
+            self._network.sort_channels(self._trained(earlier))
 
     def largest(self, within: Choices) -> Configuration:
         """Return the network's largest."""
@@ -109,6 +111,14 @@ class SuperNetworkSpace(Space):
         use_channels_last(module)
         return module
 
+    def _trained(self, phases: Sequence[Phase]) -> dict[str, tuple[int, ...]]:
+        """Return the values of each field that phases have trained."""
+        trained: dict[str, set[int]] = {name: set() for name in self._network.choices()}
+        for phase in phases:
+            for name, values in self._network.choices_within(phase.within).items():
+                trained[name].update(values[-1:] if phase.rule is Rule.LARGEST else values)
+        return {name: tuple(sorted(values)) for name, values in trained.items()}
+
 
 class AloneSpace(Space):
     """
@@ -131,7 +141,7 @@ class AloneSpace(Space):
         configuration = json.dumps(self._configuration.to_mapping(), sort_keys=True)
         return {'family': self._network.family, 'layout': layout, 'configuration': configuration}
 
-    def enter(self, phase: Phase, anew: bool) -> None:
+    def enter(self, phase: Phase, earlier: Sequence[Phase], anew: bool) -> None:
         """Do nothing: a static network has nothing to freeze or sort."""
 
     def largest(self, within: Choices) -> Configuration:

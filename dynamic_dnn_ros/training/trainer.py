@@ -138,7 +138,8 @@ class Trainer:
     def _enter(self, phase: Phase, optimizer_state: Mapping[str, Any] | None) -> None:
         configuration = self._configuration
         self._space.module.train()
-        self._space.enter(phase, anew=self._epoch == 0)
+        earlier = self._phases[: self._phase_index]
+        self._space.enter(phase, earlier, anew=self._epoch == 0)
         self._optimizer = torch.optim.SGD(
             _parameter_groups(self._space.module, configuration.weight_decay),
             lr=phase.learning_rate,

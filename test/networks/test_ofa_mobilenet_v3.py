@@ -135,6 +135,26 @@ def test_illegal_stages_are_refused_by_field(field, value):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('layout', ['ofa_mbv3_32x32', 'ofa_mbv3_d234_e346_k357_w1.0'])
+def test_channel_sorting_leaves_trained_widths_unchanged(layout):
+    torch.manual_seed(0)
+    network = OfaMobileNetV3.from_layout(layout).eval()
+    ratios = network.choices()['expand_ratio']
+    resolution = network.choices()['resolution'][:1]
+    images = torch.randn(2, 3, resolution[0], resolution[0])
+    unsorted, trained = (
+        network.largest({'expand_ratio': (ratio,), 'resolution': resolution})
+        for ratio in ratios[:2]
+    )
+    before = [network.extract(each)(images) for each in (unsorted, trained)]
+    network.sort_channels({'expand_ratio': ratios[1:]})
+    after = [network.extract(each)(images) for each in (unsorted, trained)]
+    assert not torch.allclose(after[0], before[0], rtol=1e-3)
+    scale = float(before[1].abs().max())
+    assert float((after[1] - before[1]).abs().max()) <= 1e-4 * scale
+
+
+@torch.no_grad()
 def test_channel_sorting_puts_the_most_important_channels_into_the_smallest():
     torch.manual_seed(0)
     network = OfaMobileNetV3.from_layout('ofa_mbv3_32x32').eval()

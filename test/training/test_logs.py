@@ -26,6 +26,8 @@ def _write(folder, rows, epochs=0):
 
 def test_each_epoch_is_a_line(tmp_path):
     _write(tmp_path, ROWS[:1])
+    with (tmp_path / 'training.jsonl').open('a') as killed:
+        killed.write('{"epoch": 2, "lo')
     _write(tmp_path, ROWS[1:], epochs=1)
     lines = (tmp_path / 'training.jsonl').read_text().splitlines()
     assert [json.loads(line) for line in lines] == ROWS

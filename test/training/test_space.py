@@ -24,27 +24,39 @@ def test_channels_are_sorted_once_where_a_phase_begins():
     space = SuperNetworkSpace(network)
     importance = network.get_parameter('stages.1.0.project.convolution.weight')
     before = importance.clone()
-    space.enter(_phase(sort_channels=True), anew=False)
+    space.enter(_phase(sort_channels=True), (), anew=False)
     assert torch.equal(importance, before)
-    space.enter(_phase(sort_channels=True), anew=True)
+    space.enter(_phase(sort_channels=True), (), anew=True)
     assert importance.detach().abs().sum((0, 2, 3)).diff().max() <= 1e-6
+
+
+@pytest.mark.parametrize(('rule', 'stays'), [(Rule.LARGEST, False), (Rule.SAMPLED, True)])
+def test_widths_that_were_trained_stay_as_they_are(rule, stays):
+    network = small_network().eval()
+    earlier = Phase('earlier', rule, epochs=1, learning_rate=0.1)
+    smallest = network.smallest()
+    images = torch.randn(2, 3, smallest.resolution, smallest.resolution)
+    before = network.extract(smallest)(images)
+    SuperNetworkSpace(network).enter(_phase(sort_channels=True), (earlier,), anew=True)
+    after = network.extract(smallest)(images)
+    assert torch.allclose(after, before, atol=1e-5) is stays
 
 
 def test_a_phase_freezes_and_the_next_one_frees():
     network = create('incremental_group', 'incremental_group_32x32')
     space = SuperNetworkSpace(network)
     parameters = sum(1 for _ in network.parameters())
-    space.enter(_phase(freeze={'groups': 2}), anew=True)
+    space.enter(_phase(freeze={'groups': 2}), (), anew=True)
     trained = sum(parameter.requires_grad for parameter in network.parameters())
     assert 0 < trained < parameters
-    space.enter(_phase(), anew=True)
+    space.enter(_phase(), (), anew=True)
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_a_family_that_shares_weights_freezes_nothing():
     space = SuperNetworkSpace(small_network())
     with pytest.raises(ConfigurationError, match='freeze'):
-        space.enter(_phase(freeze={'depth': 1}), anew=True)
+        space.enter(_phase(freeze={'depth': 1}), (), anew=True)
 
 
 def test_a_sub_network_alone_is_the_plain_network_of_its_architecture():
