@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
@@ -27,12 +29,15 @@ from dynamic_dnn_ros.training.processes import process_count, process_group, pro
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import Trainer
 
+_LOGGER = logging.getLogger(__name__)
+
 
 def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> Bundle | None:
     """
     Train, recalibrate and test the family's landmarks, and write the bundle.
 
-    Killed at any moment and called again, it continues after the last whole epoch.
+    Killed at any moment and called again, it continues after the last whole epoch. A bundle that
+    has the weights already is left alone: a search may have chosen its sub-networks since.
 
     :return: the bundle; None in all processes but the first where several train together.
     :raises PictureError: if the pictures cannot be used.
@@ -45,6 +50,10 @@ def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> B
         if process_rank() > 0:
             return None
         network.eval()
+        written = _bundle_of(network, configuration.output)
+        if written is not None:
+            _LOGGER.info('%s has these weights already: left as it is', written.folder)
+            return written
         return write_trained_bundle(
             network,
             network.landmarks(),
@@ -128,6 +137,21 @@ def _prepared(
     calibration = training.take(np.arange(calibrated))
     with process_group():
         yield network, _Data(training, held_out, calibration, test)
+
+
+def _bundle_of(network: DynamicNetwork[Any], folder: Path) -> Bundle | None:
+    """Return the bundle in a folder if it has the weights of a network."""
+    try:
+        bundle = read_bundle(folder)
+        found = bundle.weights().network
+    except BundleError:
+        return None
+    expected = network.state()
+    alike = found.keys() == expected.keys() and all(
+        found[name].shape == array.shape and np.allclose(found[name], array, rtol=1e-3, atol=1e-5)
+        for name, array in expected.items()
+    )
+    return bundle if alike else None
 
 
 def _only(path: Path, pictures: Pictures, others: Pictures) -> str:

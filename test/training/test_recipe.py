@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
+from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create
@@ -46,6 +48,24 @@ def test_the_bundle_holds_the_landmarks(bundle):
         ('s0', network.smallest()),
         ('s1', network.largest()),
     ]
+
+
+def test_a_bundle_with_these_weights_is_left_as_it_is(folder, bundle):
+    kept = dataclasses.replace(
+        bundle.manifest, sub_networks=bundle.manifest.sub_networks[1:], description='searched'
+    )
+    weights = bundle.weights()
+    del weights.batch_norm_statistics['s0']
+    write_bundle(bundle.folder, kept, weights_content(weights))
+    again = train_bundle(training_configuration(folder), quiet=True)
+    assert again.manifest.description == 'searched'
+    write_bundle(
+        bundle.folder,
+        bundle.manifest,
+        weights_content(Weights({**weights.network, 'classifier.bias': np.zeros(10)}, {})),
+    )
+    anew = train_bundle(training_configuration(folder), quiet=True)
+    assert anew.manifest == bundle.manifest
 
 
 def test_the_served_accuracy_is_the_one_in_the_manifest(bundle):
