@@ -25,7 +25,12 @@ from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import processor_name, write_trained_bundle
 from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
-from dynamic_dnn_ros.training.processes import process_count, process_group, process_rank
+from dynamic_dnn_ros.training.processes import (
+    from_first,
+    process_count,
+    process_group,
+    process_rank,
+)
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import Trainer
 
@@ -168,8 +173,10 @@ def _configuration_named(
         return network.largest()
     if which == 'smallest':
         return network.smallest()
-    entry = read_bundle(configuration.output).manifest.sub_network(which)
-    return network.configuration(entry.configuration)
+    mapping = None
+    if process_rank() == 0:
+        mapping = read_bundle(configuration.output).manifest.sub_network(which).configuration
+    return network.configuration(from_first(mapping) or {})
 
 
 def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
