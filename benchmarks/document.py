@@ -24,7 +24,10 @@ def renewed(page: str, results: Path) -> str:
         mark = f'<!-- figures of {report.suite} -->'
         if mark not in page:
             raise KeyError(f'{PAGE.name} has no {mark}: add it, and <!-- end --> below')
-        block = f'{mark}\n{_provenance(report)}\n\n{report.table()}\n<!-- end -->'
+        parts = [_provenance(report), report.table()]
+        if picture_of(report).exists():
+            parts.insert(1, f'![Figures of {report.suite}](images/{picture_of(report).name})')
+        block = '\n'.join([mark, '\n\n'.join(parts), '<!-- end -->'])
         pattern = f'{re.escape(mark)}.*?<!-- end -->'
         page = re.sub(pattern, lambda _, block=block: block, page, count=1, flags=re.DOTALL)
     return page
@@ -37,12 +40,18 @@ def read_report(path: Path) -> Report:
     return Report(figures=figures, **kept)
 
 
+def picture_of(report: Report) -> Path:
+    """Return where the page has the picture of a suite that draws one."""
+    return PAGE.parent / 'images' / f'{report.suite}.png'
+
+
 def _provenance(report: Report) -> str:
     host = report.host
     load = ', '.join(f'{value:g}' for value in host['load_average_before'])
+    runs = report.configuration['runs']
     return (
         f'{report.kind.capitalize()} on {host["cores"]} cores of {host["cpu"]}, '
         f'{host["system"]}, Python {host["python"]}, ROS 2 {host["ros_distribution"]}, '
-        f'{host["date"]}; {report.configuration["runs"]} runs; load average before the first '
+        f'{host["date"]}; {runs} {"run" if runs == 1 else "runs"}; load average before the first '
         f'one: {load}.'
     )

@@ -20,6 +20,7 @@ import psutil
 _COMPARISONS = {
     '<=': lambda value, bar: value <= bar,
     '>=': lambda value, bar: value >= bar,
+    '>': lambda value, bar: value > bar,
 }
 
 
@@ -44,7 +45,7 @@ class Figure:
         """Whether the figure meets its bar in every run; None without one."""
         if self.bar is None:
             return None
-        match = re.fullmatch(r'(<=|>=) (\S+)', self.bar)
+        match = re.fullmatch(r'(<=|>=|>) (\S+)', self.bar)
         assert match is not None, self.bar
         worst = self.high if match[1] == '<=' else self.low
         return bool(_COMPARISONS[match[1]](worst, float(match[2])))
@@ -61,7 +62,12 @@ def figure(
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of one suite; `kind` is ``measured`` or ``simulated``."""
+    """
+    The figures of one suite; `kind` is ``measured`` or ``simulated``.
+
+    What could not be measured stands in `configuration` under `not_measured`, a text each that
+    says why, and what would help.
+    """
 
     suite: str
     kind: str
@@ -74,13 +80,20 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=1) + '\n')
 
+    def rows(self) -> dict[str, Figure]:
+        """Return the figures by name."""
+        return {row.name: row for row in self.figures}
+
     def table(self) -> str:
-        """Return the figures as a table of Markdown."""
+        """Return the figures as a table of Markdown, and what was not measured below it."""
         lines = ['| figure | value | lowest to highest | unit | asked for |', '| --- ' * 5 + '|']
         for row in self.figures:
             spread = '' if row.low == row.high else f'{row.low:g} to {row.high:g}'
             asked = '' if row.bar is None else f'{row.bar}: {"met" if row.met else "**missed**"}'
             lines.append(f'| {row.name} | {row.value:g} | {spread} | {row.unit} | {asked} |')
+        missing = self.configuration.get('not_measured', [])
+        if missing:
+            lines += ['', 'Not measured:', '', *(f'- {text}' for text in missing)]
         return '\n'.join(lines)
 
 

@@ -4,7 +4,8 @@
 """
 Run a suite of benchmarks, print its figures, and keep them.
 
-They go to results/<suite>.json and into the table of docs/benchmarks.md.
+They go to results/<suite>.json and into the table of docs/benchmarks.md; the picture that some
+suites draw goes to docs/images/<suite>.png.
 """
 
 from __future__ import annotations
@@ -31,9 +32,16 @@ def main() -> int:
     parser.add_argument('suite', choices=suites())
     parser.add_argument('--output', type=Path, help='JSON file; default: results/<suite>.json')
     parser.add_argument('--runs', type=int, help='how often; default: as the suite says')
+    parser.add_argument(
+        '--pictures', type=int, help='how many to test on, for a trial; needs --output'
+    )
     arguments = parser.parse_args()
     suite = importlib.import_module(f'suites.{arguments.suite}')
     runs = arguments.runs or suite.RUNS
+    if arguments.pictures is not None:
+        if arguments.output is None or not hasattr(suite, 'PICTURES'):
+            parser.error('--pictures is for trials of suites that test on pictures: give --output')
+        suite.PICTURES = arguments.pictures
     load = os.getloadavg()
     begun = time.monotonic()
     report = suite.run(runs)
@@ -43,8 +51,11 @@ def main() -> int:
     report.host['load_average_before'] = [round(value, 2) for value in load]
     path = arguments.output or FOLDER / 'results' / f'{arguments.suite}.json'
     report.write(path)
+    document = importlib.import_module('document')
+    if hasattr(suite, 'draw'):
+        kept = arguments.output is None
+        suite.draw(report, document.picture_of(report) if kept else path.with_suffix('.png'))
     if arguments.output is None:
-        document = importlib.import_module('document')
         document.PAGE.write_text(document.renewed(document.PAGE.read_text(), path.parent))
     print(report.table())
     print(f'\n{report.kind}, {runs} runs; written to {os.path.relpath(path)}')

@@ -38,6 +38,8 @@ def test_a_figure_is_the_median_with_its_extremes(report: ModuleType) -> None:
         ([200, 200], '>= 200', True),
         ([200, 199], '>= 200', False),
         ([float('nan')], '<= 2', False),
+        ([0.56], '> 0.56', False),
+        ([0.57, 0.561], '> 0.56', True),
     ],
 )
 def test_every_run_has_to_meet_the_bar(
@@ -54,6 +56,35 @@ def test_a_report_is_written_as_rows(report: ModuleType, tmp_path: Path) -> None
     assert all(set(row) == ROW for row in written['figures'])
     assert written['figures'][0]['bar'] == '<= 0'
     assert {'cpu', 'cores', 'load_average', 'date'} <= set(written['host'])
+
+
+def test_what_was_not_measured_stands_below_the_table(report: ModuleType) -> None:
+    row = report.figure('lost', 0, 'frames')
+    missing = {'not_measured': ['s3 alone: train it']}
+    shown = report.Report('stream', 'measured', missing, [row]).table()
+    assert shown.endswith('|\n\nNot measured:\n\n- s3 alone: train it')
+    assert 'Not measured' not in report.Report('stream', 'measured', {}, [row]).table()
+
+
+def test_the_page_shows_the_picture_of_a_suite_that_has_one(
+    report: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    document = importlib.import_module('document')
+    monkeypatch.setattr(document, 'PAGE', tmp_path / 'benchmarks.md')
+    configuration = {'runs': 1}
+    rows = [report.figure('lost', 0, 'frames')]
+    written = report.Report('stream', 'measured', configuration, rows)
+    written.host['load_average_before'] = [0.5]
+    written.write(tmp_path / 'results' / 'stream.json')
+    page = 'Before.\n<!-- figures of stream -->\nold\n<!-- end -->\nAfter.\n'
+    plain = document.renewed(page, tmp_path / 'results')
+    assert 'old' not in plain and '![' not in plain and '1 run;' in plain
+    picture = document.picture_of(written)
+    picture.parent.mkdir()
+    picture.touch()
+    shown = document.renewed(plain, tmp_path / 'results')
+    assert '\n\n![Figures of stream](images/stream.png)\n\n| figure' in shown
+    assert document.renewed(shown, tmp_path / 'results') == shown
 
 
 @pytest.mark.parametrize('path', RESULTS, ids=lambda path: path.stem)

@@ -1,0 +1,109 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from PIL import Image
+import pytest
+
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures, class_of
+from support.bundles import make_bundle
+from support.training import CLASSES, colour_pictures, write_folder
+
+Import = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp('bundle') / 'synthetic')
+
+
+@pytest.fixture
+def suite(benchmark: Import, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    suite = benchmark('suites.super_network')
+    monkeypatch.setattr(suite, 'TURNS', 2)
+    return suite
+
+
+def test_every_class_has_its_share_of_a_part(suite: ModuleType, tmp_path: Path) -> None:
+    pictures = LabelledPictures.find(write_folder(tmp_path, colour_pictures(60)))
+    part = suite.some_of(pictures, 20)
+    counts = [sum(class_of(name) == each for name in part.names) for each in CLASSES]
+    assert counts == [2] * len(CLASSES)
+    assert set(suite.some_of(pictures, 10_000).names) == set(pictures.names)
+
+
+def test_every_sub_network_is_measured_and_held_against_its_bar(
+    suite: ModuleType, benchmark: Import, bundle: Bundle, tmp_path: Path
+) -> None:
+    pictures = LabelledPictures.find(write_folder(tmp_path / 'test', colour_pictures(40)))
+    shipped = suite.Shipped('synthetic', 3, {0: '>= 0', -1: '> 1'}, '>= 1')
+    figures = suite.measure(shipped, bundle, pictures, runs=2)
+    rows = {row.name: row for row in figures}
+    assert rows['synthetic: sub-networks'].met is True
+    assert rows[suite.accuracy_name('synthetic', 's0')].met is True
+    assert rows[suite.accuracy_name('synthetic', 's1')].met is None
+    assert rows[suite.accuracy_name('synthetic', 's2')].met is False
+    assert rows['synthetic: latency of the slowest against the fastest'].met is True
+    latencies = [rows[suite.latency_name('synthetic', each)] for each in ('s0', 's1', 's2')]
+    assert all(0 < row.low <= row.value <= row.high for row in latencies)
+    report = benchmark('report').Report(
+        'super_network',
+        'measured',
+        {'sub_networks': {'synthetic': ['s0', 's1', 's2']}, 'pictures': 40},
+        figures,
+    )
+    suite.draw(report, tmp_path / 'super_network.png')
+    with Image.open(tmp_path / 'super_network.png') as picture:
+        assert picture.format == 'PNG'
+
+
+def _write_result(work: Path, name: str, **values: Any) -> None:
+    path = work / f'alone_{name}' / 'result.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(values))
+
+
+def test_architectures_trained_alone_stand_beside_those_of_the_super_network(
+    suite: ModuleType, bundle: Bundle, tmp_path: Path
+) -> None:
+    manifest = bundle.manifest
+    first, _, last = manifest.sub_networks
+    same_data = {'accuracy_data': manifest.accuracy_data}
+    # 'smallest' is how it was called; the bundle calls that one s0.
+    _write_result(
+        tmp_path,
+        'smallest',
+        configuration=first.configuration,
+        accuracy=first.accuracy + 0.02,
+        **same_data,
+    )
+    _write_result(
+        tmp_path, 's2', configuration=last.configuration, accuracy=0.5, accuracy_data='other'
+    )
+    shipped = suite.Shipped('synthetic', 3, {}, alone=(0, 1, -1))
+    rows, missing = suite.alone(shipped, manifest, tmp_path)
+    assert [(row.value, row.met) for row in rows] == [(first.accuracy + 0.02, None), (-2, False)]
+    assert [text.partition(' ')[0] for text in missing] == ['`alone_s2/result.json`', 's1', 's2']
+    assert 'dynamic-dnn train config/training/synthetic.yaml --alone s1' in missing[1]
+
+
+def test_without_any_trained_alone_all_three_are_said_to_be_missing(
+    suite: ModuleType, bundle: Bundle, tmp_path: Path
+) -> None:
+    shipped = suite.SHIPPED[0]
+    rows, missing = suite.alone(shipped, bundle.manifest, tmp_path)
+    assert rows == []
+    assert len(missing) == 3
+
+
+def test_every_bundle_that_ships_has_its_training(suite: ModuleType) -> None:
+    for shipped in suite.SHIPPED:
+        assert (suite.REPOSITORY / shipped.training).is_file()
