@@ -67,12 +67,12 @@ COMMANDS = {
     'bundle': Command(
         'dynamic_dnn_ros.cli.bundle',
         'torch',
-        'show what is in a bundle, or check that it can be served',
+        'show what is in a bundle, check it, or export it as ONNX',
     ),
     'profile': Command(
         'dynamic_dnn_ros.cli.profile',
         'torch',
-        "compute a bundle's operating points on a simulated board",
+        "measure a bundle's operating points here, or compute them for a simulated board",
     ),
     'train': Command(
         'dynamic_dnn_ros.cli.train',
@@ -83,6 +83,11 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.import_ofa',
         'train',
         'make a bundle from a checkpoint of the authors of Once-for-All',
+    ),
+    'search': Command(
+        'dynamic_dnn_ros.cli.search',
+        'search',
+        'choose the sub-networks of a trained bundle by accuracy and measured latency',
     ),
 }
 

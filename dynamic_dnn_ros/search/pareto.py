@@ -75,3 +75,17 @@ def spread(places: Values, count: int) -> Indices:
         distances[chosen] = np.inf
         chosen.append(int(distances.argmin()))
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+def near_front(accuracies: Values, costs: Values, margin: float) -> Indices:
+    """
+    Return the indices of the candidates on the front, or off it by no more than a margin.
+
+    :param margin: share of its cost by which a candidate may be too expensive.
+    """
+    front = pareto_front(accuracies, costs)
+    accuracies = np.asarray(accuracies, dtype=np.float64)
+    costs = np.asarray(costs, dtype=np.float64)
+    # The cheapest of the front that is at least as accurate: there is one, its last is the best.
+    rivals = front[np.searchsorted(accuracies[front], accuracies)]
+    return np.flatnonzero(costs <= costs[rivals] * (1.0 + margin))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.search.pareto import front_length, pareto_front, spread
+from dynamic_dnn_ros.search.pareto import front_length, near_front, pareto_front, spread
 
 
 def test_front_leaves_out_what_is_dominated():
@@ -54,6 +54,15 @@ def test_a_tolerance_always_leaves_the_most_accurate():
     front = pareto_front(np.linspace(0.5, 0.9, 100), costs, tolerance=0.05)
     assert front[-1] == 99
     assert (costs[front][1:] / costs[front][:-1] > 1.05).all()
+
+
+def test_near_the_front_is_what_a_little_less_cost_would_put_on_it():
+    accuracies = np.array([0.5, 0.6, 0.7, 0.7, 0.65, 0.55])
+    costs = np.array([1.0, 2.0, 4.0, 4.3, 4.1, 3.0])
+    assert list(near_front(accuracies, costs, 0.0)) == [0, 1, 2]
+    assert list(near_front(accuracies, costs, 0.05)) == [0, 1, 2, 4]
+    assert list(near_front(accuracies, costs, 0.1)) == [0, 1, 2, 3, 4]
+    assert list(near_front(accuracies, costs, 1.0)) == [0, 1, 2, 3, 4, 5]
 
 
 def test_length_counts_both_accuracy_and_cost():

@@ -1,0 +1,263 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole way from a trained bundle to one with the sub-networks worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dynamic_dnn_ros.bundles.locking import exclusive
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
+from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.search.accuracy import Pool, Subject
+from dynamic_dnn_ros.search.block_sums import BlockTable, Comparison
+from dynamic_dnn_ros.search.cost import CostMeter, make_meter
+from dynamic_dnn_ros.search.errors import SearchError
+from dynamic_dnn_ros.search.evaluation import Evaluation, Evaluator
+from dynamic_dnn_ros.search.evolution import Objectives, evolve
+from dynamic_dnn_ros.search.journal import Journal
+from dynamic_dnn_ros.search.pareto import front_length, near_front, pareto_front, spread
+from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns
+from dynamic_dnn_ros.search.settings import Objective, SearchSettings
+from dynamic_dnn_ros.search.space import Genes, SearchSpace
+from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
+
+REPORT_NAME = 'report.json'
+_FOLDER = 'search'
+#: Candidates this many tolerances off the front are measured again: they may lie on it.
+_MARGIN = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """
+    What a search ends in.
+
+    :param lost_profiles: platforms whose profiles were of the former sub-networks.
+    :param folder: with the report and the picture.
+    """
+
+    bundle: Bundle
+    results: Results
+    lost_profiles: tuple[str, ...]
+    folder: Path
+
+
+def search_bundle(
+    configuration: TrainingConfiguration,
+    settings: SearchSettings,
+    jobs: int,
+    backend: str = 'loky',
+    command: str = '',
+    quiet: bool = False,
+) -> Found:
+    """
+    Search the sub-networks of a trained bundle and write those worth keeping into it.
+
+    Killed at any moment and called again, it continues: what was measured is not measured again.
+
+    :param jobs: accuracies measured at once.
+    :param backend: of joblib.
+    :param command: what the user gave to `train` and `search`, for the model card.
+    :raises BundleError: if the bundle is damaged, or another command writes it.
+    :raises PictureError: if the pictures cannot be used, or are of other classes.
+    :raises EngineError: if the engine cannot run here.
+    :raises SearchError: if the bundle is missing, or the work folder is of another search.
+    """
+    if not configuration.output.exists():
+        raise SearchError(
+            f"{configuration.output} does not exist: run 'dynamic-dnn train' with the same "
+            'configuration first'
+        )
+    with exclusive(configuration.output):
+        return _search_bundle(configuration, settings, jobs, backend, command, quiet)
+
+
+def _search_bundle(
+    configuration: TrainingConfiguration,
+    settings: SearchSettings,
+    jobs: int,
+    backend: str,
+    command: str,
+    quiet: bool,
+) -> Found:
+    bundle = read_bundle(configuration.output)
+    network = _network(bundle)
+    meter = make_meter(bundle, network, settings)
+    training, held_out, test = _pictures(configuration, bundle, quiet)
+    calibrated = min(configuration.recalibration_pictures, len(training))
+    calibration = training.take(np.arange(calibrated))
+    weights_sha256 = _sha256(bundle.weights().network)
+    subject = {
+        'weights': weights_sha256,
+        'calibration pictures': _sha256(vars(calibration)),
+        'held-out pictures': _sha256(vars(held_out)),
+        'preprocessing': repr(bundle.manifest.preprocessing),
+    }
+    pool = Pool(Subject.of(bundle, weights_sha256), jobs, backend)
+    folder = configuration.work / _FOLDER
+    with Journal(folder, subject) as journal:
+        space = SearchSpace(network)
+        evaluator = Evaluator(
+            space, pool, meter, journal, calibration, held_out, settings.turns, quiet
+        )
+        _evolve(space, evaluator, settings, configuration.seed, quiet)
+        front, chosen = _choose(evaluator, settings)
+        results = Results(
+            configuration,
+            settings,
+            meter,
+            evaluator.evaluations,
+            front,
+            _tested(network, pool, journal, chosen, test, quiet),
+            _comparison(network, evaluator.evaluations, settings, meter),
+        )
+        _write(folder / PICTURE_NAME, results.picture())
+        _write(folder / REPORT_NAME, (json.dumps(results.report(), indent=1) + '\n').encode())
+        return Found(
+            results.write(bundle, len(test), command),
+            results,
+            tuple(profile.platform for profile in bundle.profiles),
+            folder,
+        )
+
+
+def _network(bundle: Bundle) -> DynamicNetwork[Any]:
+    """Return the super-network of a bundle, with its weights."""
+    try:
+        network = create(bundle.manifest.family, bundle.manifest.layout)
+        network.load_state(bundle.weights().network)
+    except (ConfigurationError, StateError) as error:
+        raise SearchError(f'{bundle.folder}: {error}. Train the bundle again') from error
+    return network.eval()
+
+
+def _pictures(
+    configuration: TrainingConfiguration, bundle: Bundle, quiet: bool
+) -> tuple[Pictures, Pictures, Pictures]:
+    """Return training and held-out pictures, as the training split them, and test pictures."""
+    found = []
+    for path in (configuration.training_data, configuration.test_data):
+        pictures = read_pictures(path, quiet)
+        if pictures.classes != tuple(bundle.manifest.classes):
+            raise PictureError(
+                f'{path} has the classes {", ".join(pictures.classes)}, the bundle '
+                f'{bundle.folder} has {", ".join(bundle.manifest.classes)}: give the data that '
+                'it was trained on'
+            )
+        found.append(pictures)
+    training, test = found
+    return *training.split(configuration.held_out, configuration.seed), test
+
+
+def _evolve(
+    space: SearchSpace, evaluator: Evaluator, settings: SearchSettings, seed: int, quiet: bool
+) -> None:
+    with tqdm(
+        total=settings.generations, desc='searching', unit='generation', disable=quiet
+    ) as progress_bar:
+
+        def evaluate(generation: list[Genes]) -> Objectives:
+            objectives = evaluator.objectives(generation)
+            progress_bar.update()
+            progress_bar.set_postfix(candidates=len(evaluator.evaluations))
+            return objectives
+
+        start = space.start(settings.population, seed)
+        evolve(space, start, settings.population, settings.generations, seed, evaluate)
+
+
+def _choose(
+    evaluator: Evaluator, settings: SearchSettings
+) -> tuple[list[Evaluation], list[Evaluation]]:
+    """Measure the front again, and return it and the sub-networks of it to keep."""
+    near = near_front(*columns(evaluator.evaluations), _MARGIN * settings.tolerance)
+    evaluator.refine(near.tolist(), settings.final_turns)
+    refined = [evaluator.evaluations[index] for index in near]
+    accuracies, costs = columns(refined)
+    indices = pareto_front(accuracies, costs, settings.tolerance)
+    places = front_length(accuracies[indices], costs[indices])
+    front = [refined[index] for index in indices]
+    return front, [front[position] for position in spread(places, settings.sub_networks)]
+
+
+def _tested(
+    network: DynamicNetwork[Any],
+    pool: Pool,
+    journal: Journal,
+    chosen: Sequence[Evaluation],
+    test: Pictures,
+    quiet: bool,
+) -> list[Kept]:
+    """Return the chosen sub-networks with their accuracy on the test pictures."""
+    mappings = [each.configuration.to_mapping() for each in chosen]
+    entries = [(mapping, journal.statistics(mapping)) for mapping in mappings]
+    accuracies = dict(
+        tqdm(pool.accuracies(entries, test), desc='testing', total=len(entries), disable=quiet)
+    )
+    return [
+        Kept(
+            SubNetwork(
+                id=f's{index}',
+                configuration=mapping,
+                resolution=each.configuration.resolution,
+                accuracy=accuracies[index],
+                multiply_adds=network.multiply_adds(each.configuration),
+                parameters=network.parameter_count(each.configuration),
+                layers=network.layer_count(each.configuration),
+            ),
+            each,
+            statistics,
+        )
+        for index, (each, (mapping, statistics)) in enumerate(zip(chosen, entries))
+    ]
+
+
+def _comparison(
+    network: DynamicNetwork[Any],
+    evaluations: Sequence[Evaluation],
+    settings: SearchSettings,
+    meter: CostMeter,
+) -> Comparison | None:
+    """Compare block sums with latencies, where they were measured on what the sums are for."""
+    same = (settings.engine, meter.processor, settings.threads) == ('torch', 'cpu', 1)
+    if settings.objective is not Objective.LATENCY or not same or len(evaluations) < 2:
+        return None
+    table = BlockTable()
+    sums = [
+        table.sum(network.extract(each.configuration), each.configuration.resolution)
+        for each in evaluations
+    ]
+    return Comparison.of(np.array(sums), columns(evaluations)[1])
+
+
+def _sha256(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of named arrays and plain values, whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        value = values[name]
+        digest.update(name.encode())
+        if isinstance(value, np.ndarray):
+            digest.update(f'{value.dtype.str}{value.shape}'.encode())
+            digest.update(np.ascontiguousarray(value).data)
+        else:
+            digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all."""
+    part = path.with_name(f'.{path.name}.part')
+    part.write_bytes(content)
+    part.replace(path)

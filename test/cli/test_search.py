@@ -1,0 +1,47 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from dynamic_dnn_ros.cli.main import main
+from support.bundles import make_bundle
+from support.search import SETTINGS, make_search
+
+
+def test_it_searches_and_says_what_it_found(tmp_path, capsys):
+    make_search(tmp_path)
+    arguments = ['--quiet', '--jobs', '1', '--generations', '1', '--population', '5']
+    assert main(['search', str(tmp_path / 'search.yaml'), *arguments]) == 0
+    output = capsys.readouterr().out
+    assert 'on the front' in output
+    assert 's0' in output
+    assert 'rank correlation' in output
+    assert f'written: {tmp_path / "bundle"}' in output
+    assert f'dynamic-dnn profile {tmp_path / "bundle"}' in output
+
+
+def test_a_front_smaller_than_asked_for_is_said(tmp_path, capsys):
+    make_search(tmp_path, search={**SETTINGS, 'sub_networks': 40})
+    arguments = ['--quiet', '--jobs', '1', '--generations', '1']
+    assert main(['search', str(tmp_path / 'search.yaml'), *arguments]) == 0
+    assert 'fewer than the 40 sub-networks asked for' in capsys.readouterr().out
+
+
+def test_bad_input_is_one_line_that_names_it(tmp_path, capsys):
+    def refused(*arguments):
+        assert main(['search', str(tmp_path / 'search.yaml'), '--quiet', *arguments]) == 1
+        error = capsys.readouterr().err
+        assert error.count('\n') == 1
+        return error
+
+    assert 'search.yaml' in refused()
+    make_search(tmp_path, search={'engine': 'nonesuch'})
+    assert "engine 'nonesuch' is unknown" in refused()
+    make_search(tmp_path, search={'generation': 1})
+    assert 'unknown field search.generation' in refused()
+    make_search(tmp_path)
+    assert '--jobs is 0' in refused('--jobs', '0')
+    assert 'search.population is 1' in refused('--population', '1')
+    (tmp_path / 'bundle' / 'weights.safetensors').write_bytes(b'short')
+    assert 'weights.safetensors' in refused()
+    make_bundle(tmp_path / 'bundle')

@@ -1,0 +1,54 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.search.block_sums import BlockTable, Comparison
+from support.training import small_network
+
+
+def test_equal_blocks_are_measured_once():
+    module = nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(4)]).eval()
+    table = BlockTable()
+    assert table.sum(module, 16) > 0.0
+    assert len(table) == 1
+    table.sum(module, 8)
+    assert len(table) == 2
+
+
+def test_the_sum_adds_the_blocks_of_a_sub_network():
+    network = small_network()
+    table = BlockTable()
+    smallest, largest = network.smallest(), network.largest()
+    small = table.sum(network.extract(smallest), smallest.resolution)
+    large = table.sum(network.extract(largest), largest.resolution)
+    assert small > 0.0
+    # Stem, first block, final layers, and a block each at least.
+    assert len(table) >= 8
+    assert large > 0.0
+    # A second time nothing is measured, so the same comes out.
+    assert table.sum(network.extract(smallest), smallest.resolution) == small
+
+
+def test_no_hook_stays_behind():
+    module = small_network().extract(small_network().smallest())
+    BlockTable().sum(module, 24)
+    assert not any(each._forward_pre_hooks for each in module.modules())
+    module(torch.zeros(1, 3, 24, 24))
+
+
+def test_a_comparison_has_ranks_and_factors():
+    comparison = Comparison.of(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 9.0]))
+    assert comparison.rank_correlation == pytest.approx(1.0)
+    assert comparison.factors == (2.0, 2.0, 3.0)
+    assert comparison.count == 3
+    turned = Comparison.of(np.array([1.0, 2.0, 3.0]), np.array([9.0, 4.0, 2.0]))
+    assert turned.rank_correlation == pytest.approx(-1.0)
+    # Equal values share their rank: by hand, ranks 1.5 1.5 3 against 1 2 3.
+    tied = Comparison.of(np.array([1.0, 1.0, 3.0]), np.array([1.0, 2.0, 3.0]))
+    assert tied.rank_correlation == pytest.approx(np.sqrt(0.75))

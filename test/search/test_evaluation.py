@@ -1,0 +1,65 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.search.accuracy import Pool, Subject
+from dynamic_dnn_ros.search.evaluation import Evaluator
+from dynamic_dnn_ros.search.journal import Journal
+from dynamic_dnn_ros.search.space import SearchSpace
+from support.bundles import make_bundle
+from support.search import MultiplyAdds
+from support.training import colour_pictures, small_network
+
+CALIBRATION, HELD_OUT = colour_pictures(40), colour_pictures(60, seed=1)
+
+
+class Drifting(MultiplyAdds):
+    """A machine that is slower with every call."""
+
+    def measure(self, entries, turns, quiet=False):
+        self.speed = getattr(self, 'speed', 1.0) * 3.0
+        return super().measure(entries, turns, quiet) * self.speed
+
+
+@pytest.fixture
+def network():
+    return small_network()
+
+
+def evaluator_of(folder, network, meter, jobs=1):
+    pool = Pool(Subject.of(make_bundle(folder / 'bundle'), 'sha256'), jobs, 'loky')
+    journal = Journal(folder / 'search', {})
+    space = SearchSpace(network)
+    return Evaluator(space, pool, meter, journal, CALIBRATION, HELD_OUT, 2, quiet=True)
+
+
+def test_nothing_is_measured_twice(tmp_path, network):
+    meter = MultiplyAdds(network)
+    evaluator = evaluator_of(tmp_path, network, meter)
+    generation = SearchSpace(network).start(4, seed=0)
+    first = evaluator.objectives(generation[:2])
+    measured = len(meter.measured)
+    again = evaluator.objectives(generation[:2])
+    np.testing.assert_array_equal(first, again)
+    assert len(meter.measured) == measured
+
+
+def test_a_control_takes_drift_out(tmp_path, network):
+    generation = SearchSpace(network).start(6, seed=0)
+    steady = evaluator_of(tmp_path / 'a', network, MultiplyAdds(network))
+    drifting = evaluator_of(tmp_path / 'b', network, Drifting(network))
+    for part in (generation[:3], generation[3:]):
+        np.testing.assert_allclose(drifting.objectives(part), steady.objectives(part))
+
+
+def test_refined_costs_are_in_the_unit_of_the_meter(tmp_path, network):
+    evaluator = evaluator_of(tmp_path, network, MultiplyAdds(network))
+    evaluator.objectives(SearchSpace(network).start(5, seed=0))
+    assert max(each.cost for each in evaluator.evaluations) == pytest.approx(1.0)
+    evaluator.refine([0, 2], turns=3)
+    for each in evaluator.evaluations:
+        assert each.cost == pytest.approx(network.multiply_adds(each.configuration))

@@ -1,0 +1,143 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.search.errors import SearchError
+from dynamic_dnn_ros.search.recipe import search_bundle
+from dynamic_dnn_ros.search.settings import SearchSettings
+from dynamic_dnn_ros.training.pictures import PictureError
+from support.bundles import make_bundle
+from support.search import SETTINGS, make_search
+from support.training import colour_pictures, write_folder
+
+SMALL = SearchSettings.from_mapping(SETTINGS)
+
+
+@pytest.fixture(scope='module')
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('searched')
+    configuration = make_search(folder)
+    return search_bundle(configuration, SMALL, jobs=1, quiet=True)
+
+
+def rows_of(folder):
+    lines = (folder / 'work' / 'search' / 'journal.jsonl').read_text().splitlines()
+    return [json.loads(line) for line in lines[1:]]
+
+
+def configurations(rows, kind):
+    return [json.dumps(row['configuration'], sort_keys=True) for row in rows if kind in row]
+
+
+def test_the_sub_networks_rise_in_cost_and_accuracy(searched):
+    kept = searched.results.kept
+    assert 1 <= len(kept) <= SMALL.sub_networks
+    assert [each.entry.id for each in kept] == [f's{index}' for index in range(len(kept))]
+    assert (np.diff([each.evaluation.cost for each in kept]) > 0.0).all()
+    assert (np.diff([each.evaluation.accuracy for each in kept]) > 0.0).all()
+
+
+def test_the_engine_serves_them_with_the_accuracy_in_the_manifest(searched):
+    bundle = read_bundle(searched.bundle.folder)
+    test = colour_pictures(40, seed=1)
+    engine = create_engine('torch', bundle, threads=1)
+    for entry in bundle.manifest.sub_networks:
+        prepared = engine.prepare(entry, 'cpu')
+        if entry.resolution != 32:
+            continue
+        answers = [int(np.argmax(prepared.run(image))) for image in test.images]
+        # A picture may lie on the border between two classes.
+        assert np.mean(answers == test.labels) == pytest.approx(entry.accuracy, abs=0.05)
+
+
+def test_report_and_picture_are_written(searched):
+    report = json.loads((searched.folder / 'report.json').read_text())
+    assert len(report['candidates']) == len(searched.results.evaluations)
+    assert report['block_sums']['count'] == len(report['candidates'])
+    assert (searched.folder / 'front.png').is_file()
+
+
+def test_a_search_that_was_killed_goes_on_and_measures_nothing_twice(tmp_path):
+    make_search(tmp_path)
+    before = read_bundle(tmp_path / 'bundle').sha256
+    command = [sys.executable, '-m', 'dynamic_dnn_ros.cli.main', 'search']
+    command += [str(tmp_path / 'search.yaml'), '--jobs', '1', '--quiet']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    journal = tmp_path / 'work' / 'search' / 'journal.jsonl'
+    process = subprocess.Popen(command, cwd='/', env=environment, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 60.0
+        while not journal.is_file() or journal.read_bytes().count(b'\n') < 12:
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+    kept = rows_of(tmp_path)
+    assert kept
+    assert read_bundle(tmp_path / 'bundle').sha256 == before
+    subprocess.run(command, cwd='/', env=environment, check=True, stdout=subprocess.PIPE)
+    rows = rows_of(tmp_path)
+    assert rows[: len(kept)] == kept
+    for kind in ('accuracy', 'cost'):
+        measured = configurations(rows, kind)
+        assert len(measured) == len(set(measured)) > 6
+    assert (tmp_path / 'bundle' / 'front.png').is_file()
+
+
+def test_a_finished_search_may_be_called_again_with_more_generations(tmp_path):
+    configuration = make_search(tmp_path)
+    first = search_bundle(configuration, SMALL, jobs=1, quiet=True)
+    before = rows_of(tmp_path)
+    more = SearchSettings.from_mapping({**SETTINGS, 'generations': 4})
+    second = search_bundle(configuration, more, jobs=1, quiet=True)
+    rows = rows_of(tmp_path)
+    assert rows[: len(before)] == before
+    assert len(rows) > len(before)
+    assert len(second.results.evaluations) > len(first.results.evaluations)
+    assert [each.configuration for each in second.results.evaluations][
+        : len(first.results.evaluations)
+    ] == [each.configuration for each in first.results.evaluations]
+
+
+def test_without_a_bundle_it_says_to_train_first(tmp_path):
+    configuration = make_search(tmp_path, output=str(tmp_path / 'nonesuch'))
+    with pytest.raises(SearchError, match=r"nonesuch does not exist: run 'dynamic-dnn train'"):
+        search_bundle(configuration, SMALL, jobs=1, quiet=True)
+    assert not Path(configuration.output).exists()
+
+
+def test_data_of_other_classes_are_refused(tmp_path):
+    configuration = make_search(tmp_path)
+    pictures = colour_pictures(60)
+    write_folder(tmp_path / 'nine', pictures.take(np.flatnonzero(pictures.labels != 4)))
+    configuration = make_search(tmp_path, test_data=str(tmp_path / 'nine'))
+    with pytest.raises(PictureError, match='nine has the classes .* give the data'):
+        search_bundle(configuration, SMALL, jobs=1, quiet=True)
+
+
+def test_a_journal_of_another_bundle_is_refused(tmp_path):
+    configuration = make_search(tmp_path)
+    few = SearchSettings.from_mapping({**SETTINGS, 'population': 4, 'generations': 1})
+    search_bundle(configuration, few, jobs=1, quiet=True)
+    make_bundle(tmp_path / 'bundle', seed=1)
+    before = read_bundle(tmp_path / 'bundle').sha256
+    with pytest.raises(SearchError, match=r'of another search, its weights differ'):
+        search_bundle(configuration, few, jobs=1, quiet=True)
+    assert read_bundle(tmp_path / 'bundle').sha256 == before
