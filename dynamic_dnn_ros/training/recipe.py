@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
 import json
@@ -119,12 +119,19 @@ class _Data:
 def _prepared(
     configuration: TrainingConfiguration, quiet: bool
 ) -> Iterator[tuple[DynamicNetwork[Any], _Data]]:
-    """Read the pictures, make the network with fresh weights, and join the other processes."""
+    """Join the other processes, make the network with fresh weights, and read the pictures."""
     keep_freed_memory()
     if configuration.threads:
         torch.set_num_threads(configuration.threads)
-    torch.manual_seed(configuration.seed)
-    network = create(configuration.family, configuration.layout)
+    with process_group():
+        torch.manual_seed(configuration.seed)
+        network = create(configuration.family, configuration.layout)
+        yield network, _read(configuration, network, quiet or process_rank() > 0)
+
+
+def _read(
+    configuration: TrainingConfiguration, network: DynamicNetwork[Any], quiet: bool
+) -> _Data:
     pictures, test = (
         read_pictures(path, quiet, configuration.resize, configuration.workers)
         for path in (configuration.training_data, configuration.test_data)
@@ -140,8 +147,7 @@ def _prepared(
     training, held_out = pictures.split(configuration.held_out, configuration.seed)
     calibrated = min(configuration.recalibration_pictures, len(training))
     calibration = training.take(np.arange(calibrated))
-    with process_group():
-        yield network, _Data(training, held_out, calibration, test)
+    return _Data(training, held_out, calibration, test)
 
 
 def _bundle_of(network: DynamicNetwork[Any], folder: Path) -> Bundle | None:
@@ -173,7 +179,7 @@ def _configuration_named(
         return network.largest()
     if which == 'smallest':
         return network.smallest()
-    mapping = None
+    mapping: Mapping[str, Any] | None = None
     if process_rank() == 0:
         mapping = read_bundle(configuration.output).manifest.sub_network(which).configuration
     return network.configuration(from_first(mapping) or {})
