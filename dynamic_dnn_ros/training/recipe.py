@@ -179,10 +179,10 @@ def _configuration_named(
         return network.largest()
     if which == 'smallest':
         return network.smallest()
-    mapping: Mapping[str, Any] | None = None
+    mapping: Mapping[str, Any] = {}
     if process_rank() == 0:
         mapping = read_bundle(configuration.output).manifest.sub_network(which).configuration
-    return network.configuration(from_first(mapping) or {})
+    return network.configuration(from_first(mapping))
 
 
 def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
