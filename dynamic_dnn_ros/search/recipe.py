@@ -149,7 +149,7 @@ def _pictures(
     """Return training and held-out pictures, as the training split them, and test pictures."""
     found = []
     for path in (configuration.training_data, configuration.test_data):
-        pictures = read_pictures(path, quiet)
+        pictures = read_pictures(path, quiet, configuration.resize, configuration.workers)
         if pictures.classes != tuple(bundle.manifest.classes):
             raise PictureError(
                 f'{path} has the classes {", ".join(pictures.classes)}, the bundle '
