@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 import math
 import random
 import threading
@@ -22,16 +23,17 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
-from dynamic_dnn_ros.engines.contract import Engine, PreparedSubNetwork, softmax
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, PreparedSubNetwork, softmax
 from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
 from dynamic_dnn_ros.engines.pacing import BoardState, BoardWork, Pacer
 from dynamic_dnn_ros.engines.preprocessing import PictureError
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
 from dynamic_dnn_ros.engines.serving import Frame, FrameWorker, ServedFrame, WorkerState
+from dynamic_dnn_ros.engines.verification import ResponseError, VerifyingEngine
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -174,6 +176,8 @@ class InferenceNode(ManagedNode):
         self._measure_at = math.inf
         self._last_switch = ('', 0, InferenceStatus.SWITCH_NONE, '')
         self._namesake: Identity | None = None
+        # Why a sub-network is not served, by its id.
+        self._refused: dict[str, str] = {}
 
     # Transitions
 
@@ -188,11 +192,11 @@ class InferenceNode(ManagedNode):
         parameters = self.parameters
         bundle = read_bundle(find_bundle(parameters['bundle']))
         engine = create_engine(parameters['engine'], bundle, parameters['threads'])
-        first = parameters['sub_network'] or _most_accurate(bundle).id
+        engine = VerifyingEngine(engine, bundle.responses, self._refuse)
         self._bundle, self._engine = bundle, engine
         self._processor = self._checked_processor(parameters['processor'])
         self._exchange = SubNetworkExchange(engine, bundle.manifest)
-        self._exchange.start(first, self._engine_processor())
+        first = self._begin(parameters['sub_network'])
         self._create_entities()
         if parameters['platform'] == NONE:
             self._measure('')
@@ -203,6 +207,49 @@ class InferenceNode(ManagedNode):
             f'bundle {bundle.manifest.name!r}: {len(bundle.manifest.sub_networks)} sub-networks, '
             f'engine {engine.name}, begins with {first!r}'
         )
+        if not bundle.responses:
+            self.get_logger().info(
+                'The bundle has no recorded responses, so a loss of accuracy goes unnoticed. '
+                "'dynamic-dnn bundle check --data ... --record' measures and records them."
+            )
+
+    def _begin(self, wished: str) -> str:
+        """
+        Prepare the first sub-network; the most accurate one stands in for one that is refused.
+
+        :raises EngineError: when none answers as recorded, or the engine cannot run it
+        :raises BundleError: when the bundle has none of that id
+        """
+        assert self._bundle is not None and self._exchange is not None
+        by_accuracy = [entry.id for entry in _most_accurate_first(self._bundle)]
+        for identifier in dict.fromkeys([wished, *by_accuracy] if wished else by_accuracy):
+            try:
+                self._exchange.start(identifier, self._engine_processor())
+            except ResponseError:
+                continue
+            return identifier
+        raise EngineError(
+            f'bundle {self._bundle.manifest.name!r}: no sub-network can be served. '
+            + next(iter(self._refused.values()))
+        )
+
+    def _refuse(self, sub_network: SubNetwork, error: ResponseError) -> None:
+        """Serve a sub-network no more; called by the thread that prepares."""
+        self.get_logger().error(f'Not served: {error}')
+        with self._publishing:
+            if self._application is not None and self._application.sub_network == sub_network.id:
+                return  # Serves well on another processor; the switch is answered with the reason.
+            self._refused[sub_network.id] = str(error)
+            self._presented_points = None
+            if self._application is not None:
+                self._present(self._application.state)
+
+    def _served_manifest(self) -> Manifest:
+        """Return the manifest without the sub-networks that are refused."""
+        assert self._bundle is not None
+        manifest = self._bundle.manifest
+        kept = (entry for entry in manifest.sub_networks if entry.id not in self._refused)
+        return replace(manifest, sub_networks=tuple(kept))
 
     def _checked_processor(self, processor: str) -> str:
         assert self._engine is not None and self._bundle is not None
@@ -461,6 +508,11 @@ class InferenceNode(ManagedNode):
                 f'Send it to {message.application}/sub_network_switch.',
             )
         assert self._bundle is not None
+        if message.sub_network in self._refused:
+            return (
+                InferenceStatus.SWITCH_REFUSED_SUB_NETWORK,
+                self._refused[message.sub_network],
+            )
         try:
             self._bundle.manifest.sub_network(message.sub_network)
         except BundleError as error:
@@ -617,7 +669,7 @@ class InferenceNode(ManagedNode):
         assert self._bundle is not None and self._engine is not None
         assert self._exchange is not None
         with self._publishing:
-            manifest = self._bundle.manifest
+            manifest = self._served_manifest()
             if self._application is None:
                 self._application = Application(
                     id=self.identifier,
@@ -627,14 +679,17 @@ class InferenceNode(ManagedNode):
                     bundle_sha256=self._bundle.sha256,
                     family=manifest.family,
                     engine=self._engine.name,
-                    sub_networks=sub_network_messages(manifest),
                 )
             application = self._application
+            application.sub_networks = sub_network_messages(manifest)
             application.header.stamp = self.get_clock().now().to_msg()
             application.state = state
             # Thousands of points: made into a message once, not at each switch.
             if self._points is not self._presented_points:
-                application.operating_points = operating_points_message(self._points, manifest)
+                points = self._points
+                if points is not None and self._refused:
+                    points = points.only([entry.id for entry in manifest.sub_networks])
+                application.operating_points = operating_points_message(points, manifest)
                 self._presented_points = self._points
             application.sub_network = self._exchange.serving.sub_network.id
             application.processor = self._processor
@@ -719,7 +774,11 @@ class InferenceNode(ManagedNode):
         worker = self._worker
         if worker is None or self._exchange is None:
             return ()
-        return (self._diagnose_camera(), self._diagnose_worker(worker))
+        return (
+            self._diagnose_camera(),
+            self._diagnose_worker(worker),
+            self._diagnose_sub_networks(),
+        )
 
     def _diagnose_camera(self) -> Diagnostic:
         worker = self._worker
@@ -748,6 +807,21 @@ class InferenceNode(ManagedNode):
             return Diagnostic('camera', Level.WARNING, f'a frame was rejected: {problem}', values)
         return Diagnostic('camera', Level.OK, 'images arrive', values)
 
+    def _diagnose_sub_networks(self) -> Diagnostic:
+        refused = dict(self._refused)
+        assert self._bundle is not None
+        values = {'in the bundle': len(self._bundle.manifest.sub_networks), **refused}
+        if refused:
+            return Diagnostic(
+                'sub-networks',
+                Level.ERROR,
+                f'not served: {", ".join(sorted(refused))}. {next(iter(refused.values()))}',
+                values,
+            )
+        if not self._bundle.responses:
+            return Diagnostic('sub-networks', Level.OK, 'no responses recorded', values)
+        return Diagnostic('sub-networks', Level.OK, 'answer as recorded', values)
+
     def _diagnose_worker(self, worker: FrameWorker) -> Diagnostic:
         assert self._exchange is not None
         state, since = worker.state()
@@ -769,8 +843,8 @@ class InferenceNode(ManagedNode):
         return Diagnostic('worker', Level.OK, f'serves {values["sub_network"]}', values)
 
 
-def _most_accurate(bundle: Bundle) -> SubNetwork:
-    return max(bundle.manifest.sub_networks, key=lambda entry: entry.accuracy)
+def _most_accurate_first(bundle: Bundle) -> list[SubNetwork]:
+    return sorted(bundle.manifest.sub_networks, key=lambda entry: -entry.accuracy)
 
 
 def main() -> int:

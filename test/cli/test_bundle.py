@@ -3,51 +3,266 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+import json
+import os
 from pathlib import Path
+import shutil
+import subprocess
+import sys
 
+from PIL import Image
 import pytest
 
+from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, rewrite_bundle, write_bundle
 from dynamic_dnn_ros.cli import bundle as command
+from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.engines.verification import record
+from support.applications import operating_points
 from support.bundles import make_bundle
+from support.images import noise
+from support.training import write_archive
+
+CARD = b'# synthetic\n\n## Data\n\nNoise.\n\n## Command\n\n`make noise`\n'
+
+
+def profiles(manifest: Manifest) -> list[OperatingPoints]:
+    table = operating_points((), {e.id: (0.0125, 0.5) for e in manifest.sub_networks}, 'cpu')
+    return [replace(table, platform='board')]
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp('cli') / 'synthetic').folder
+def original(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    bundle = make_bundle(tmp_path_factory.mktemp('cli') / 'synthetic', profiles=profiles)
+    return record(rewrite_bundle(bundle, other_files={MODEL_CARD_NAME: CARD}))
 
 
-def run(*arguments: str) -> int:
+@pytest.fixture
+def folder(original: Bundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original.folder, tmp_path / 'synthetic'))
+
+
+@pytest.fixture(scope='module')
+def data(original: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return pictures in folders named as s2 classifies them, but for one in five."""
+    folder = tmp_path_factory.mktemp('data')
+    entry = original.manifest.sub_network('s2')
+    prepared = create_engine('torch', original, 1).prepare(entry, 'cpu')
+    for name in original.manifest.classes:
+        (folder / name).mkdir()
+    wrong = original.manifest.classes[0]
+    for index in range(100):
+        picture = noise(32, 32, index).copy()
+        found = original.manifest.classes[int(prepared.run(picture).argmax())]
+        name = wrong if index % 5 == 0 else found
+        Image.fromarray(picture).save(folder / name / f'{index}.png')
+    for name in original.manifest.classes:
+        if not any((folder / name).iterdir()):
+            Image.fromarray(noise(32, 32, 0)).save(folder / name / 'other.png')
+    return folder
+
+
+def run(*arguments: str | Path) -> int:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    return command.run(parser.parse_args(arguments))
+    return command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-def test_show_prints_every_sub_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run('show', str(folder)) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == 'synthetic: Random weights, for tests.'
-    assert [line.split()[0] for line in lines if line.startswith('s')] == [
-        'synthetic:',
-        'sub-network',
-        's0',
-        's1',
-        's2',
-    ]
+def with_accuracy(folder: Path, accuracy: float) -> None:
+    """Have the bundle say another accuracy of each sub-network."""
+    bundle = read_bundle(folder)
+    entries = tuple(replace(e, accuracy=accuracy) for e in bundle.manifest.sub_networks)
+    manifest = replace(bundle.manifest, sub_networks=entries)
+    write_bundle(folder, manifest, bundle.weights_content, (), bundle.other_files)
 
 
-def test_check_prepares_every_sub_network(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run('check', str(folder)) == 0
+# show
+
+
+def test_show_prints_what_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run('show', folder) == 0
     output = capsys.readouterr().out
-    assert "s2: ready on 'cpu' with torch" in output
-    assert 'whole, 1 files' in output
+    assert output.startswith('synthetic: Random weights, for tests.\n')
+    for part in ('size on disk', 'recorded for 3 of 3', 'profile of board', '12.50 ms', 'Noise.'):
+        assert part in output
+    first_words = [line.split()[0] for line in output.splitlines() if line.strip()]
+    assert [word for word in first_words if word in ('s0', 's1', 's2')] == ['s0', 's1', 's2'] * 2
+
+
+def test_show_gives_the_same_as_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run('show', '--json', folder) == 0
+    shown = json.loads(capsys.readouterr().out)
+    bundle = read_bundle(folder)
+    assert shown['sha256'] == bundle.sha256
+    assert shown['size'] == sum(file.stat().st_size for file in folder.iterdir())
+    assert [entry['id'] for entry in shown['sub_networks']] == ['s0', 's1', 's2']
+    assert all(entry['response_recorded'] for entry in shown['sub_networks'])
+    (profile,) = shown['profiles']
+    assert profile['latencies'][0]['fastest']['mean'] == pytest.approx(0.0125)
+    assert shown['model_card'] == {'Data': 'Noise.', 'Command': '`make noise`'}
+
+
+def test_show_needs_no_learning_library(folder: Path) -> None:
+    script = (
+        'import sys\n'
+        "sys.modules['torch'] = None\n"
+        'from dynamic_dnn_ros.cli.main import main\n'
+        f"sys.exit(main(['bundle', 'show', {str(folder)!r}]))"
+    )
+    answer = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+# check
+
+
+def test_check_of_a_sound_bundle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run('check', folder) == 0
+    output = capsys.readouterr().out
+    assert "s2: ready on 'cpu' with torch, answers as recorded (departs by 0.00%)" in output
+    assert 'profile of board: complete, 3 points' in output
+    assert output.endswith('nothing is wrong\n')
+
+
+def test_check_names_every_damaged_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ('weights.safetensors', MODEL_CARD_NAME):
+        (folder / name).write_bytes((folder / name).read_bytes() + b'x')
+    assert run('check', folder) == 1
+    errors = capsys.readouterr().err
+    assert '2 problems' in errors
+    assert f'{MODEL_CARD_NAME}: has SHA-256' in errors
+    assert 'weights.safetensors: has SHA-256' in errors
+
+
+def test_check_names_a_sub_network_that_answers_otherwise(
+    original: Bundle, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_bundle(folder.parent / 'other', seed=1)
+    write_bundle(
+        folder, original.manifest, other.weights_content, other_files=original.other_files
+    )
+    assert run('check', folder) == 1
+    errors = capsys.readouterr().err
+    assert '3 problems' in errors
+    assert "sub-network 's0' answers otherwise than when its accuracy was measured" in errors
+
+
+def test_check_names_what_a_profile_lacks(
+    original: Bundle, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (profile,) = original.profiles
+    rewrite_bundle(read_bundle(folder), profiles=[profile.only(['s0', 's1'])])
+    assert run('check', folder) == 1
+    errors = capsys.readouterr().err
+    assert 'profile of board has no point for s2. Make it again' in errors
+
+
+def test_check_names_a_configuration_that_is_illegal(
+    original: Bundle, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *others = original.manifest.sub_networks
+    illegal = replace(first, configuration={**first.configuration, 'resolution': 99})
+    manifest = replace(original.manifest, sub_networks=(illegal, *others))
+    write_bundle(folder, manifest, original.weights_content)
+    assert run('check', folder) == 1
+    assert "sub-network 's0' has an illegal configuration" in capsys.readouterr().err
 
 
 def test_bad_bundle_gives_its_error_and_a_failing_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run('check', str(tmp_path)) == 1
+    assert run('check', tmp_path) == 1
     assert 'manifest.json: is missing' in capsys.readouterr().err
     assert run('show', 'no_such_bundle') == 1
     assert 'Shipped are' in capsys.readouterr().err
+
+
+def test_check_measures_accuracy(
+    folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_accuracy(folder, 0.75)
+    assert run('check', folder, '--data', data) == 1
+    errors = capsys.readouterr().err
+    # s2 named the pictures; the others see them otherwise.
+    assert 's0: accuracy' in errors and 's1: accuracy' in errors and 's2: accuracy' not in errors
+    assert 'it lost more than 2 points' in errors
+    with_accuracy(folder, 0.99)
+    assert run('check', folder, '--data', data) == 1
+    assert 's2: accuracy' in capsys.readouterr().err
+
+
+def test_check_reads_an_archive_and_records(
+    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = read_bundle(folder)
+    write_bundle(folder, bundle.manifest, bundle.weights_content)
+    with_accuracy(folder, 0.0)
+    archive = write_archive(tmp_path / 'data.tar.xz', data)
+    assert run('check', folder, '--data', archive, '--record') == 0
+    output = capsys.readouterr().out
+    assert 'pictures of data.tar.xz' in output and 'responses recorded' in output
+    assert set(read_bundle(folder).responses) == {'s0', 's1', 's2'}
+
+
+def test_nothing_is_recorded_where_something_is_wrong(
+    folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_accuracy(folder, 0.99)
+    before = read_bundle(folder).sha256
+    assert run('check', folder, '--data', data, '--record') == 1
+    assert 'responses are not recorded' in capsys.readouterr().out
+    assert read_bundle(folder).sha256 == before
+    assert run('check', folder, '--record') == 1
+    assert '--record needs --data' in capsys.readouterr().err
+
+
+def test_data_that_cannot_be_used(
+    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def error_of(path: Path) -> str:
+        assert run('check', folder, '--data', path) == 1
+        return capsys.readouterr().err
+
+    assert 'cannot be read' in error_of(tmp_path / 'absent')
+    (tmp_path / 'empty').mkdir()
+    assert 'holds no pictures' in error_of(tmp_path / 'empty')
+    other = Path(shutil.copytree(data, tmp_path / 'other'))
+    (other / 'class_3').rename(other / 'zebra')
+    assert 'classes that the bundle does not know: zebra' in error_of(other)
+    (other / 'zebra').rename(other / 'class_3')
+    shutil.rmtree(other / 'class_4')
+    assert 'no pictures of classes that the bundle knows: class_4' in error_of(other)
+    broken = Path(shutil.copytree(data, tmp_path / 'broken'))
+    (broken / 'class_5' / 'cut.png').write_bytes(b'no picture')
+    assert 'class_5/cut.png cannot be read' in error_of(broken)
+    archive = write_archive(tmp_path / 'cut.tar.xz', data)
+    archive.write_bytes(archive.read_bytes()[:-5000])
+    assert 'cannot be read' in error_of(archive)
+
+
+# export
+
+
+def test_export_writes_the_chosen_ones(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('onnx')
+    assert run('export', folder, '--output', tmp_path / 'out', '--sub-networks', 's0, s2') == 0
+    assert sorted(os.listdir(tmp_path / 'out')) == ['description.json', 's0.onnx', 's2.onnx']
+    assert 's2.onnx: ' in (output := capsys.readouterr().out) and 'differ by at most' in output
+    assert run('export', folder, '--output', tmp_path / 'out', '--sub-networks', 's7') == 1
+    assert "no sub-network 's7'" in capsys.readouterr().err
+
+
+def test_export_without_onnx(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    assert run('export', folder, '--output', tmp_path / 'out') == 1
+    assert "pip install 'dynamic_dnn_ros[onnx]'" in capsys.readouterr().err

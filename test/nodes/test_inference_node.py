@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 import math
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -16,10 +16,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.reader import Bundle, Weights
+from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.contract import softmax
 from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, RawPicture, square
 from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -544,3 +546,97 @@ def test_ends_in_order_while_it_still_measures(start_node: Any, bundle: Bundle) 
     )
     node.wait_for_log('begins with')
     assert node.stop() == 0
+
+
+# Sub-networks that do not answer as recorded
+
+
+@pytest.fixture(scope='module')
+def recorded(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return the same bundle with the responses of its sub-networks."""
+    folder = tmp_path_factory.mktemp('recorded') / 'synthetic'
+    return write_recorded_bundle(folder, bundle.manifest, bundle.weights_content)
+
+
+def damaged(recorded: Bundle, folder: Path, identifiers: Sequence[str]) -> Path:
+    """Write the bundle with batch-norm statistics of some sub-networks never recalibrated."""
+    weights = recorded.weights()
+    statistics = dict(weights.batch_norm_statistics)
+    for identifier in identifiers:
+        statistics[identifier] = {
+            name: np.zeros_like(value) if name.endswith('mean') else np.ones_like(value)
+            for name, value in statistics[identifier].items()
+        }
+    content = weights_content(Weights(weights.network, statistics))
+    profile = simulated_profile(load_board(PLATFORM), PLATFORM, recorded.manifest.sub_networks)
+    return write_bundle(folder, recorded.manifest, content, [profile], recorded.other_files).folder
+
+
+def test_sub_network_that_answers_otherwise_is_not_served(
+    start: Start, graph: Graph, recorded: Bundle, tmp_path: Path
+) -> None:
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    # s2 is the most accurate one, so it would be the first to serve.
+    folder = damaged(recorded, tmp_path / 'damaged', ['s2'])
+    application = start(bundle=str(folder), platform=PLATFORM)
+    presented = application.applications.wait_for(lambda a: a.state == Application.STATE_ACTIVE)
+    assert [entry.id for entry in presented.sub_networks] == ['s0', 's1']
+    assert presented.sub_network == 's1'
+    message = image_message(noise(40, 30, 1))
+    assert_result(recorded, application.serve(message), message)
+
+    answer = application.switch(sub_network='s2')
+    assert answer.switch_result == InferenceStatus.SWITCH_REFUSED_SUB_NETWORK
+    assert 'answers otherwise than when its accuracy was measured' in answer.message
+    assert application.switch(sub_network='s0', sequence=2).switch_result == (
+        InferenceStatus.SWITCH_APPLIED
+    )
+    status = find_diagnostic(diagnostics, 'sub-networks')
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message.startswith('not served: s2. ')
+    assert "'dynamic-dnn bundle check --data'" in status.message
+    assert "'dynamic-dnn search'" in status.message
+
+
+def test_operating_points_of_the_others_are_presented(
+    start: Start, graph: Graph, recorded: Bundle, tmp_path: Path
+) -> None:
+    folder = damaged(recorded, tmp_path / 'damaged', ['s1'])
+    application = start(bundle=str(folder), platform=PLATFORM)
+    loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
+    graph.wait_for_subscriptions(loads)
+    loads.publish(SystemLoad(platform=PLATFORM, kind=SystemLoad.KIND_SIMULATED, period=0.1))
+    presented = application.applications.wait_for(
+        lambda a: a.operating_points.platform == PLATFORM and len(a.sub_networks) == 2
+    )
+    assert [entry.id for entry in presented.sub_networks] == ['s0', 's2']
+    profile = simulated_profile(load_board(PLATFORM), PLATFORM, recorded.manifest.sub_networks)
+    points = presented.operating_points
+    for number, name in enumerate(('s0', 's2')):
+        rows = np.array(points.sub_network) == number
+        kept = profile.sub_network == profile.sub_networks.index(name)
+        np.testing.assert_allclose(
+            np.array(points.latency_mean)[rows], profile.latency_mean[kept], rtol=1e-5
+        )
+
+
+def test_no_sub_network_is_left(start: Start, recorded: Bundle, tmp_path: Path) -> None:
+    folder = damaged(recorded, tmp_path / 'damaged', ['s0', 's1', 's2'])
+    application = start(bundle=str(folder), expect_active=False)
+    assert 'no sub-network can be served' in application.node.problem
+    assert "'dynamic-dnn bundle check --data'" in application.node.problem
+    assert not application.node.configured
+
+
+def test_bundle_without_responses_is_served(start: Start, graph: Graph, recorded: Bundle) -> None:
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    start()
+    assert find_diagnostic(diagnostics, 'sub-networks').message == 'no responses recorded'
+
+
+def find_diagnostic(diagnostics: Collector, part: str) -> DiagnosticStatus:
+    """Return what an active inference node says of a part of itself."""
+    array = diagnostics.wait_for(
+        lambda message: any(status.name.endswith(f': {part}') for status in message.status)
+    )
+    return next(status for status in array.status if status.name.endswith(f': {part}'))

@@ -1,0 +1,113 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn bundle`: look into a bundle, check it, or export its sub-networks as ONNX."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.cli.bundle.check import Findings, check
+from dynamic_dnn_ros.cli.bundle.show import description, text
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')
+    show_action = actions.add_parser('show', help='print sub-networks, profiles and model card')
+    check_action = actions.add_parser(
+        'check', help='check every file, run every sub-network, and measure accuracy again'
+    )
+    export_action = actions.add_parser('export', help='write each sub-network as an ONNX file')
+    for action in (show_action, check_action, export_action):
+        action.add_argument(
+            'bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path'
+        )
+    show_action.add_argument('--json', action='store_true', help='print it as JSON data')
+    check_action.add_argument(
+        '--data',
+        type=Path,
+        metavar='FOLDER_OR_ARCHIVE',
+        help='measure accuracy on these pictures: one folder of jpg or png files for each class',
+    )
+    check_action.add_argument(
+        '--record',
+        action='store_true',
+        help='where nothing is wrong, record anew what the sub-networks answer to generated '
+        'pictures, by which a node knows them again (with --data)',
+    )
+    check_action.add_argument(
+        '--engine', default=ENGINE_NAMES[0], choices=ENGINE_NAMES, help='default: %(default)s'
+    )
+    export_action.add_argument(
+        '--output', type=Path, required=True, metavar='FOLDER', help='where the files are written'
+    )
+    export_action.add_argument(
+        '--sub-networks',
+        default='',
+        metavar='S0,S3',
+        help='ids, separated by commas; default: all',
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        folder = find_bundle(arguments.bundle)
+        if arguments.action == 'check':
+            return _check(folder, arguments)
+        bundle = read_bundle(folder)
+        if arguments.action == 'export':
+            return _export(bundle, arguments.output, arguments.sub_networks)
+        shown = description(bundle)
+        print(json.dumps(shown, indent=1) if arguments.json else text(shown).rstrip('\n'))
+    except BundleError as error:
+        return _failed(error)
+    return 0
+
+
+def _check(folder: Path, arguments: argparse.Namespace) -> int:
+    if arguments.record and arguments.data is None:
+        return _failed('--record needs --data: only accuracy that was measured is vouched for.')
+    findings = Findings()
+    check(folder, arguments.engine, arguments.data, arguments.record, findings)
+    if findings.problems:
+        return _failed(
+            f'{len(findings.problems)} problems in {folder}:\n' + '\n'.join(findings.problems)
+        )
+    print('nothing is wrong')
+    return 0
+
+
+def _export(bundle: Bundle, folder: Path, identifiers: str) -> int:
+    # Here, since this one needs PyTorch.
+    from dynamic_dnn_ros.networks.onnx_export import ExportError, export_bundle
+
+    chosen = [name.strip() for name in identifiers.split(',') if name.strip()]
+    try:
+        for file in export_bundle(bundle, folder, chosen):
+            print(
+                f'{file.path}: {file.size / 1e6:.2f} MB, outputs differ by at most '
+                f'{file.difference:.1e} ({file.evaluator})'
+            )
+    except ModuleNotFoundError as error:
+        if error.name != 'onnx':
+            raise
+        return _failed(
+            'the export needs onnx, which is not installed. Install it: pip install '
+            "'dynamic_dnn_ros[onnx]' (or pip install '.[onnx]' in the sources)."
+        )
+    except ExportError as error:
+        return _failed(error)
+    return 0
+
+
+def _failed(error: object) -> int:
+    print(f'dynamic-dnn bundle: {error}', file=sys.stderr)
+    return 1

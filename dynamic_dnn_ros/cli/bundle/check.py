@@ -1,0 +1,183 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Find everything that is wrong with a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+import math
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from dynamic_dnn_ros.bundles.completeness import missing_from
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
+from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures, class_of
+from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
+from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, PictureError, square
+from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.engines.verification import ResponseError, record, response, verify
+
+#: Accuracy, 0..1, that a sub-network may lose against the figure in its bundle.
+TOLERANCE = 0.02
+
+
+@dataclass
+class Findings:
+    """The problems that a check found, each with its remedy; what is fine is only said."""
+
+    say: Callable[[str], None] = print
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, text: object) -> None:
+        """Take down something that is wrong."""
+        self.problems.append(str(text))
+        self.say(f'PROBLEM {text}')
+
+
+def check(
+    folder: Path, engine_name: str, data: Path | None, record_responses: bool, findings: Findings
+) -> None:
+    """
+    Check a bundle; `findings` has the result.
+
+    :param data: folder or tar archive with labelled pictures that accuracy is measured on
+    :param record_responses: take down anew what the sub-networks answer, where nothing is wrong
+    """
+    bundle, problems = inspect_bundle(folder)
+    for error in problems:
+        findings.problem(error)
+    if bundle is None:
+        return
+    size = len(bundle.manifest.files)
+    findings.say(f'{bundle.folder}: manifest sound, {size} files whole, sha256 {bundle.sha256}')
+    _check_profiles(bundle, findings)
+    prepared = _check_sub_networks(bundle, engine_name, not record_responses, findings)
+    if data is not None and prepared:
+        _check_accuracies(bundle, prepared, data, findings)
+    if record_responses:
+        if findings.problems:
+            findings.say('responses are not recorded, since there are problems')
+            return
+        try:
+            record(bundle, engine_name)
+        except (BundleError, EngineError) as error:
+            findings.problem(error)
+        else:
+            findings.say('responses recorded')
+
+
+def _check_profiles(bundle: Bundle, findings: Findings) -> None:
+    for profile in bundle.profiles:
+        missing = missing_from(profile, bundle.manifest)
+        for problem in missing:
+            findings.problem(
+                f"profile of {profile.platform} {problem}. Make it again with 'dynamic-dnn "
+                f"profile --platform {profile.platform}'."
+            )
+        if not missing:
+            findings.say(f'profile of {profile.platform}: complete, {len(profile)} points')
+    if not bundle.profiles:
+        findings.say('no profile: latencies are measured when a node starts')
+
+
+def _check_sub_networks(
+    bundle: Bundle, engine_name: str, compare: bool, findings: Findings
+) -> list[PreparedSubNetwork]:
+    """Prepare and run every sub-network; return those that can be."""
+    try:
+        engine = create_engine(engine_name, bundle, threads=1)
+    except (BundleError, EngineError) as error:
+        findings.problem(error)
+        return []
+    processor = engine.processors[0]
+    all_prepared = []
+    for entry in bundle.manifest.sub_networks:
+        recorded = bundle.responses.get(entry.id)
+        try:
+            prepared = engine.prepare(entry, processor)
+            _check_logits(entry.id, response(prepared), len(bundle.manifest.classes))
+            all_prepared.append(prepared)
+            said = 'no response recorded'
+            if recorded is not None and compare:
+                said = f'answers as recorded (departs by {verify(prepared, recorded):.2%})'
+        except (BundleError, EngineError) as error:
+            findings.problem(error)
+            if isinstance(error, ResponseError):
+                continue
+        else:
+            findings.say(f'{entry.id}: ready on {processor!r} with {engine.name}, {said}')
+    if not bundle.responses and compare:
+        findings.say(
+            'no responses are recorded, so a node cannot notice that a sub-network has lost '
+            "accuracy. 'dynamic-dnn bundle check --data ... --record' measures and records them."
+        )
+    return all_prepared
+
+
+def _check_logits(identifier: str, logits: Logits, classes: int) -> None:
+    if logits.shape[-1] != classes or not np.all(np.isfinite(logits)):
+        raise EngineError(
+            f'sub-network {identifier!r} gives logits of shape {logits.shape} for {classes} '
+            'classes, or some that are not finite. Train or import the bundle again.'
+        )
+
+
+def _check_accuracies(
+    bundle: Bundle, prepared: Sequence[PreparedSubNetwork], data: Path, findings: Findings
+) -> None:
+    try:
+        pictures = LabelledPictures.find(data)
+        pictures.check_classes(bundle.manifest.classes)
+        accuracies = measure_accuracies(bundle, prepared, pictures)
+    except (DataError, EngineError) as error:
+        findings.problem(error)
+        return
+    for identifier, measured in accuracies.items():
+        expected = bundle.manifest.sub_network(identifier).accuracy
+        # Standard error of a share of independent pictures.
+        uncertainty = math.sqrt(expected * (1 - expected) / len(pictures))
+        said = (
+            f'accuracy {measured:.2%} on {len(pictures)} pictures of {data.name}, '
+            f'{expected:.2%} in the bundle'
+        )
+        if expected - measured > TOLERANCE:
+            findings.problem(
+                f'{identifier}: {said} (on that many pictures, chance alone makes '
+                f'{uncertainty:.2%}): it lost more than {TOLERANCE * 100:.0f} points. If these '
+                "are the pictures that the bundle's figures are of, have 'dynamic-dnn search' "
+                'recalibrate it again.'
+            )
+        else:
+            findings.say(f'{identifier}: {said}')
+
+
+def measure_accuracies(
+    bundle: Bundle, prepared: Sequence[PreparedSubNetwork], pictures: LabelledPictures
+) -> dict[str, float]:
+    """
+    Return top-1 accuracy, 0..1, of each sub-network, with preprocessing as in a node.
+
+    :raises DataError: when a picture cannot be read
+    :raises EngineError: when the engine fails
+    """
+    manifest = bundle.manifest
+    correct = dict.fromkeys((entry.sub_network.id for entry in prepared), 0)
+    resolutions = {entry.sub_network.resolution for entry in prepared}
+    for name, content in tqdm(pictures, desc='measuring accuracy', unit='picture', disable=None):
+        truth = manifest.classes.index(class_of(name))
+        picture = CompressedPicture(content)
+        try:
+            squares = {side: square(picture, side, manifest.preprocessing) for side in resolutions}
+        except PictureError as error:
+            raise DataError(
+                f'{pictures.path}: picture {name} cannot be read ({error.__cause__ or error}): '
+                'replace or remove it'
+            ) from error
+        for entry in prepared:
+            logits = entry.run(squares[entry.sub_network.resolution])
+            correct[entry.sub_network.id] += int(logits.argmax()) == truth
+    return {identifier: count / len(pictures) for identifier, count in correct.items()}

@@ -1,0 +1,172 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a bundle, as data and as text."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from typing import Any
+
+from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME
+
+WIDTH = 99
+
+
+def description(bundle: Bundle) -> dict[str, Any]:
+    """Return everything that is known of a bundle as plain JSON data; sizes are bytes."""
+    mapping = bundle.manifest.to_mapping()
+    sizes = {
+        name: (bundle.folder / name).stat().st_size
+        for name in (MANIFEST_NAME, *bundle.manifest.files)
+    }
+    return {
+        **{name: value for name, value in mapping.items() if name not in ('profiles', 'weights')},
+        'folder': str(bundle.folder),
+        'sha256': bundle.sha256,
+        'size': sum(sizes.values()),
+        'files': {
+            name: {'size': sizes[name], 'sha256': sha256}
+            for name, sha256 in bundle.manifest.files.items()
+        },
+        'sub_networks': [
+            {**entry, 'response_recorded': entry['id'] in bundle.responses}
+            for entry in mapping['sub_networks']
+        ],
+        'profiles': [_profile(profile, bundle) for profile in bundle.profiles],
+        'model_card': _model_card(bundle),
+    }
+
+
+def _profile(profile: OperatingPoints, bundle: Bundle) -> dict[str, Any]:
+    older = is_older_than_weights(profile, bundle.manifest)
+    return {
+        'platform': profile.platform,
+        'kind': profile.kind.name.lower(),
+        'hardware': profile.hardware,
+        'extrapolated': profile.extrapolated,
+        'interpolated': int(profile.interpolated.sum()),
+        'interpolation_error': _finite(profile.interpolation_error),
+        'interpolation_error_maximum': _finite(profile.interpolation_error_maximum),
+        'description': profile.description,
+        'made_with_these_weights': None if older is None else not older,
+        'domains': list(profile.domains),
+        'processors': list(profile.processors),
+        'points': len(profile),
+        'latencies': [
+            row
+            for index in range(len(profile.sub_networks))
+            for number in range(len(profile.processors))
+            for row in _latency(profile, index, number)
+        ],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _latency(profile: OperatingPoints, index: int, number: int) -> list[dict[str, Any]]:
+    """Return the latency at the fastest and at the slowest setting, s, where there is one."""
+    rows = ((profile.sub_network == index) & (profile.processor == number)).nonzero()[0]
+    if not len(rows):
+        return []
+    means = profile.latency_mean[rows]
+    row: dict[str, Any] = {
+        'sub_network': profile.sub_networks[index],
+        'processor': profile.processors[number],
+    }
+    for name, point in (('fastest', rows[means.argmin()]), ('slowest', rows[means.argmax()])):
+        row[name] = {
+            'frequencies': dict(zip(profile.domains, profile.frequencies[point].tolist())),
+            'mean': float(profile.latency_mean[point]),
+            'p95': float(profile.latency_p95[point]),
+        }
+    return [row]
+
+
+def _model_card(bundle: Bundle) -> dict[str, str]:
+    """Return the sections of the model card by title."""
+    card = bundle.other_files.get(MODEL_CARD_NAME, b'').decode(errors='replace')
+    parts = re.split(r'^## (.+)$', card, flags=re.MULTILINE)
+    return {title.strip(): body.strip() for title, body in zip(parts[1::2], parts[2::2])}
+
+
+def text(shown: dict[str, Any]) -> str:
+    """Return the data of `description` as text for a terminal."""
+    preprocessing = shown['preprocessing']
+    recorded = sum(entry['response_recorded'] for entry in shown['sub_networks'])
+    classes = shown['classes']
+    few = ', '.join(classes[:10]) + (', ...' if len(classes) > 10 else '')
+    facts = {
+        'folder': shown['folder'],
+        'sha256': shown['sha256'],
+        'size on disk': f'{shown["size"] / 1e6:.2f} MB, of which '
+        + ', '.join(f'{name} {f["size"] / 1e6:.2f}' for name, f in shown['files'].items()),
+        'family': shown['family'],
+        'classes': f'{len(classes)}: {few}',
+        'preprocessing': f'{preprocessing["resize"]}, {preprocessing["interpolation"]}, '
+        f'mean {preprocessing["mean"]}, standard deviation {preprocessing["standard_deviation"]}',
+        'accuracy of': shown['accuracy_data'] or 'not said',
+        'responses': f'recorded for {recorded} of {len(shown["sub_networks"])} sub-networks'
+        + ('' if recorded else ": a loss of accuracy is only seen by 'bundle check --data'"),
+    }
+    lines = [f'{shown["name"]}: {shown["description"] or "no description"}']
+    lines += [f'{name:15}{value}' for name, value in facts.items()]
+    lines += [
+        '',
+        f'{"sub-network":12} {"accuracy":>8} {"input":>9} {"multiply-adds":>14} '
+        f'{"parameters":>11} {"layers":>7}',
+    ]
+    for entry in shown['sub_networks']:
+        side = f'{entry["resolution"]}x{entry["resolution"]}'
+        lines.append(
+            f'{entry["id"]:12} {entry["accuracy"]:8.1%} {side:>9} {entry["multiply_adds"]:14,} '
+            f'{entry["parameters"]:11,} {entry["layers"]:7}'
+        )
+    for profile in shown['profiles']:
+        lines += ['', *_profile_lines(profile)]
+    if not shown['profiles']:
+        lines += ['', 'no profile: latencies are measured when a node starts']
+    for title in ('Data', 'Recipe', 'Command', 'Limits'):
+        if title in shown['model_card']:
+            paragraph = textwrap.fill(shown['model_card'][title], WIDTH)
+            lines += ['', f'{title} (from the model card)', paragraph]
+    return '\n'.join(lines) + '\n'
+
+
+def _profile_lines(profile: dict[str, Any]) -> list[str]:
+    kind = profile['kind'] + (f' on {profile["hardware"]}' if profile['hardware'] else '')
+    kind += ', extrapolated' if profile['extrapolated'] else ''
+    domains = ', '.join(profile['domains']) or 'no frequency domain'
+    lines = [f'profile of {profile["platform"]} ({kind}): {profile["points"]} points, {domains}']
+    if profile['made_with_these_weights'] is False:
+        lines.append("made with other weights: make it again with 'dynamic-dnn profile'")
+    if profile['interpolation_error'] is not None:
+        lines.append(
+            f'{profile["interpolated"]} points interpolated; relative error of the mean latency '
+            f'{profile["interpolation_error"]:.1%} in the mean, '
+            f'{profile["interpolation_error_maximum"]:.1%} at most'
+        )
+    if profile['description']:
+        lines.append(textwrap.fill(profile['description'], WIDTH))
+    lines.append(
+        f'{"sub-network":12} {"processor":10} {"mean":>10} {"p95":>10}   at the fastest setting; '
+        f'{"mean":>10} {"p95":>10}   at the slowest'
+    )
+    for row in profile['latencies']:
+        fast, slow = row['fastest'], row['slowest']
+        lines.append(
+            f'{row["sub_network"]:12} {row["processor"]:10} {_time(fast["mean"])} '
+            f'{_time(fast["p95"])}   {"":24}{_time(slow["mean"])} {_time(slow["p95"])}'
+        )
+    return lines
+
+
+def _time(seconds: float) -> str:
+    return f'{seconds * 1e3:7.2f} ms'

@@ -1,0 +1,246 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The sub-networks of a bundle as ONNX files, for engines that are not PyTorch.
+
+One file a sub-network, with batch-norm folded into the convolutions. Input `image`: float32,
+1 x 3 x resolution x resolution, red, green, blue, normalised as the bundle says,
+(colour / 255 - mean) / standard_deviation. Output `logits`: float32, 1 x classes. Floating point
+in the order of planes is what every runtime and every quantiser takes; the JSON beside the files
+has what is needed to make it from a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+import inspect
+import json
+import os
+from pathlib import Path
+import tempfile
+from typing import Any
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.responses import PROBES, probe_picture
+from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
+from dynamic_dnn_ros.networks.registry import create
+
+INPUT_NAME = 'image'
+OUTPUT_NAME = 'logits'
+DESCRIPTION_NAME = 'description.json'
+
+#: Has all that the families need as single operators, and runtimes since 2023 read it.
+OPERATOR_SET = 17
+
+#: By how much outputs may differ, as a share of the largest output or of 1.
+TOLERANCE = 1e-4
+
+Batch = NDArray[np.float32]
+
+
+class ExportError(RuntimeError):
+    """A sub-network cannot be exported. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """
+    A file that was written and checked.
+
+    `size` in bytes; `difference` the largest of its outputs from those of PyTorch, found by
+    `evaluator`.
+    """
+
+    sub_network: SubNetwork
+    path: Path
+    size: int
+    difference: float
+    evaluator: str
+
+
+def export_bundle(
+    bundle: Bundle, folder: Path, identifiers: Sequence[str] = ()
+) -> Iterator[ExportedFile]:
+    """
+    Write sub-networks as `<id>.onnx` and then a JSON file that describes them.
+
+    :param identifiers: of the sub-networks; none stands for all
+    :return: each file, as soon as it is there and its outputs are those of the sub-network
+    :raises BundleError: for an unknown identifier, or when the bundle does not fit
+    :raises ExportError: when a file cannot be written, or computes something else
+    :raises ModuleNotFoundError: when `onnx` is not installed
+    """
+    import onnx  # noqa: F401 (a missing package is told before any work)
+
+    manifest = bundle.manifest
+    chosen = [manifest.sub_network(name) for name in identifiers] or list(manifest.sub_networks)
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry, module in _modules(bundle, chosen):
+            batches = _probe_batches(entry.resolution, manifest)
+            content = onnx_content(module, entry.resolution)
+            difference, evaluator = _difference(content, module, batches, entry.id)
+            path = folder / f'{entry.id}.onnx'
+            _write(path, content)
+            written.append(ExportedFile(entry, path, len(content), difference, evaluator))
+            yield written[-1]
+        description = json.dumps(_description(bundle, written), indent=1) + '\n'
+        _write(folder / DESCRIPTION_NAME, description.encode())
+    except OSError as error:
+        raise ExportError(
+            f'{folder}: {error.filename or "a file"} cannot be written ({error.strerror}). '
+            'Free space, mend the rights, or name another folder.'
+        ) from error
+
+
+def onnx_content(module: nn.Module, resolution: int) -> bytes:
+    """
+    Return a static network as the content of an ONNX file.
+
+    By the exporter that traces: these networks have no control flow, it folds batch-norm, needs
+    no package besides PyTorch and takes seconds where the one by torch.export takes most of a
+    minute (PyTorch 2.13).
+    """
+    # Older releases have no such argument and no other exporter.
+    known = inspect.signature(torch.onnx.export).parameters
+    options: dict[str, Any] = {'dynamo': False} if 'dynamo' in known else {}
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter('ignore', DeprecationWarning)
+        file = Path(folder) / 'network.onnx'
+        torch.onnx.export(
+            module.eval(),
+            (torch.zeros(1, 3, resolution, resolution),),
+            file,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            opset_version=OPERATOR_SET,
+            **options,
+        )
+        return file.read_bytes()
+
+
+def evaluator_of(content: bytes) -> tuple[Callable[[Batch], Batch], str]:
+    """
+    Return a function that runs an ONNX file, and the name of what runs it.
+
+    That is ONNX Runtime where it is installed, the reference implementation of ONNX elsewhere.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        return reference_evaluator(content)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    name = f'ONNX Runtime {onnxruntime.__version__}'
+    return lambda batch: session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0], name
+
+
+def reference_evaluator(content: bytes) -> tuple[Callable[[Batch], Batch], str]:
+    """Return a function that runs an ONNX file with the reference implementation, and its name."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator: Any = ReferenceEvaluator(onnx.load_from_string(content))
+    name = f'the reference implementation of ONNX {onnx.__version__}'
+    return lambda batch: evaluator.run([OUTPUT_NAME], {INPUT_NAME: batch})[0], name
+
+
+def _modules(
+    bundle: Bundle, chosen: Sequence[SubNetwork]
+) -> Iterator[tuple[SubNetwork, nn.Module]]:
+    weights = bundle.weights()
+    try:
+        network = create(bundle.manifest.family, bundle.manifest.layout)
+        network.load_state(weights.network)
+        for entry in chosen:
+            configuration = network.configuration(entry.configuration)
+            network.activate(configuration)
+            network.load_batch_norm_statistics(weights.batch_norm_statistics[entry.id])
+            yield entry, network.extract(configuration).eval()
+    except (ConfigurationError, StateError) as error:
+        raise BundleError(
+            bundle.folder, str(error), "See 'dynamic-dnn bundle check' for all that is wrong"
+        ) from error
+
+
+def _probe_batches(resolution: int, manifest: Manifest) -> list[Batch]:
+    mean = np.array(manifest.preprocessing.mean)
+    deviation = np.array(manifest.preprocessing.standard_deviation)
+    return [
+        np.ascontiguousarray(
+            ((probe_picture(index, resolution) / 255 - mean) / deviation).transpose(2, 0, 1)[None],
+            np.float32,
+        )
+        for index in range(PROBES)
+    ]
+
+
+def _difference(
+    content: bytes, module: nn.Module, batches: Sequence[Batch], identifier: str
+) -> tuple[float, str]:
+    import onnx
+
+    onnx.checker.check_model(content, full_check=True)
+    evaluate, name = evaluator_of(content)
+    with torch.inference_mode():
+        expected = np.stack([module(torch.from_numpy(batch)).numpy() for batch in batches])
+    found = np.stack([evaluate(batch) for batch in batches])
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise ExportError(
+            f'sub-network {identifier!r}: the outputs of the ONNX file differ by {difference:.1e} '
+            f'from those of PyTorch ({name}), so it is not written. Report this with the versions '
+            f'of torch ({torch.__version__}) and onnx ({onnx.__version__}).'
+        )
+    return difference, name
+
+
+def _description(bundle: Bundle, written: Sequence[ExportedFile]) -> dict[str, Any]:
+    mapping = bundle.manifest.to_mapping()
+    return {
+        'bundle': bundle.manifest.name,
+        'bundle_sha256': bundle.sha256,
+        'classes': mapping['classes'],
+        'preprocessing': mapping['preprocessing'],
+        'input': {
+            'name': INPUT_NAME,
+            'type': 'float32',
+            'shape': [1, 3, 'resolution', 'resolution'],
+            'channels': ['red', 'green', 'blue'],
+            'value': '(colour / 255 - mean) / standard_deviation',
+        },
+        'output': {'name': OUTPUT_NAME, 'type': 'float32', 'shape': [1, len(mapping['classes'])]},
+        'operator_set': OPERATOR_SET,
+        'sub_networks': [
+            {
+                'id': file.sub_network.id,
+                'file': file.path.name,
+                'resolution': file.sub_network.resolution,
+                'accuracy': file.sub_network.accuracy,
+                'multiply_adds': file.sub_network.multiply_adds,
+                'largest_difference': file.difference,
+                'checked_with': file.evaluator,
+            }
+            for file in written
+        ],
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
