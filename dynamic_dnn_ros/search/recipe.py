@@ -101,8 +101,8 @@ def _search_bundle(
     weights_sha256 = _sha256(bundle.weights().network)
     subject = {
         'weights': weights_sha256,
-        'calibration pictures': _sha256(vars(calibration)),
-        'held-out pictures': _sha256(vars(held_out)),
+        'calibration pictures': _sha256(_values(calibration)),
+        'held-out pictures': _sha256(_values(held_out)),
         'preprocessing': repr(bundle.manifest.preprocessing),
     }
     pool = Pool(Subject.of(bundle, weights_sha256), jobs, backend)
@@ -240,6 +240,13 @@ def _comparison(
         for each in evaluations
     ]
     return Comparison.of(np.array(sums), columns(evaluations)[1])
+
+
+def _values(pictures: Pictures) -> dict[str, Any]:
+    """Return what tells pictures from others; of files, their names and sizes."""
+    images = pictures.images
+    told = {'images': images} if isinstance(images, np.ndarray) else vars(images)
+    return {**told, 'labels': pictures.labels, 'classes': pictures.classes}
 
 
 def _sha256(values: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ from safetensors.numpy import load
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
-from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content, write_bundle
+from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
+from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import Arrays
 from dynamic_dnn_ros.search.block_sums import Comparison
 from dynamic_dnn_ros.search.card import updated_card
@@ -139,18 +140,18 @@ class Results:
             sub_networks=tuple(each.entry for each in self.kept),
             accuracy_data=f'{self.configuration.data_name}, {tested} test pictures',
         )
-        others = {
-            name: (bundle.folder / name).read_bytes()
-            for name in bundle.manifest.files
-            if name not in {bundle.manifest.weights, *bundle.manifest.profiles}
-        }
-        card = self.card(manifest, others.get(MODEL_CARD_NAME, b'').decode(), command)
+        card = self.card(manifest, bundle.other_files.get(MODEL_CARD_NAME, b'').decode(), command)
         statistics = {each.entry.id: each.statistics for each in self.kept}
-        return write_bundle(
+        return write_recorded_bundle(
             bundle.folder,
             manifest,
             weights_content(Weights(bundle.weights().network, statistics), _stored_type(bundle)),
-            other_files={**others, MODEL_CARD_NAME: card.encode(), PICTURE_NAME: self.picture()},
+            other_files={
+                **bundle.other_files,
+                MODEL_CARD_NAME: card.encode(),
+                PICTURE_NAME: self.picture(),
+            },
+            replaces=bundle,
         )
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.bundles.reader import read_bundle
@@ -130,6 +131,20 @@ def test_data_of_other_classes_are_refused(tmp_path):
     configuration = make_search(tmp_path, test_data=str(tmp_path / 'nine'))
     with pytest.raises(PictureError, match='nine has the classes .* give the data'):
         search_bundle(configuration, SMALL, jobs=1, quiet=True)
+
+
+def test_pictures_of_several_sizes_are_read_when_used(tmp_path):
+    configuration = make_search(tmp_path)
+    for folder in ('train', 'test'):
+        picture = min((tmp_path / folder).rglob('*.png'))
+        with Image.open(picture) as image:
+            image.resize((48, 40)).save(picture)
+    few = SearchSettings.from_mapping({**SETTINGS, 'population': 4, 'generations': 1})
+    found = search_bundle(configuration, few, jobs=1, quiet=True)
+    assert found.results.kept
+    measured = rows_of(tmp_path)
+    search_bundle(configuration, few, jobs=1, quiet=True)
+    assert rows_of(tmp_path) == measured
 
 
 def test_a_journal_of_another_bundle_is_refused(tmp_path):
