@@ -20,7 +20,8 @@ from tqdm import tqdm
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
-from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content, write_bundle
+from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
+from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, statistics_of
 from dynamic_dnn_ros.networks.ofa_checkpoint import (
     PUBLISHED_LAYOUTS,
@@ -173,7 +174,7 @@ def _import(arguments: argparse.Namespace) -> Bundle:
         accuracy_data=_accuracy_data(arguments, test),
     )
     card = _model_card(manifest, layout, arguments, pictures)
-    return write_bundle(
+    return write_recorded_bundle(
         arguments.output,
         manifest,
         weights_content(Weights(network.state(), statistics)),

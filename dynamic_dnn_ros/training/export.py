@@ -10,11 +10,13 @@ from pathlib import Path
 import platform
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
-from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content, write_bundle
+from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
+from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import (
     Arrays,
     Configuration,
@@ -22,7 +24,7 @@ from dynamic_dnn_ros.networks.contract import (
     statistics_of,
 )
 from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation, use_channels_last
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.configuration import Precision, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.model_card import model_card
 from dynamic_dnn_ros.training.pictures import Pictures
@@ -45,6 +47,8 @@ def write_trained_bundle(
     :param training_report: for the model card: how long was trained, on what.
     """
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
+    stored = np.float16 if configuration.stored_precision is Precision.FLOAT16 else np.float32
+    network.load_state({name: array.astype(stored) for name, array in network.state().items()})
     sub_networks = []
     statistics: dict[str, Arrays] = {}
     for index, each in enumerate(tqdm(configurations, desc='testing', disable=quiet)):
@@ -87,10 +91,10 @@ def write_trained_bundle(
     )
     command = f'dynamic-dnn train config/training/{configuration.name}.yaml'
     card = model_card(manifest, configuration, training_report, [command])
-    return write_bundle(
+    return write_recorded_bundle(
         configuration.output,
         manifest,
-        weights_content(Weights(network.state(), statistics)),
+        weights_content(Weights(network.state(), statistics), stored),
         other_files={MODEL_CARD_NAME: card.encode()},
     )
 

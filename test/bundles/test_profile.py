@@ -105,3 +105,12 @@ def test_reads_a_profile_from_before_interpolation() -> None:
     assert read.hardware == ''
     assert not read.interpolated.any()
     assert np.isnan(read.interpolation_error)
+
+
+def test_points_of_some_sub_networks_only() -> None:
+    kept = POINTS.only(['s1'])
+    assert kept.sub_networks == ('s1',) and kept.sub_network.tolist() == [0]
+    assert kept.latency_mean.tolist() == [0.02]
+    assert kept.frequencies.tolist() == [[1.19e9, 1109250000.0]]
+    assert len(POINTS.only(['s0', 's1'])) == 2
+    assert len(POINTS.only([])) == 0

@@ -120,10 +120,12 @@ def test_show_needs_no_learning_library(folder: Path) -> None:
 
 
 def test_check_of_a_sound_bundle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / 'notes.txt').write_text('mine')
     assert run('check', folder) == 0
     output = capsys.readouterr().out
     assert "s2: ready on 'cpu' with torch, answers as recorded (departs by 0.00%)" in output
     assert 'profile of board: complete, 3 points' in output
+    assert 'notes.txt: not of the bundle' in output
     assert output.endswith('nothing is wrong\n')
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.completeness import missing_from
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures, class_of
 from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
@@ -54,6 +55,12 @@ def check(
         return
     size = len(bundle.manifest.files)
     findings.say(f'{bundle.folder}: manifest sound, {size} files whole, sha256 {bundle.sha256}')
+    stray = {file.name for file in bundle.folder.iterdir()}
+    stray -= {MANIFEST_NAME, *bundle.manifest.files}
+    if stray:
+        findings.say(
+            f'{", ".join(sorted(stray))}: not of the bundle, and gone when it is written again'
+        )
     _check_profiles(bundle, findings)
     prepared = _check_sub_networks(bundle, engine_name, not record_responses, findings)
     if data is not None and prepared:

@@ -155,15 +155,15 @@ def _profile_lines(profile: dict[str, Any]) -> list[str]:
         )
     if profile['description']:
         lines.append(textwrap.fill(profile['description'], WIDTH))
+    lines.append('latency at the fastest and at the slowest setting')
     lines.append(
-        f'{"sub-network":12} {"processor":10} {"mean":>10} {"p95":>10}   at the fastest setting; '
-        f'{"mean":>10} {"p95":>10}   at the slowest'
+        f'{"sub-network":12} {"processor":10} {"mean":>10} {"p95":>10}   {"mean":>10} {"p95":>10}'
     )
     for row in profile['latencies']:
         fast, slow = row['fastest'], row['slowest']
         lines.append(
             f'{row["sub_network"]:12} {row["processor"]:10} {_time(fast["mean"])} '
-            f'{_time(fast["p95"])}   {"":24}{_time(slow["mean"])} {_time(slow["p95"])}'
+            f'{_time(fast["p95"])}   {_time(slow["mean"])} {_time(slow["p95"])}'
         )
     return lines
 
