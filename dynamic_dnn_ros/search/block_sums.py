@@ -9,7 +9,6 @@ Published searches rank sub-networks by such sums (Cai et al., Once-for-All, ICL
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import dataclasses
 import time
 from typing import Any
@@ -37,11 +36,22 @@ class BlockTable:
     def sum(self, module: nn.Module, resolution: int) -> float:
         """Return the sum over a static module's blocks for one picture, seconds."""
         met: list[tuple[nn.Module, torch.Tensor]] = []
+        running: list[nn.Module] = []
 
-        def note(block: nn.Module, inputs: tuple[Any, ...]) -> None:
-            met.append((block, inputs[0]))
+        def enter(part: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if not running and _is_block(part, inputs):
+                running.append(part)
+                met.append((part, inputs[0]))
 
-        hooks = [block.register_forward_pre_hook(note) for block in _blocks(module)]
+        def leave(part: nn.Module, *_: Any) -> None:
+            if running and running[0] is part:
+                running.clear()
+
+        hooks = []
+        for part in module.modules():
+            if part is not module:
+                hooks.append(part.register_forward_pre_hook(enter))
+                hooks.append(part.register_forward_hook(leave))
         module(torch.zeros(1, 3, resolution, resolution))
         for hook in hooks:
             hook.remove()
@@ -61,13 +71,10 @@ class BlockTable:
         return self._seconds[key]
 
 
-def _blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the parts of a module, those of a sequence each for itself."""
-    for child in module.children():
-        if type(child) is nn.Sequential:
-            yield from _blocks(child)
-        else:
-            yield child
+def _is_block(part: nn.Module, inputs: tuple[Any, ...]) -> bool:
+    """Return whether a part can be run alone and is no mere sequence of such parts."""
+    alone = len(inputs) == 1 and isinstance(inputs[0], torch.Tensor)
+    return alone and type(part) is not nn.Sequential
 
 
 @dataclasses.dataclass(frozen=True)

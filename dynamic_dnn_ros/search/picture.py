@@ -112,11 +112,11 @@ def draw(plot: Plot) -> bytes:
 
 
 def _use_scale(axes: object, costs: Values) -> None:
-    """Give the axis of costs a logarithmic scale with plain numbers at 1, 2, 3, 5, 7."""
+    """Give the axis of costs a logarithmic scale with plain numbers."""
     axes.set_xscale('log')  # type: ignore[attr-defined]
     axes.set_xlim(costs.min() / 1.08, costs.max() * 1.08)  # type: ignore[attr-defined]
     axis = axes.xaxis  # type: ignore[attr-defined]
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
     axis.set_minor_formatter(NullFormatter())
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.search.block_sums import BlockTable, Comparison
 from support.training import small_network
 
@@ -35,10 +36,17 @@ def test_the_sum_adds_the_blocks_of_a_sub_network():
     assert table.sum(network.extract(smallest), smallest.resolution) == small
 
 
+def test_groups_that_take_more_than_a_picture_count_by_their_layers():
+    network = create('incremental_group', 'incremental_group_32x32')
+    table = BlockTable()
+    assert table.sum(network.extract(network.smallest()), 32) > 0.0
+    assert len(table) >= len(network.layout.layers)
+
+
 def test_no_hook_stays_behind():
     module = small_network().extract(small_network().smallest())
     BlockTable().sum(module, 24)
-    assert not any(each._forward_pre_hooks for each in module.modules())
+    assert not any(each._forward_pre_hooks or each._forward_hooks for each in module.modules())
     module(torch.zeros(1, 3, 24, 24))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -15,8 +16,10 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
+from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import search_bundle
 from dynamic_dnn_ros.search.settings import SearchSettings
@@ -145,6 +148,34 @@ def test_pictures_of_several_sizes_are_read_when_used(tmp_path):
     measured = rows_of(tmp_path)
     search_bundle(configuration, few, jobs=1, quiet=True)
     assert rows_of(tmp_path) == measured
+
+
+def test_a_family_with_few_sub_networks_is_searched_too(tmp_path):
+    configuration = make_search(tmp_path)
+    layout = {
+        'groups': 3,
+        'connections': 'earlier',
+        'layers': [{'width': 4, 'stride': 2}, {'width': 8, 'stride': 2}],
+        'resolution': 32,
+        'classes': 10,
+    }
+    network = create('incremental_group', layout)
+    bundle = read_bundle(configuration.output)
+    entry = dataclasses.replace(
+        bundle.manifest.sub_networks[0],
+        configuration=network.largest().to_mapping(),
+        resolution=32,
+    )
+    manifest = dataclasses.replace(
+        bundle.manifest, family='incremental_group', layout=layout, sub_networks=(entry,)
+    )
+    write_bundle(bundle.folder, manifest, weights_content(Weights(network.state(), {})))
+    found = search_bundle(configuration, SMALL, jobs=1, quiet=True)
+    groups = [each.configuration.groups for each in found.results.evaluations]
+    assert sorted(groups) == [1, 2, 3]
+    state = found.bundle.weights().network
+    for name, values in network.state().items():
+        np.testing.assert_array_equal(values, state[name])
 
 
 def test_a_journal_of_another_bundle_is_refused(tmp_path):
