@@ -28,6 +28,9 @@ SETTLING = 0.3
 
 _LONGEST_STEP = 0.05
 
+_CHOICE_INTERVAL = 0.01
+"""Seconds between two choices of a governor at least: mean utilisation shows nothing sooner."""
+
 
 class SimulatedPlatform(Platform):
     """
@@ -62,10 +65,16 @@ class SimulatedPlatform(Platform):
         self._limits = {row.name: row for row in board.limits()}
         self._setting: dict[str, DomainRange] = {}
         self._governors: dict[str, Governor] = {
-            name: make_governor(domain.governor, domain.frequencies[-1])
+            name: make_governor(
+                domain.governor, domain.frequencies[-1], shared=board.units(name) > 1
+            )
             for name, domain in board.domains.items()
         }
-        self._next_step = {name: now + g.period for name, g in self._governors.items()}
+        self._intervals = {
+            name: max(governor.period, _CHOICE_INTERVAL)
+            for name, governor in self._governors.items()
+        }
+        self._next_step = {name: now + interval for name, interval in self._intervals.items()}
         self._granted = {name: row.available[0] for name, row in self._limits.items()}
         self._throttled = dict.fromkeys(self._limits, 0)
         self._next_throttle = now
@@ -221,10 +230,11 @@ class SimulatedPlatform(Platform):
             due = now >= self._next_step[name] - 1e-9
             if due:
                 governor = self._governors[name]
-                self._next_step[name] = now + governor.period
+                self._next_step[name] = now + self._intervals[name]
                 utilisation = utilisation or self._utilisation()
                 busy = self._busiest_unit(name, utilisation[name])
-                self._granted[name] = governor.step(self._granted[name], busy, table)
+                governor.observe(self._intervals[name], busy, self._granted[name])
+                self._granted[name] = governor.choose(self._granted[name], table)
             self._granted[name] = min(max(self._granted[name], table[0]), table[-1])
 
     def _busiest_unit(self, domain: str, utilisation: tuple[float, float]) -> float:
