@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
@@ -125,6 +127,15 @@ def test_without_a_bundle_it_says_to_train_first(tmp_path):
     with pytest.raises(SearchError, match=r"nonesuch does not exist: run 'dynamic-dnn train'"):
         search_bundle(configuration, SMALL, jobs=1, quiet=True)
     assert not Path(configuration.output).exists()
+
+
+def test_a_bundle_that_another_command_writes_is_left_to_it(tmp_path):
+    configuration = make_search(tmp_path)
+    with (tmp_path / '.bundle.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BundleError, match='bundle'):
+            search_bundle(configuration, SMALL, jobs=1, quiet=True)
+    assert not (tmp_path / 'work').exists()
 
 
 def test_data_of_other_classes_are_refused(tmp_path):
