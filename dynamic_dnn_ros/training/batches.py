@@ -135,47 +135,39 @@ def plain_batches(
     batch_size: int = 250,
     device: torch.device | str = 'cpu',
 ) -> Iterator[Batch]:
-    """Yield batches in order, scaled to a resolution and normalised, and labels."""
+    """
+    Yield batches in order, and labels.
+
+    Pictures are scaled as the bundle has camera frames scaled, so that statistics and accuracies
+    are those of what a robot runs.
+    """
     labels = torch.from_numpy(pictures.labels).to(device)
+    files = pictures.images if isinstance(pictures.images, PictureFiles) else None
+    loader = DataLoader(
+        _SquarePictures(pictures, resolution),
+        batch_size=batch_size,
+        num_workers=files.workers if files else 0,
+    )
     start = 0
-    for images in _scaled_batches(pictures.images, resolution, batch_size, torch.device(device)):
+    for batch in _loaded(loader):
+        images = batch.to(device).permute(0, 3, 1, 2)
         yield normalisation(images), labels[start : start + len(images)]
         start += len(images)
 
 
-def _scaled_batches(
-    images: npt.NDArray[np.uint8] | PictureFiles,
-    resolution: int,
-    batch_size: int,
-    device: torch.device,
-) -> Iterator[torch.Tensor]:
-    if isinstance(images, PictureFiles):
-        squares = _SquarePictures(images, resolution)
-        loader = DataLoader(squares, batch_size=batch_size, num_workers=images.workers)
-        for batch in _loaded(loader):
-            yield batch.to(device).permute(0, 3, 1, 2)
-        return
-    for start in range(0, len(images), batch_size):
-        part = torch.from_numpy(images[start : start + batch_size]).to(device)
-        # The camera path rounds to whole colours between scaling and normalising, so do it here.
-        yield resize(part.permute(0, 3, 1, 2), resolution).round().clamp(0, 255)
-
-
 class _SquarePictures(Dataset[npt.NDArray[np.uint8]]):
-    """Pictures of any size, scaled as the bundle has camera frames scaled."""
-
-    def __init__(self, files: PictureFiles, resolution: int) -> None:
-        self._files = files
+    def __init__(self, pictures: Pictures, resolution: int) -> None:
+        self._images = pictures.images
         self._resolution = resolution
         self._preprocessing = Preprocessing(
-            files.resize, (0.0,) * 3, (1.0,) * 3, CAMERA_INTERPOLATION
+            pictures.resize, (0.0,) * 3, (1.0,) * 3, CAMERA_INTERPOLATION
         )
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        picture = self._files[index]
+        picture = np.ascontiguousarray(self._images[index])
         height, width, colours = picture.shape
         raw = RawPicture('rgb8', width, height, width * colours, picture.data)
         return square(raw, self._resolution, self._preprocessing)

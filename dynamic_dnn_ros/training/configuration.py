@@ -126,7 +126,8 @@ class TrainingConfiguration:
     :param output: folder of the bundle.
     :param work: folder of checkpoints and logs, kept until it is removed.
     :param family: name of the family in the registry.
-    :param layout: name of a layout of the family, or the layout itself.
+    :param layout: name of a layout of the family, which then has the classes of the data, or the
+        layout itself.
     :param mean: of the colours, in 0..1.
     :param standard_deviation: of the colours, in 0..1.
     :param phases: what is trained, one after the other.
@@ -142,6 +143,8 @@ class TrainingConfiguration:
     :param recalibration_pictures: pictures that batch-norm statistics are averaged over.
     :param evaluation_pictures: held-out pictures on which accuracy is watched after each epoch.
     :param threads: of torch, each process; 0 leaves torch's own choice.
+    :param stored_precision: of the weights in the bundle, float32 or float16, which is half as
+        large; they are rounded before accuracies are measured.
     :param search: settings of `dynamic-dnn search`.
     :param limits: what the model card says about what the bundle is not good for.
     """
@@ -172,6 +175,7 @@ class TrainingConfiguration:
     recalibration_pictures: int = 2000
     evaluation_pictures: int = 1000
     threads: int = 0
+    stored_precision: Precision = Precision.FLOAT32
     search: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limits: str = ''
 
@@ -187,6 +191,10 @@ class TrainingConfiguration:
                 'threads': 0,
             },
         )
+        if self.stored_precision not in (Precision.FLOAT32, Precision.FLOAT16):
+            raise TrainingConfigurationError(
+                f'stored_precision is {self.stored_precision.value}: float32 or float16 is needed'
+            )
         if not self.phases:
             raise TrainingConfigurationError('phases is empty: at least one is needed')
         names: list[str] = []

@@ -11,6 +11,7 @@ import platform
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, SubNetwork
@@ -47,8 +48,12 @@ def write_trained_bundle(
     :param training_report: for the model card: how long was trained, on what.
     """
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
-    stored = np.float16 if configuration.stored_precision is Precision.FLOAT16 else np.float32
-    network.load_state({name: array.astype(stored) for name, array in network.state().items()})
+    stored: type[np.floating[Any]] = np.float32
+    if configuration.stored_precision is Precision.FLOAT16:
+        stored = np.float16
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.copy_(parameter.half())
     sub_networks = []
     statistics: dict[str, Arrays] = {}
     for index, each in enumerate(tqdm(configurations, desc='testing', disable=quiet)):

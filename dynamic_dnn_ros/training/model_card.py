@@ -75,8 +75,8 @@ def _table(columns: Mapping[str, Sequence[str]]) -> str:
 def _data(manifest: Manifest, configuration: TrainingConfiguration) -> str:
     return (
         f'{configuration.data_name}: classes {_few(manifest.classes)}. '
-        f'{configuration.held_out} training pictures were held out of training. Pictures of the '
-        "data were scaled to the sub-network's resolution with an antialiased bilinear filter; "
+        f'{configuration.held_out} training pictures were held out of training. Where statistics '
+        "and accuracies are measured, pictures are scaled to the sub-network's resolution as "
         f'camera frames are (`{manifest.preprocessing.resize.value}`, '
         f'`{manifest.preprocessing.interpolation.value}`).'
     )

@@ -38,13 +38,11 @@ class PictureFiles:
     Pictures of any size, decoded whenever one is asked for.
 
     :param sizes: N x 2, width and height.
-    :param resize: how they become square, where they are not trained on.
     :param workers: processes that decode them.
     """
 
     paths: tuple[Path, ...]
     sizes: npt.NDArray[np.int64]
-    resize: Resize = Resize.STRETCH
     workers: int = 0
 
     def __len__(self) -> int:
@@ -80,18 +78,20 @@ class Pictures:
     :param images: N x height x width x 3, uint8, RGB, or the files of pictures of any size.
     :param labels: N, int64, indices into the classes.
     :param classes: names in alphabetical order.
+    :param resize: how they become square, where they are not trained on.
     """
 
     images: PictureData | PictureFiles
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
+    resize: Resize = Resize.STRETCH
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: npt.NDArray[np.int64]) -> Pictures:
         """Return some of the pictures."""
-        return Pictures(self.images[indices], self.labels[indices], self.classes)
+        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def split(self, held_out: int, seed: int) -> tuple[Pictures, Pictures]:
         """
@@ -128,17 +128,16 @@ def read_pictures(
 
     Those of a folder stay there where they have several sizes or are too large for the memory.
 
-    :param resize: how pictures become square that stay in their folder.
-    :param workers: processes that decode these.
+    :param resize: how pictures become square, where they are not trained on.
+    :param workers: processes that decode pictures that stay in their folder.
     :raises PictureError: if there are none, of fewer than two classes, if one cannot be read, or
         if those of an archive have different sizes.
     """
-    if path.is_dir():
-        return _read_folder(path, quiet, resize, workers)
-    return _read_archive(path, quiet)
+    read = _read_folder(path, quiet, workers) if path.is_dir() else _read_archive(path, quiet)
+    return dataclasses.replace(read, resize=resize)
 
 
-def _read_folder(path: Path, quiet: bool, resize: Resize, workers: int) -> Pictures:
+def _read_folder(path: Path, quiet: bool, workers: int) -> Pictures:
     # It is needed here only, and takes seconds to import.
     from torchvision.datasets import ImageFolder
 
@@ -160,7 +159,7 @@ def _read_folder(path: Path, quiet: bool, resize: Resize, workers: int) -> Pictu
                 sizes[index] = image.size
         except (OSError, ValueError, SyntaxError) as error:
             raise _unreadable(file, error) from error
-    files = PictureFiles(paths, sizes, resize, workers)
+    files = PictureFiles(paths, sizes, workers)
     alike = bool((sizes == sizes[0]).all())
     if not alike or 3 * int(sizes.prod(1).sum()) > _MEMORY:
         return Pictures(files, labels, classes)

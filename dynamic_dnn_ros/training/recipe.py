@@ -124,14 +124,19 @@ def _prepared(
     if configuration.threads:
         torch.set_num_threads(configuration.threads)
     with process_group():
+        # Made before the pictures are read, so that a bad layout is refused at once.
+        layout = create(configuration.family, configuration.layout).layout_mapping()
+        data = _read(configuration, quiet or process_rank() > 0)
+        classes = len(data.training.classes)
+        if isinstance(configuration.layout, str):
+            layout['classes'] = classes
+        elif layout['classes'] != classes:
+            raise ConfigurationError('classes', layout['classes'], f'the {classes} of the data')
         torch.manual_seed(configuration.seed)
-        network = create(configuration.family, configuration.layout)
-        yield network, _read(configuration, network, quiet or process_rank() > 0)
+        yield create(configuration.family, layout), data
 
 
-def _read(
-    configuration: TrainingConfiguration, network: DynamicNetwork[Any], quiet: bool
-) -> _Data:
+def _read(configuration: TrainingConfiguration, quiet: bool) -> _Data:
     pictures, test = (
         read_pictures(path, quiet, configuration.resize, configuration.workers)
         for path in (configuration.training_data, configuration.test_data)
@@ -141,9 +146,6 @@ def _read(
             f'{_only(configuration.training_data, pictures, test)}; '
             f'{_only(configuration.test_data, test, pictures)}: give data of the same classes'
         )
-    outputs = network.layout_mapping()['classes']
-    if outputs != len(pictures.classes):
-        raise ConfigurationError('classes', outputs, f'the {len(pictures.classes)} of the data')
     training, held_out = pictures.split(configuration.held_out, configuration.seed)
     calibrated = min(configuration.recalibration_pictures, len(training))
     calibration = training.take(np.arange(calibrated))

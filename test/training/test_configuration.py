@@ -113,6 +113,7 @@ def test_the_published_recipe_grows_its_space_as_published():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
+        ({'stored_precision': 'bfloat16'}, 'stored_precision is bfloat16: float32 or float16'),
         ({'nonesuch': 1}, 'unknown field nonesuch'),
         ({'name': 3}, 'name is 3'),
         ({'mean': [0.5]}, 'mean is'),

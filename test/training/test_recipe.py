@@ -17,8 +17,10 @@ from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.training.configuration import Phase, Rule
 from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
+from support.bundles import LAYOUT
 from support.training import colour_pictures, training_configuration, write_folder
 
 
@@ -137,6 +139,29 @@ def test_data_with_other_classes_are_refused(folder, tmp_path):
 
 
 def test_a_layout_for_other_classes_is_refused(folder):
-    configuration = training_configuration(folder, layout='ofa_mbv3_d234_e346_k357_w1.0')
+    layout = {**LAYOUT.to_mapping(), 'classes': 1000}
+    configuration = training_configuration(folder, layout=layout)
     with pytest.raises(ConfigurationError, match='classes is 1000'):
         train_bundle(configuration, quiet=True)
+
+
+def test_a_layout_that_is_named_gets_the_classes_of_the_data(tmp_path):
+    pictures = colour_pictures(120)
+    three = pictures.take(np.flatnonzero(pictures.labels < 3))
+    for name in ('train', 'test'):
+        write_folder(tmp_path / name, three)
+    phase = Phase('group 1', Rule.LARGEST, 1, 0.02, within={'groups': (1,)})
+    bundle = train_bundle(
+        training_configuration(
+            tmp_path,
+            family='incremental_group',
+            layout='incremental_group_32x32',
+            phases=[phase.to_mapping()],
+            stored_precision='float16',
+        ),
+        quiet=True,
+    )
+    assert bundle is not None
+    assert bundle.manifest.layout['classes'] == len(bundle.manifest.classes) == 3
+    weights = bundle.weights().network
+    assert all(np.array_equal(each, each.astype(np.float16)) for each in weights.values())
