@@ -21,6 +21,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
+from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, statistics_of
 from dynamic_dnn_ros.networks.ofa_checkpoint import (
@@ -107,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (
         BundleError,
         ConfigurationError,
+        EngineError,
         InputError,
         OfaCheckpointError,
         PictureError,

@@ -11,6 +11,7 @@ from pathlib import Path
 import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.training.checkpoint import CheckpointError
 from dynamic_dnn_ros.training.configuration import (
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         BundleError,
         CheckpointError,
         ConfigurationError,
+        EngineError,
         PictureError,
         TrainingConfigurationError,
     ) as error:
