@@ -9,10 +9,13 @@ import contextlib
 import dataclasses
 import functools
 import importlib
+import itertools
 import os
+import threading
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from joblib.parallel import get_active_backend
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load
@@ -117,11 +120,16 @@ class Pool:
         )
 
     def _run(self, calls: Iterator[Any]) -> Iterator[Any]:
+        # Copy on write: torch takes no arrays that it could not write to.
+        options = {'n_jobs': self._jobs, 'mmap_mode': 'c'}
         with parallel_config(backend=self._backend):
-            # Copy on write: torch takes no arrays that it could not write to.
-            yield from Parallel(n_jobs=self._jobs, return_as='generator_unordered', mmap_mode='c')(
-                calls
-            )
+            if get_active_backend()[0].supports_return_generator:
+                yield from Parallel(return_as='generator_unordered', **options)(calls)
+                return
+            # Ray's gives results as lists only: short ones, so that a kill loses little.
+            with Parallel(**options) as parallel:
+                while some := list(itertools.islice(calls, self._jobs)):
+                    yield from parallel(some)
 
 
 def _recalibrated(
@@ -131,7 +139,7 @@ def _recalibrated(
     calibration: Pictures,
     pictures: Pictures,
 ) -> tuple[int, float, Arrays]:
-    network = _network(_Named(subject))
+    network = _network(_Named(subject), threading.get_ident())
     configuration = network.configuration(mapping)
     normalisation = Normalisation(subject.mean, subject.standard_deviation)
     with _one_thread():
@@ -152,7 +160,7 @@ def _accuracy(
     statistics: Arrays,
     pictures: Pictures,
 ) -> tuple[int, float]:
-    network = _network(_Named(subject))
+    network = _network(_Named(subject), threading.get_ident())
     configuration = network.configuration(mapping)
     normalisation = Normalisation(subject.mean, subject.standard_deviation)
     with _one_thread():
@@ -176,9 +184,9 @@ class _Named:
         return hash(self.subject.sha256)
 
 
-@functools.lru_cache(maxsize=1)
-def _network(named: _Named) -> DynamicNetwork[Any]:
-    """Return the network of a subject, made once in each process."""
+@functools.lru_cache(maxsize=8)
+def _network(named: _Named, thread: int) -> DynamicNetwork[Any]:
+    """Return the network of a subject, made once in each thread: one activates it at a time."""
     subject = named.subject
     if os.getpid() != subject.owner:
         # Costs are measured with memory as a node that serves has it.

@@ -6,6 +6,8 @@ from __future__ import annotations
 import importlib.util
 import random
 
+from joblib import register_parallel_backend
+from joblib._parallel_backends import ThreadingBackend
 import numpy as np
 import pytest
 
@@ -57,6 +59,21 @@ def test_two_jobs_find_what_one_finds(subject, mappings, alone):
         assert share == alone[index][0]
         for name, values in statistics.items():
             np.testing.assert_array_equal(values, alone[index][1][name])
+
+
+class ListsOnly(ThreadingBackend):
+    """A backend that cannot give results one by one, as Ray's."""
+
+    supports_return_generator = False
+
+
+def test_a_backend_that_returns_lists_finds_the_same(subject, mappings, alone):
+    register_parallel_backend('lists_only', ListsOnly)
+    pool = Pool(subject, 2, 'lists_only')
+    found = {
+        index: share for index, share, _ in pool.recalibrated(mappings, CALIBRATION, PICTURES)
+    }
+    assert found == {index: share for index, (share, _) in alone.items()}
 
 
 def test_given_statistics_give_the_same_accuracy_again(subject, mappings, alone):
