@@ -42,6 +42,15 @@ class Governor(abc.ABC):
         :param table: what may be chosen, ascending, not empty
         """
 
+    def unchanged_for(self, current: float, utilisation: float, table: Sequence[float]) -> float:
+        """
+        Return the seconds from now in which `choose` would return `current` each time.
+
+        That is if the domain stays so busy, 0 or 1, and its limits stay. So a simulation may
+        leave out choices. 0 where that is not known beforehand.
+        """
+        return 0.0
+
     def step(self, current: float, utilisation: float, table: Sequence[float]) -> float:
         """Observe one period at `current` and return the next frequency."""
         self.observe(self.period, utilisation, current)
@@ -55,6 +64,10 @@ class _Unobserving(Governor):
 
     def observe(self, duration: float, utilisation: float, current: float) -> None:
         """Ignore the load."""
+
+    def unchanged_for(self, current: float, utilisation: float, table: Sequence[float]) -> float:
+        """Return infinity where it is what would be chosen."""
+        return math.inf if self.choose(current, table) == current else 0.0
 
 
 class Performance(_Unobserving):
@@ -103,9 +116,9 @@ class Schedutil(Governor):
     1.024 ms with y^32 = 1/2 (PELT). No change within 10 ms of the last one unless the limits
     changed: `cpufreq_policy_transition_delay_us` for the 300 us latency of a Tegra194.
 
-    A policy of one CPU does not slow down unless that CPU has idled since the last choice;
-    policies that CPUs share (`shared`) have no such rule. Feed those the utilisation of their
-    busiest CPU.
+    A policy of one CPU does not slow down while that CPU is busy, unless it has idled since
+    the last choice, a period ago; policies that CPUs share (`shared`) have no such rule. Feed
+    those the utilisation of their busiest CPU.
 
     The kernel chooses when the scheduler calls it: at ticks and when tasks come and go. Here it
     chooses once a millisecond. The boost for tasks that wait for I/O and estimated utilisation
@@ -121,7 +134,7 @@ class Schedutil(Governor):
         self._shared = shared
         self._average = 0.0
         self._since_change = math.inf
-        self._idled = True
+        self._busy_for = 0.0
         self._limits = (0.0, 0.0)
 
     def observe(self, duration: float, utilisation: float, current: float) -> None:
@@ -129,21 +142,44 @@ class Schedutil(Governor):
         keep = 0.5 ** (duration / self._HALF_LIFE)
         self._average = keep * self._average + (1.0 - keep) * utilisation * current / self._maximum
         self._since_change += duration
-        self._idled = self._idled or utilisation < 1.0
+        self._busy_for = self._busy_for + duration if utilisation >= 1.0 else 0.0
 
     def choose(self, current: float, table: Sequence[float]) -> float:
         """Return the next frequency."""
         limits = (table[0], table[-1])
         limited, self._limits = limits != self._limits, limits
-        idled, self._idled = self._idled, False
         if not limited and self._since_change < self._RATE_LIMIT - _TOLERANCE:
             return _clamped(current, table)
         chosen = _round_up(1.25 * self._maximum * self._average, table)
-        if chosen < current and not (self._shared or idled or limited):
+        if chosen < current and self._held and not limited:
             return current
         if chosen != current:
             self._since_change = 0.0
         return chosen
+
+    @property
+    def _held(self) -> bool:
+        return not self._shared and self._busy_for > self.period - _TOLERANCE
+
+    def unchanged_for(self, current: float, utilisation: float, table: Sequence[float]) -> float:
+        """Return when the average leaves the range that `current` serves, at the earliest."""
+        if (table[0], table[-1]) != self._limits or not table[0] <= current <= table[-1]:
+            return 0.0
+        index = bisect_left(table, current)
+        reserve = 1.25 * self._maximum
+        lowest = table[index - 1] / reserve if index > 0 else -math.inf
+        highest = current / reserve if current < table[-1] else math.inf
+        goal = utilisation * current / self._maximum
+        average = self._average
+        if average > highest or (average <= lowest and not (self._held and utilisation >= 1.0)):
+            reached = 0.0
+        else:
+            bound = highest if goal > average else lowest
+            # Exponential approach to the goal; a bound that is not on the way is never reached.
+            on_the_way = average <= bound < goal or goal < bound < average
+            share = (average - goal) / (bound - goal) if on_the_way else math.inf
+            reached = self._HALF_LIFE * math.log2(share)
+        return max(reached - _TOLERANCE, self._RATE_LIMIT - self._since_change, 0.0)
 
 
 class _Polling(Governor):

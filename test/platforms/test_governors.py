@@ -67,11 +67,15 @@ def test_podgov_settles_exactly_where_the_reference_does(row: Row) -> None:
     assert found.latency == pytest.approx(row.latency, abs=1e-6)
 
 
-@pytest.mark.parametrize('phase', [0.0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize('phase', [0.0, 0.002, 0.004, 0.006])
 @pytest.mark.parametrize('row', ROWS, ids=str)
 def test_table_in_exact_time(row: Row, phase: float) -> None:
-    """Frames that end when their work is done, begun at any time between two choices."""
-    found = settle(row.make(), row.table, row.work, phase=phase / 30)
+    """
+    Frames that end when their work is done, begun at other times between two choices.
+
+    25 ms between choices and 33.3 between frames: after 8.3 ms the same begins again.
+    """
+    found = settle(row.make(), row.table, row.work, phase=phase)
     assert abs(difference(found.frequency, row.frequency, row.table)) <= 1.0
     assert abs(latency_difference(found.latency, row, row.latency)) <= 1.0
 
@@ -153,6 +157,31 @@ def test_schedutil_of_one_core_holds_while_it_is_busy(shared: bool, falls: bool)
     governor.choose(CPU[0], CPU)
     governor.observe(0.011, 1.0, CPU[0])
     assert (governor.choose(CPU[-1], CPU) < CPU[-1]) is falls
+
+
+@pytest.mark.parametrize('shared', [False, True])
+@settings(max_examples=20, deadline=None)
+@given(work=st.floats(0.0005, 0.04), phase=st.floats(0.0, 0.03))
+def test_schedutil_knows_which_choices_change_nothing(
+    shared: bool, work: float, phase: float
+) -> None:
+    """Left out, they change the frequency at no time, and there are many of them."""
+    every, some = (
+        settle(
+            Schedutil(CPU[-1], shared),
+            CPU,
+            work,
+            duration=2.0,
+            warm_up=0.0,
+            phase=phase,
+            leave_out=leave_out,
+        )
+        for leave_out in (False, True)
+    )
+    assert some.seconds.keys() == every.seconds.keys()
+    for frequency, seconds in every.seconds.items():
+        assert some.seconds[frequency] == pytest.approx(seconds, abs=1e-6)
+    assert some.choices < every.choices / 4
 
 
 # --- nvhost_podgov, by hand from the formula ---
@@ -250,9 +279,7 @@ def test_userspace_refuses_what_is_no_frequency(frequency: float) -> None:
         max_size=60,
     ),
 )
-def test_never_outside_the_table(
-    name: str, looks: list[tuple[float, float, int, int]]
-) -> None:
+def test_never_outside_the_table(name: str, looks: list[tuple[float, float, int, int]]) -> None:
     """Whatever was seen, for however long, with limits that change from look to look."""
     governor, table = make(name), table_of(name)
     current = table[0]
@@ -261,6 +288,7 @@ def test_never_outside_the_table(
         governor.observe(duration, utilisation, current)
         current = governor.choose(current, allowed)
         assert current in allowed
+        assert governor.unchanged_for(current, round(utilisation), allowed) >= 0.0
 
 
 @pytest.mark.parametrize('name', LOADED)
@@ -278,12 +306,8 @@ def test_more_work_does_not_settle_lower(name: str, demands: tuple[float, float]
 
 @pytest.mark.parametrize('name', ['schedutil', 'simple_ondemand'])
 @settings(max_examples=50, deadline=None)
-@given(
-    index=st.integers(0, 14), loads=st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-)
-def test_one_look_is_monotone_in_load(
-    name: str, index: int, loads: tuple[float, float]
-) -> None:
+@given(index=st.integers(0, 14), loads=st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0)))
+def test_one_look_is_monotone_in_load(name: str, index: int, loads: tuple[float, float]) -> None:
     table = table_of(name)
     low, high = (make(name).step(table[index], load, table) for load in sorted(loads))
     assert low <= high

@@ -106,7 +106,7 @@ def position(frequency: float, table: Sequence[float]) -> float:
 
 def difference(frequency: float, reference: float, table: Sequence[float]) -> float:
     """Return by how many steps of the table a frequency lies above the reference's."""
-    return position(frequency, table) - position(reference, table)
+    return round(position(frequency, table) - position(reference, table), 6)
 
 
 def latency_difference(latency: float, row: Row, reference: float) -> float:

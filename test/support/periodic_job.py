@@ -4,25 +4,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
 
 from dynamic_dnn_ros.platforms.governors import Governor
+
+DURATION = 10.0
+"""Seconds that a job runs unless told otherwise; the first half is left to the governor."""
 
 _TOLERANCE = 1e-9  # s
 
 
 @dataclass(frozen=True)
 class Settled:
-    """How a job ran once the governor had settled: Hz, s; frequencies weighted with their time."""
+    """
+    How a job ran once the governor had settled.
 
-    frequency: float
-    lowest: float
-    highest: float
+    `seconds` maps each frequency in Hz to how long it lasted; latencies in s; `choices` are those
+    of the whole time.
+    """
+
+    seconds: Mapping[float, float]
     latency: float
     latency_maximum: float
     choices: int
+
+    @property
+    def frequency(self) -> float:
+        """Return the mean over time, Hz."""
+        return sum(f * s for f, s in self.seconds.items()) / sum(self.seconds.values())
 
 
 def settle(
@@ -30,10 +41,11 @@ def settle(
     table: Sequence[float],
     work: float,
     period: float = 1 / 30,
-    duration: float = 10.0,
-    warm_up: float = 5.0,
+    duration: float = DURATION,
+    warm_up: float = DURATION / 2,
     grid: float = 0.0,
     phase: float = 0.0,
+    leave_out: bool = False,
 ) -> Settled:
     """
     Serve the newest frame of a camera, one after the other, beginning at the lowest frequency.
@@ -43,10 +55,12 @@ def settle(
     :param grid: s; frames begin and end, and the governor chooses, at multiples of it only,
         as in a simulation of fixed steps; 0 for exact times
     :param phase: when the first frame comes, s
+    :param leave_out: choices that the governor says change nothing
     """
     top, current, now = table[-1], table[0], 0.0
     interval = _up(governor.period, grid)
     arrivals = choices = 0
+    poll = interval
     waiting: float | None = None
     begun: float | None = None
     remaining = 0.0
@@ -54,9 +68,8 @@ def settle(
     latencies: list[float] = []
     while now < duration:
         arrival = _up(phase + arrivals * period, grid)
-        poll = (choices + 1) * interval
         finish = _up(now + remaining * top / current, grid) if begun is not None else math.inf
-        following = min(arrival, poll, finish)
+        following = min(arrival, poll, finish, duration)
         if following > now:
             governor.observe(following - now, 0.0 if begun is None else 1.0, current)
             if now >= warm_up:
@@ -74,10 +87,13 @@ def settle(
         if poll <= now + _TOLERANCE:
             choices += 1
             current = governor.choose(current, table)
+        following = now
+        if leave_out:
+            following += governor.unchanged_for(current, 0.0 if begun is None else 1.0, table)
+        passed = math.floor((now + _TOLERANCE) / interval)
+        poll = max((passed + 1) * interval, _up(following, interval))
     return Settled(
-        frequency=sum(f * s for f, s in seconds.items()) / sum(seconds.values()),
-        lowest=min(seconds),
-        highest=max(seconds),
+        seconds=seconds,
         latency=sum(latencies) / len(latencies) if latencies else math.nan,
         latency_maximum=max(latencies, default=math.nan),
         choices=choices,
@@ -85,4 +101,6 @@ def settle(
 
 
 def _up(time: float, grid: float) -> float:
-    return time if grid == 0.0 else math.ceil((time - _TOLERANCE) / grid) * grid
+    if grid == 0.0 or time == math.inf:
+        return time
+    return math.ceil((time - _TOLERANCE) / grid) * grid
