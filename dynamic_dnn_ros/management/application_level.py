@@ -16,12 +16,8 @@ import math
 
 import numpy as np
 
-from dynamic_dnn_ros.management.resource_level import (
-    WITHIN,
-    Demand,
-    assess,
-    objective_values,
-)
+from dynamic_dnn_ros.management.assessment import Demand, assess, objective_values
+from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.tables import FIGURES, ApplicationTable
 
 LONGEST_DWELL = 60.0
@@ -73,10 +69,8 @@ class ApplicationLevel:
         slowed = copy(demand.slow_down)
         slowed.mean = ratio
         points = {figure: getattr(table, figure)[row] for figure in FIGURES}
-        points['accuracy'] = table.accuracy
-        points['scale'] = np.ones(len(table.options))
         supposed = replace(demand, slow_down=slowed)
-        found = assess(supposed, points, np.ones(len(table.options)), margin=0.0)
+        found = assess(supposed, points, table.accuracy, 1.0, margin=0.0)
         same = np.array([p == table.options[option][1] for p in table.processors])
         mends = same & demand.usable & (found.shortfall == 0)
         if mends[option] or not mends.any():

@@ -14,6 +14,7 @@ measurement noise is learnt from the innovations.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
 
@@ -42,6 +43,9 @@ OUTLIER = 5.0
 
 CAMERA_VARIATION = 0.05
 """Standard deviation of the time between two frames, as a share of the camera's period."""
+
+_NO_TIME = 1e-12
+"""Share of the time that a worker has to spare, in place of none."""
 
 _NORMAL = NormalDist()
 
@@ -123,6 +127,7 @@ class SlowDownFilter:
         return abs(float(np.median(self._innovations))) > GATE * sqrt(noise + self.variance)
 
 
+@lru_cache(maxsize=256)
 def standard_score(quantile: float) -> float:
     """Return the standard normal deviate of a quantile in (0, 1)."""
     return _NORMAL.inv_cdf(quantile)
@@ -188,14 +193,9 @@ def predicted_waiting(
         return np.zeros_like(service)
     longest = quantile * period
     score = max(standard_score(quantile), 0.5)
-    utilisation = np.minimum(service_mean / period, 1.0)
-    variation = np.maximum(service / service_mean - 1, 0.0) / score
-    with np.errstate(divide='ignore', invalid='ignore'):
-        mean = (
-            utilisation
-            / (1 - utilisation)
-            * ((CAMERA_VARIATION**2 + variation**2) / 2)
-            * service_mean
-        )
-    tail = mean * float(np.log(1 / (1 - quantile)))
-    return np.where(utilisation < 1, np.minimum(tail, longest), longest)
+    utilisation = np.minimum(service_mean * (1 / period), 1.0)
+    variation = np.maximum(service / service_mean - 1, 0.0) * (1 / score)
+    varying = (CAMERA_VARIATION**2 + variation * variation) * service_mean
+    tail = (0.5 * float(np.log(1 / (1 - quantile)))) * utilisation * varying
+    # With no time to spare the queue grows to the bound.
+    return np.minimum(tail / np.maximum(1 - utilisation, _NO_TIME), longest)

@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -36,14 +37,7 @@ from dynamic_dnn_ros.management.observations import (
 from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
 from dynamic_dnn_ros.management.records import Option, Record, Registry, is_handed_over
 from dynamic_dnn_ros.management.reports import Reporter, prediction
-from dynamic_dnn_ros.management.resource_level import (
-    Cause,
-    Demand,
-    Plan,
-    Problem,
-    ResourceLevel,
-    ResourceSettings,
-)
+from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
 from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
 

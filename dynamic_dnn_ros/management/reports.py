@@ -10,6 +10,15 @@ import math
 
 import numpy as np
 
+from dynamic_dnn_ros.management.assessment import (
+    CONSTRAINTS,
+    RATE_TOLERANCE,
+    Assessment,
+    Evaluation,
+    ResourceSettings,
+    evaluate,
+    objective_values,
+)
 from dynamic_dnn_ros.management.decisions import (
     Constraint,
     DomainFrequency,
@@ -18,20 +27,9 @@ from dynamic_dnn_ros.management.decisions import (
     TargetState,
 )
 from dynamic_dnn_ros.management.measurements import ENOUGH
+from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.records import Record, Registry, is_handed_over
-from dynamic_dnn_ros.management.resource_level import (
-    CONSTRAINTS,
-    RATE_TOLERANCE,
-    WITHIN,
-    Assessment,
-    Cause,
-    Evaluation,
-    Plan,
-    ResourceSettings,
-    alternatives,
-    evaluate,
-    objective_values,
-)
+from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
 
 REFUSAL_SHOWN = 5.0

@@ -25,17 +25,23 @@ IndexArray = NDArray[np.int64]
 _KILOHERTZ = 1e3
 """Frequencies count as equal when they agree to a kilohertz."""
 
-FIGURES = ('mean', 'p50', 'p95', 'p99', 'power', 'idle_power', 'energy')
+FIGURES = ('mean', 'p50', 'p95', 'p99', 'power', 'idle_power', 'energy', 'dynamic_power')
+"""In the order of `ApplicationTable.figures`; the last one follows from the others."""
+
+UNKNOWN = 1e9
+"""Stands for a point that the profile lacks where the least of several is taken."""
 
 
 @dataclass(frozen=True, eq=False)
 class ApplicationTable:
     """
-    One application's operating points; every figure has the shape (rows, options).
+    One application's operating points.
 
-    `rows` are the distinct settings of the domains in the profile, kilohertz, shape
-    (rows, domains); a point that the profile lacks is NaN. `scale`, a stand-in for power where
-    none was measured, grows with the square of the clocks up to 1.
+    `figures` holds all of `FIGURES`, shape (figures, options, rows); each of them is there by its
+    name too, shape (rows, options). `rows` are the distinct settings of the domains in the
+    profile, kilohertz, shape (rows, domains); a point that the profile lacks is NaN.
+    `dynamic_power` is what running adds to idle power. Where no power was measured, a stand-in
+    grows with the square of the clocks up to 1: less work at lower clocks counts as less power.
     """
 
     application: str
@@ -43,7 +49,7 @@ class ApplicationTable:
     accuracy: FloatArray
     domains: tuple[str, ...]
     rows: IndexArray
-    scale: FloatArray
+    figures: FloatArray
     mean: FloatArray
     p50: FloatArray
     p95: FloatArray
@@ -51,6 +57,7 @@ class ApplicationTable:
     power: FloatArray
     idle_power: FloatArray
     energy: FloatArray
+    dynamic_power: FloatArray
 
     @property
     def processors(self) -> tuple[str, ...]:
@@ -90,20 +97,106 @@ def application_table(application: Application) -> ApplicationTable:
         [columns[pair] for pair in zip(points.sub_network.tolist(), points.processor.tolist())],
         dtype=np.int64,
     )
-    figures = {}
-    for figure in FIGURES:
+    figures = np.full((len(FIGURES), len(pairs), len(rows)), np.nan)
+    for index, figure in enumerate(FIGURES[:-1]):
         name = figure if figure in ('power', 'idle_power', 'energy') else f'latency_{figure}'
-        grid = np.full((len(rows), len(pairs)), np.nan)
-        grid[row, column] = getattr(points, name)
-        figures[figure] = grid
+        figures[index, column, row] = getattr(points, name)
     options = tuple((points.sub_networks[s], points.processors[p]) for s, p in pairs)
     accuracy = np.array([application.accuracies.get(s, math.nan) for s, _ in options])
     scale = np.ones(len(rows))
     if points.domains:
         scale = ((rows / rows.max(axis=0)) ** 2).mean(axis=1)
+    by_name = dict(zip(FIGURES, figures))
+    dynamic = by_name['power'] - np.fmax(by_name['idle_power'], 0.0)
+    figures[-1] = np.where(np.isfinite(dynamic), dynamic, scale)
     return ApplicationTable(
-        application.id, options, accuracy, points.domains, rows, scale, **figures
+        application.id,
+        options,
+        accuracy,
+        points.domains,
+        rows,
+        figures,
+        **{name: grid.T for name, grid in by_name.items()},
     )
+
+
+LEAST = (
+    'mean',
+    'p50',
+    'beyond_p50',
+    'beyond_p95',
+    'energy',
+    'idle_power',
+    'dynamic_power',
+    'work',
+)
+"""
+In the order of `LeastFigures`: p95 - p50 and p99 - p95, s; `work`, the dynamic energy of one
+inference, J.
+"""
+
+_REMEMBERED = 16
+"""Sets of usable options whose least figures are kept."""
+
+
+class LeastFigures:
+    """
+    The least that one application's options take at each joint setting, for lower bounds.
+
+    `points` has the shape (figures, options, settings). What a profile lacks is `UNKNOWN`
+    seconds long, but takes no energy and no idle power, since that is how it is judged.
+    """
+
+    def __init__(self, points: FloatArray, accuracy: FloatArray) -> None:
+        """Prepare the least over the most accurate options, for each number of them."""
+        self.points = points
+        # An unknown accuracy misses no limit, so it counts among the highest.
+        known = np.where(np.isnan(accuracy), np.inf, accuracy)
+        order = np.argsort(-known, kind='stable')
+        self._ascending = -known[order]
+        self.accuracy = accuracy
+        self._least = np.minimum.accumulate(points[:, order], axis=1)
+        self._usable: dict[bytes, LeastFigures] = {}
+
+    def at(self, accuracy: float = -math.inf) -> FloatArray | None:
+        """Return the least over options of at least that accuracy, (figures, settings)."""
+        count = int(np.searchsorted(self._ascending, -accuracy, side='right'))
+        return self._least[:, count - 1] if count else None
+
+    def above(self, accuracy: float) -> float | None:
+        """Return the next higher accuracy of an option, none where there is none."""
+        higher = -self._ascending[self._ascending < -accuracy]
+        return float(higher[-1]) if len(higher) else None
+
+    def of(self, usable: NDArray[np.bool_]) -> LeastFigures:
+        """Return the least figures of some of the options."""
+        if usable.all():
+            return self
+        key = usable.tobytes()
+        found = self._usable.get(key)
+        if found is None:
+            if len(self._usable) >= _REMEMBERED:
+                self._usable.clear()
+            found = LeastFigures(self.points[:, usable], self.accuracy[usable])
+            self._usable[key] = found
+        return found
+
+
+def least_figures(table: ApplicationTable, row: IndexArray) -> LeastFigures:
+    """Return the least figures of an application, given its row at each joint setting."""
+    points = dict(zip(FIGURES, table.figures[:, :, row]))
+    missing = ~np.isfinite(points['mean'] + points['p50'] + points['p95'] + points['p99'])
+    latency = [
+        points['mean'],
+        points['p50'],
+        points['p95'] - points['p50'],
+        points['p99'] - points['p95'],
+    ]
+    known = [np.where(missing, UNKNOWN, figure) for figure in latency]
+    power = [np.nan_to_num(points['energy']), np.nan_to_num(points['idle_power'])]
+    dynamic = points['dynamic_power']
+    work = np.where(np.isfinite(points['mean']), points['mean'] * dynamic, 0.0)
+    return LeastFigures(np.stack([*known, *power, dynamic, work]), table.accuracy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +206,9 @@ class JointTable:
 
     `settings` are kilohertz, shape (settings, domains); `row[a]` gives, for each setting, the
     row of application a's table. `processors[a]` numbers the processor of each of its options,
-    the same for all applications. `unjoined` names applications whose profile shares no setting
-    with the others': they are judged at their highest row throughout.
+    the same for all applications; `least[a]` is for lower bounds. `unjoined` names applications
+    whose profile shares no setting with the others': they are judged at their highest row
+    throughout.
     """
 
     tables: tuple[ApplicationTable, ...]
@@ -122,6 +216,7 @@ class JointTable:
     settings: IndexArray
     row: tuple[IndexArray, ...]
     processors: tuple[IndexArray, ...]
+    least: tuple[LeastFigures, ...]
     unjoined: tuple[str, ...]
 
     def frequencies(self, setting: int) -> dict[str, float]:
@@ -159,11 +254,13 @@ def join(tables: Sequence[ApplicationTable]) -> JointTable:
         settings = [settings[p] + tuple(listed[index][i] for i in new) for p, index in pairs]
         domains += tuple(added)
     names = sorted({name for table in tables for name in table.processors})
+    row = tuple(np.array(column, dtype=np.int64) for column in rows)
     return JointTable(
         tuple(tables),
         domains,
         np.array(settings, dtype=np.int64).reshape(len(settings), len(domains)),
-        tuple(np.array(column, dtype=np.int64) for column in rows),
+        row,
         tuple(np.array([names.index(p) for p in table.processors], np.int64) for table in tables),
+        tuple(least_figures(table, index) for table, index in zip(tables, row)),
         tuple(unjoined),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 
+from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -21,7 +22,6 @@ from dynamic_dnn_ros.management.decisions import (
 )
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.observations import Load
-from dynamic_dnn_ros.management.resource_level import ResourceSettings
 from dynamic_dnn_ros.management.targets import Objective, TargetError
 from dynamic_dnn_ros.msg import (
     Application,

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 
 from dynamic_dnn_ros.management.application_level import ApplicationLevel
+from dynamic_dnn_ros.management.assessment import Demand
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.resource_level import Demand
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Objective, Target
 from support.applications import application

@@ -8,11 +8,11 @@ import math
 
 import pytest
 
+from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.decisions import TargetReport, TargetState
 from dynamic_dnn_ros.management.observations import Application, Status, StatusEvent
 from dynamic_dnn_ros.management.records import Registry
 from dynamic_dnn_ros.management.reports import REFUSAL_SHOWN, Reporter, prediction
-from dynamic_dnn_ros.management.resource_level import ResourceSettings
 from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
 from support.applications import application, empty_points
 

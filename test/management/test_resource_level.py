@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from dynamic_dnn_ros.management.assessment import (
+    Demand,
+    Problem,
+    ResourceSettings,
+    evaluate,
+)
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.resource_level import (
     Cause,
-    Demand,
     Plan,
-    Problem,
     ResourceLevel,
-    ResourceSettings,
     alternatives,
-    evaluate,
-    search,
 )
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -266,4 +267,3 @@ def test_no_joint_choice_misses_fewer_targets(
         allowed = everything.excess <= everything.excess.min() + 0.011
         missed = everything.applications[0].margined[allowed] > 0
         assert (plan.evaluation.applications[0].margined[plan.row] > 0) <= missed.all()
-    assert plan.evaluation.excess[plan.row] <= search(task, SETTINGS).excess.min() + 0.011

@@ -23,7 +23,9 @@ def test_lays_out_every_point() -> None:
         assert table.mean[row, points.sub_network[i]] == points.latency_mean[i]
         assert table.energy[row, points.sub_network[i]] == points.energy[i]
     assert table.accuracy.tolist() == [accuracy for _, accuracy in SUB_NETWORKS.values()]
-    assert table.scale.max() == 1.0
+    assert (table.dynamic_power == table.power - table.idle_power).all()
+    without = application_table(application(operating_points=operating_points(power=False)))
+    assert without.dynamic_power.max() == 1.0
 
 
 def test_a_missing_point_is_not_a_number() -> None:

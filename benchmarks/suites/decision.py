@@ -1,0 +1,290 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a decision of the manager takes, on the operating points of a simulated Xavier NX.
+
+All frequencies of CPU, GPU and memory, twelve sub-networks an application, in processor time of
+one thread. Each decision is another random problem: targets, rates, slow-downs and foreign load.
+`choice` is the search among all settings and sub-networks, with what is in force weighed against
+it; `decision` a whole call of `Manager.decide`, with its reports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import gc
+import itertools
+import time
+
+import numpy as np
+from report import Figure, Report, figure
+import yaml
+
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
+from dynamic_dnn_ros.management.estimator import SlowDownFilter
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import (
+    SWITCH_APPLIED,
+    Application,
+    ApplicationState,
+    DomainLoad,
+    Load,
+    Status,
+    StatusEvent,
+)
+from dynamic_dnn_ros.management.resource_level import ResourceLevel
+from dynamic_dnn_ros.management.tables import JointTable, application_table, join
+from dynamic_dnn_ros.management.targets import Objective, Target
+from dynamic_dnn_ros.platforms.board_model import BoardModel
+from dynamic_dnn_ros.profiling.simulated import simulated_profile
+from support.shared_data import REPOSITORY
+
+RUNS = 3
+SUB_NETWORKS = 12
+COUNTS = (1, 2, 3, 4, 8)
+"""Numbers of applications."""
+
+DECISIONS = {1: 900, 2: 2100, 3: 900, 4: 900, 8: 600}
+"""In each run, a third of them of each kind; by the number of applications."""
+
+MANAGED = 300
+"""Whole decisions in each run."""
+
+KINDS = ('feasible', 'tight', 'infeasible')
+BARS = {2: '<= 0.001', 8: '<= 0.01'}
+SEED = 20
+
+
+def run(runs: int) -> Report:
+    """Decide the same problems in every run, each run other ones."""
+    applications = make_applications(max(COUNTS))
+    times: dict[tuple[int, str], list[list[float]]] = {}
+    managed: dict[int, list[list[float]]] = {}
+    preparation: dict[int, list[float]] = {count: [] for count in COUNTS}
+    for seed in range(SEED, SEED + runs):
+        for count in COUNTS:
+            begun = time.process_time()
+            joint = join([application_table(one) for one in applications[:count]])
+            preparation[count].append(time.process_time() - begun)
+            for kind in KINDS:
+                taken = choices(joint, kind, DECISIONS[count] // len(KINDS), seed)
+                times.setdefault((count, kind), []).append(taken)
+            managed.setdefault(count, []).append(decisions(applications[:count], MANAGED, seed))
+    figures: list[Figure] = []
+    medians = {}
+    for count in COUNTS:
+        mixed = [
+            list(itertools.chain(*parts)) for parts in zip(*(times[count, kind] for kind in KINDS))
+        ]
+        named = {f'choice, {count} applications, all problems': mixed} | {
+            f'choice, {count} applications, {kind}': times[count, kind] for kind in KINDS
+        }
+        named[f'decision with reports, {count} applications'] = managed[count]
+        medians[count] = [_quantile(one, 0.5) for one in mixed]
+        for name, found in named.items():
+            bar = BARS.get(count)
+            figures.append(figure(f'{name}, p50', [_quantile(t, 0.5) for t in found], 's'))
+            figures.append(figure(f'{name}, p99', [_quantile(t, 0.99) for t in found], 's', bar))
+    for fewer, more in itertools.pairwise(COUNTS):
+        ratios = [(b / a) ** (1 / (more - fewer)) for a, b in zip(medians[fewer], medians[more])]
+        name = f'choice, p50, per application more, from {fewer} to {more}'
+        figures.append(figure(name, ratios, 'ratio', '<= 1.5'))
+    for count in COUNTS:
+        name = f'preparation of tables, {count} applications'
+        figures.append(figure(name, preparation[count], 's', '<= 0.2'))
+    configuration = {
+        'settings': len(joint.settings),
+        'sub_networks': SUB_NETWORKS,
+        'decisions': DECISIONS,
+        'decisions_with_reports': MANAGED,
+        'seed': SEED,
+        'clock': 'processor time of one thread',
+    }
+    return Report('decision', 'measured', configuration, figures)
+
+
+def make_applications(count: int) -> list[Application]:
+    """Return applications with twelve sub-networks each, profiled at all frequencies."""
+    generator = np.random.default_rng(SEED)
+    mapping = yaml.safe_load((REPOSITORY / 'config' / 'platforms' / 'xavier_nx.yaml').read_text())
+    # A mode that forbids nothing: what the board can do in all of its modes together.
+    everything = {
+        name: [min(entry['frequencies']['value']), max(entry['frequencies']['value'])]
+        for name, entry in mapping['domains'].items()
+    }
+    mapping['power_modes']['modes']['everything'] = {'cores': 6, **everything}
+    board = BoardModel(mapping, 'xavier_nx.yaml', 'everything')
+    applications = []
+    for index in range(count):
+        size = np.sort(generator.uniform(0.0, 1.0, SUB_NETWORKS))
+        networks = [
+            SubNetwork(
+                f's{i:02d}',
+                {},
+                224,
+                float(0.66 + 0.11 * share**0.6),
+                int(2.4e8 + 4.9e8 * share),
+                int(5.3e6 + 4.4e6 * share),
+                int(54 + 36 * share),
+            )
+            for i, share in enumerate(size)
+        ]
+        points = _noisy(simulated_profile(board, 'xavier_nx_simulated', networks), generator)
+        applications.append(
+            Application(
+                f'/camera_{index}/inference_node',
+                f'instance {index}',
+                index + 1,
+                ApplicationState.ACTIVE,
+                points,
+                {network.id: network.accuracy for network in networks},
+                networks[-1].id,
+                'gpu',
+            )
+        )
+    return applications
+
+
+def _noisy(points: OperatingPoints, generator: np.random.Generator) -> OperatingPoints:
+    """Return a profile as measuring leaves it: every figure is a little off by itself."""
+
+    def off(figure: np.ndarray, share: float) -> np.ndarray:
+        return figure * (1 + share * generator.standard_normal(len(figure)))
+
+    mean = off(points.latency_mean, 0.01)
+    spread = off(points.latency_p95 - points.latency_p50, 0.1)
+    power = off(points.power, 0.005)
+    return replace(
+        points,
+        latency_mean=mean,
+        latency_p50=mean,
+        latency_p95=mean + spread,
+        latency_p99=mean + 1.5 * spread,
+        power=power,
+        energy=power * mean,
+    )
+
+
+def random_problem(joint: JointTable, kind: str, generator: np.random.Generator) -> Problem:
+    """Return a problem of one kind: targets that are loose, tight, or partly beyond reach."""
+    count = len(joint.tables)
+    fastest = np.array([np.nanmin(table.mean) for table in joint.tables])
+    low, high = {'feasible': (0.1, 0.45), 'tight': (0.4, 0.8), 'infeasible': (0.4, 1.2)}[kind]
+    loads = generator.dirichlet(np.full(count, 5.0)) * generator.uniform(low, high)
+    beyond = generator.random(count) < 0.4
+    beyond[generator.integers(count)] = True
+    demands = []
+    for a, table in enumerate(joint.tables):
+        slow_down = SlowDownFilter()
+        slow_down.mean = float(generator.uniform(0.8, 1.4))
+        slow_down.variance = float(generator.uniform(1e-5, 2e-3))
+        service = fastest[a] * slow_down.mean
+        rate = float(loads[a] / service)
+        shared = service * (1 + loads.sum() - loads[a])
+        loose, tight = {'feasible': (2.5, 6.0), 'tight': (1.15, 2.5)}.get(kind, (1.2, 4.0))
+        factor = generator.uniform(loose, tight)
+        least = float(np.quantile(table.accuracy, generator.uniform(0.0, 0.6)))
+        if kind == 'infeasible' and beyond[a]:
+            factor = generator.uniform(0.3, 0.95)
+        target = Target(
+            table.application,
+            latency=float(shared * factor),
+            latency_quantile=float(generator.choice([0.9, 0.95, 0.99])),
+            accuracy=least if generator.random() < 0.6 else 0.0,
+            rate=rate if generator.random() < 0.3 else 0.0,
+            priority=int(generator.integers(4)),
+            objective=Objective(int(generator.choice(3, p=[0.6, 0.25, 0.15]))),
+        )
+        shares = np.tile([0.3 if name != 'gpu' else 0.8 for name in joint.domains], (12, 1))
+        demands.append(
+            Demand(
+                target,
+                target.priority,
+                slow_down,
+                rate,
+                float(generator.uniform(0.0, 0.002)),
+                float(generator.uniform(0.0, 0.0005)),
+                np.ones(len(table.options), dtype=bool),
+                shares,
+            )
+        )
+    foreign = {}
+    if generator.random() < 0.5:
+        foreign = {'cpu': generator.uniform(0.05, 0.6) * 1.9e9}
+        if generator.random() < 0.3:
+            foreign['gpu'] = generator.uniform(0.05, 0.3) * 1.1e9
+    settings = np.arange(len(joint.settings), dtype=np.int64)
+    return Problem(joint, settings, tuple(demands), foreign)
+
+
+def choices(joint: JointTable, kind: str, count: int, seed: int) -> list[float]:
+    """Return how long each of some choices takes, s."""
+    generator = np.random.default_rng([seed, len(joint.tables), KINDS.index(kind)])
+    level = ResourceLevel(ResourceSettings())
+    incumbent = None
+    taken = []
+    gc.collect()
+    for number in range(count + 3):
+        problem = random_problem(joint, kind, generator)
+        begun = time.process_time()
+        plan = level.decide(problem, incumbent, float(number), number % 2 == 0)
+        taken.append(time.process_time() - begun)
+        incumbent = (plan.setting, [plan.option(a) for a in range(len(joint.tables))])
+    # The first ones pay for what is prepared on first use.
+    return taken[3:]
+
+
+def decisions(applications: list[Application], count: int, seed: int) -> list[float]:
+    """Return how long each of some whole decisions takes, s; one target changes before each."""
+    generator = np.random.default_rng([seed, len(applications)])
+    joint = join([application_table(one) for one in applications])
+    columns = (joint.settings.T * 1e3).tolist()
+    domains = [(name, sorted(set(values))) for name, values in zip(joint.domains, columns)]
+    manager = Manager('benchmark')
+    for one in applications:
+        manager.add_application(one, 0.0)
+    now, taken = 0.0, []
+    for number in range(count + 3):
+        now += 0.5
+        problem = random_problem(joint, KINDS[number % len(KINDS)], generator)
+        rows = tuple(
+            DomainLoad(
+                name,
+                tuple(available),
+                available[0],
+                available[-1],
+                available[-1],
+                utilisation_foreign=problem.foreign.get(name, 0.0) / available[-1],
+            )
+            for name, available in domains
+        )
+        manager.observe_load(Load('board', 'boot', 0.5, rows, monotonic_time=now), now)
+        for one in applications:
+            manager.observe(
+                Status(one.id, one.instance, StatusEvent.HEARTBEAT, one.sub_network, 'gpu'), now
+            )
+        changed = int(generator.integers(len(applications)))
+        manager.set_target(problem.demands[changed].target, round(now * 1e9))
+        begun = time.process_time()
+        decision = manager.decide(now)
+        taken.append(time.process_time() - begun)
+        for switch in decision.switches:
+            one = next(one for one in applications if one.id == switch.application)
+            answer = Status(
+                one.id,
+                one.instance,
+                StatusEvent.SWITCH,
+                switch.sub_network,
+                switch.processor,
+                switch_manager=manager.instance,
+                switch_sequence=switch.sequence,
+                switch_result=SWITCH_APPLIED,
+            )
+            manager.observe(answer, now)
+    return taken[3:]
+
+
+def _quantile(values: list[float], quantile: float) -> float:
+    return float(np.quantile(values, quantile))

@@ -1,0 +1,369 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What operating points come to, against what is asked for.
+
+Time sharing: two applications on one processor are served in turn, so while another one is busy
+an application runs at half speed. With u the share of time for which another is busy, service
+lasts 1 + u times as long; several others add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamic_dnn_ros.management.decisions import Constraint
+from dynamic_dnn_ros.management.estimator import (
+    SlowDownFilter,
+    predicted_service,
+    predicted_waiting,
+    profiled_quantile,
+)
+from dynamic_dnn_ros.management.tables import FIGURES, JointTable
+from dynamic_dnn_ros.management.targets import Objective, Target
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+LARGEST_MARGIN = 0.15
+"""Share of a limit that is left free at most, however little is known."""
+
+RATE_TOLERANCE = 0.02
+"""Share by which a rate may stay below its limit: cameras do not keep theirs to the last digit."""
+
+_WORST = 1e6
+"""Share to which a shortfall is cut, so that sums stay finite."""
+
+
+@dataclass(frozen=True)
+class ResourceSettings:
+    """
+    How the resource level decides.
+
+    `utilisation_limit` of a domain by all load together, 0..1; `dwell` seconds between a change
+    and the next one that no target asks for; `margin` share of a limit that a new choice leaves
+    free, beside the uncertainty of the slow-down; `gain` share of the board's power that a change
+    must save to be worth its cost.
+    """
+
+    utilisation_limit: float = 0.8
+    dwell: float = 2.0
+    margin: float = 0.03
+    gain: float = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """
+    What one application asks for and how it runs.
+
+    `usable` and `shares` belong to the options of its table: which may be chosen, and for which
+    share of the service time each domain of the joint table is busy, shape (options, domains).
+    `overhead` is what a frame takes beside waiting for another and service, s.
+    `priority` is the target's, or -1 for an application that was asked for nothing.
+    """
+
+    target: Target
+    priority: int
+    slow_down: SlowDownFilter
+    camera_rate: float
+    overhead: float
+    overhead_deviation: float
+    usable: BoolArray
+    shares: FloatArray
+
+    def room(self, margin: float) -> float:
+        """Return the share of a limit that a new choice leaves free."""
+        # The less is known of the slow-down, the more room a new choice leaves.
+        unsure = math.sqrt(self.slow_down.variance) / self.slow_down.mean
+        return min(margin + unsure, LARGEST_MARGIN)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One decision to be made: the table, the settings that may be chosen, and the demands."""
+
+    joint: JointTable
+    settings: IndexArray
+    demands: tuple[Demand, ...]
+    foreign: dict[str, float]
+
+    def foreign_utilisation(self, rows: IndexArray) -> FloatArray:
+        """Return what other load takes of each domain, shape (settings, domains)."""
+        cycles = np.array([self.foreign.get(name, 0.0) for name in self.joint.domains])
+        return cycles / (self.joint.settings[rows] * 1e3)
+
+    def counted_domains(self) -> list[int]:
+        """Return the indices of the domains that load which is not ours needs."""
+        return [i for i, name in enumerate(self.joint.domains) if self.foreign.get(name, 0.0) > 0]
+
+
+Together = tuple[dict[str, FloatArray], FloatArray, FloatArray]
+"""Figures by name, accuracy and contention of one application in joint candidates."""
+
+CONSTRAINTS = (Constraint.LATENCY, Constraint.ACCURACY, Constraint.ENERGY, Constraint.RATE)
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """
+    What operating points of one application come to; all arrays share one shape.
+
+    `service` is the mean of preprocessing + inference, s; `busy` the share of time for which its
+    processor works for it; `added_power` what that adds to idle power.
+    """
+
+    latency: FloatArray
+    service: FloatArray
+    busy: FloatArray
+    added_power: FloatArray
+    energy: FloatArray
+    accuracy: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """
+    What is expected of operating points of one application; all arrays share one shape.
+
+    `misses` is by how much each limit is missed, as a share of it, in the order of
+    `CONSTRAINTS`, and `shortfall` their sum; `margined_misses` and `margined` are the same with
+    the margin kept free.
+    `busy` is the share of time for which its processor works for it.
+    """
+
+    latency: FloatArray
+    accuracy: FloatArray
+    energy: FloatArray
+    rate: FloatArray
+    busy: FloatArray
+    added_power: FloatArray
+    misses: FloatArray
+    margined_misses: FloatArray
+    shortfall: FloatArray
+    margined: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Joint candidates, one a row: setting, options, and what they come to."""
+
+    settings: IndexArray
+    options: IndexArray
+    applications: tuple[Assessment, ...]
+    excess: FloatArray
+    power: FloatArray
+    power_known: bool
+
+
+def by_priority(demands: Sequence[Demand]) -> list[int]:
+    """Return the indices of demands, the highest priority first, then by application id."""
+    return sorted(
+        range(len(demands)),
+        key=lambda a: (-demands[a].priority, demands[a].target.application),
+    )
+
+
+def expect(
+    demand: Demand,
+    points: Mapping[str, FloatArray],
+    accuracy: FloatArray,
+    contention: FloatArray | float,
+) -> Expectation:
+    """
+    Predict what operating points of one application come to.
+
+    :param points: the figures of a table, all of one shape
+    :param accuracy: of each point, of a shape that goes with theirs
+    :param contention: factor by which others make service last longer
+    """
+    target, slow_down = demand.target, demand.slow_down
+    mean, median = points['mean'] * contention, points['p50'] * contention
+    at_quantile = contention * profiled_quantile(
+        target.quantile, points['p50'], points['p95'], points['p99']
+    )
+    service = predicted_service(
+        target.quantile, slow_down, mean, median, at_quantile, demand.overhead_deviation
+    )
+    service_mean = mean * slow_down.mean
+    period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
+    waiting = predicted_waiting(target.quantile, period, service_mean, service)
+    busy = busy_share(demand, points['mean'], contention)
+    return Expectation(
+        service + waiting + demand.overhead,
+        service_mean,
+        busy,
+        busy * points['dynamic_power'],
+        points['energy'] * slow_down.mean,
+        accuracy,
+    )
+
+
+def busy_share(
+    demand: Demand, mean: FloatArray, contention: FloatArray | float = 1.0
+) -> FloatArray:
+    """Return the share of time for which service, not counting others' turns, keeps busy."""
+    # Never more than its turn; a point that the profile lacks, NaN, counts as its whole turn.
+    turn = 1 / np.asarray(contention)
+    return np.fmin(mean * (demand.slow_down.mean * demand.camera_rate), turn)
+
+
+def missed_by(demand: Demand, found: Expectation, room: float) -> list[FloatArray | None]:
+    """
+    Return by which share each limit is missed, in the order of `CONSTRAINTS`; none without limit.
+
+    :param room: share of the limits that is to be left free
+    """
+    target = demand.target
+    latency = accuracy = energy = rate = None
+    if target.latency:
+        latency = _cut(found.latency / (target.latency * (1 - room)) - 1)
+    if target.accuracy:
+        with np.errstate(divide='ignore', invalid='ignore'):
+            accuracy = _cut(target.accuracy / np.asarray(found.accuracy) - 1)
+    if target.energy:
+        energy = _cut(found.energy / (target.energy * (1 - room)) - 1)
+    if target.rate:
+        # What the camera does not deliver no choice can mend, so it must not weigh in the choice.
+        asked = min(target.rate, demand.camera_rate) * (1 - RATE_TOLERANCE)
+        rate = _cut(found.service * (asked / (1 - room)) - 1)
+    return [latency, accuracy, energy, rate]
+
+
+def shortfall(demand: Demand, found: Expectation, room: float) -> FloatArray:
+    """Return the sum of what limits are missed by; infinite where the profile lacks the point."""
+    total: FloatArray | float = 0.0
+    for miss in missed_by(demand, found, room):
+        if miss is not None:
+            total = total + miss
+    # A point that the profile lacks is out of the question.
+    return np.where(np.isfinite(found.latency), total, np.inf)
+
+
+def assess(
+    demand: Demand,
+    points: Mapping[str, FloatArray],
+    accuracy: FloatArray,
+    contention: FloatArray | float,
+    margin: float,
+) -> Assessment:
+    """
+    Assess operating points of one application against its target.
+
+    :param points: the figures of a table, all of one shape
+    :param accuracy: of each point
+    :param contention: factor by which others make service last longer
+    """
+    found = expect(demand, points, accuracy, contention)
+    none = np.zeros_like(found.latency)
+    missing = ~np.isfinite(found.latency)
+
+    def misses(room: float) -> tuple[FloatArray, FloatArray]:
+        rows = [none if m is None else m + none for m in missed_by(demand, found, room)]
+        stacked = np.stack(rows)
+        return stacked, np.where(missing, np.inf, stacked.sum(axis=0))
+
+    plain, plain_sum = misses(0.0)
+    close, close_sum = misses(demand.room(margin))
+    return Assessment(
+        found.latency,
+        np.broadcast_to(accuracy, found.latency.shape),
+        found.energy,
+        np.minimum(demand.camera_rate, 1 / found.service),
+        found.busy,
+        found.added_power,
+        plain,
+        close,
+        plain_sum,
+        close_sum,
+    )
+
+
+def evaluate(
+    problem: Problem, rows: IndexArray, options: IndexArray, settings: ResourceSettings
+) -> Evaluation:
+    """
+    Assess joint candidates.
+
+    :param rows: indices of settings, shape (candidates,)
+    :param options: indices of options, shape (candidates, applications)
+    """
+    joint = together(problem, rows, options)
+    assessments = tuple(
+        assess(demand, points, accuracy, contention, settings.margin)
+        for demand, (points, accuracy, contention) in zip(problem.demands, joint)
+    )
+    excess, power = of_board(problem, rows, options, joint, assessments, settings)
+    known = [np.isfinite(p['power'] + p['idle_power']).all() for p, _, _ in joint]
+    return Evaluation(
+        rows, options, assessments, excess, power, bool(known) and all(map(bool, known))
+    )
+
+
+def together(problem: Problem, rows: IndexArray, options: IndexArray) -> list[Together]:
+    """Return figures, accuracy and contention of each application in joint candidates."""
+    joint = problem.joint
+    points = [
+        dict(zip(FIGURES, table.figures[:, options[:, a], joint.row[a][rows]]))
+        for a, table in enumerate(joint.tables)
+    ]
+    processors = [joint.processors[a][options[:, a]] for a in range(len(points))]
+    taken = [busy_share(demand, p['mean']) for demand, p in zip(problem.demands, points)]
+    found = []
+    for a, table in enumerate(joint.tables):
+        contention = np.ones(len(rows))
+        for b, busy in enumerate(taken):
+            if b != a:
+                contention = contention + (processors[a] == processors[b]) * busy
+        found.append((points[a], table.accuracy[options[:, a]], contention))
+    return found
+
+
+def of_board(
+    problem: Problem,
+    rows: IndexArray,
+    options: IndexArray,
+    joint: Sequence[Together],
+    applications: Sequence[Expectation | Assessment],
+    settings: ResourceSettings,
+) -> tuple[FloatArray, FloatArray]:
+    """Return excess over the limit of utilisation, and power of the board, W, of candidates."""
+    excess = np.zeros(len(rows))
+    counted = problem.counted_domains()
+    if counted:
+        utilisation = problem.foreign_utilisation(rows)[:, counted]
+        for a, (demand, found) in enumerate(zip(problem.demands, applications)):
+            shares = demand.shares[:, counted][options[:, a]]
+            utilisation = utilisation + found.busy[:, None] * shares
+        excess = np.clip(utilisation - settings.utilisation_limit, 0.0, None).max(axis=1)
+    power = np.zeros(len(rows))
+    for found in applications:
+        power = power + found.added_power
+    if joint:
+        idle = np.stack([points['idle_power'] for points, _, _ in joint])
+        power = power + np.where(np.isfinite(idle), idle, 0.0).max(axis=0)
+    return excess, power
+
+
+def objective_values(
+    demand: Demand, found: Expectation | Assessment, power: FloatArray
+) -> FloatArray:
+    """Return what the application's objective would have small."""
+    if demand.target.objective is Objective.MAXIMUM_ACCURACY:
+        return -np.nan_to_num(found.accuracy)
+    if demand.target.objective is Objective.MINIMUM_LATENCY:
+        # A point that the profile lacks is the slowest.
+        return np.where(np.isnan(found.latency), np.inf, found.latency)
+    return power
+
+
+def _cut(share: FloatArray) -> FloatArray:
+    """Return by which share a limit is missed; what is not known misses nothing."""
+    # fmax takes the number of a number and NaN.
+    return np.fmin(np.fmax(share, 0.0), _WORST)
