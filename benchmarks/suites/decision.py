@@ -49,7 +49,7 @@ COUNTS = (1, 2, 3, 4, 8)
 DECISIONS = {1: 900, 2: 2100, 3: 900, 4: 900, 8: 600}
 """In each run, a third of them of each kind; by the number of applications."""
 
-MANAGED = 300
+MANAGED = 60
 """Whole decisions in each run."""
 
 KINDS = ('feasible', 'tight', 'infeasible')

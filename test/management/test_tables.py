@@ -32,7 +32,7 @@ def test_a_missing_point_is_not_a_number() -> None:
     points = operating_points()
     keep = np.arange(len(points)) != 3
     columns = ('sub_network', 'processor', 'frequencies', 'latency_mean', 'latency_p50')
-    columns += ('latency_p95', 'latency_p99', 'power', 'idle_power', 'energy')
+    columns += ('latency_p95', 'latency_p99', 'power', 'idle_power', 'energy', 'interpolated')
     less = replace(points, **{name: getattr(points, name)[keep] for name in columns})
     table = application_table(application(operating_points=less))
     assert np.isnan(table.mean).sum() == 1
