@@ -66,6 +66,8 @@ class Evaluator:
         self._control = space.decode(space.canonical(space.encode(space.network.largest())))
         #: All candidates, in the order in which they were asked for.
         self.evaluations: list[Evaluation] = []
+        #: What the control's cost is in the unit of the evaluations' costs.
+        self._control_cost = 1.0
 
     def objectives(self, generation: Sequence[Genes]) -> Objectives:
         """Return for each sub-network the share of wrong answers and the logarithm of its cost."""
@@ -93,9 +95,12 @@ class Evaluator:
         ratios, control = self._costs(chosen, turns)
         known = dict(zip(indices, ratios))
         self.evaluations = [
-            dataclasses.replace(each, cost=float(known.get(index, each.cost) * control))
+            dataclasses.replace(
+                each, cost=float(known.get(index, each.cost / self._control_cost) * control)
+            )
             for index, each in enumerate(self.evaluations)
         ]
+        self._control_cost = control
 
     def _measure_accuracies(self, configurations: Sequence[Any]) -> None:
         mappings = [

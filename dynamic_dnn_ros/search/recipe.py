@@ -113,7 +113,7 @@ def _search_bundle(
             space, pool, meter, journal, calibration, held_out, settings.turns, quiet
         )
         _evolve(space, evaluator, settings, configuration.seed, quiet)
-        front, chosen = _choose(evaluator, settings)
+        front, chosen = choose(evaluator, settings)
         results = Results(
             configuration,
             settings,
@@ -178,13 +178,30 @@ def _evolve(
         evolve(space, start, settings.population, settings.generations, seed, evaluate)
 
 
-def _choose(
+def choose(
     evaluator: Evaluator, settings: SearchSettings
 ) -> tuple[list[Evaluation], list[Evaluation]]:
     """Measure the front again, and return it and the sub-networks of it to keep."""
-    near = near_front(*columns(evaluator.evaluations), _MARGIN * settings.tolerance)
-    evaluator.refine(near.tolist(), settings.final_turns)
-    refined = [evaluator.evaluations[index] for index in near]
+    known: set[int] = set()
+    while True:
+        near = near_front(*columns(evaluator.evaluations), _MARGIN * settings.tolerance).tolist()
+        if known.issuperset(near):
+            break
+        # One whose cost came out far too low the first time hid what it seemed to dominate, so
+        # the front of the new costs may have others near it.
+        known.update(near)
+        evaluator.refine(near, settings.final_turns)
+    refined = [
+        each
+        for each in (evaluator.evaluations[index] for index in near)
+        if each.accuracy >= settings.minimum_accuracy
+    ]
+    if not refined:
+        best = max(each.accuracy for each in evaluator.evaluations)
+        raise SearchError(
+            f'search.minimum_accuracy is {settings.minimum_accuracy}: the most accurate of '
+            f'{len(evaluator.evaluations)} sub-networks has {best:.3f}. Lower it, or train longer'
+        )
     accuracies, costs = columns(refined)
     indices = pareto_front(accuracies, costs, settings.tolerance)
     places = front_length(accuracies[indices], costs[indices])

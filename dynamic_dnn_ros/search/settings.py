@@ -27,6 +27,7 @@ class SearchSettings:
     :param population: sub-networks of a generation; as many are drawn for the first.
     :param generations: including the first.
     :param sub_networks: how many of the front to keep; fewer where the front has fewer.
+    :param minimum_accuracy: on held-out pictures, 0..1; less accurate ones are not kept.
     :param objective: what is measured besides accuracy.
     :param engine: by name, the one that will serve the sub-networks.
     :param processor: where it runs them; empty: the engine's first choice.
@@ -40,6 +41,7 @@ class SearchSettings:
     population: int = 24
     generations: int = 8
     sub_networks: int = 12
+    minimum_accuracy: float = 0.0
     objective: Objective = Objective.LATENCY
     engine: str = 'torch'
     processor: str = ''
@@ -61,8 +63,11 @@ class SearchSettings:
                 raise SearchError(
                     f'search.{name} is {getattr(self, name)}: at least {least} is needed'
                 )
-        if not 0.0 <= self.tolerance < 1.0:
-            raise SearchError(f'search.tolerance is {self.tolerance}: 0..1 is needed, below 1')
+        for name in ('tolerance', 'minimum_accuracy'):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise SearchError(
+                    f'search.{name} is {getattr(self, name)}: 0..1 is needed, below 1'
+                )
 
     @classmethod
     def from_mapping(cls, mapping: object) -> SearchSettings:

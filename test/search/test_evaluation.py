@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from dynamic_dnn_ros.search.accuracy import Pool, Subject
+from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.evaluation import Evaluator
 from dynamic_dnn_ros.search.journal import Journal
+from dynamic_dnn_ros.search.recipe import choose
+from dynamic_dnn_ros.search.settings import SearchSettings
 from dynamic_dnn_ros.search.space import SearchSpace
 from support.bundles import make_bundle
 from support.search import MultiplyAdds
@@ -60,6 +65,36 @@ def test_refined_costs_are_in_the_unit_of_the_meter(tmp_path, network):
     evaluator = evaluator_of(tmp_path, network, MultiplyAdds(network))
     evaluator.objectives(SearchSpace(network).start(5, seed=0))
     assert max(each.cost for each in evaluator.evaluations) == pytest.approx(1.0)
-    evaluator.refine([0, 2], turns=3)
-    for each in evaluator.evaluations:
-        assert each.cost == pytest.approx(network.multiply_adds(each.configuration))
+    for indices in ([0, 2], [1]):
+        evaluator.refine(indices, turns=3)
+        for each in evaluator.evaluations:
+            assert each.cost == pytest.approx(network.multiply_adds(each.configuration))
+
+
+def test_a_cost_that_came_out_too_low_hides_nothing(tmp_path, network):
+    evaluator = evaluator_of(tmp_path, network, MultiplyAdds(network))
+    evaluator.objectives(SearchSpace(network).start(6, seed=0))
+    by_cost = sorted(evaluator.evaluations, key=lambda each: each.cost)
+    evaluator.evaluations = [
+        dataclasses.replace(each, accuracy=0.5 + 0.05 * place)
+        for place, each in enumerate(by_cost)
+    ]
+    # As measured, the second most expensive one is the cheapest of all.
+    lying = dataclasses.replace(evaluator.evaluations[-2], cost=1e-6)
+    evaluator.evaluations[-2] = lying
+    front, _ = choose(evaluator, SearchSettings())
+    assert [each.configuration for each in front] == [each.configuration for each in by_cost]
+
+
+def test_what_is_not_accurate_enough_is_not_kept(tmp_path, network):
+    evaluator = evaluator_of(tmp_path, network, MultiplyAdds(network))
+    evaluator.objectives(SearchSpace(network).start(6, seed=0))
+    by_cost = sorted(evaluator.evaluations, key=lambda each: each.cost)
+    evaluator.evaluations = [
+        dataclasses.replace(each, accuracy=0.5 + 0.05 * place)
+        for place, each in enumerate(by_cost)
+    ]
+    front, _ = choose(evaluator, SearchSettings(minimum_accuracy=0.58))
+    assert [each.configuration for each in front] == [each.configuration for each in by_cost[2:]]
+    with pytest.raises(SearchError, match='minimum_accuracy is 0.9: the most accurate of'):
+        choose(evaluator, SearchSettings(minimum_accuracy=0.9))

@@ -28,6 +28,7 @@ def test_what_is_left_out_has_its_default():
         ({'population': 8.5}, 'search.population is 8.5'),
         ({'threads': True}, 'search.threads is True'),
         ({'tolerance': 1.0}, 'search.tolerance is 1.0: 0..1'),
+        ({'minimum_accuracy': 82.0}, 'search.minimum_accuracy is 82.0: 0..1'),
         ({'objective': 'speed'}, "search.objective is 'speed': one of latency, energy"),
         ({'engine': 3}, 'search.engine is 3: a value of type str'),
         ([3], 'a mapping of fields is needed'),
