@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import hashlib
 import json
 from pathlib import Path
@@ -355,7 +355,7 @@ def with_labels_of(pictures: Pictures, classes: tuple[str, ...], where: Path) ->
             'names of the classes, in the order of the network, with --classes'
         )
     labels_of_network = np.array(labels, np.int64)[pictures.labels]
-    return Pictures(pictures.images, labels_of_network, classes)
+    return replace(pictures, labels=labels_of_network, classes=classes)
 
 
 def _accuracy_data(arguments: argparse.Namespace, test: Pictures | None) -> str:
