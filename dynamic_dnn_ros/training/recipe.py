@@ -27,7 +27,6 @@ from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
 from dynamic_dnn_ros.training.processes import (
     from_first,
-    process_count,
     process_group,
     process_rank,
 )
@@ -199,5 +198,5 @@ def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
 def _report(trainer: Trainer) -> str:
     return (
         f'{trainer.epochs} epochs in {trainer.seconds / 60:.0f} minutes, '
-        f'{process_count()} process(es) on {processor_name()}'
+        f'{trainer.processes} process(es) on {processor_name()}'
     )

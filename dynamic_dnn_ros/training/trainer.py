@@ -60,6 +60,8 @@ class Trainer:
     ) -> None:
         self.seconds = 0.0
         self.epochs = 0
+        #: That trained together, the most of all calls.
+        self.processes = process_count()
         self._space = space
         self._configuration = configuration
         self._phases = configuration.phases if phases is None else phases
@@ -255,6 +257,7 @@ class Trainer:
                 'epoch': self._epoch,
                 'epochs': self.epochs,
                 'seconds': self.seconds,
+                'processes': self.processes,
                 'network': self._space.module.state_dict(),
                 'optimizer': self._optimizer.state_dict() if self._epoch else None,
                 'arithmetic': self._arithmetic.state(),
@@ -291,6 +294,7 @@ class Trainer:
         self._epoch = state['epoch']
         self.epochs = state['epochs']
         self.seconds = state['seconds']
+        self.processes = max(self.processes, state.get('processes', 1))
         if state.get('arithmetic'):
             self._arithmetic.load_state(state['arithmetic'])
         _LOGGER.info('continuing after epoch %d from %s', self.epochs, path)

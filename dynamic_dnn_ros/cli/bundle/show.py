@@ -135,9 +135,17 @@ def text(shown: dict[str, Any]) -> str:
         lines += ['', 'no profile: latencies are measured when a node starts']
     for title in ('Data', 'Recipe', 'Command', 'Limits'):
         if title in shown['model_card']:
-            paragraph = textwrap.fill(shown['model_card'][title], WIDTH)
-            lines += ['', f'{title} (from the model card)', paragraph]
+            body = _wrapped(shown['model_card'][title])
+            lines += ['', f'{title} (from the model card)', body]
     return '\n'.join(lines) + '\n'
+
+
+def _wrapped(body: str) -> str:
+    """Return a section with its paragraphs filled; tables and code stay as they are."""
+    return '\n\n'.join(
+        part if part.startswith(('|', '```')) else textwrap.fill(part, WIDTH)
+        for part in body.split('\n\n')
+    )
 
 
 def _profile_lines(profile: dict[str, Any]) -> list[str]:
