@@ -21,6 +21,21 @@ def family_names() -> tuple[str, ...]:
     return tuple(_FAMILIES)
 
 
+def family_class(family: str) -> type[DynamicNetwork[Any]]:
+    """
+    Return the class of a family.
+
+    :raises ConfigurationError: for an unknown one.
+    """
+    if family not in _FAMILIES:
+        raise ConfigurationError('family', family, f'one of {", ".join(_FAMILIES)}')
+    module_name, class_name = _FAMILIES[family]
+    network_class: type[DynamicNetwork[Any]] = getattr(
+        importlib.import_module(module_name), class_name
+    )
+    return network_class
+
+
 def create(family: str, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:
     """
     Create the network of a family and layout, with fresh weights.
@@ -28,9 +43,4 @@ def create(family: str, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:
     :param layout: the name of a layout that the family supplies, or its mapping.
     :raises ConfigurationError: for an unknown family, or a layout that the family refuses.
     """
-    if family not in _FAMILIES:
-        raise ConfigurationError('family', family, f'one of {", ".join(_FAMILIES)}')
-    module_name, class_name = _FAMILIES[family]
-    network_class = getattr(importlib.import_module(module_name), class_name)
-    network: DynamicNetwork[Any] = network_class.from_layout(layout)
-    return network
+    return family_class(family).from_layout(layout)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.networks.registry import family_class
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 
 _RULES = {
@@ -42,16 +43,24 @@ def model_card(
         'layers': [str(entry.layers) for entry in manifest.sub_networks],
         'resolution': [str(entry.resolution) for entry in manifest.sub_networks],
     }
+    own_statistics = family_class(manifest.family).statistics_per_sub_network
     introduction = (
         f'{manifest.description}. {len(manifest.sub_networks)} sub-networks share one set of '
-        'weights; each has its own batch-norm statistics.'
+        + ('weights; each has its own' if own_statistics else 'weights and of')
+        + ' batch-norm statistics.'
     )
+    recalibration = ''
+    if own_statistics:
+        recalibration = (
+            ' Batch-norm statistics of a sub-network are averaged over '
+            f'{configuration.recalibration_pictures} training pictures.'
+        )
     sections = {
         'Sub-networks': f'{_table(columns)}\n\nTest accuracy: top-1 on {manifest.accuracy_data}; '
         f'no choice was made on them. {selection}',
         'Data': _data(manifest, configuration),
-        'Recipe': f'{_recipe(configuration)}\n\n{_phases(configuration.phases)}\n\n'
-        f'{training_report}.',
+        'Recipe': f'{_recipe(configuration)}{recalibration}\n\n'
+        f'{_phases(configuration.phases)}\n\n{training_report}.',
         'Command': '\n'.join(['```', *commands, '```']),
         'Limits': configuration.limits.strip() or 'None stated.',
     }
@@ -94,8 +103,7 @@ def _recipe(configuration: TrainingConfiguration) -> str:
         f'{configuration.gradient_limit:g}, batches of {configuration.batch_size} a process, '
         f'label smoothing {configuration.label_smoothing:g}. Augmentation: {altered or "none"}. '
         'In each phase the learning rate rises linearly during warm-up and falls along half a '
-        'cosine. Batch-norm statistics of a sub-network are averaged over '
-        f'{configuration.recalibration_pictures} training pictures.'
+        'cosine.'
     )
 
 
