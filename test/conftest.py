@@ -24,6 +24,17 @@ def domain_id() -> Iterator[int]:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def graph(domain_id: int) -> Iterator[Graph]:
     """Give the test a context, a node and an executor in its domain."""
     from support.graph import Graph

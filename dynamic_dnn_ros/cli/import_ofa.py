@@ -34,6 +34,7 @@ from dynamic_dnn_ros.networks.ofa_checkpoint import (
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import MobileNetV3Configuration, OfaMobileNetV3
 from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
+from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
 
 _PREPROCESSING = Preprocessing(
@@ -296,17 +297,7 @@ def _measured(
         if test is not None:
             reached = accuracy(module, test, resolution, normalisation)
         statistics[f's{index}'] = statistics_of(module)
-        sub_networks.append(
-            SubNetwork(
-                id=f's{index}',
-                configuration=configuration.to_mapping(),
-                resolution=resolution,
-                accuracy=reached,
-                multiply_adds=network.multiply_adds(configuration),
-                parameters=network.parameter_count(configuration),
-                layers=network.layer_count(configuration),
-            )
-        )
+        sub_networks.append(manifest_entry(network, configuration, f's{index}', reached))
     return sub_networks, statistics
 
 

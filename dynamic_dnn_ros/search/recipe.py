@@ -15,7 +15,6 @@ import numpy as np
 from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.locking import exclusive
-from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
 from dynamic_dnn_ros.networks.registry import create
@@ -31,6 +30,7 @@ from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns
 from dynamic_dnn_ros.search.settings import Objective, SearchSettings
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
 
 REPORT_NAME = 'report.json'
@@ -225,15 +225,7 @@ def _tested(
     )
     return [
         Kept(
-            SubNetwork(
-                id=f's{index}',
-                configuration=mapping,
-                resolution=each.configuration.resolution,
-                accuracy=accuracies[index],
-                multiply_adds=network.multiply_adds(each.configuration),
-                parameters=network.parameter_count(each.configuration),
-                layers=network.layer_count(each.configuration),
-            ),
+            manifest_entry(network, each.configuration, f's{index}', accuracies[index]),
             each,
             statistics,
         )

@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
-from pathlib import Path
-import platform
 from typing import Any
 
 import numpy as np
@@ -65,14 +62,8 @@ def write_trained_bundle(
             recalibrate(module, calibration, each.resolution, normalisation)
             statistics[identifier] = statistics_of(module)
         sub_networks.append(
-            SubNetwork(
-                id=identifier,
-                configuration=each.to_mapping(),
-                resolution=each.resolution,
-                accuracy=accuracy(module, test, each.resolution, normalisation),
-                multiply_adds=network.multiply_adds(each),
-                parameters=network.parameter_count(each),
-                layers=network.layer_count(each),
+            manifest_entry(
+                network, each, identifier, accuracy(module, test, each.resolution, normalisation)
             )
         )
     manifest = Manifest(
@@ -104,19 +95,21 @@ def write_trained_bundle(
     )
 
 
+def manifest_entry(
+    network: DynamicNetwork[Any], configuration: Configuration, identifier: str, accuracy: float
+) -> SubNetwork:
+    """Return what a manifest says of a sub-network."""
+    return SubNetwork(
+        id=identifier,
+        configuration=configuration.to_mapping(),
+        resolution=configuration.resolution,
+        accuracy=accuracy,
+        multiply_adds=network.multiply_adds(configuration),
+        parameters=network.parameter_count(configuration),
+        layers=network.layer_count(configuration),
+    )
+
+
 def _layout(configuration: TrainingConfiguration) -> str:
     named = isinstance(configuration.layout, str)
     return f'layout {configuration.layout}' if named else 'a layout of its own'
-
-
-def processor_name() -> str:
-    """Return what the operating system calls this machine's CPU, with its number of cores."""
-    name = platform.machine()
-    try:
-        for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
-            if line.startswith('model name'):
-                name = line.partition(':')[2].strip()
-                break
-    except OSError:
-        pass
-    return f'{name} ({os.cpu_count()} cores)'

@@ -19,10 +19,11 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
-from dynamic_dnn_ros.training.export import processor_name, write_trained_bundle
+from dynamic_dnn_ros.training.export import write_trained_bundle
 from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
 from dynamic_dnn_ros.training.processes import (
@@ -198,5 +199,5 @@ def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
 def _report(trainer: Trainer) -> str:
     return (
         f'{trainer.epochs} epochs in {trainer.seconds / 60:.0f} minutes, '
-        f'{trainer.processes} process(es) on {processor_name()}'
+        f'{trainer.processes} process(es) on {hardware_name()}'
     )

@@ -31,12 +31,7 @@ class Code:
         return os.system, ('touch was_run',)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.mark.parametrize('layout', PUBLISHED_LAYOUTS)

@@ -13,7 +13,7 @@ import yaml
 from dynamic_dnn_ros.search.cost import CostMeter
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from support.bundles import PREPROCESSING, make_bundle
-from support.training import colour_pictures, write_folder
+from support.training import colour_pictures, training_mapping, write_folder
 
 SETTINGS: dict[str, Any] = {
     'population': 6,
@@ -26,14 +26,8 @@ SETTINGS: dict[str, Any] = {
 
 def search_mapping(folder: Path, **changes: Any) -> dict[str, Any]:
     """Return a training configuration, as a user writes it, for the files of `make_search`."""
-    return {
+    mapping = {
         'name': 'synthetic',
-        'training_data': str(folder / 'train'),
-        'test_data': str(folder / 'test'),
-        'data_name': 'noisy colours',
-        'output': str(folder / 'bundle'),
-        'work': str(folder / 'work'),
-        'family': 'ofa_mobilenet_v3',
         'layout': 'ofa_mbv3_32x32',
         'mean': list(PREPROCESSING.mean),
         'standard_deviation': list(PREPROCESSING.standard_deviation),
@@ -41,8 +35,8 @@ def search_mapping(folder: Path, **changes: Any) -> dict[str, Any]:
         'recalibration_pictures': 40,
         'phases': [{'name': 'all', 'rule': 'sandwich', 'epochs': 1, 'learning_rate': 0.1}],
         'search': SETTINGS,
-        **changes,
     }
+    return training_mapping(folder, **{**mapping, **changes})
 
 
 def make_search(folder: Path, **changes: Any) -> TrainingConfiguration:

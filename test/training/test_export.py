@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,7 @@ from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.networks.contract import statistics_of
 from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
-from dynamic_dnn_ros.training.export import processor_name, write_trained_bundle
+from dynamic_dnn_ros.training.export import write_trained_bundle
 from support.training import colour_pictures, small_network, training_configuration
 
 NORMALISATION = Normalisation((0.5,) * 3, (0.25,) * 3)
@@ -54,8 +52,3 @@ def test_each_sub_network_is_recalibrated_and_measured(network, tmp_path):
     card = (bundle.folder / 'MODEL_CARD.md').read_text()
     for part in ('One epoch.', 'a layout of its own', 'None at all.', 'colours.yaml'):
         assert part in card
-
-
-def test_the_processor_has_a_name_and_cores():
-    assert processor_name().endswith(f'({os.cpu_count()} cores)')
-    assert len(processor_name()) > len(f'({os.cpu_count()} cores)') + 2
