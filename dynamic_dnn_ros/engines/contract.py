@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,15 @@ class EngineError(RuntimeError):
     """An engine cannot do what it was asked for. The text says what to do."""
 
 
+class Precision(Enum):
+    """The numbers that an engine computes with; pictures and logits stay what they are."""
+
+    FLOAT32 = 'float32'
+    BFLOAT16 = 'bfloat16'
+    FLOAT16 = 'float16'
+    INT8 = 'int8'
+
+
 class PreparedSubNetwork(ABC):
     """
     One sub-network on one processor, ready to run.
@@ -33,6 +43,15 @@ class PreparedSubNetwork(ABC):
         self.sub_network = sub_network
         self.processor = processor
 
+    @property
+    def memory(self) -> int:
+        """
+        Return what it holds for itself, bytes: about what `close` gives back.
+
+        An estimate; memory that it shares with other sub-networks is not in it.
+        """
+        return 0
+
     @abstractmethod
     def run(self, picture: Picture) -> Logits:
         """
@@ -43,12 +62,23 @@ class PreparedSubNetwork(ABC):
         :raises EngineError: when the engine fails; the sub-network may be tried again
         """
 
+    def close(self) -> None:
+        """
+        Give its memory back. Running it afterwards raises EngineError; closing again does nothing.
+
+        May be called from any thread. A run that is in work ends as it would have, and the memory
+        is free after it.
+        """
+
 
 class Engine(ABC):
     """Runs the sub-networks of one bundle."""
 
     #: Name by which a user asks for it.
     name: str
+
+    #: The numbers it computes with.
+    precision: Precision = Precision.FLOAT32
 
     @property
     @abstractmethod
@@ -62,6 +92,10 @@ class Engine(ABC):
 
         :raises EngineError: when it cannot be run on that processor
         """
+
+    def memory_needed(self, sub_network: SubNetwork) -> int:
+        """Return an estimate of the `memory` of a sub-network before it is prepared, bytes."""
+        return 4 * sub_network.parameters
 
 
 def softmax(logits: Logits) -> NDArray[np.float64]:
