@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.platforms.board_parameters import parameters, scaled
 from dynamic_dnn_ros.platforms.contract import DomainLimits, PlatformError
 
 SIMULATED_SUFFIX = '_simulated'
@@ -145,7 +146,8 @@ class BoardModel:
     A board in one power mode.
 
     Frequencies are mappings from domain name to Hz throughout. `processors` are those that
-    networks may be placed on, `modelled_processors` all whose latency the model has.
+    networks may be placed on, `modelled_processors` all whose latency the model has;
+    `parameters` those of its file, each with its source.
     """
 
     def __init__(self, mapping: Mapping[str, Any], where: object, power_mode: str = '') -> None:
@@ -165,6 +167,7 @@ class BoardModel:
 
     def _read(self, mapping: Mapping[str, Any], where: object, power_mode: str) -> None:
         self.name = str(mapping['name'])
+        self.parameters = parameters(mapping)
         self.processors: tuple[str, ...] = tuple(mapping['processors'])
         self.domains = {
             name: DomainModel(
@@ -233,6 +236,11 @@ class BoardModel:
             throttled_domains=tuple(thermal['throttled_domains']['value']),
         )
         self.memory_size = float(mapping['memory_size']['value'])
+
+    @property
+    def platform(self) -> str:
+        """Return the id of the platform that simulates this board."""
+        return self.name + SIMULATED_SUFFIX
 
     def limits(self) -> tuple[DomainLimits, ...]:
         """Return what may be set in this power mode, a row for each domain."""
@@ -343,14 +351,21 @@ class BoardModel:
         }
 
 
-def load_board(platform: str, power_mode: str = '', folder: Path | None = None) -> BoardModel:
+def load_board(
+    platform: str,
+    power_mode: str = '',
+    folder: Path | None = None,
+    scale: Mapping[str, float] | None = None,
+) -> BoardModel:
     """
     Load the model behind a simulated platform.
 
     :param platform: id of the platform, e.g. `xavier_nx_simulated`
     :param power_mode: name of a power mode; empty: the board's default
     :param folder: that holds the platform files; None: the installed one
-    :raises PlatformError: when there is no such board, or its file cannot be read
+    :param scale: factors by which parameters are multiplied, by their names, e.g.
+        `{'domains.cpu.capacitance': 1.3}`; `BoardModel.parameters` lists them
+    :raises PlatformError: when there is no such board or parameter, or its file cannot be read
     """
     try:
         where = (share_folder() / 'config' / 'platforms') if folder is None else folder
@@ -370,7 +385,7 @@ def load_board(platform: str, power_mode: str = '', folder: Path | None = None) 
         mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, yaml.YAMLError) as error:
         raise PlatformError(path, f'cannot be read ({error})', 'Restore the file') from error
-    return BoardModel(mapping, path, power_mode)
+    return BoardModel(scaled(mapping, scale, path) if scale else mapping, path, power_mode)
 
 
 def _interpolate(points: tuple[tuple[float, float], ...], x: float) -> float:
