@@ -1,0 +1,79 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the inference node says of itself on `/diagnostics`."""
+
+from __future__ import annotations
+
+import time
+
+from dynamic_dnn_ros.engines.serving import FrameWorker, WorkerState
+from dynamic_dnn_ros.nodes.camera_input import CameraInput
+from dynamic_dnn_ros.nodes.diagnostics import Diagnostic, Level
+from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
+
+#: s without a frame after which /diagnostics says so.
+SILENCE = 2.0
+
+
+def diagnose_camera(camera: CameraInput, worker: FrameWorker, problem: str) -> Diagnostic:
+    """Say whether images arrive; `problem` is why one was rejected lately, or empty."""
+    values = {
+        'topic': camera.topic,
+        'received': camera.received,
+        'served': worker.served,
+        'replaced': worker.mailbox.replaced,
+        'rejected': worker.rejected + camera.rejected,
+    }
+    silence = time.monotonic() - camera.last_arrival
+    if not camera.subscribed:
+        return Diagnostic('camera', Level.OK, 'not subscribed: nobody wants results', values)
+    if silence > SILENCE:
+        return Diagnostic(
+            'camera',
+            Level.WARNING,
+            f'no image on {camera.topic!r} for {silence:.0f} s. Check that the camera '
+            'publishes there, and that both use the same DDS profile.',
+            values,
+        )
+    if problem:
+        return Diagnostic('camera', Level.WARNING, f'a frame was rejected: {problem}', values)
+    return Diagnostic('camera', Level.OK, 'images arrive', values)
+
+
+def diagnose_worker(
+    worker: FrameWorker, served: ServedBundle, platform: str, overruns: int
+) -> Diagnostic:
+    """Say what the worker does; `overruns` of frames on a simulated platform."""
+    state, since = worker.state()
+    values = {
+        'sub_network': served.serving,
+        'processor': served.processor,
+        'platform': platform or 'none',
+        'state': state.name.lower(),
+        'overruns of the simulated board': overruns,
+    }
+    if state is WorkerState.STUCK:
+        return Diagnostic(
+            'worker',
+            Level.ERROR,
+            f'one frame has been in work for {since:.1f} s. If the processor hangs, '
+            'restart this node.',
+            values,
+        )
+    return Diagnostic('worker', Level.OK, f'serves {values["sub_network"]}', values)
+
+
+def diagnose_sub_networks(served: ServedBundle) -> Diagnostic:
+    """Say which sub-networks are not served, and why."""
+    refused = dict(served.refused)
+    values = {'in the bundle': len(served.bundle.manifest.sub_networks), **refused}
+    if refused:
+        return Diagnostic(
+            'sub-networks',
+            Level.ERROR,
+            f'not served: {", ".join(sorted(refused))}. {next(iter(refused.values()))}',
+            values,
+        )
+    if not served.bundle.responses:
+        return Diagnostic('sub-networks', Level.OK, 'no responses recorded', values)
+    return Diagnostic('sub-networks', Level.OK, 'answer as recorded', values)

@@ -1,0 +1,66 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the inference node."""
+
+from __future__ import annotations
+
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
+
+#: Values of parameter `platform` that are no platform's id.
+AUTO, NONE = 'auto', 'none'
+
+PARAMETERS = (
+    ParameterSpecification(
+        'bundle',
+        'cifar10_ofa',
+        'The bundle to serve: the name of one that ships with the package, or a path.',
+    ),
+    ParameterSpecification('engine', 'torch', 'What runs the sub-networks.', choices=ENGINE_NAMES),
+    ParameterSpecification(
+        'threads', 1, 'Threads of one inference on the CPU.', minimum=1, maximum=256
+    ),
+    ParameterSpecification(
+        'image_transport',
+        'raw',
+        'raw subscribes to `image`, compressed to `image/compressed`.',
+        choices=('raw', 'compressed'),
+    ),
+    ParameterSpecification(
+        'sub_network',
+        '',
+        'The sub-network to begin with; empty: the most accurate one.',
+    ),
+    ParameterSpecification(
+        'processor',
+        '',
+        'The processor to begin with; empty: the one that the engine prefers.',
+    ),
+    ParameterSpecification(
+        'platform',
+        AUTO,
+        'Id of the platform whose profile counts; auto: the one that publishes '
+        '`system_load`, none: none, so that latencies are measured at start.',
+    ),
+    ParameterSpecification(
+        'results', 5, 'Classes in a result, best first.', minimum=1, maximum=65535, live=True
+    ),
+    ParameterSpecification(
+        'lazy', False, 'Subscribe to the camera only while somebody wants results.'
+    ),
+    ParameterSpecification(
+        'stuck_after',
+        5.0,
+        'With one frame for longer than this, the worker is reported as stuck.',
+        's',
+        minimum=0.01,
+        maximum=3600.0,
+    ),
+    ParameterSpecification(
+        'seed',
+        0,
+        'Seed of the jitter on a simulated platform.',
+        minimum=0,
+        maximum=2**31 - 1,
+    ),
+)

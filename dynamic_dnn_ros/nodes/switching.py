@@ -1,0 +1,122 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Switches of the manager: which are taken, which are refused, and the answer to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.msg import InferenceStatus, SubNetworkSwitch
+from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
+
+
+class SwitchAnswer(NamedTuple):
+    """What the last switch that arrived was answered; `result` as in `InferenceStatus.msg`."""
+
+    manager: str = ''
+    sequence: int = 0
+    result: int = InferenceStatus.SWITCH_NONE
+    problem: str = ''
+
+
+class SwitchReceiver:
+    """Carries out the switches that reach one application, and answers each of them."""
+
+    def __init__(
+        self,
+        application: str,
+        served: ServedBundle,
+        processors: Callable[[], tuple[str, ...]],
+        exchanged: Callable[[], None],
+        publish_answer: Callable[[], None],
+        applied: Callable[[SubNetworkSwitch], None],
+        logger: RcutilsLogger,
+    ) -> None:
+        """
+        Begin with no switch.
+
+        :param application: id of the application
+        :param processors: returns those that a switch may name
+        :param exchanged: called right after an exchange, from any thread
+        :param publish_answer: called when `answer` is to be published, from any thread
+        :param applied: called once an exchange is answered, from any thread
+        """
+        self.answer = SwitchAnswer()
+        self._application = application
+        self._served = served
+        self._processors = processors
+        self._on_exchanged = exchanged
+        self._publish_answer = publish_answer
+        self._on_applied = applied
+        self._logger = logger
+
+    def receive(self, message: SubNetworkSwitch) -> None:
+        """Carry out a switch, or refuse it."""
+        manager, sequence, _, _ = self.answer
+        if message.sequence and message.manager == manager:
+            if message.sequence == sequence:
+                self._publish_answer()
+                return
+            if message.sequence < sequence:
+                self._respond(
+                    message,
+                    InferenceStatus.SWITCH_REFUSED_SEQUENCE,
+                    f'switch {message.sequence} is older than switch {sequence} of the same '
+                    'manager. Count the sequence number up.',
+                )
+                return
+        refusal = self._refusal(message)
+        if refusal is not None:
+            self._respond(message, *refusal)
+            return
+        if message.processor:
+            self._served.processor = message.processor
+        self._served.exchange.request(
+            message.sub_network,
+            self._served.engine_processor,
+            lambda _: self._exchanged(message),
+            lambda error: self._respond(
+                message, InferenceStatus.SWITCH_FAILED, f'{message.sub_network!r}: {error}'
+            ),
+        )
+
+    def _refusal(self, message: SubNetworkSwitch) -> tuple[int, str] | None:
+        if message.application != self._application:
+            return (
+                InferenceStatus.SWITCH_REFUSED_APPLICATION,
+                f'a switch for {message.application!r} arrived at {self._application!r}. '
+                f'Send it to {message.application}/sub_network_switch.',
+            )
+        refused = self._served.refused.get(message.sub_network)
+        if refused is not None:
+            return InferenceStatus.SWITCH_REFUSED_SUB_NETWORK, refused
+        try:
+            self._served.bundle.manifest.sub_network(message.sub_network)
+        except BundleError as error:
+            return InferenceStatus.SWITCH_REFUSED_SUB_NETWORK, str(error)
+        known = self._processors()
+        if message.processor and message.processor not in known:
+            return (
+                InferenceStatus.SWITCH_REFUSED_PROCESSOR,
+                f'processor {message.processor!r} is not here. Name one of: {", ".join(known)}, '
+                'or none.',
+            )
+        return None
+
+    def _exchanged(self, message: SubNetworkSwitch) -> None:
+        self._on_exchanged()
+        self._respond(message, InferenceStatus.SWITCH_APPLIED, '')
+        self._on_applied(message)
+
+    def _respond(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
+        previous = self.answer
+        self.answer = SwitchAnswer(message.manager, message.sequence, result, problem)
+        if problem:
+            self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
+        self._publish_answer()
+        if result == InferenceStatus.SWITCH_REFUSED_SEQUENCE:
+            self.answer = previous
