@@ -7,7 +7,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class PlatformError(RuntimeError):
@@ -75,6 +75,24 @@ class DomainState:
     governor: str
 
 
+class NoticeKind(Enum):
+    """What a notice is about."""
+
+    LIMITED = 'limited'  # the hardware runs slower than it was asked to
+    POWER_MODE = 'power mode'  # it was changed
+    BY_HAND = 'by hand'  # somebody else changed or fixed limits
+    REFUSED = 'refused'  # a domain is left alone because a file refused
+    SENSOR = 'sensor'  # a source of figures is not there
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about the hardware that its operator should know, with the remedy if any."""
+
+    kind: NoticeKind
+    text: str
+
+
 @dataclass(frozen=True)
 class PlatformSample:
     """
@@ -82,7 +100,7 @@ class PlatformSample:
 
     `power` in watts a rail, `temperatures` in degrees Celsius a zone, `memory` in bytes,
     `slow_downs` by application id, on simulated platforms only. A temperature or a power that
-    cannot be read now is NaN.
+    cannot be read now is NaN. `notices` are those that hold now; each keeps its text meanwhile.
     """
 
     domains: tuple[DomainState, ...]
@@ -91,6 +109,7 @@ class PlatformSample:
     temperatures: Mapping[str, float] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
     slow_downs: Mapping[str, float] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,7 +183,12 @@ class Platform(abc.ABC):
     @abc.abstractmethod
     def restore(self, now: float) -> None:
         """
-        Put back what was found before the first setting. Does nothing where none is in force.
+        Put back what was found before the first setting. Does nothing where nothing is changed.
+
+        What a file refuses stays remembered, so the next call tries again.
 
         :raises HardwareError: when a write was refused; everything else is restored
         """
+
+    def close(self) -> None:  # noqa: B027 (most have nothing to let go of)
+        """Let go of what reads the sensors; the clocks are `restore`'s."""

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import Platform, PlatformError
+from dynamic_dnn_ros.platforms.jetson import JetsonPlatform, is_jetson
+from dynamic_dnn_ros.platforms.jetson_stats import JetsonStats, is_installed
 from dynamic_dnn_ros.platforms.linux import LinuxPlatform
 from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
+from dynamic_dnn_ros.platforms.sysfs import Sysfs
 
 AUTOMATIC = 'auto'
+JETSON = 'jetson'
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,9 @@ class PlatformOptions:
 
     sysfs_root: str = '/'
     manage_cpu: bool = False
+    manage_gpu: bool = True
+    manage_memory: bool = False
+    jetson_stats: bool = False
     seed: int = 0
     power_mode: str = ''
     foreign_load: Mapping[str, float] = field(default_factory=dict)
@@ -30,18 +37,36 @@ def make_platform(name: str, now: float, options: PlatformOptions) -> Platform:
     """
     Return the platform of a name.
 
-    :param name: `linux`, a board with the suffix `_simulated`, or `auto`: this computer
+    :param name: `linux`, `jetson`, a board with the suffix `_simulated`, or `auto`: this computer,
+        which may be a Jetson
     :param now: the caller's monotonic clock, s
-    :raises PlatformError: for an unknown name, or a board that cannot be read
+    :raises PlatformError: for an unknown name, a board that cannot be read, or no Jetson
     """
-    if name in (AUTOMATIC, LinuxPlatform.id):
-        return LinuxPlatform(options.sysfs_root, options.manage_cpu)
+    if name in (AUTOMATIC, JETSON, LinuxPlatform.id):
+        return _this_computer(name, options)
     if name.endswith(SIMULATED_SUFFIX):
         board = load_board(name, options.power_mode)
         return SimulatedPlatform(board, now, options.seed, options.foreign_load)
     raise PlatformError(
         f'platform {name!r}',
         'is unknown',
-        f"Choose 'auto', 'linux', or a board with {SIMULATED_SUFFIX!r}, e.g. "
+        f"Choose 'auto', 'linux', 'jetson', or a board with {SIMULATED_SUFFIX!r}, e.g. "
         "'xavier_nx_simulated'",
+    )
+
+
+def _this_computer(name: str, options: PlatformOptions) -> Platform:
+    sysfs = Sysfs(options.sysfs_root)
+    jetson = is_jetson(sysfs)
+    if name == LinuxPlatform.id or (name == AUTOMATIC and not jetson):
+        return LinuxPlatform(sysfs, options.manage_cpu, options.manage_gpu)
+    if not jetson:
+        raise PlatformError(
+            f'platform {name!r}',
+            f'is not this computer: nothing under {options.sysfs_root} is of a Jetson',
+            "Set parameter 'platform' to 'auto'; in a container, mount /proc/device-tree and /sys",
+        )
+    statistics = JetsonStats() if options.jetson_stats and is_installed() else None
+    return JetsonPlatform(
+        sysfs, options.manage_cpu, options.manage_gpu, options.manage_memory, statistics
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import os
 from pathlib import Path
 
 from dynamic_dnn_ros.platforms.contract import HardwareError, LimitsFound
@@ -21,10 +22,45 @@ def boot_id() -> str:
 
 
 class Sysfs:
-    """Reads and writes the kernel's files below a root folder."""
+    """
+    Reads and writes the kernel's files below a root folder.
+
+    `load`, `store` and `writable` are all that touches a file, so a test can put a kernel of its
+    own behind them.
+    """
 
     def __init__(self, root: str | Path = '/') -> None:
         self.root = Path(root)
+
+    @staticmethod
+    def of(root: str | Path | Sysfs) -> Sysfs:
+        """Return the files below a folder; what is one already stays as it is."""
+        return root if isinstance(root, Sysfs) else Sysfs(root)
+
+    def load(self, path: Path) -> str:
+        """
+        Return the content of a file.
+
+        :raises OSError: as the kernel has it
+        """
+        return path.read_text(encoding='ascii', errors='replace')
+
+    def store(self, path: Path, value: str) -> None:
+        """
+        Write a file in one go.
+
+        :raises OSError: as the kernel has it
+        """
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(value)
+
+    def writable(self, path: Path) -> bool:
+        """Return whether this user may write a file; a write may be refused all the same."""
+        return os.access(path, os.W_OK)
+
+    def path(self, absolute: str) -> Path:
+        """Return where a file of the computer lies below the root."""
+        return self.root / absolute.lstrip('/')
 
     def glob(self, pattern: str) -> list[Path]:
         """Return the paths that match an absolute pattern, in natural order."""
@@ -34,7 +70,7 @@ class Sysfs:
     def text(self, path: Path) -> str | None:
         """Return a file's content without surrounding space, None where it cannot be read."""
         try:
-            return path.read_text(encoding='ascii', errors='replace').strip()
+            return self.load(path).strip()
         except OSError:
             return None
 
@@ -62,21 +98,25 @@ class Sysfs:
         :raises HardwareError: when the kernel refuses, with what to do about it
         """
         try:
-            with open(path, 'w', encoding='ascii') as file:
-                file.write(value)
+            self.store(path, value)
         except PermissionError as error:
-            raise HardwareError(
-                path,
-                f'{value!r} cannot be written (permission denied)',
-                "Give the node's user write access to this file, e.g. by a udev rule; "
-                'do not run the node as root',
-            ) from error
+            raise self.denied(path) from error
         except OSError as error:
             raise HardwareError(
                 path,
                 f'{value!r} cannot be written ({error.strerror or error})',
                 'Look into the kernel log; the limits found at start are restored',
             ) from error
+
+    @staticmethod
+    def denied(path: Path) -> HardwareError:
+        """Return the error that says that this user may not write a file."""
+        return HardwareError(
+            path,
+            'cannot be written (permission denied)',
+            "Give the node's user write access by the udev rule in this package's share/deploy "
+            '(docs/hardware.md); do not run the node as root',
+        )
 
 
 class FrequencyFiles:

@@ -1,0 +1,410 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What plain Linux and a Jetson have in common: clocks limited through files of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+import math
+
+import psutil
+
+from dynamic_dnn_ros.platforms.activity import ActivityTracker
+from dynamic_dnn_ros.platforms.contract import (
+    DomainLimits,
+    DomainRange,
+    DomainState,
+    HardwareError,
+    LimitsFound,
+    Notice,
+    NoticeKind,
+    Platform,
+    PlatformKind,
+    PlatformSample,
+)
+from dynamic_dnn_ros.platforms.frequency_control import (
+    FrequencyControl,
+    Range,
+    differs,
+    merged,
+    steps,
+)
+from dynamic_dnn_ros.platforms.nvpmodel import PowerMode
+from dynamic_dnn_ros.platforms.power_rails import PowerRails
+from dynamic_dnn_ros.platforms.sysfs import Sysfs
+from dynamic_dnn_ros.platforms.thermal_zones import ThermalZones
+
+CPU = 'cpu'
+GPU = 'gpu'
+MEMORY = 'memory'
+
+REFUSED_FOR = 30.0
+"""Seconds for which a domain is not offered after one of its files refused."""
+
+NOTICE_DURATION = 30.0
+"""Seconds for which an event stays a notice."""
+
+SLOWER = 0.95
+"""Share of the lowest frequency asked for below which a clock counts as held down."""
+
+SLOW_READINGS = 3
+"""Readings in a row before that is said: a clock takes a moment to follow its limits."""
+
+
+@dataclass(frozen=True)
+class KernelDomain:
+    """A frequency domain: clocks that are set together. `managed` tells whether they may be."""
+
+    name: str
+    controls: tuple[FrequencyControl, ...]
+    managed: bool
+
+
+@dataclass
+class _Held:
+    """A control that we have written, or were about to: `written` is None before."""
+
+    found: LimitsFound
+    written: Range | None = None
+
+
+class KernelPlatform(Platform):
+    """
+    Frequency domains whose clocks are limited by files of the kernel.
+
+    A domain may have several controls, as a CPU has policies. Its table is that of the control
+    with the highest frequency; the others get the nearest frequency of their own below it. Only
+    what lies within the limits found is offered, so an operator's floor and cap hold. Governors
+    are left alone.
+
+    What was found is remembered for each control until it is restored. Limits that somebody else
+    changes meanwhile (by hand, nvpmodel, jetson_clocks) are the new ones to keep and to restore;
+    limits that the kernel lowers for the temperature are not.
+    """
+
+    kind = PlatformKind.MEASURED
+
+    def __init__(self, sysfs: Sysfs, domains: Sequence[KernelDomain]) -> None:
+        """Read what is there; nothing is written."""
+        self._sysfs = sysfs
+        self._domains = tuple(domains)
+        self._zones = ThermalZones(sysfs)
+        self._rails = PowerRails(sysfs)
+        self._power_mode = PowerMode(sysfs)
+        self._mode = self._power_mode.read()
+        self._activity = ActivityTracker()
+        self._cores = psutil.cpu_count() or 1
+        self._now = -math.inf
+        self._setting: dict[str, DomainRange] = {}
+        self._held: dict[FrequencyControl, _Held] = {}
+        self._cool: dict[FrequencyControl, LimitsFound] = {}
+        self._slow: dict[str, int] = {}
+        self._refused: dict[str, tuple[float, str]] = {}
+        self._events: dict[str, tuple[float, Notice]] = {}
+        self._remember_cool()
+        psutil.cpu_percent()  # the first call only starts the measurement
+
+    # What may be set.
+
+    def limits(self) -> tuple[DomainLimits, ...]:
+        """Return what may be set: the tables of now, within the limits found."""
+        return tuple(self._limits(domain) for domain in self._domains)
+
+    def _limits(self, domain: KernelDomain) -> DomainLimits:
+        ranges = [(c, limits) for c in domain.controls if (limits := self._found_range(c))]
+        if not ranges:
+            return DomainLimits(domain.name, (), math.nan, math.nan)
+        leading, (_, maximum) = max(ranges, key=lambda pair: pair[1][1])
+        minimum = min(low for _, (low, _) in ranges)
+        available: tuple[float, ...] = ()
+        if domain.managed and not self._is_refused(domain.name):
+            table = leading.table() or steps(minimum, maximum)
+            available = tuple(f for f in table if minimum <= f <= maximum)
+        return DomainLimits(domain.name, available, minimum, maximum)
+
+    def _found_range(self, control: FrequencyControl) -> Range | None:
+        present = control.range()
+        held = self._held.get(control)
+        return present if held is None or present is None else control.limits_of(held.found)
+
+    def limits_found(self) -> tuple[LimitsFound, ...]:
+        """Return what a guard has to restore: what was found where we wrote, else what holds."""
+        rows = []
+        for control in self._managed():
+            held = self._held.get(control)
+            found = held.found if held is not None else control.found()
+            if found is not None:
+                rows.append(found)
+        return tuple(rows)
+
+    def _managed(self) -> Iterable[FrequencyControl]:
+        return (c for domain in self._domains if domain.managed for c in domain.controls)
+
+    # Setting and restoring.
+
+    def apply(self, now: float, setting: Sequence[DomainRange]) -> tuple[DomainRange, ...]:
+        """Put a setting in force; see `Platform`. Nothing is written where a file would refuse."""
+        self._look(now)
+        wanted = {row.name: row for row in setting}
+        domains = [d for d in self._domains if d.managed and d.name in wanted]
+        left = [
+            control
+            for domain in self._domains
+            if domain.name not in wanted
+            for control in domain.controls
+        ]
+        grants = []
+        domain = None
+        try:
+            self._put_back(left)
+            for domain in domains:
+                for control in domain.controls:
+                    problem = control.denied() if control.range() is not None else None
+                    if problem is not None:
+                        raise problem
+            self._setting = {d.name: wanted[d.name] for d in domains}
+            for domain in domains:
+                grants.append(self._write(domain, wanted[domain.name]))
+        except HardwareError as error:
+            if domain is not None:
+                self._refused[domain.name] = (now + REFUSED_FOR, str(error))
+            self._undo(now)
+            raise
+        return tuple(grants)
+
+    def _write(self, domain: KernelDomain, wanted: DomainRange) -> DomainRange:
+        grants = []
+        for control in domain.controls:
+            if control.range() is None:
+                continue  # a policy vanishes with its last CPU
+            held = self._held.get(control) or self._hold(control)
+            if held is None:
+                continue
+            held.written = control.write((wanted.minimum, wanted.maximum))
+            grants.append(held.written)
+        if not grants:
+            raise HardwareError(
+                f'frequency domain {domain.name!r}',
+                'has no clock any more whose limits can be set',
+                'Restart the platform node when its device is back',
+            )
+        # The table is the leading control's, so the highest read-back is what it granted.
+        minimum, maximum = max(grants, key=lambda pair: pair[1])
+        return DomainRange(domain.name, minimum, maximum)
+
+    def _hold(self, control: FrequencyControl) -> _Held | None:
+        """Remember what is to be restored, before the first write."""
+        slowing = self._zones.slowing()
+        found = self._cool.get(control) if slowing else control.found()
+        if found is None and slowing:
+            raise HardwareError(
+                control.name,
+                f'{", ".join(slowing)} limits clocks for the temperature since before this '
+                'node, so what is to be restored later cannot be known',
+                'Let the board cool down; the next setting is tried again',
+            )
+        if found is None:
+            return None
+        self._held[control] = held = _Held(found)
+        return held
+
+    def restore(self, now: float) -> None:
+        """Put back the limits found; see `Platform`."""
+        self._look(now)
+        self._setting = {}
+        self._put_back(tuple(self._held))
+
+    def _undo(self, now: float) -> None:
+        """Restore after a refusal, which is what is reported; the rest stays remembered."""
+        try:
+            self.restore(now)
+        except HardwareError:
+            pass
+
+    def _put_back(self, controls: Iterable[FrequencyControl]) -> None:
+        errors = []
+        for control in controls:
+            held = self._held.get(control)
+            if held is None:
+                continue
+            try:
+                if held.written is not None or control.found() != held.found:
+                    control.put_back(held.found)
+                del self._held[control]
+            except HardwareError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    # What others do meanwhile.
+
+    def _look(self, now: float) -> None:
+        """Notice what somebody else has changed since the last look."""
+        self._now = max(self._now, now)
+        mode = self._power_mode.read()
+        mode_changed = mode != self._mode
+        if mode_changed:
+            self._note(
+                'power mode',
+                NoticeKind.POWER_MODE,
+                f'the power mode was changed from {self._mode or "none"} to {mode or "none"}; '
+                'its limits hold now and are the ones to be restored',
+            )
+            self._mode = mode
+        slowing = self._zones.slowing()
+        for domain in self._domains:
+            for control in domain.controls:
+                held = self._held.get(control)
+                present = control.range()
+                if held is None or held.written is None or present is None:
+                    continue
+                if not differs(present, held.written):
+                    continue
+                lowered = present[1] < held.written[1] and not mode_changed
+                if lowered and slowing:
+                    continue  # for the temperature: nobody's wish, and over when it is cool
+                self._changed_by_another(domain, control, held, present, mode_changed)
+        self._remember_cool()
+
+    def _changed_by_another(
+        self,
+        domain: KernelDomain,
+        control: FrequencyControl,
+        held: _Held,
+        present: Range,
+        mode_changed: bool,
+    ) -> None:
+        assert held.written is not None
+        before = control.limits_of(held.found)
+        after = present if mode_changed else merged(before, held.written, present)
+        held.found = control.found_for(after, held.found)
+        held.written = present
+        table = control.table()
+        like = ''
+        if table and present[0] == present[1] == max(table):
+            like = ', as jetson_clocks does'
+        self._note(
+            f'{domain.name} by hand',
+            NoticeKind.BY_HAND,
+            f'the limits of {domain.name} ({control.name}) were changed by somebody else to '
+            f'{present[0]:.0f} to {present[1]:.0f} Hz{like}; they hold now and are the ones to '
+            'be restored. Stop the manager, or run it in mode advise, to set clocks by hand',
+        )
+
+    def _remember_cool(self) -> None:
+        """Keep the limits of a cool board: what is read while it is hot may be its throttle."""
+        if not self._zones.slowing():
+            for control in self._managed():
+                if control not in self._held:
+                    found = control.found()
+                    if found is not None:
+                        self._cool[control] = found
+
+    def _note(self, key: str, kind: NoticeKind, text: str) -> None:
+        self._events[key] = (self._now + NOTICE_DURATION, Notice(kind, text))
+
+    def _is_refused(self, name: str) -> bool:
+        until, _ = self._refused.get(name, (-math.inf, ''))
+        if until > self._now:
+            return True
+        self._refused.pop(name, None)
+        return False
+
+    # What is read.
+
+    def observe(
+        self,
+        now: float,
+        application: str,
+        instance: str,
+        processor: str,
+        busy: Mapping[str, float],
+    ) -> None:
+        """Take note of the seconds for which an application kept domains busy."""
+        self._activity.observe(now, application, instance, processor, busy)
+
+    def read(self, now: float) -> PlatformSample:
+        """Return load, clocks, power, temperatures, memory, and what there is to notice."""
+        self._look(now)
+        slowing = self._zones.slowing()
+        states = tuple(self._state(domain, now, slowing) for domain in self._domains)
+        memory = psutil.virtual_memory()
+        return PlatformSample(
+            domains=states,
+            power=self._rails.read(now),
+            total_power_rail=self._rails.total,
+            temperatures=self._zones.read(),
+            memory={'total': float(memory.total), 'available': float(memory.available)},
+            notices=self._notices(states, slowing),
+        )
+
+    def _state(self, domain: KernelDomain, now: float, slowing: Sequence[str]) -> DomainState:
+        limits = self._limits(domain)
+        maximum = limits.maximum
+        if slowing:
+            present = [r[1] for c in domain.controls if (r := c.range())]
+            written = [
+                h.written[1] for c in domain.controls if (h := self._held.get(c)) and h.written
+            ]
+            if present and (not written or max(present) < max(written) * (1 - 1e-6)):
+                maximum = min(maximum, max(present))
+        clocks = [clock for control in domain.controls if (clock := control.current())]
+        governors = {governor for control in domain.controls if (governor := control.governor())}
+        own, total = self._own(domain.name, now), self._total(domain.name)
+        return DomainState(
+            name=domain.name,
+            available=limits.available,
+            limit_minimum=limits.minimum,
+            limit_maximum=maximum,
+            requested=self._setting.get(domain.name),
+            granted=max(clocks, default=math.nan),
+            utilisation_own=own,
+            utilisation_foreign=min(1.0, max(0.0, total - own)),
+            governor='/'.join(sorted(governors)),
+        )
+
+    def _own(self, name: str, now: float) -> float:
+        """Return the share of a domain that our applications take; a CPU has several cores."""
+        return min(1.0, self._activity.total(now, name) / (self._cores if name == CPU else 1))
+
+    def _total(self, name: str) -> float:
+        """Return the share of a domain that is busy, 0..1; NaN where it is not known."""
+        return psutil.cpu_percent() / 100.0 if name == CPU else math.nan
+
+    def _notices(
+        self, states: Sequence[DomainState], slowing: Sequence[str]
+    ) -> tuple[Notice, ...]:
+        notices = []
+        self._events = {k: (end, n) for k, (end, n) in self._events.items() if end > self._now}
+        notices += [notice for _, notice in self._events.values()]
+        for name in list(self._refused):
+            if self._is_refused(name):
+                text = self._refused[name][1]
+                notices.append(Notice(NoticeKind.REFUSED, f'{name} is left alone: {text}'))
+        for state in states:
+            notices += self._notices_of(state, slowing)
+        return tuple(notices)
+
+    def _notices_of(self, state: DomainState, slowing: Sequence[str]) -> list[Notice]:
+        requested, granted = state.requested, state.granted
+        slow = requested is not None and 0.0 < granted < SLOWER * requested.minimum
+        self._slow[state.name] = self._slow.get(state.name, 0) + 1 if slow else 0
+        if requested is not None and self._slow[state.name] >= SLOW_READINGS:
+            why = f'for the temperature: {", ".join(slowing)}' if slowing else 'by the hardware'
+            return [
+                Notice(
+                    NoticeKind.LIMITED,
+                    f'{state.name} runs below the {requested.minimum:.0f} Hz that were asked '
+                    f'for, held down {why}. Cool the board, or choose a power mode for it',
+                )
+            ]
+        if requested is None and len(state.available) == 1:
+            return [
+                Notice(
+                    NoticeKind.BY_HAND,
+                    f'{state.name} is fixed at {state.available[0]:.0f} Hz, as jetson_clocks '
+                    'does, so there is nothing to choose. Undo it: `jetson_clocks --restore`',
+                )
+            ]
+        return []
