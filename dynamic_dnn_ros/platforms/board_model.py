@@ -10,8 +10,9 @@ docs/simulation.md gives the formulas, how they were calibrated and how far they
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 import math
 from pathlib import Path
 import random
@@ -29,6 +30,8 @@ SIMULATED_SUFFIX = '_simulated'
 
 _TERMS = ('constant', 'layer', 'multiply_add', 'parameter')
 _PARTS = ('host', 'parallel', 'gpu', 'memory', 'fixed')
+_CACHED = 100_000
+"""Results of each kind that a board remembers: all settings of a dozen sub-networks."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,46 @@ class NetworkCost:
 
 
 @dataclass(frozen=True)
+class MeasuredTimes:
+    """
+    What was measured of one network on one processor, at the board's reference clocks.
+
+    `gpu` seconds that follow the GPU's clock, `accelerator` seconds on a processor whose clock
+    is not managed, `rest` all other seconds. Intensities: how much more power than the board's
+    average network it takes on the GPU, in memory and on the accelerator while it keeps them
+    busy.
+    """
+
+    processor: str
+    gpu: float
+    rest: float
+    accelerator: float = 0.0
+    gpu_intensity: float = 1.0
+    memory_intensity: float = 1.0
+    accelerator_intensity: float = 1.0
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """A network that was measured on the board, on one or more processors."""
+
+    name: str
+    times: tuple[MeasuredTimes, ...]
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Return the processors that it was measured on."""
+        return tuple(times.processor for times in self.times)
+
+
+@dataclass(frozen=True)
 class LatencyParts:
     """
     Seconds of one inference, by what they scale with; they follow one another.
 
     `host` runs on one CPU core, `parallel` on all `cores` of them, `gpu` is bound by the GPU
-    clock, `memory` by the memory clock; `fixed` scales with nothing and is spent on the host.
+    clock, `memory` by the memory clock; `fixed` scales with nothing and is spent on the host,
+    `accelerator` scales with nothing and is spent on `processor`.
     """
 
     host: float
@@ -61,11 +98,20 @@ class LatencyParts:
     fixed: float
     cores: int
     processor: str
+    accelerator: float = 0.0
+    gpu_intensity: float = 1.0
+    memory_intensity: float = 1.0
+    accelerator_intensity: float = 1.0
 
     @property
     def total(self) -> float:
         """Return the latency of the board model, s."""
-        return self.host + self.parallel + self.gpu + self.memory + self.fixed
+        return self.host + self.parallel + self.gpu + self.memory + self.fixed + self.accelerator
+
+    @property
+    def processor_share(self) -> float:
+        """Return the share of the latency for which it keeps its processor, 0..1."""
+        return 1.0 - (self.host + self.fixed) / self.total
 
     def busy(self) -> dict[str, float]:
         """
@@ -79,7 +125,20 @@ class LatencyParts:
             'gpu': self.gpu,
             'memory': self.memory,
         }
-        busy[self.processor] += self.memory
+        busy[self.processor] = busy.get(self.processor, 0.0) + self.memory + self.accelerator
+        return busy
+
+    def activity(self) -> dict[str, float]:
+        """
+        Return `busy` in seconds of the board's average network, for `BoardModel.power`.
+
+        A network that works a processor harder than others counts for more than its time.
+        """
+        busy = self.busy()
+        busy['gpu'] *= self.gpu_intensity
+        busy['memory'] *= self.memory_intensity
+        if self.accelerator:
+            busy[self.processor] *= self.accelerator_intensity
         return busy
 
 
@@ -95,20 +154,37 @@ class DomainModel:
     idle_share: float
     voltage: tuple[tuple[float, float], ...]
 
-    def dynamic_power(self, frequency: float, utilisation: float) -> float:
-        """Return the dynamic power, W; an idle domain still clocks `idle_share` of it."""
+    def dynamic_power(self, frequency: float, activity: float) -> float:
+        """
+        Return the dynamic power, W; an idle domain still clocks `idle_share` of it.
+
+        :param activity: utilisation, times the intensity of what runs; 1: the average network
+            all of the time
+        """
+        return self.full_power(frequency) * (
+            self.idle_share + (1.0 - self.idle_share) * max(activity, 0.0)
+        )
+
+    def full_power(self, frequency: float) -> float:
+        """Return the dynamic power of a domain that is always busy, W: C V^2 f."""
         volts = _interpolate(self.voltage, frequency)
-        activity = self.idle_share + (1.0 - self.idle_share) * min(max(utilisation, 0.0), 1.0)
-        return self.capacitance * volts * volts * frequency * activity
+        return self.capacitance * volts * volts * frequency
 
 
 @dataclass(frozen=True)
 class PowerMode:
-    """What nvpmodel allows: cores that run, and lowest and highest frequency a domain, Hz."""
+    """
+    What nvpmodel allows: cores that run, and lowest and highest frequency a domain, Hz.
+
+    `gpu_share` is the share of the GPU's units that are powered, `budget` what the module may
+    take, W; infinite where the mode has no budget.
+    """
 
     name: str
     cores: int
     limits: Mapping[str, tuple[float, float]]
+    gpu_share: float = 1.0
+    budget: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -136,9 +212,65 @@ class ThermalModel:
 
 
 @dataclass(frozen=True)
+class Contention:
+    """
+    How long two networks on one processor hold each other up, while both are at work.
+
+    A frame of t seconds, of which it keeps the processor for the share u, is held up by
+    `sharing` u u' t (both are on the processor, which goes from one to the other), plus
+    `processor_delay` u u' + `other_delay` (1 - u)(1 - u') seconds. Several that hold it up by
+    x each do so by the norm (sum of x^norm)^(1/norm).
+    """
+
+    sharing: float
+    processor_delay: float
+    other_delay: float
+    norm: float
+
+    def hold_up(self, own: LatencyParts, other: LatencyParts) -> float:
+        """Return the share of its latency by which a frame is held up while another works."""
+        if own.processor != other.processor:
+            return 0.0
+        return self.share(own.processor_share, other.processor_share, own.total)
+
+    def share(self, own: float, other: float, latency: float) -> float:
+        """Return the same from the two processor shares and the latency alone, s."""
+        both, neither = own * other, (1.0 - own) * (1.0 - other)
+        delay = self.processor_delay * both + self.other_delay * neither
+        return self.sharing * both + (delay / latency if delay else 0.0)
+
+    def slow_down(
+        self, processor_share: float, hold_ups: Sequence[float], foreign: float
+    ) -> float:
+        """
+        Return the factor by which a frame takes longer.
+
+        :param processor_share: that of the frame, 0..1
+        :param hold_ups: one for each that works beside it; times the share of the time for
+            which it does, where that is not always
+        :param foreign: load that is not ours on the same processor, below 1: processor sharing
+        """
+        if len(hold_ups) > 1 and self.norm != 1.0:
+            held = sum(value**self.norm for value in hold_ups) ** (1.0 / self.norm)
+        else:
+            held = sum(hold_ups)
+        if not foreign:
+            return 1.0 + held
+        return 1.0 + processor_share * (1.0 / (1.0 - foreign) - 1.0) + held / (1.0 - foreign)
+
+
+@dataclass(frozen=True)
 class _LatencyModel:
-    coefficients: Mapping[str, Mapping[str, float]]  # term -> part -> s
+    coefficients: tuple[tuple[float, ...], ...]  # a row a part of _PARTS, a column a term, s
     calibrated: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """A processor without a managed clock, e.g. a DLA: its rail and what it takes at work, W."""
+
+    rail: str
+    power: float
 
 
 class BoardModel:
@@ -147,7 +279,8 @@ class BoardModel:
 
     Frequencies are mappings from domain name to Hz throughout. `processors` are those that
     networks may be placed on, `modelled_processors` all whose latency the model has;
-    `parameters` those of its file, each with its source.
+    `parameters` those of its file, each with its source; `networks` those that were measured on
+    it, by name; `power_modes` all modes by name.
     """
 
     def __init__(self, mapping: Mapping[str, Any], where: object, power_mode: str = '') -> None:
@@ -158,6 +291,8 @@ class BoardModel:
         :param power_mode: name of a power mode; empty: the file's default
         :raises PlatformError: when the data is incomplete or the mode unknown
         """
+        self._parts: dict[tuple[Any, ...], LatencyParts] = {}
+        self._full_power: dict[tuple[str, float], float] = {}
         try:
             self._read(mapping, where, power_mode)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -175,13 +310,14 @@ class BoardModel:
                 frequencies=tuple(float(f) for f in sorted(entry['frequencies']['value'])),
                 governor=str(entry['governor']['value']),
                 rail=str(entry['rail']['value']),
-                capacitance=float(entry['capacitance']['value']),
-                idle_share=float(entry['idle_share']['value']),
+                capacitance=_number(entry['capacitance']),
+                idle_share=_number(entry['idle_share']),
                 voltage=tuple((float(f), float(v)) for f, v in entry['voltage']['value']),
             )
             for name, entry in mapping['domains'].items()
         }
         modes = mapping['power_modes']['modes']
+        self.power_modes = {name: self._mode(name, entry) for name, entry in modes.items()}
         chosen = power_mode or mapping['power_modes']['default']
         if chosen not in modes:
             raise PlatformError(
@@ -189,53 +325,100 @@ class BoardModel:
                 f'is unknown to {where}',
                 f'Choose of: {", ".join(modes)}',
             )
-        self.power_mode = PowerMode(
-            name=chosen,
-            cores=int(modes[chosen]['cores']),
-            limits={
-                name: (float(modes[chosen][name][0]), float(modes[chosen][name][1]))
-                for name in self.domains
-            },
+        self.power_mode = self.power_modes[chosen]
+        self._read_latency(mapping['latency'])
+        self._bias = _number(mapping['deviation']['bias'])
+        self.jitter_deviation = _number(mapping['deviation']['jitter'])
+        self._read_power(mapping['power'])
+        self.contention = Contention(
+            **{name: _number(entry) for name, entry in mapping['contention'].items()}
         )
-        latency = mapping['latency']
-        self._reference = {
-            name: float(f) for name, f in latency['reference_frequencies']['value'].items()
-        }
-        self._core_ratio = int(latency['reference_cores']['value']) / self.power_mode.cores
-        self._latency = {
-            processor: _LatencyModel(
-                coefficients={
-                    term: {part: float(entry[term].get(part, 0.0)) for part in _PARTS}
-                    for term in _TERMS
-                },
-                calibrated={
-                    name: (float(low), float(high))
-                    for name, (low, high) in entry['calibrated'].items()
-                },
+        self.networks = {
+            name: MeasuredNetwork(
+                name,
+                tuple(
+                    MeasuredTimes(processor, **{k: float(v) for k, v in times.items()})
+                    for processor, times in entry['value'].items()
+                ),
             )
-            for processor, entry in latency['processors'].items()
+            for name, entry in mapping.get('networks', {}).items()
         }
-        self.modelled_processors = tuple(self._latency)
-        self._bias = float(mapping['deviation']['bias']['value'])
-        self.jitter_deviation = float(mapping['deviation']['jitter']['value'])
-        self._static = {k: float(v) for k, v in mapping['power']['static']['value'].items()}
-        self.total_power_rail = str(mapping['power']['total_rail']['value'])
-        self._remainder = float(mapping['power']['remainder']['value'])
         thermal = mapping['thermal']
+        throttle_at = _number(thermal['throttle_at'])
         self.thermal = ThermalModel(
-            ambient=float(thermal['ambient']['value']),
-            resistance=float(thermal['resistance']['value']),
-            time_constant=float(thermal['time_constant']['value']),
+            ambient=_number(thermal['ambient']),
+            resistance=_number(thermal['resistance']),
+            time_constant=_number(thermal['time_constant']),
             zones={
                 zone: (str(entry['domain']), float(entry['resistance']))
                 for zone, entry in thermal['zones']['value'].items()
             },
-            throttle_at=float(thermal['throttle_at']['value']),
-            release_at=float(thermal['release_at']['value']),
-            throttle_interval=float(thermal['throttle_interval']['value']),
+            throttle_at=throttle_at,
+            release_at=throttle_at - _number(thermal['hysteresis']),
+            throttle_interval=_number(thermal['throttle_interval']),
             throttled_domains=tuple(thermal['throttled_domains']['value']),
         )
-        self.memory_size = float(mapping['memory_size']['value'])
+        self.memory_size = _number(mapping['memory_size'])
+
+    def _mode(self, name: str, entry: Mapping[str, Any]) -> PowerMode:
+        return PowerMode(
+            name=name,
+            cores=int(entry['cores']),
+            limits={d: (float(entry[d][0]), float(entry[d][1])) for d in self.domains},
+            gpu_share=float(entry.get('gpu_share', 1.0)),
+            budget=float(entry.get('budget', math.inf)),
+        )
+
+    def _read_latency(self, latency: Mapping[str, Any]) -> None:
+        self.reference_frequencies = {
+            name: float(f) for name, f in latency['reference_frequencies']['value'].items()
+        }
+        self._core_ratio = _number(latency['reference_cores']) / self.power_mode.cores
+        host = min(_number(latency['host_share']), 1.0)
+        memory = (1.0 - host) * min(_number(latency['memory_share']), 1.0)
+        self._rest = (host, memory, 1.0 - host - memory)
+        activations = min(_number(latency['activation_share']), 1.0)
+        self._latency = {}
+        for processor, entry in latency['processors'].items():
+            # What the file gives: part -> term -> seconds at the reference clocks.
+            given = {
+                part: [
+                    float(entry.get(part, {}).get('value', {}).get(term, 0.0)) for term in _TERMS
+                ]
+                for part in ('gpu', 'parallel', 'memory', 'rest')
+            }
+            column = _TERMS.index('multiply_add')
+            moved = given['gpu'][column] * activations
+            given['gpu'][column] -= moved
+            given['memory'][column] += moved
+            coefficients = {
+                'host': [value * self._rest[0] for value in given['rest']],
+                'parallel': given['parallel'],
+                'gpu': given['gpu'],
+                'memory': [
+                    value + rest * self._rest[1]
+                    for value, rest in zip(given['memory'], given['rest'])
+                ],
+                'fixed': [value * self._rest[2] for value in given['rest']],
+            }
+            self._latency[processor] = _LatencyModel(
+                coefficients=tuple(tuple(coefficients[part]) for part in _PARTS),
+                calibrated={
+                    name: (float(low), float(high))
+                    for name, (low, high) in entry['calibrated']['value'].items()
+                },
+            )
+        self.modelled_processors = tuple(self._latency)
+
+    def _read_power(self, power: Mapping[str, Any]) -> None:
+        self._static = {k: float(v) for k, v in power['static']['value'].items()}
+        self.total_power_rail = str(power['total_rail']['value'])
+        self._remainder = _number(power['remainder'])
+        self._overhead = {k: float(v) for k, v in power['overhead']['value'].items()}
+        self.accelerators = {
+            name: Accelerator(str(entry['rail']['value']), _number(entry['power']))
+            for name, entry in power.get('accelerators', {}).items()
+        }
 
     @property
     def platform(self) -> str:
@@ -256,15 +439,59 @@ class BoardModel:
         return self.power_mode.cores if domain == 'cpu' else 1
 
     def parts(
-        self, cost: NetworkCost, processor: str, frequencies: Mapping[str, float]
+        self,
+        work: NetworkCost | MeasuredNetwork,
+        processor: str,
+        frequencies: Mapping[str, float],
     ) -> LatencyParts:
         """
         Return the parts of the latency of one inference, preprocessing included.
 
         t = sum over terms x and clocks c of a(x, c) x f_reference(c) / f(c).
 
+        :param work: a network by its cost, or one that was measured
         :raises PlatformError: for an unknown processor or a frequency that is missing
         """
+        clocks = (frequencies.get('cpu'), frequencies.get('gpu'), frequencies.get('memory'))
+        key = (work, processor, clocks)
+        found = self._parts.get(key)
+        if found is None:
+            found = self._compute(work, processor, frequencies)
+            if len(self._parts) >= _CACHED:
+                self._parts.clear()
+            self._parts[key] = found
+        return found
+
+    def _compute(
+        self,
+        work: NetworkCost | MeasuredNetwork,
+        processor: str,
+        frequencies: Mapping[str, float],
+    ) -> LatencyParts:
+        cpu, gpu, memory = (self._stretch(name, frequencies) for name in ('cpu', 'gpu', 'memory'))
+        gpu /= self.power_mode.gpu_share
+        if isinstance(work, MeasuredNetwork):
+            times = next((t for t in work.times if t.processor == processor), None)
+            if times is None:
+                raise PlatformError(
+                    f'processor {processor!r}',
+                    f'network {work.name!r} was not measured on it',
+                    f'Choose of: {", ".join(work.processors)}',
+                )
+            host_share, memory_share, fixed_share = self._rest
+            return LatencyParts(
+                host=times.rest * host_share * cpu,
+                parallel=0.0,
+                gpu=times.gpu * gpu,
+                memory=times.rest * memory_share * memory,
+                fixed=times.rest * fixed_share,
+                cores=self.power_mode.cores,
+                processor=processor,
+                accelerator=times.accelerator,
+                gpu_intensity=times.gpu_intensity,
+                memory_intensity=times.memory_intensity,
+                accelerator_intensity=times.accelerator_intensity,
+            )
         model = self._latency.get(processor)
         if model is None:
             raise PlatformError(
@@ -272,18 +499,17 @@ class BoardModel:
                 f'the model of {self.name} does not have it',
                 f'Choose of: {", ".join(self._latency)}',
             )
-        sizes = (1, cost.layers, cost.multiply_adds, cost.parameters)
-        sums = {
-            part: sum(model.coefficients[term][part] * size for term, size in zip(_TERMS, sizes))
-            for part in _PARTS
-        }
-        stretch = {name: self._stretch(name, frequencies) for name in ('cpu', 'gpu', 'memory')}
+        sizes = (1, work.layers, work.multiply_adds, work.parameters)
+        host, parallel, on_gpu, in_memory, fixed = (
+            sum(coefficient * size for coefficient, size in zip(row, sizes))
+            for row in model.coefficients
+        )
         return LatencyParts(
-            host=sums['host'] * stretch['cpu'],
-            parallel=sums['parallel'] * stretch['cpu'] * self._core_ratio,
-            gpu=sums['gpu'] * stretch['gpu'],
-            memory=sums['memory'] * stretch['memory'],
-            fixed=sums['fixed'],
+            host=host * cpu,
+            parallel=parallel * cpu * self._core_ratio,
+            gpu=on_gpu * gpu,
+            memory=in_memory * memory,
+            fixed=fixed,
             cores=self.power_mode.cores,
             processor=processor,
         )
@@ -296,19 +522,24 @@ class BoardModel:
                 f'is {frequency} Hz, the model of {self.name} needs it',
                 'Give the granted frequency of each domain',
             )
-        return self._reference[domain] / frequency
+        return self.reference_frequencies[domain] / frequency
 
     def latency(
-        self, cost: NetworkCost, processor: str, frequencies: Mapping[str, float]
+        self,
+        work: NetworkCost | MeasuredNetwork,
+        processor: str,
+        frequencies: Mapping[str, float],
     ) -> float:
         """Return the latency of one inference, s, preprocessing included; see `parts`."""
-        return self.parts(cost, processor, frequencies).total
+        return self.parts(work, processor, frequencies).total
 
-    def extrapolated(self, cost: NetworkCost, processor: str) -> bool:
+    def extrapolated(self, work: NetworkCost | MeasuredNetwork, processor: str) -> bool:
         """Return whether a network lies outside the range that the latency was calibrated on."""
+        if isinstance(work, MeasuredNetwork):
+            return False
         model = self._latency[processor]
         return not all(
-            low <= getattr(cost, name) <= high for name, (low, high) in model.calibrated.items()
+            low <= getattr(work, name) <= high for name, (low, high) in model.calibrated.items()
         )
 
     def jitter(self, generator: random.Random) -> float:
@@ -325,30 +556,49 @@ class BoardModel:
         return random.Random(f'{seed}/{self.name}/{application}').lognormvariate(0.0, self._bias)
 
     def power(
-        self, frequencies: Mapping[str, float], utilisation: Mapping[str, float]
+        self, frequencies: Mapping[str, float], activity: Mapping[str, float]
     ) -> dict[str, float]:
         """
         Return the power of each rail, W: static power plus C V^2 f of the domains on it.
 
-        :param utilisation: 0..1 a domain; one that is missing is idle
+        The rail of the module takes the sum, what is on no other rail, and a share of each for
+        what its regulator loses.
+
+        :param activity: of each domain and accelerator the share of the time for which it is
+            busy, times the intensity of what runs there; one that is missing is idle
         """
-        rails = dict(self._static)
+        rails = self._static.copy()
         for name, domain in self.domains.items():
-            rails[domain.rail] = rails.get(domain.rail, 0.0) + domain.dynamic_power(
-                frequencies[name], utilisation.get(name, 0.0)
-            )
-        return {self.total_power_rail: sum(rails.values()) + self._remainder, **rails}
+            share = domain.idle_share + (1.0 - domain.idle_share) * activity.get(name, 0.0)
+            rails[domain.rail] += self._full(name, frequencies[name]) * share
+        for name, accelerator in self.accelerators.items():
+            if name in activity:
+                rails[accelerator.rail] += accelerator.power * activity[name]
+        total = self._remainder
+        for rail, watts in rails.items():
+            total += watts * (1.0 + self._overhead.get(rail, 0.0))
+        return {self.total_power_rail: total, **rails}
+
+    def _full(self, domain: str, frequency: float) -> float:
+        key = (domain, frequency)
+        found = self._full_power.get(key)
+        if found is None:
+            found = self.domains[domain].full_power(frequency)
+            if domain == 'gpu':
+                found *= self.power_mode.gpu_share
+            self._full_power[key] = found
+        return found
 
     def zone_temperatures(
-        self, spreader: float, frequencies: Mapping[str, float], utilisation: Mapping[str, float]
+        self, spreader: float, frequencies: Mapping[str, float], activity: Mapping[str, float]
     ) -> dict[str, float]:
         """Return each zone's temperature, degrees Celsius, above a spreader of a temperature."""
-        return {
-            zone: spreader
-            + resistance
-            * self.domains[domain].dynamic_power(frequencies[domain], utilisation.get(domain, 0.0))
-            for zone, (domain, resistance) in self.thermal.zones.items()
-        }
+        zones = {}
+        for zone, (name, resistance) in self.thermal.zones.items():
+            idle = self.domains[name].idle_share
+            share = idle + (1.0 - idle) * activity.get(name, 0.0)
+            zones[zone] = spreader + resistance * self._full(name, frequencies[name]) * share
+        return zones
 
 
 def load_board(
@@ -382,10 +632,22 @@ def load_board(
         )
     path = where / f'{platform[: -len(SIMULATED_SUFFIX)]}.yaml'
     try:
-        mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
+        mapping = _file(path, path.stat().st_mtime_ns)
     except (OSError, yaml.YAMLError) as error:
         raise PlatformError(path, f'cannot be read ({error})', 'Restore the file') from error
     return BoardModel(scaled(mapping, scale, path) if scale else mapping, path, power_mode)
+
+
+@lru_cache(maxsize=8)
+def _file(path: Path, _modified: int) -> Mapping[str, Any]:
+    """Return what a file says; sweeps load the same board hundreds of times."""
+    loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+    mapping: Mapping[str, Any] = yaml.load(path.read_text(encoding='utf-8'), loader)
+    return mapping
+
+
+def _number(entry: Mapping[str, Any]) -> float:
+    return float(entry['value'])
 
 
 def _interpolate(points: tuple[tuple[float, float], ...], x: float) -> float:
