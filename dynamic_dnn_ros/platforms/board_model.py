@@ -411,7 +411,11 @@ class BoardModel:
         self.modelled_processors = tuple(self._latency)
 
     def _read_power(self, power: Mapping[str, Any]) -> None:
-        self._static = {k: float(v) for k, v in power['static']['value'].items()}
+        # The file has what an idle board takes at the reference clocks, since that is measured.
+        self._static = {k: float(v) for k, v in power['idle']['value'].items()}
+        for name, domain in self.domains.items():
+            idle = domain.idle_share * domain.full_power(self.reference_frequencies[name])
+            self._static[domain.rail] = max(self._static[domain.rail] - idle, 0.0)
         self.total_power_rail = str(power['total_rail']['value'])
         self._remainder = _number(power['remainder'])
         self._overhead = {k: float(v) for k, v in power['overhead']['value'].items()}

@@ -1,0 +1,116 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The file of the Orin NX against what was measured on one, fitted and left out."""
+
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pytest
+import yaml
+
+from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.platforms.calibration import (
+    THROUGHPUT,
+    at_clocks,
+    contention_errors,
+    fit_contention,
+    fit_power,
+    prediction_errors,
+    read_losses,
+    read_measurements,
+    with_networks,
+)
+from dynamic_dnn_ros.platforms.measured_network import Measurement
+from support.shared_data import shared_data
+
+BOARD = load_board('orin_nx_simulated')
+RAILS = ('VDD_IN', 'VDD_CPU_GPU_CV', 'VDD_SOC')
+
+
+@pytest.fixture(scope='module')
+def mapping() -> Any:
+    path = share_folder() / 'config/platforms/orin_nx.yaml'
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
+
+
+@pytest.fixture(scope='module')
+def measurements() -> dict[str, list[Measurement]]:
+    return read_measurements(Path(shared_data('platforms/orin_nx/standalone.csv')), BOARD)
+
+
+@pytest.fixture(scope='module')
+def losses() -> dict[tuple[str, str], float]:
+    return read_losses(Path(shared_data('platforms/orin_nx/gpu_contention.csv')))
+
+
+def mean_errors(errors: dict[str, list[float]]) -> dict[str, float]:
+    return {name: mean(map(abs, values)) for name, values in errors.items()}
+
+
+def test_the_file_fits_what_it_was_fitted_to(
+    mapping: Any, measurements: dict[str, list[Measurement]]
+) -> None:
+    """The errors that docs/simulation.md quotes."""
+    errors = mean_errors(prediction_errors(mapping, BOARD.networks, measurements))
+    assert set(errors) == {THROUGHPUT, *RAILS}
+    assert errors[THROUGHPUT] == pytest.approx(0.0053, abs=5e-4)
+    assert errors['VDD_IN'] == pytest.approx(0.0067, abs=5e-4)
+    assert errors['VDD_CPU_GPU_CV'] == pytest.approx(0.0142, abs=5e-4)
+    assert errors['VDD_SOC'] == pytest.approx(0.0037, abs=5e-4)
+
+
+def test_networks_of_the_file_are_those_of_the_measurements(
+    mapping: Any, measurements: dict[str, list[Measurement]]
+) -> None:
+    for name, network in with_networks(mapping, measurements).items():
+        for own, fitted in zip(BOARD.networks[name].times, network.times):
+            assert own.gpu == pytest.approx(fitted.gpu, rel=1e-3)
+            assert own.gpu_intensity == pytest.approx(fitted.gpu_intensity, rel=1e-2)
+
+
+def test_a_network_left_out_and_added_from_two_frequencies(
+    mapping: Any, measurements: dict[str, list[Measurement]]
+) -> None:
+    pytest.importorskip('scipy')
+    two = (306e6, 918e6)
+    left = 'resnet50'
+    others = {name: rows for name, rows in measurements.items() if name != left}
+    fitted = fit_power(mapping, others)
+    network = with_networks(fitted, at_clocks({left: measurements[left]}, two))
+    rest = {left: [r for r in measurements[left] if r.frequencies['gpu'] not in two]}
+    errors = mean_errors(prediction_errors(fitted, network, rest))
+    assert errors[THROUGHPUT] <= 0.03
+    assert all(errors[rail] <= 0.08 for rail in RAILS)
+
+
+def test_a_fit_moves_away_from_a_wrong_start(
+    mapping: Any, measurements: dict[str, list[Measurement]]
+) -> None:
+    pytest.importorskip('scipy')
+    wrong = yaml.safe_load(yaml.safe_dump(mapping))
+    wrong['domains']['gpu']['capacitance']['value'] *= 3.0
+    wrong['power']['idle']['value']['VDD_SOC'] = 0.2
+    fitted = fit_power(wrong, measurements)
+    for name in ('capacitance', 'idle_share'):
+        assert fitted['domains']['gpu'][name]['value'] == pytest.approx(
+            mapping['domains']['gpu'][name]['value'], rel=0.01
+        )
+    assert fitted['power']['idle']['value']['VDD_SOC'] == pytest.approx(1.522, abs=0.002)
+
+
+def test_contention_where_fitted(mapping: Any, losses: dict[tuple[str, str], float]) -> None:
+    sizes = [100 * abs(e) for e in contention_errors(mapping, BOARD.networks, losses)]
+    assert mean(sizes) == pytest.approx(2.6, abs=0.1)
+    assert max(sizes) <= 5.0
+
+
+def test_contention_of_a_pair_left_out(mapping: Any, losses: dict[tuple[str, str], float]) -> None:
+    pytest.importorskip('scipy')
+    pair = {'efficientnet_b5', 'resnet50'}
+    known = {names: loss for names, loss in losses.items() if set(names) != pair}
+    unknown = {names: loss for names, loss in losses.items() if set(names) == pair}
+    fitted = fit_contention(mapping, BOARD.networks, known)
+    errors = contention_errors(fitted, BOARD.networks, unknown)
+    assert max(100 * abs(error) for error in errors) <= 10.0
