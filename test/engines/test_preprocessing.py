@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Iterator
 from dataclasses import replace
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -71,6 +73,151 @@ def test_scales_with_the_filter_of_the_bundle(interpolation: Interpolation) -> N
     expected = Image.fromarray(RGB).resize((4, 4), Image.Resampling[interpolation.name])
     result = square(picture, 4, replace(STRETCH, interpolation=interpolation))
     assert np.array_equal(result, np.array(expected))
+
+
+def training_transform(
+    image: Image.Image, resolution: int, preprocessing: Preprocessing
+) -> np.ndarray:
+    """Scale all pixels of a picture with one filter, as torchvision does with Pillow pictures."""
+    width, height = image.size
+    if preprocessing.resize is Resize.CENTER_CROP:
+        side = min(image.size)
+        left, upper = (width - side) / 2, (height - side) / 2
+        box = (left, upper, left + side, upper + side)
+    else:
+        box = (0, 0, width, height)
+    resampling = Image.Resampling[preprocessing.interpolation.name]
+    scaled = image.resize((resolution, resolution), resampling, box)
+    return np.asarray(scaled.convert('RGB')).astype(int)
+
+
+def photographs() -> Iterator[Image.Image]:
+    """Photographs that a development machine has: those of scikit-image, and of a drive."""
+    data = pytest.importorskip('skimage').__path__[0]
+    for name in ('rocket.jpg', 'coffee.png', 'chelsea.png'):
+        file = Path(data) / 'data' / name
+        if file.exists():
+            with Image.open(file) as image:
+                yield image.convert('RGB')
+
+
+@pytest.fixture(scope='module')
+def pictures() -> list[tuple[Image.Image, RawPicture]]:
+    """Photographs in several sizes, as Pillow has them and as a camera sends them."""
+    sizes = [(640, 480), (480, 640), (1920, 1080), (333, 251)]
+    found = []
+    for index, photograph in enumerate(photographs()):
+        for width, height in (*sizes[index:], *sizes[:index])[:2]:
+            image = photograph.resize((width, height), Image.Resampling.BICUBIC)
+            data, step = padded(np.asarray(image)[..., ::-1], 3)
+            found.append((image, RawPicture('bgr8', width, height, step, data)))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize('resize', Resize)
+@pytest.mark.parametrize('interpolation', Interpolation)
+def test_real_pictures_are_within_one_grey_level_of_the_training_transform(
+    pictures: list[tuple[Image.Image, RawPicture]], interpolation: Interpolation, resize: Resize
+) -> None:
+    preprocessing = replace(STRETCH, resize=resize, interpolation=interpolation)
+    for image, picture in pictures:
+        for resolution in (24, 32, 160):
+            expected = training_transform(image, resolution, preprocessing)
+            difference = square(picture, resolution, preprocessing) - expected
+            assert np.abs(difference).max() <= 1, (image.size, resolution)
+
+
+@pytest.mark.parametrize('resize', Resize)
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8'])
+def test_averaged_rows_of_every_encoding(encoding: str, resize: Resize) -> None:
+    """A large picture takes the way over blocks, with padding, cropping and without a tail."""
+    small = np.random.default_rng(1).integers(80, 176, (6, 8, 3), np.uint8)
+    pixels = np.array(Image.fromarray(small).resize((256, 192), Image.Resampling.BICUBIC))
+    alpha = np.full((192, 256, 1), 9, np.uint8)
+    arrived = {
+        'rgb8': pixels,
+        'bgr8': pixels[..., ::-1],
+        'rgba8': np.concatenate([pixels, alpha], axis=2),
+        'bgra8': np.concatenate([pixels[..., ::-1], alpha], axis=2),
+        'mono8': pixels[..., :1],
+    }[encoding]
+    data, step = padded(arrived, 5)
+    picture = RawPicture(encoding, 256, 192, step, data[:-5])
+    image = Image.fromarray(pixels[..., 0] if encoding == 'mono8' else pixels)
+    preprocessing = replace(STRETCH, resize=resize)
+    for resolution in (8, 100):
+        expected = training_transform(image, resolution, preprocessing)
+        assert np.abs(square(picture, resolution, preprocessing) - expected).max() <= 1
+
+
+def test_writes_into_the_buffer_that_it_is_given() -> None:
+    out = np.zeros((4, 4, 3), np.uint8)
+    picture = RawPicture('bgr8', WIDTH, HEIGHT, WIDTH * 3, RGB.tobytes())
+    result = square(picture, 4, STRETCH, out=out)
+    assert result is out
+    assert np.array_equal(out, square(picture, 4, STRETCH))
+
+
+def test_a_buffer_of_another_size_is_refused() -> None:
+    picture = RawPicture('bgr8', WIDTH, HEIGHT, WIDTH * 3, RGB.tobytes())
+    with pytest.raises(ValueError, match='broadcast'):
+        square(picture, 4, STRETCH, out=np.zeros((5, 5, 3), np.uint8))
+
+
+def decoded_sizes(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], resolution: int, resize: Resize
+) -> tuple[int, int]:
+    """Return the size that a JPEG picture is decoded in for a network's input."""
+    sizes: list[tuple[int, int]] = []
+    original = CompressedPicture.open
+
+    def spy(self: CompressedPicture, least_side: int | None = None) -> Image.Image:
+        image = original(self, least_side)
+        sizes.append(image.size)
+        return image
+
+    monkeypatch.setattr(CompressedPicture, 'open', spy)
+    file = io.BytesIO()
+    Image.fromarray(RGB).resize(size).save(file, 'JPEG')
+    preprocessing = replace(STRETCH, resize=resize)
+    square(CompressedPicture(file.getvalue()), resolution, preprocessing, reduced_decoding=True)
+    return sizes[0]
+
+
+@pytest.mark.parametrize('resize', Resize)
+@pytest.mark.parametrize(
+    ('size', 'resolution', 'decoded'),
+    [
+        ((1920, 1080), 32, (240, 135)),
+        ((640, 480), 32, (160, 120)),
+        ((640, 480), 224, (640, 480)),
+        ((1920, 1080), 224, (960, 540)),
+        ((511, 512), 32, (128, 128)),
+        ((512, 512), 32, (64, 64)),
+    ],
+)
+def test_jpeg_is_decoded_no_larger_than_needed_and_at_least_twice_the_input(
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    resolution: int,
+    decoded: tuple[int, int],
+    resize: Resize,
+) -> None:
+    assert decoded_sizes(monkeypatch, size, resolution, resize) == decoded
+    assert min(decoded) >= 2 * resolution
+
+
+def test_reduced_decoding_is_close_and_off_by_default() -> None:
+    for photograph in photographs():
+        file = io.BytesIO()
+        photograph.resize((640, 480)).save(file, 'JPEG', quality=90)
+        picture = CompressedPicture(file.getvalue())
+        with Image.open(file) as image:
+            expected = training_transform(image, 32, STRETCH)
+        assert np.abs(square(picture, 32, STRETCH) - expected).max() <= 1
+        reduced = square(picture, 32, STRETCH, reduced_decoding=True)
+        assert np.abs(reduced - expected).mean() < 1.0
 
 
 def test_native_size_is_not_touched_and_result_is_contiguous() -> None:
