@@ -202,7 +202,12 @@ class PlatformNode(ManagedNode):
             return
         busy = {row.name: row.value for row in message.busy if 0.0 <= row.value < math.inf}
         self._platform.observe(
-            time.monotonic(), message.application, message.instance, message.processor, busy
+            time.monotonic(),
+            message.application,
+            message.instance,
+            message.processor,
+            busy,
+            message.served,
         )
 
     def _on_load(self, message: SystemLoad) -> None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+FRAMES = 'frames'
+"""Name among the rates of an application for the frames that it serves a second."""
+
 SILENCE = 3.5
 """Seconds without a report after which an application counts as gone; it reports at 1 Hz."""
 
@@ -46,10 +49,11 @@ class ActivityTracker:
         instance: str,
         processor: str,
         busy: Mapping[str, float],
+        frames: int = 0,
     ) -> None:
         """Take note of one report; a new instance, or a counter that fell, starts afresh."""
         known = self._applications.get(application)
-        values = dict(busy)
+        values = {**busy, FRAMES: float(frames)}
         if (
             known is None
             or known.instance != instance

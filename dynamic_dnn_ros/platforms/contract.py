@@ -151,11 +151,13 @@ class Platform(abc.ABC):
         instance: str,
         processor: str,
         busy: Mapping[str, float],
+        frames: int = 0,
     ) -> None:
         """
         Take note of what one application reported.
 
         :param busy: seconds since this instance started for which it kept each domain busy
+        :param frames: that it served since then; 0: not known
         """
 
     @abc.abstractmethod

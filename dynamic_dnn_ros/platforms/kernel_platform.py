@@ -320,6 +320,7 @@ class KernelPlatform(Platform):
         instance: str,
         processor: str,
         busy: Mapping[str, float],
+        frames: int = 0,
     ) -> None:
         """Take note of the seconds for which an application kept domains busy."""
         self._activity.observe(now, application, instance, processor, busy)

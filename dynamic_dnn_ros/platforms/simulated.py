@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 import math
 
-from dynamic_dnn_ros.platforms.activity import ActivityTracker
+from dynamic_dnn_ros.platforms.activity import FRAMES, ActivityTracker
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
 from dynamic_dnn_ros.platforms.contract import (
     DomainLimits,
@@ -30,6 +32,34 @@ _LONGEST_STEP = 0.05
 
 _CHOICE_INTERVAL = 0.01
 """Seconds between two choices of a governor at least: mean utilisation shows nothing sooner."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """
+    What one application does on this board.
+
+    `busy` seconds a second by domain; `factor` by which it is slower here than it reckons;
+    `busy_share` of the time for which a frame is in work; `share` of a frame's time on its
+    processor; `latency` of a frame, s, infinite where it did not say how many it served.
+    """
+
+    name: str
+    processor: str
+    busy: Mapping[str, float]
+    factor: float
+    busy_share: float
+    share: float
+    latency: float
+
+
+@dataclass(frozen=True)
+class _State:
+    """Own and foreign utilisation, and their sum, a domain; power in W a rail."""
+
+    utilisation: Mapping[str, tuple[float, float]]
+    total: Mapping[str, float]
+    power: Mapping[str, float]
 
 
 class SimulatedPlatform(Platform):
@@ -82,6 +112,9 @@ class SimulatedPlatform(Platform):
         self._activity = ActivityTracker()
         self._slow_downs: dict[str, float] = {}
         self._biases: dict[str, float] = {}
+        self._work: list[_Work] | None = None
+        self._work_until = now
+        self._state: _State | None = None
         self._time = now
         self._contended = now
         self._read_at = self._granted.copy()
@@ -90,6 +123,7 @@ class SimulatedPlatform(Platform):
     def set_foreign_load(self, load: Mapping[str, float]) -> None:
         """Change the load that is not ours, 0..1 a domain at its highest frequency."""
         self._foreign = dict(load)
+        self._state = None
 
     def limits(self) -> tuple[DomainLimits, ...]:
         """Return what may be set in the board's power mode."""
@@ -106,14 +140,17 @@ class SimulatedPlatform(Platform):
         instance: str,
         processor: str,
         busy: Mapping[str, float],
+        frames: int = 0,
     ) -> None:
         """
         Take note of what one application reported.
 
-        :param busy: seconds as the board model gives them, at the granted clocks, without the
-            slow-down: that an application waits for others does not make its own work longer
+        :param busy: seconds as the model of the board's default power mode gives them, at the
+            granted clocks, without the slow-down: that an application waits for others does not
+            make its own work longer
         """
-        self._activity.observe(now, application, instance, processor, busy)
+        self._activity.observe(now, application, instance, processor, busy, frames)
+        self._work = None
 
     def apply(self, now: float, setting: Sequence[DomainRange]) -> tuple[DomainRange, ...]:
         """Put a setting in force; see `Platform`. Above the throttling limit less is granted."""
@@ -139,8 +176,8 @@ class SimulatedPlatform(Platform):
         """Return the state at a time, which is not before that of the last call."""
         self._advance(now)
         self._read_at = self._granted.copy()
-        utilisation = self._utilisation()
-        total = {name: min(1.0, own + foreign) for name, (own, foreign) in utilisation.items()}
+        self._state = None
+        state = self._present()
         return PlatformSample(
             domains=tuple(
                 DomainState(
@@ -150,15 +187,17 @@ class SimulatedPlatform(Platform):
                     limit_maximum=self._thermal_limit(name),
                     requested=self._setting.get(name),
                     granted=self._granted[name],
-                    utilisation_own=utilisation[name][0],
-                    utilisation_foreign=utilisation[name][1],
+                    utilisation_own=state.utilisation[name][0],
+                    utilisation_foreign=state.utilisation[name][1],
                     governor=self._board.domains[name].governor,
                 )
                 for name, row in self._limits.items()
             ),
-            power=self._board.power(self._granted, total),
+            power=state.power,
             total_power_rail=self._board.total_power_rail,
-            temperatures=self._board.zone_temperatures(self._temperature, self._granted, total),
+            temperatures=self._board.zone_temperatures(
+                self._temperature, self._granted, state.total
+            ),
             memory={'total': self._board.memory_size, 'available': math.nan},
             slow_downs=dict(self._slow_downs),
         )
@@ -167,11 +206,10 @@ class SimulatedPlatform(Platform):
         while now - self._time > 1e-9:
             end = min(now, self._time + _LONGEST_STEP, *self._next_step.values())
             duration, self._time = max(end - self._time, 0.0), end
-            utilisation = self._utilisation()
-            total = {name: min(1.0, sum(both)) for name, both in utilisation.items()}
-            power = self._board.power(self._granted, total)[self._board.total_power_rail]
+            state = self._present()
+            power = state.power[self._board.total_power_rail]
             self._temperature = self._board.thermal.advance(self._temperature, power, duration)
-            self._throttle(total)
+            self._throttle(state.total)
             self._regulate(end)
         self._contend(now)
 
@@ -180,22 +218,45 @@ class SimulatedPlatform(Platform):
             self._biases[application] = self._board.bias(self._seed, application)
         return self._biases[application]
 
-    def _applications(self) -> list[tuple[str, str, dict[str, float]]]:
-        """Return id, processor and busy seconds a second by domain, with this board's bias."""
-        return [
-            (name, processor, {domain: rate * self._bias(name) for domain, rate in rates.items()})
-            for name, processor, rates in self._activity.applications(self._time)
-        ]
+    def _applications(self) -> list[_Work]:
+        """Return what applications do, with this board's bias and power mode."""
+        if self._work is None or self._time >= self._work_until:
+            self._work = []
+            # One that falls silent is noticed a little late, which changes nothing.
+            self._work_until = self._time + _LONGEST_STEP
+            for name, processor, rates in self._activity.applications(self._time):
+                factor = self._bias(name)
+                busy = {domain: rate * factor for domain, rate in rates.items()}
+                frames = busy.pop(FRAMES, 0.0) / factor
+                total = busy.get('cpu', 0.0)
+                if processor != 'cpu':
+                    total += busy.get(processor, 0.0)
+                missing = 1.0 / self._board.power_mode.gpu_share - 1.0
+                if missing and processor == 'gpu':
+                    # The mode powers a part of the GPU; applications reckon with all of it.
+                    more = (busy.get('gpu', 0.0) - busy.get('memory', 0.0)) * missing
+                    busy['gpu'] = busy.get('gpu', 0.0) + more
+                    factor *= (total + more) / total if total else 1.0
+                    total += more
+                latency = total / frames if frames else math.inf
+                share = busy.get(processor, 0.0) / total if total else 0.0
+                self._work.append(_Work(name, processor, busy, factor, total, share, latency))
+            self._state = None
+        return self._work
 
-    def _utilisation(self) -> dict[str, tuple[float, float]]:
-        """Return own and foreign utilisation, 0..1, with the work of the last reading."""
-        result = {}
+    def _present(self) -> _State:
+        """Return utilisation and power, with the work of the last reading."""
         applications = self._applications()
-        for name, granted in self._granted.items():
-            work = sum(w.get(name, 0.0) for _, _, w in applications) / self._board.units(name)
-            own = min(1.0, work * self._read_at[name] / granted)
-            result[name] = (own, min(1.0 - own, self._foreign_load(name)))
-        return result
+        if self._state is None:
+            utilisation = {}
+            for name, granted in self._granted.items():
+                work = sum(each.busy.get(name, 0.0) for each in applications)
+                own = min(1.0, work / self._board.units(name) * self._read_at[name] / granted)
+                utilisation[name] = (own, min(1.0 - own, self._foreign_load(name)))
+            total = {name: own + foreign for name, (own, foreign) in utilisation.items()}
+            power = self._board.power(self._granted, total)
+            self._state = _State(utilisation, total, power)
+        return self._state
 
     def _foreign_load(self, domain: str) -> float:
         highest = self._limits[domain].available[-1]
@@ -221,61 +282,57 @@ class SimulatedPlatform(Platform):
 
     def _regulate(self, now: float) -> None:
         """Let each governor that is due choose, inside the setting and the thermal limit."""
-        utilisation: dict[str, tuple[float, float]] | None = None
+        chosen = self._granted.copy()
         for name, row in self._limits.items():
+            due = now >= self._next_step[name] - 1e-9
             setting = self._setting.get(name)
             low = setting.minimum if setting else row.minimum
             high = min(setting.maximum if setting else row.maximum, self._thermal_limit(name))
-            table = [f for f in row.available if min(low, high) <= f <= high]
-            due = now >= self._next_step[name] - 1e-9
+            first = bisect_left(row.available, min(low, high))
+            table = row.available[first : bisect_right(row.available, high)]
             if due:
                 governor = self._governors[name]
                 self._next_step[name] = now + self._intervals[name]
-                utilisation = utilisation or self._utilisation()
-                busy = self._busiest_unit(name, utilisation[name])
+                busy = self._busiest_unit(name, self._present().utilisation[name])
                 governor.observe(self._intervals[name], busy, self._granted[name])
-                self._granted[name] = governor.choose(self._granted[name], table)
-            self._granted[name] = min(max(self._granted[name], table[0]), table[-1])
+                chosen[name] = governor.choose(chosen[name], table)
+            chosen[name] = min(max(chosen[name], table[0]), table[-1])
+        if chosen != self._granted:
+            self._granted = chosen
+            self._state = None
 
     def _busiest_unit(self, domain: str, utilisation: tuple[float, float]) -> float:
         """Return the load that a governor sees: that of the busiest core, where there are many."""
         own, foreign = utilisation
-        units = self._board.units(domain)
-        if units > 1:
-            own = max((w.get(domain, 0.0) for _, _, w in self._applications()), default=0.0)
+        if self._board.units(domain) > 1:
+            own = max((each.busy.get(domain, 0.0) for each in self._applications()), default=0.0)
             own *= self._read_at[domain] / self._granted[domain]
         return min(1.0, own + foreign)
 
     def _contend(self, now: float) -> None:
-        """
-        Let slow-downs follow what applications take from each other.
-
-        Processor sharing: with a load of others r on a processor, work on it takes
-        1 / (1 - r) times as long, but no longer than its share of the applications there.
-        """
+        """Let slow-downs follow what applications and other load take from each other."""
         applications = self._applications()
-        present = {name for name, _, _ in applications}
+        contention = self._board.contention
         targets = {}
-        for name, processor, own in applications:
-            if processor not in self._limits:  # none of this board: it shares nothing
-                targets[name] = self._bias(name)
-                continue
-            units = self._board.units(processor)
-            others = [
-                min(1.0, work.get(processor, 0.0) / units)
-                for other, other_processor, work in applications
-                if other != name and other_processor == processor
+        for own in applications:
+            held = [
+                contention.share(own.share, other.share, own.latency)
+                * min(1.0, other.busy_share * self._held(other))
+                for other in applications
+                if other is not own and other.processor == own.processor
             ]
-            foreign = min(HIGHEST_LOAD, self._foreign_load(processor))
-            load = min(HIGHEST_LOAD, sum(others) + foreign)
-            stretch = min(1.0 / (1.0 - load), (1.0 + len(others)) / (1.0 - foreign))
-            total = sum(own.get(p, 0.0) for p in self._board.modelled_processors)
-            share = own.get(processor, 0.0) / total if total > 0.0 else 0.0
-            targets[name] = self._bias(name) * (1.0 + share * (stretch - 1.0))
+            foreign = 0.0
+            if own.processor in self._limits:
+                foreign = min(HIGHEST_LOAD, self._foreign_load(own.processor))
+            targets[own.name] = own.factor * contention.slow_down(own.share, held, foreign)
         weight = 1.0 - math.exp(-(now - self._contended) / SETTLING)
         self._contended = now
-        for name in set(self._slow_downs) - present:
+        for name in set(self._slow_downs) - set(targets):
             del self._slow_downs[name]
-        for name, target in targets.items():
-            last = self._slow_downs.get(name, self._bias(name))
-            self._slow_downs[name] = last + weight * (target - last)
+        for own in applications:
+            last = self._slow_downs.get(own.name, own.factor)
+            self._slow_downs[own.name] = last + weight * (targets[own.name] - last)
+
+    def _held(self, application: _Work) -> float:
+        """Return by how much others slow an application down at present, a factor."""
+        return self._slow_downs.get(application.name, application.factor) / application.factor

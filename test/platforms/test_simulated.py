@@ -8,7 +8,12 @@ import math
 
 import pytest
 
-from dynamic_dnn_ros.platforms.board_model import BoardModel, NetworkCost, load_board
+from dynamic_dnn_ros.platforms.board_model import (
+    BoardModel,
+    MeasuredNetwork,
+    NetworkCost,
+    load_board,
+)
 from dynamic_dnn_ros.platforms.contract import DomainRange, DomainState, PlatformSample
 from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
 
@@ -28,8 +33,16 @@ def domain(sample: PlatformSample, name: str) -> DomainState:
 class Applications:
     """Cameras at a fixed rate that do what the inference node does, in simulated time."""
 
-    def __init__(self, platform: SimulatedPlatform, names: tuple[str, ...], rate: float) -> None:
+    def __init__(
+        self,
+        platform: SimulatedPlatform,
+        names: tuple[str, ...],
+        rate: float,
+        works: Mapping[str, NetworkCost | MeasuredNetwork] | None = None,
+    ) -> None:
         self.platform = platform
+        self.works = works or dict.fromkeys(names, COST)
+        self.frames = dict.fromkeys(names, 0)
         self.busy = {name: dict.fromkeys(('cpu', 'gpu', 'memory'), 0.0) for name in names}
         self.rate = rate
         self.due = dict.fromkeys(names, 0.0)
@@ -49,12 +62,13 @@ class Applications:
 
     def serve(self, name: str, board: BoardModel, sample: PlatformSample) -> None:
         granted: Mapping[str, float] = {row.name: row.granted for row in sample.domains}
-        parts = board.parts(COST, 'gpu', granted)
+        parts = board.parts(self.works[name], 'gpu', granted)
         self.latency[name] = parts.total * sample.slow_downs.get(name, 1.0)
         self.due[name] += max(1 / self.rate, self.latency[name])
         for key, value in parts.busy().items():
             self.busy[name][key] += value
-        self.platform.observe(self.now, name, name, 'gpu', self.busy[name])
+        self.frames[name] += 1
+        self.platform.observe(self.now, name, name, 'gpu', self.busy[name], self.frames[name])
 
 
 def test_without_a_lease_the_governors_follow_the_load() -> None:
@@ -147,6 +161,37 @@ def test_sharing_the_gpu_as_published() -> None:
         applications.run(10.0)
         latency = applications.latency['/a'] / BOARD.bias(0, '/a')
         assert latency == pytest.approx(expected, rel=0.035)
+
+
+@pytest.mark.parametrize(
+    ('name', 'other', 'loss'),
+    [('resnet50', 'efficientnet_b5', 0.543), ('yolov3_tiny_416', 'resnet50', 0.246)],
+)
+def test_two_networks_on_an_orin_take_from_each_other_what_was_measured(
+    name: str, other: str, loss: float
+) -> None:
+    board = load_board('orin_nx_simulated')
+    platform = SimulatedPlatform(board, 0.0)
+    top = [DomainRange(d, f, f) for d, f in board.reference_frequencies.items()]
+    platform.apply(0.0, top)
+    works = {'/a': board.networks[name], '/b': board.networks[other]}
+    applications = Applications(platform, ('/a', '/b'), 1000.0, works)
+    sample = applications.run(10.0, board)
+    slow_down = sample.slow_downs['/a'] / board.bias(0, '/a')
+    assert 1.0 - 1.0 / slow_down == pytest.approx(loss, abs=0.06)
+
+
+def test_a_mode_with_half_the_gpu_slows_down_what_reckons_with_all_of_it() -> None:
+    whole, half = (load_board('orin_nx_simulated', mode) for mode in ('MAXN', '15W'))
+    clocks = {'cpu': 1651.2e6, 'gpu': 612e6, 'memory': 3199e6}
+    platform = SimulatedPlatform(half, 0.0)
+    platform.apply(0.0, [DomainRange(d, f, f) for d, f in clocks.items()])
+    works = {'/a': whole.networks['efficientnet_b5']}
+    sample = Applications(platform, ('/a',), 10.0, works).run(5.0, whole)
+    longer = half.latency(works['/a'], 'gpu', clocks) / whole.latency(works['/a'], 'gpu', clocks)
+    assert sample.slow_downs['/a'] == pytest.approx(longer * half.bias(0, '/a'), rel=1e-3)
+    busy = half.parts(works['/a'], 'gpu', clocks).busy()['gpu'] * 10.0 * half.bias(0, '/a')
+    assert domain(sample, 'gpu').utilisation_own == pytest.approx(busy, rel=0.1)
 
 
 def test_two_saturated_applications_settle_without_swinging() -> None:
