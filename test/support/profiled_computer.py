@@ -131,6 +131,7 @@ class Board(Platform):
         instance: str,
         processor: str,
         busy: Mapping[str, float],
+        frames: int = 0,
     ) -> None:
         pass
 
