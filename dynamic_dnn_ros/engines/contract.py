@@ -23,6 +23,10 @@ class EngineError(RuntimeError):
     """An engine cannot do what it was asked for. The text says what to do."""
 
 
+class OutOfMemoryError(EngineError):
+    """A processor has no memory left for what an engine was asked for; less may still fit."""
+
+
 class Precision(Enum):
     """The numbers that an engine computes with; pictures and logits stay what they are."""
 

@@ -1,116 +1,424 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Exchange the serving sub-network for another one between two frames."""
+"""Exchange the serving sub-network for another one that is ready, between two frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 import threading
+import time
+from typing import NamedTuple
 
-from dynamic_dnn_ros.bundles.manifest import Manifest
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, PreparedSubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.engines.background import return_free_memory, yield_to_others
+from dynamic_dnn_ros.engines.contract import Engine, OutOfMemoryError, PreparedSubNetwork
+from dynamic_dnn_ros.engines.forecast import by_cost, fitting, ranked
 
-Prepared = Callable[[PreparedSubNetwork], None]
+#: s for which a sub-network has to serve before others are prepared for what may come next:
+#: switches in quick succession would have each of them prepared and evicted in turn.
+SETTLED_AFTER = 0.5
+
+#: How many of those that switches named lately are remembered.
+RECENT = 8
+
+
+class Key(NamedTuple):
+    """A sub-network by its id, on one processor."""
+
+    sub_network: str
+    processor: str
+
+
+Ready = Callable[[PreparedSubNetwork], None]
 Failed = Callable[[Exception], None]
+Unprepared = Callable[[SubNetwork, Exception], None]
+
+
+class Overtaken(Exception):
+    """A switch that waited for its preparation gave way to a newer one."""
+
+
+@dataclass
+class _Held:
+    prepared: PreparedSubNetwork
+    users: int = 0
+
+
+@dataclass(frozen=True)
+class _Request:
+    key: Key
+    ready: Ready
+    failed: Failed
+
+
+@dataclass
+class _Loan:
+    """One that somebody waits for, to use it aside; `held` stays None where it failed."""
+
+    key: Key
+    held: _Held | None = None
+    done: bool = False
 
 
 class SubNetworkExchange:
     """
     Holds the sub-network that serves, and those that are ready to take its place.
 
-    A sub-network is prepared by a thread of its own while the present one serves. The exchange
-    itself is the assignment of one reference: whoever took `serving` for a frame keeps it to the
-    end of that frame.
+    The exchange itself is the assignment of one reference: whoever took a lease for a frame keeps
+    it to the end of that frame. As many are ready as the memory budget allows; the serving one is
+    never evicted. A thread prepares the one that is asked for before all else,
+    then those that are likely to be wanted next. While the serving one and the one asked for are
+    too large together, the budget is exceeded for as long as both are there.
     """
 
-    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        budget: int | None = None,
+        on_unprepared: Unprepared = lambda sub_network, error: None,
+        aside: bool = True,
+    ) -> None:
+        """
+        Begin with none; `start` prepares the first.
+
+        :param budget: bytes for all prepared sub-networks together; None: all are prepared
+        :param on_unprepared: told once of each failure that nobody else is told of
+        :param aside: whether to prepare with less priority than others have. Not where an engine
+            computes with threads that it starts while it prepares: they would keep that priority.
+        """
         self._engine = engine
         self._manifest = manifest
-        self._preparing = ThreadPoolExecutor(1, thread_name_prefix='prepare')
-        self._lock = threading.Lock()
-        self._ready: dict[tuple[str, str], Future[PreparedSubNetwork]] = {}
-        self._newest_request = 0
-        self._serving: PreparedSubNetwork | None = None
+        self._budget = budget
+        self._on_unprepared = on_unprepared
+        self._order = by_cost(manifest.sub_networks)
+        self._condition = threading.Condition()
+        self._held: dict[Key, _Held] = {}
+        self._failures: dict[Key, Exception] = {}
+        # Measured ones are remembered beyond their eviction.
+        self._memory: dict[Key, int] = {}
+        self._recent: deque[Key] = deque(maxlen=RECENT)
+        # The thread is asked for the newest request, then for loans, then for what may come next.
+        self._request: _Request | None = None
+        self._loans: list[_Loan] = []
+        self._serving: _Held | None = None
+        self._serving_since = -float('inf')
+        self._idle = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, args=(aside,), name='prepare')
+
+    # What there is
 
     @property
     def serving(self) -> PreparedSubNetwork:
-        """Return the sub-network for the next frame."""
+        """Return the one that serves."""
         assert self._serving is not None, 'start() comes first'
-        return self._serving
+        return self._serving.prepared
+
+    @property
+    def ready(self) -> tuple[PreparedSubNetwork, ...]:
+        """Return those that are ready now, in the order of the bundle."""
+        with self._condition:
+            held = [entry.prepared for entry in self._held.values()]
+        order = [entry.id for entry in self._manifest.sub_networks]
+        return tuple(sorted(held, key=lambda prepared: order.index(prepared.sub_network.id)))
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """Return why sub-networks could not be prepared, by their ids."""
+        with self._condition:
+            return {key.sub_network: error for key, error in self._failures.items()}
+
+    @property
+    def memory(self) -> int:
+        """Return what those that are ready take together, bytes."""
+        with self._condition:
+            return self._taken()
+
+    @property
+    def budget(self) -> int | None:
+        """Return the bytes for all together: less than asked for once the processor ran full."""
+        return self._budget
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until nothing is left to prepare; tell whether it is so within the seconds."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._idle or self._closed, timeout)
+
+    # Who uses it
 
     def start(self, identifier: str, processor: str) -> None:
         """
         Prepare the first sub-network and wait for it; the others follow in the background.
 
-        :raises EngineError: when the engine cannot prepare it
+        :raises EngineError: when the engine cannot prepare it; another one may be tried
         :raises BundleError: when the bundle has none of that id
         """
-        self._serving = self._prepare(identifier, processor).result()
-        for sub_network in self._manifest.sub_networks:
-            self._prepare(sub_network.id, processor)
+        key = Key(identifier, processor)
+        try:
+            prepared = self._engine.prepare(self._manifest.sub_network(identifier), processor)
+        except Exception as error:
+            self._failures[key] = error
+            raise
+        with self._condition:
+            self._hold(key, prepared)
+            self._serve(key)
+        self._thread.start()
 
-    def request(
-        self, identifier: str, processor: str, exchanged: Prepared, failed: Failed
-    ) -> None:
+    def request(self, identifier: str, processor: str, ready: Ready, failed: Failed) -> None:
         """
-        Exchange the serving sub-network as soon as the new one is ready.
+        Have another one serve as soon as it is ready; at once where it is.
 
-        Where it is ready already, the exchange is done when this returns. A newer request
-        overtakes one that still waits: that one fails.
+        A newer request overtakes one that still waits: that one fails with `Overtaken`.
 
-        :param exchanged: called after the exchange, from any thread
+        :param ready: called once it serves, from any thread
         :param failed: called with the reason when it cannot be prepared; the old one goes on
         :raises BundleError: when the bundle has none of that id
         """
-        future = self._prepare(identifier, processor)
-        with self._lock:
-            self._newest_request += 1
-            request = self._newest_request
-
-        def finish(done: Future[PreparedSubNetwork]) -> None:
-            if done.cancelled():
-                return
-            error = done.exception()
-            if isinstance(error, Exception):
-                with self._lock:
-                    self._ready.pop((identifier, processor), None)
-                failed(error)
-                return
-            with self._lock:
-                overtaken = request != self._newest_request
-                if not overtaken:
-                    self._serving = done.result()
-            if overtaken:
-                failed(EngineError(f'{identifier!r} was overtaken by a newer switch.'))
+        key = Key(self._manifest.sub_network(identifier).id, processor)
+        with self._condition:
+            overtaken, self._request = self._request, None
+            self._note(key)
+            held = self._held.get(key)
+            if held is not None:
+                self._serve(key)
             else:
-                exchanged(done.result())
+                self._request = _Request(key, ready, failed)
+                self._wake()
+        if overtaken is not None:
+            overtaken.failed(
+                Overtaken(f'{overtaken.key.sub_network!r} was overtaken by a newer switch.')
+            )
+        if held is not None:
+            ready(held.prepared)
 
-        future.add_done_callback(finish)
+    @contextmanager
+    def lease(self) -> Iterator[PreparedSubNetwork]:
+        """Have the serving one for a frame: it stays whole until the frame is done."""
+        with self._condition:
+            assert self._serving is not None, 'start() comes first'
+            held = self._serving
+            held.users += 1
+        try:
+            yield held.prepared
+        finally:
+            self._release(held)
 
-    def prepared(self) -> tuple[PreparedSubNetwork, ...]:
-        """Wait for all sub-networks that were begun; return those that are ready, in order."""
-        with self._lock:
-            futures = list(self._ready.values())
-        ready = []
-        for future in futures:
-            # One that was cancelled by `close` never counts as done for `concurrent.futures.wait`.
-            with suppress(Exception):
-                ready.append(future.result())
-        order = [sub_network.id for sub_network in self._manifest.sub_networks]
-        return tuple(sorted(ready, key=lambda prepared: order.index(prepared.sub_network.id)))
+    def each(self, processor: str) -> Iterator[PreparedSubNetwork]:
+        """
+        Yield each in the order of the bundle, whether all fit together or not.
+
+        Those that fail are left out; `close` ends it.
+        """
+        for sub_network in self._manifest.sub_networks:
+            held = self._borrow(Key(sub_network.id, processor))
+            if held is None:
+                continue
+            try:
+                yield held.prepared
+            finally:
+                self._release(held)
+                with self._condition:
+                    self._wake()
 
     def close(self) -> None:
-        """Stop preparing."""
-        self._preparing.shutdown(wait=True, cancel_futures=True)
+        """End the preparation in work, and give back the memory of all."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._condition:
+            # Whoever still uses one closes it.
+            leaving = [held.prepared for held in self._held.values() if not held.users]
+            self._held.clear()
+        _close(leaving)
 
-    def _prepare(self, identifier: str, processor: str) -> Future[PreparedSubNetwork]:
-        sub_network = self._manifest.sub_network(identifier)
-        with self._lock:
-            key = (identifier, processor)
-            if key not in self._ready:
-                self._ready[key] = self._preparing.submit(
-                    self._engine.prepare, sub_network, processor
-                )
-            return self._ready[key]
+    # The state, under the lock
+
+    def _wake(self) -> None:
+        self._idle = False
+        self._condition.notify_all()
+
+    def _note(self, key: Key) -> None:
+        if key in self._recent:
+            self._recent.remove(key)
+        self._recent.appendleft(key)
+
+    def _hold(self, key: Key, prepared: PreparedSubNetwork) -> _Held:
+        held = self._held[key] = _Held(prepared)
+        self._memory[key] = prepared.memory
+        self._failures.pop(key, None)
+        return held
+
+    def _serve(self, key: Key) -> None:
+        before = self._serving
+        self._serving = self._held[key]
+        self._serving_since = time.monotonic()
+        self._note(key)
+        # No thread is woken for an exchange of two that are ready: with a budget it looks around
+        # by itself, without one only another processor changes anything.
+        if before is not None and before.prepared.processor != key.processor:
+            self._wake()
+
+    def _borrow(self, key: Key) -> _Held | None:
+        with self._condition:
+            held = self._held.get(key)
+            if held is not None:
+                held.users += 1
+                return held
+            loan = _Loan(key)
+            self._loans.append(loan)
+            self._wake()
+            self._condition.wait_for(lambda: loan.done or self._closed)
+            if not loan.done:
+                self._loans.remove(loan)
+            return loan.held
+
+    def _settle_loans(self, key: Key, held: _Held | None) -> None:
+        for loan in self._loans:
+            if loan.key == key:
+                loan.held, loan.done = held, True
+                if held is not None:
+                    held.users += 1
+        self._loans = [loan for loan in self._loans if not loan.done]
+
+    def _release(self, held: _Held) -> None:
+        with self._condition:
+            held.users -= 1
+            left_behind = self._closed and not held.users
+        if left_behind:
+            held.prepared.close()
+
+    def _taken(self) -> int:
+        return sum(self._memory[key] for key in self._held)
+
+    def _size(self, key: Key) -> int:
+        known = self._memory.get(key)
+        if known is not None:
+            return known
+        return self._engine.memory_needed(self._manifest.sub_network(key.sub_network))
+
+    def _wanted(self) -> tuple[Key | None, Sequence[Key], bool]:
+        """Return the one that somebody waits for, all to have, and whether some lack room."""
+        asked = None
+        if self._request is not None:
+            asked = self._request.key
+        elif self._loans:
+            asked = self._loans[0].key
+        serving = self._serving_key()
+        first = [] if asked is None else [asked]
+        order = [Key(identifier, serving.processor) for identifier in self._order]
+        ranking = [
+            key
+            for key in ranked(order, serving, [*first, *self._recent, *self._held])
+            if key == asked or key not in self._failures
+        ]
+        wanted = fitting(ranking, self._size, self._budget, needed=1 + len(first))
+        return asked, wanted, len(wanted) < len(ranking)
+
+    def _serving_key(self) -> Key:
+        serving = self.serving
+        return Key(serving.sub_network.id, serving.processor)
+
+    def _evict(self, kept: Sequence[Key]) -> list[PreparedSubNetwork]:
+        serving = self._serving_key()
+        leaving = [
+            key
+            for key, held in self._held.items()
+            if key not in kept and key != serving and not held.users
+        ]
+        return [self._held.pop(key).prepared for key in leaving]
+
+    # The thread
+
+    def _work(self, aside: bool) -> None:
+        if aside:
+            yield_to_others()
+        while not self._closed:
+            with self._condition:
+                key, leaving = self._next()
+            if leaving:
+                _close(leaving)
+            if key is not None:
+                self._prepare(key)
+
+    def _next(self) -> tuple[Key | None, list[PreparedSubNetwork]]:
+        """Wait for work: the one to prepare, and those to close before; neither at the end."""
+        while not self._closed:
+            asked, wanted, limited = self._wanted()
+            missing = [key for key in wanted if key not in self._held]
+            settled = time.monotonic() - self._serving_since >= SETTLED_AFTER
+            if asked is not None:
+                return asked, self._evict(wanted)
+            if missing and (settled or not limited):
+                return missing[0], self._evict(wanted)
+            if self._budget is not None and self._taken() > self._budget:
+                leaving = self._evict(wanted)
+                if leaving:
+                    return None, leaving
+            self._idle = not missing
+            self._condition.notify_all()
+            # Where all fit, an exchange changes nothing; elsewhere other neighbours are wanted.
+            self._condition.wait(SETTLED_AFTER if limited else None)
+        return None, []
+
+    def _prepare(self, key: Key) -> None:
+        sub_network = self._manifest.sub_network(key.sub_network)
+        try:
+            prepared = self._prepare_or_make_room(sub_network, key)
+        except Exception as error:  # an engine's own errors are of any type
+            self._fail(key, sub_network, error)
+            return
+        with self._condition:
+            self._settle_loans(key, self._hold(key, prepared))
+            request = self._answered(key)
+            if request is not None:
+                self._serve(key)
+            self._condition.notify_all()
+        if request is not None:
+            request.ready(prepared)
+
+    def _prepare_or_make_room(self, sub_network: SubNetwork, key: Key) -> PreparedSubNetwork:
+        try:
+            return self._engine.prepare(sub_network, key.processor)
+        except (OutOfMemoryError, MemoryError):
+            with self._condition:
+                # What is there fits; more does not.
+                taken = self._taken()
+                self._budget = taken if self._budget is None else min(taken, self._budget)
+                asked, _, _ = self._wanted()
+                leaving = self._evict(()) if key == asked else []
+            if not leaving:
+                raise
+        _close(leaving)
+        return self._engine.prepare(sub_network, key.processor)
+
+    def _fail(self, key: Key, sub_network: SubNetwork, error: Exception) -> None:
+        with self._condition:
+            before = self._failures.get(key)
+            self._failures[key] = error
+            self._settle_loans(key, None)
+            request = self._answered(key)
+            self._condition.notify_all()
+        if request is not None:
+            request.failed(error)
+        elif before is None:
+            self._on_unprepared(sub_network, error)
+
+    def _answered(self, key: Key) -> _Request | None:
+        request = self._request
+        if request is None or request.key != key:
+            return None
+        self._request = None
+        return request
+
+
+def _close(leaving: list[PreparedSubNetwork]) -> None:
+    for prepared in leaving:
+        prepared.close()
+    leaving.clear()
+    return_free_memory()

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from dynamic_dnn_ros.bundles.manifest import Preprocessing
-from dynamic_dnn_ros.engines.contract import EngineError, Logits
+from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
 from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
 from dynamic_dnn_ros.engines.mailbox import Mailbox
 from dynamic_dnn_ros.engines.pacing import PacedFrame, Pacer
@@ -148,7 +148,10 @@ class FrameWorker:
         self._on_rejected(frame, reason)
 
     def _serve(self, frame: Frame) -> ServedFrame:
-        prepared = self._exchange.serving
+        with self._exchange.lease() as prepared:
+            return self._run(frame, prepared)
+
+    def _run(self, frame: Frame, prepared: PreparedSubNetwork) -> ServedFrame:
         pacing = self.pacing
         started = time.monotonic()
         picture = square(frame.picture, prepared.sub_network.resolution, self._preprocessing)

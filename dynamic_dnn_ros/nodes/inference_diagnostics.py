@@ -64,14 +64,30 @@ def diagnose_worker(
 
 
 def diagnose_sub_networks(served: ServedBundle) -> Diagnostic:
-    """Say which sub-networks are not served, and why."""
-    refused = dict(served.refused)
-    values = {'in the bundle': len(served.bundle.manifest.sub_networks), **refused}
+    """Say which sub-networks are ready, which are not served or failed, and why."""
+    exchange = served.exchange
+    refused, failures = dict(served.refused), served.failures
+    values = {
+        'in the bundle': len(served.bundle.manifest.sub_networks),
+        'ready': ', '.join(prepared.sub_network.id for prepared in exchange.ready),
+        'memory of those': exchange.memory,
+        'memory budget': 'none' if exchange.budget is None else exchange.budget,
+        **failures,
+        **refused,
+    }
     if refused:
         return Diagnostic(
             'sub-networks',
             Level.ERROR,
             f'not served: {", ".join(sorted(refused))}. {next(iter(refused.values()))}',
+            values,
+        )
+    if failures:
+        return Diagnostic(
+            'sub-networks',
+            Level.WARNING,
+            f'not ready: {", ".join(sorted(failures))}. {next(iter(failures.values()))} '
+            'The others are served; a switch to it tries again.',
             values,
         )
     if not served.bundle.responses:

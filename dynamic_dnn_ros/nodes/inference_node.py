@@ -16,6 +16,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.serving import Frame, FrameWorker, ServedFrame
 from dynamic_dnn_ros.engines.verification import ResponseError
@@ -90,8 +91,23 @@ class InferenceNode(ManagedNode):
         """
         parameters = self.parameters
         bundle = read_bundle(find_bundle(parameters['bundle']))
-        engine = create_engine(parameters['engine'], bundle, parameters['threads'])
-        served = self._served = ServedBundle(bundle, engine, self._refuse)
+        threads = parameters['threads']
+        engine = create_engine(
+            parameters['engine'],
+            bundle,
+            threads,
+            Precision(parameters['precision']),
+            self.get_logger().info,
+        )
+        served = self._served = ServedBundle(
+            bundle,
+            engine,
+            parameters['memory_budget'] or None,
+            # Threads that an engine starts for itself would keep the low priority.
+            threads == 1,
+            self._refuse,
+            self._say_unprepared,
+        )
         platform = self._platform = PlatformLink(self, served, self._represent, self._pace)
         served.processor = platform.first_processor()
         first = served.begin(parameters['sub_network'])
@@ -236,6 +252,9 @@ class InferenceNode(ManagedNode):
             self._served.refused[sub_network.id] = str(error)
             self._presented_points = None
             self._represent()
+
+    def _say_unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
+        self.get_logger().error(f'Sub-network {sub_network.id!r} is not ready: {error}')
 
     def _applied(self, message: SubNetworkSwitch) -> None:
         with self._publishing:

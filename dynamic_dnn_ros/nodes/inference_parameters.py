@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+from dynamic_dnn_ros.engines.contract import Precision
+from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 
 #: Values of parameter `platform` that are no platform's id.
@@ -16,7 +17,30 @@ PARAMETERS = (
         'cifar10_ofa',
         'The bundle to serve: the name of one that ships with the package, or a path.',
     ),
-    ParameterSpecification('engine', 'torch', 'What runs the sub-networks.', choices=ENGINE_NAMES),
+    ParameterSpecification(
+        'engine',
+        'torch',
+        'What runs the sub-networks; auto: the fastest one that is installed and answers right, '
+        'as measured when the bundle is first served.',
+        choices=ENGINE_CHOICES,
+    ),
+    ParameterSpecification(
+        'precision',
+        Precision.FLOAT32.value,
+        'The numbers that the engine computes with. Fewer bits are faster where processor and '
+        'engine have them, and cost accuracy.',
+        choices=tuple(precision.value for precision in Precision),
+    ),
+    ParameterSpecification(
+        'memory_budget',
+        1_000_000_000,
+        'Memory for all sub-networks that are ready together; 0: no limit. Where not all fit, '
+        'those that are likely to be wanted next are ready, and a switch to another one waits '
+        'until it is prepared while the present one serves.',
+        'bytes',
+        minimum=0,
+        maximum=2**62,
+    ),
     ParameterSpecification(
         'threads', 1, 'Threads of one inference on the CPU.', minimum=1, maximum=256
     ),

@@ -12,6 +12,7 @@ import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.pacing import BoardState, BoardWork, Pacer
 from dynamic_dnn_ros.msg import SystemLoad
 from dynamic_dnn_ros.nodes.inference_parameters import AUTO, NONE
@@ -181,14 +182,19 @@ class PlatformLink:
         )
 
     def _measure(self, platform: str) -> None:
-        """Measure the sub-networks in the background, once all of them are prepared."""
+        """Measure the sub-networks in the background, each once it is prepared."""
         self._measure_at = math.inf
         self.points = None
         self.end()
         stop = threading.Event()
 
         def work() -> None:
-            points = measure(platform, self._served.exchange.prepared(), stop.is_set)
+            processor = self._served.engine_processor(self._served.processor)
+            try:
+                points = measure(platform, self._served.exchange.each(processor), stop.is_set)
+            except EngineError as error:
+                self._node.get_logger().error(f'Latencies could not be measured: {error}')
+                return
             if points is None or stop.is_set():
                 return
             self.points = points

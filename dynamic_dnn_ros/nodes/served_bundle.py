@@ -26,48 +26,65 @@ class ServedBundle:
         self,
         bundle: Bundle,
         engine: Engine,
+        budget: int | None,
+        aside: bool,
         on_refused: Callable[[SubNetwork, ResponseError], None],
+        on_unprepared: Callable[[SubNetwork, Exception], None],
     ) -> None:
         """
         Put an engine to work on a bundle.
 
+        :param budget: bytes for all sub-networks that are ready; None: no limit
+        :param aside: as for `SubNetworkExchange`
         :param on_refused: told of a sub-network that does not answer as recorded, by the thread
             that prepares it
+        :param on_unprepared: told of one that the engine fails on, from any thread
         """
         self.bundle = bundle
         self.engine: Engine = VerifyingEngine(engine, bundle.responses, on_refused)
-        self.exchange = SubNetworkExchange(self.engine, bundle.manifest)
+        self.exchange = SubNetworkExchange(
+            self.engine, bundle.manifest, budget, self._unprepared, aside
+        )
+        self._on_unprepared = on_unprepared
         self.processor = ''
         self.refused: dict[str, str] = {}
 
     def begin(self, wished: str) -> str:
         """
-        Prepare the first sub-network; the most accurate one stands in for one that is refused.
+        Prepare the first sub-network; the most accurate one stands in for one that fails.
 
         :param wished: its id; empty: the most accurate one
         :return: the id of the one that serves
-        :raises EngineError: when none answers as recorded, or the engine cannot run it
+        :raises EngineError: when none answers as recorded, or the engine can run none
         :raises BundleError: when the bundle has none of that id
         """
         manifest = self.bundle.manifest
         ordered = sorted(manifest.sub_networks, key=lambda entry: -entry.accuracy)
         by_accuracy = [entry.id for entry in ordered]
+        failures: list[EngineError] = []
         for identifier in dict.fromkeys([wished, *by_accuracy] if wished else by_accuracy):
             try:
-                self.exchange.start(identifier, self.engine_processor)
-            except ResponseError:
+                self.exchange.start(identifier, self.engine_processor(self.processor))
+            except EngineError as error:
+                failures.append(error)
+                self._unprepared(manifest.sub_network(identifier), error)
                 continue
             return identifier
-        raise EngineError(
-            f'bundle {manifest.name!r}: no sub-network can be served. '
-            + next(iter(self.refused.values()))
-        )
+        raise EngineError(f'bundle {manifest.name!r}: no sub-network can be served. {failures[0]}')
+
+    def engine_processor(self, processor: str) -> str:
+        """Return the processor of this machine that does the work of one that results name."""
+        processors = self.engine.processors
+        return processor if processor in processors else processors[0]
 
     @property
-    def engine_processor(self) -> str:
-        """Return the processor of this machine that does the work."""
-        processors = self.engine.processors
-        return self.processor if self.processor in processors else processors[0]
+    def failures(self) -> dict[str, str]:
+        """Return why the engine could not prepare sub-networks, by their ids."""
+        return {
+            identifier: str(error)
+            for identifier, error in self.exchange.failures.items()
+            if not isinstance(error, ResponseError)
+        }
 
     @property
     def serving(self) -> str:
@@ -79,3 +96,8 @@ class ServedBundle:
         manifest = self.bundle.manifest
         kept = (entry for entry in manifest.sub_networks if entry.id not in self.refused)
         return replace(manifest, sub_networks=tuple(kept))
+
+    def _unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
+        # Of one that is refused its own callback tells.
+        if not isinstance(error, ResponseError):
+            self._on_unprepared(sub_network, error)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.engines.exchange import Overtaken
 from dynamic_dnn_ros.msg import InferenceStatus, SubNetworkSwitch
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
 
@@ -46,6 +47,8 @@ class SwitchReceiver:
         :param applied: called once an exchange is answered, from any thread
         """
         self.answer = SwitchAnswer()
+        # Manager and sequence number of the newest switch, which may not be answered yet.
+        self._newest = ('', 0)
         self._application = application
         self._served = served
         self._processors = processors
@@ -55,33 +58,36 @@ class SwitchReceiver:
         self._logger = logger
 
     def receive(self, message: SubNetworkSwitch) -> None:
-        """Carry out a switch, or refuse it."""
-        manager, sequence, _, _ = self.answer
+        """
+        Carry out a switch, or refuse it.
+
+        One that waits for its sub-network to be prepared is answered then; a manager that asks
+        again meanwhile has it prepared only once.
+        """
+        manager, sequence = self._newest
         if message.sequence and message.manager == manager:
             if message.sequence == sequence:
-                self._publish_answer()
+                if (self.answer.manager, self.answer.sequence) == self._newest:
+                    self._publish_answer()
                 return
             if message.sequence < sequence:
-                self._respond(
+                self._refuse(
                     message,
                     InferenceStatus.SWITCH_REFUSED_SEQUENCE,
                     f'switch {message.sequence} is older than switch {sequence} of the same '
                     'manager. Count the sequence number up.',
                 )
                 return
+        self._newest = (message.manager, message.sequence)
         refusal = self._refusal(message)
         if refusal is not None:
-            self._respond(message, *refusal)
+            self._refuse(message, *refusal)
             return
-        if message.processor:
-            self._served.processor = message.processor
         self._served.exchange.request(
             message.sub_network,
-            self._served.engine_processor,
+            self._served.engine_processor(message.processor or self._served.processor),
             lambda _: self._exchanged(message),
-            lambda error: self._respond(
-                message, InferenceStatus.SWITCH_FAILED, f'{message.sub_network!r}: {error}'
-            ),
+            lambda error: self._failed(message, error),
         )
 
     def _refusal(self, message: SubNetworkSwitch) -> tuple[int, str] | None:
@@ -108,15 +114,28 @@ class SwitchReceiver:
         return None
 
     def _exchanged(self, message: SubNetworkSwitch) -> None:
+        if message.processor:
+            self._served.processor = message.processor
         self._on_exchanged()
         self._respond(message, InferenceStatus.SWITCH_APPLIED, '')
         self._on_applied(message)
 
+    def _failed(self, message: SubNetworkSwitch, error: Exception) -> None:
+        problem = str(error)
+        if isinstance(error, Overtaken):
+            self._logger.info(f'Switch {message.sequence} is not applied: {problem}')
+        else:
+            problem = f'{message.sub_network!r}: {problem}'
+            self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
+        self._respond(message, InferenceStatus.SWITCH_FAILED, problem)
+
+    def _refuse(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
+        self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
+        self._respond(message, result, problem)
+
     def _respond(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
         previous = self.answer
         self.answer = SwitchAnswer(message.manager, message.sequence, result, problem)
-        if problem:
-            self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
         self._publish_answer()
         if result == InferenceStatus.SWITCH_REFUSED_SEQUENCE:
             self.answer = previous

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import astuple
 
 import numpy as np
@@ -19,7 +19,7 @@ RUNS = 20
 
 def measure(
     platform: str,
-    prepared: Sequence[PreparedSubNetwork],
+    prepared: Iterable[PreparedSubNetwork],
     cancelled: Callable[[], bool] = lambda: False,
 ) -> OperatingPoints | None:
     """
@@ -31,29 +31,33 @@ def measure(
     of the slow-down takes it in. No run is discarded: the sub-networks are warm.
 
     :param platform: id of the platform this runs on
-    :param prepared: sub-networks that are ready, in the order of their bundle
+    :param prepared: sub-networks in the order of their bundle; each has to be ready for its turn
     :param cancelled: asked before each run; once it says so, there is no result
-    :return: a point for each sub-network; None where it was cancelled
+    :return: a point for each sub-network; None where it was cancelled, or there was none
     """
     rows = []
+    measured: list[tuple[str, str]] = []
     for sub_network in prepared:
         latencies = timed_runs(workload(sub_network), lambda runs, _: runs >= RUNS or cancelled())
         if len(latencies) < RUNS:
             return None
         rows.append(astuple(Distribution.of(latencies)))
-    mean, p50, p95, p99 = np.array(rows).reshape(len(rows), 4).T
-    processors = tuple(dict.fromkeys(entry.processor for entry in prepared))
-    unknown = np.full(len(prepared), np.nan)
+        measured.append((sub_network.sub_network.id, sub_network.processor))
+    if cancelled() or not rows:
+        return None
+    mean, p50, p95, p99 = np.array(rows).T
+    processors = tuple(dict.fromkeys(processor for _, processor in measured))
+    unknown = np.full(len(rows), np.nan)
     return OperatingPoints(
         platform=platform,
         kind=ProfileKind.MEASURED,
         extrapolated=False,
         domains=(),
         processors=processors,
-        sub_networks=tuple(entry.sub_network.id for entry in prepared),
-        sub_network=np.arange(len(prepared)),
-        processor=np.array([processors.index(entry.processor) for entry in prepared], np.int64),
-        frequencies=np.empty((len(prepared), 0)),
+        sub_networks=tuple(identifier for identifier, _ in measured),
+        sub_network=np.arange(len(rows)),
+        processor=np.array([processors.index(name) for _, name in measured], np.int64),
+        frequencies=np.empty((len(rows), 0)),
         latency_mean=mean,
         latency_p50=p50,
         latency_p95=p95,

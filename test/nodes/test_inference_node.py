@@ -38,6 +38,7 @@ from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from support.applications import operating_points
 from support.bundles import make_bundle
+from support.gated_engine import GatedEngine
 from support.graph import LATCHED, Collector, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
@@ -632,6 +633,72 @@ def test_bundle_without_responses_is_served(start: Start, graph: Graph, recorded
     diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
     start()
     assert find_diagnostic(diagnostics, 'sub-networks').message == 'no responses recorded'
+
+
+# What the engine cannot prepare, or not at once
+
+
+@pytest.fixture
+def gated(monkeypatch: pytest.MonkeyPatch) -> GatedEngine:
+    """Have the node served by an engine that prepares when the test lets it."""
+    engine = GatedEngine()
+    monkeypatch.setattr(
+        'dynamic_dnn_ros.nodes.inference_node.create_engine', lambda *arguments: engine
+    )
+    return engine
+
+
+def test_frames_are_served_while_a_switch_waits_for_its_preparation(
+    start: Start, gated: GatedEngine
+) -> None:
+    application = start(sub_network='s0', platform=PLATFORM)
+    for sequence in (1, 2):
+        application.switches.publish(
+            SubNetworkSwitch(application=ID, manager='m', sequence=sequence, sub_network='s1')
+        )
+        result = application.serve(image_message(noise(40, 30, sequence)))
+        assert result.sub_network == 's0'
+    gated.open_gates()
+    applied = application.statuses.wait_for(
+        lambda status: status.switch_result == InferenceStatus.SWITCH_APPLIED
+    )
+    assert applied.switch_sequence == 2
+    assert application.serve(image_message(noise(40, 30, 3))).sub_network == 's1'
+    assert gated.attempts.count('s1') == 1
+
+
+def test_out_of_memory_is_said_and_the_others_serve(
+    start: Start, graph: Graph, gated: GatedEngine
+) -> None:
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    gated.room, gated.size = 2, 1000
+    gated.open_gates()
+    application = start(sub_network='s0', platform=PLATFORM)
+    array = diagnostics.wait_for(lambda message: 'not ready' in str(message))
+    (status,) = (s for s in array.status if s.name.endswith(': sub-networks'))
+    assert status.level == DiagnosticStatus.WARN
+    values = {entry.key: entry.value for entry in status.values}
+    (absent,) = {'s0', 's1', 's2'} - set(values['ready'].split(', '))
+    assert status.message.startswith(f'not ready: {absent}. no memory left for {absent!r}')
+    assert (values['memory of those'], values['memory budget']) == ('2000', '2000')
+    assert application.serve(image_message(noise(40, 30, 1))).sub_network == 's0'
+    answer = application.switch(sub_network=absent)
+    assert answer.switch_result == InferenceStatus.SWITCH_APPLIED
+
+
+def test_memory_budget_limits_what_is_ready(
+    start: Start, graph: Graph, gated: GatedEngine
+) -> None:
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    gated.size = 1000
+    gated.open_gates()
+    application = start(sub_network='s0', platform=PLATFORM, memory_budget=1999)
+    status = find_diagnostic(diagnostics, 'sub-networks')
+    assert {entry.key: entry.value for entry in status.values}['ready'] == 's0'
+    for number, identifier in enumerate(('s2', 's1', 's0'), 1):
+        answer = application.switch(sub_network=identifier, sequence=number)
+        assert answer.switch_result == InferenceStatus.SWITCH_APPLIED
+        assert application.serve(image_message(noise(40, 30, 1))).sub_network == identifier
 
 
 def find_diagnostic(diagnostics: Collector, part: str) -> DiagnosticStatus:

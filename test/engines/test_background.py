@@ -1,0 +1,44 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import numpy as np
+import psutil
+import pytest
+
+from dynamic_dnn_ros.engines.background import NICENESS, return_free_memory, yield_to_others
+
+linux = pytest.mark.skipif(sys.platform != 'linux', reason='niceness of threads is of Linux')
+
+
+@linux
+def test_only_the_calling_thread_yields() -> None:
+    found: list[int] = []
+
+    def work() -> None:
+        yield_to_others()
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [NICENESS]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+@linux
+def test_freed_memory_goes_back() -> None:
+    process = psutil.Process()
+    # Pieces below the size from which the C library maps each one by itself.
+    pieces = [np.ones(100_000, np.uint8) for _ in range(1000)]
+    keeper = np.ones(100_000, np.uint8)
+    full = process.memory_info().rss
+    pieces.clear()
+    return_free_memory()
+    assert full - process.memory_info().rss > 80e6
+    assert keeper.all()
