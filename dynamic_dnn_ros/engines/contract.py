@@ -66,7 +66,7 @@ class PreparedSubNetwork(ABC):
         :raises EngineError: when the engine fails; the sub-network may be tried again
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (one that holds nothing has nothing to give back)
         """
         Give its memory back. Running it afterwards raises EngineError; closing again does nothing.
 
@@ -100,6 +100,38 @@ class Engine(ABC):
     def memory_needed(self, sub_network: SubNetwork) -> int:
         """Return an estimate of the `memory` of a sub-network before it is prepared, bytes."""
         return 4 * sub_network.parameters
+
+
+#: How often a sub-network runs before it counts as ready: first runs allocate and choose kernels.
+WARM_UP_RUNS = 3
+
+
+def warm_up(prepared: PreparedSubNetwork) -> None:
+    """
+    Run a sub-network until its first slow runs are over.
+
+    :raises EngineError: when the engine fails
+    """
+    side = prepared.sub_network.resolution
+    for _ in range(WARM_UP_RUNS):
+        prepared.run(np.zeros((side, side, 3), np.uint8))
+
+
+def check_picture(prepared: PreparedSubNetwork, picture: Picture, closed: bool) -> None:
+    """
+    Refuse what cannot be run.
+
+    :param closed: whether the sub-network has given its memory back
+    :raises EngineError: for a closed sub-network, and for a picture of another shape
+    """
+    identifier = prepared.sub_network.id
+    if closed:
+        raise EngineError(f'sub-network {identifier!r} is closed; prepare it again')
+    shape = (prepared.sub_network.resolution, prepared.sub_network.resolution, 3)
+    if picture.shape != shape:
+        raise EngineError(
+            f'sub-network {identifier!r} takes pictures of shape {shape}, not {picture.shape}'
+        )
 
 
 def softmax(logits: Logits) -> NDArray[np.float64]:

@@ -4,29 +4,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import importlib
+import importlib.util
+import logging
 
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
+
+_LOGGER = logging.getLogger(__name__)
 
 #: Name: module, class, the package that it needs.
 _ENGINES = {
     'torch': ('dynamic_dnn_ros.engines.torch_engine', 'TorchEngine', 'torch'),
+    'onnxruntime': (
+        'dynamic_dnn_ros.engines.onnxruntime_engine',
+        'OnnxRuntimeEngine',
+        'onnxruntime',
+    ),
+    'openvino': ('dynamic_dnn_ros.engines.openvino_engine', 'OpenVinoEngine', 'openvino'),
 }
 
 ENGINE_NAMES = tuple(_ENGINES)
 
+#: Stands for the fastest one, see `engines.automatic`.
+AUTO = 'auto'
 
-def create_engine(name: str, bundle: Bundle, threads: int) -> Engine:
+#: What a user may ask for.
+ENGINE_CHOICES = (AUTO, *ENGINE_NAMES)
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Return the engines whose package is installed; nothing is imported."""
+    return tuple(
+        name
+        for name, (_, _, package) in _ENGINES.items()
+        if importlib.util.find_spec(package) is not None
+    )
+
+
+def create_engine(
+    name: str,
+    bundle: Bundle,
+    threads: int,
+    precision: Precision = Precision.FLOAT32,
+    say: Callable[[str], None] = _LOGGER.warning,
+) -> Engine:
     """
     Create an engine for a bundle.
 
+    :param name: of an engine, or `AUTO` for the fastest one
     :param threads: for one inference on the CPU, at least 1
-    :raises EngineError: when it is unknown, or what it needs is not installed
+    :param say: told what a user should know once: what is exported, what `AUTO` has measured
+    :raises EngineError: when it is unknown, what it needs is not installed, or it does not
+        compute in that precision here
     :raises BundleError: when the bundle does not fit
     """
+    if name == AUTO:
+        from dynamic_dnn_ros.engines.automatic import fastest_engine
+
+        name = fastest_engine(bundle, threads, precision, say)
     if name not in _ENGINES:
-        raise EngineError(f'engine {name!r} is unknown. Known are: {", ".join(_ENGINES)}.')
+        raise EngineError(f'engine {name!r} is unknown. Known are: {", ".join(ENGINE_CHOICES)}.')
     module_name, class_name, needs = _ENGINES[name]
     try:
         module = importlib.import_module(module_name)
@@ -37,5 +76,5 @@ def create_engine(name: str, bundle: Bundle, threads: int) -> Engine:
             f'engine {name!r} needs the Python package {error.name!r}, which is not installed. '
             f'Install {needs!r}, or name another engine.'
         ) from error
-    engine: Engine = getattr(module, class_name)(bundle, threads)
+    engine: Engine = getattr(module, class_name)(bundle, threads, precision, say)
     return engine

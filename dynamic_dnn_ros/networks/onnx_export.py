@@ -86,7 +86,7 @@ def export_bundle(
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for entry, module in _modules(bundle, chosen):
+        for entry, module in modules(bundle, chosen):
             batches = _probe_batches(entry.resolution, manifest)
             content = onnx_content(module, entry.resolution)
             difference, evaluator = _difference(content, module, batches, entry.id)
@@ -104,24 +104,37 @@ def export_bundle(
 
 
 def onnx_content(module: nn.Module, resolution: int) -> bytes:
+    """Return a static network as the content of an ONNX file, batch-norm folded."""
+    return traced_model(module, torch.zeros(1, 3, resolution, resolution), INPUT_NAME)
+
+
+def traced_model(
+    module: nn.Module, example: torch.Tensor, input_name: str, fold: bool = True
+) -> bytes:
     """
-    Return a static network as the content of an ONNX file.
+    Return a static network, traced on an example, as the content of an ONNX file.
 
     By the exporter that traces: these networks have no control flow, it folds batch-norm, needs
     no package besides PyTorch and takes seconds where the one by torch.export takes most of a
     minute (PyTorch 2.13).
+
+    :param fold: batch-norm and whatever else is constant; without, tensors keep values and names
     """
     # Older releases have no such argument and no other exporter.
     known = inspect.signature(torch.onnx.export).parameters
     options: dict[str, Any] = {'dynamo': False} if 'dynamo' in known else {}
+    if not fold:
+        # The exporter folds batch-norm where it knows that nothing will be trained.
+        options['training'] = torch.onnx.TrainingMode.PRESERVE
+        options['do_constant_folding'] = False
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter('ignore', DeprecationWarning)
         file = Path(folder) / 'network.onnx'
         torch.onnx.export(
             module.eval(),
-            (torch.zeros(1, 3, resolution, resolution),),
+            (example,),
             file,
-            input_names=[INPUT_NAME],
+            input_names=[input_name],
             output_names=[OUTPUT_NAME],
             opset_version=OPERATOR_SET,
             **options,
@@ -129,7 +142,9 @@ def onnx_content(module: nn.Module, resolution: int) -> bytes:
         return file.read_bytes()
 
 
-def evaluator_of(content: bytes) -> tuple[Callable[[Batch], Batch], str]:
+def evaluator_of(
+    content: bytes, input_name: str = INPUT_NAME
+) -> tuple[Callable[[NDArray[Any]], Batch], str]:
     """
     Return a function that runs an ONNX file, and the name of what runs it.
 
@@ -138,27 +153,34 @@ def evaluator_of(content: bytes) -> tuple[Callable[[Batch], Batch], str]:
     try:
         import onnxruntime
     except ModuleNotFoundError:
-        return reference_evaluator(content)
+        return reference_evaluator(content, input_name)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     name = f'ONNX Runtime {onnxruntime.__version__}'
-    return lambda batch: session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0], name
+    return lambda batch: session.run([OUTPUT_NAME], {input_name: batch})[0], name
 
 
-def reference_evaluator(content: bytes) -> tuple[Callable[[Batch], Batch], str]:
+def reference_evaluator(
+    content: bytes, input_name: str = INPUT_NAME
+) -> tuple[Callable[[NDArray[Any]], Batch], str]:
     """Return a function that runs an ONNX file with the reference implementation, and its name."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
     evaluator: Any = ReferenceEvaluator(onnx.load_from_string(content))
     name = f'the reference implementation of ONNX {onnx.__version__}'
-    return lambda batch: evaluator.run([OUTPUT_NAME], {INPUT_NAME: batch})[0], name
+    return lambda batch: evaluator.run([OUTPUT_NAME], {input_name: batch})[0], name
 
 
-def _modules(
+def modules(
     bundle: Bundle, chosen: Sequence[SubNetwork]
 ) -> Iterator[tuple[SubNetwork, nn.Module]]:
+    """
+    Extract sub-networks with their batch-norm statistics, in eval mode.
+
+    :raises BundleError: when the bundle does not fit
+    """
     weights = bundle.weights()
     try:
         network = create(bundle.manifest.family, bundle.manifest.layout)

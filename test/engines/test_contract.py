@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, softmax
+from dynamic_dnn_ros.bundles.responses import deviation
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision, softmax
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
 from dynamic_dnn_ros.networks.registry import create
 
 
@@ -85,6 +88,115 @@ def test_refuses_what_it_cannot_run(bundle: Bundle, engine: Engine) -> None:
         engine.prepare(entry, 'dla7')
     with pytest.raises(EngineError, match='takes pictures of shape'):
         engine.prepare(entry, 'cpu').run(picture(entry.resolution + 1))
+
+
+def test_gives_its_memory_back(bundle: Bundle, engine: Engine) -> None:
+    first, *_, last = bundle.manifest.sub_networks
+    closed, other = engine.prepare(first, 'cpu'), engine.prepare(last, 'cpu')
+    assert closed.memory > 0 and other.memory > 0
+    assert engine.memory_needed(last) > 0
+    expected = other.run(picture(last.resolution))
+    closed.close()
+    closed.close()
+    assert closed.memory == 0
+    with pytest.raises(EngineError, match=f"'{first.id}' is closed"):
+        closed.run(picture(first.resolution))
+    assert np.array_equal(other.run(picture(last.resolution)), expected)
+    again = engine.prepare(first, 'cpu').run(picture(first.resolution))
+    np.testing.assert_allclose(
+        again, reference(bundle, first.id, picture(first.resolution)), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_may_be_closed_while_another_thread_runs(bundle: Bundle, engine: Engine) -> None:
+    entry = bundle.manifest.sub_networks[-1]
+    prepared = engine.prepare(entry, 'cpu')
+    pixels = picture(entry.resolution)
+    expected = prepared.run(pixels)
+    outputs: list[np.ndarray] = []
+    ended: list[Exception] = []
+    running = threading.Event()
+
+    def serve() -> None:
+        try:
+            while True:
+                outputs.append(prepared.run(pixels))
+                running.set()
+        except EngineError as error:
+            ended.append(error)
+
+    worker = threading.Thread(target=serve)
+    worker.start()
+    assert running.wait(30)
+    prepared.close()
+    worker.join(30)
+    assert not worker.is_alive() and 'is closed' in str(ended[0])
+    assert all(np.array_equal(output, expected) for output in outputs)
+
+
+def test_several_threads_prepare_and_run(bundle: Bundle, engine: Engine) -> None:
+    outputs: dict[str, np.ndarray] = {}
+
+    def work(entry: SubNetwork) -> None:
+        outputs[entry.id] = engine.prepare(entry, 'cpu').run(picture(entry.resolution))
+
+    threads = [
+        threading.Thread(target=work, args=(entry,)) for entry in bundle.manifest.sub_networks
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for entry in bundle.manifest.sub_networks:
+        expected = reference(bundle, entry.id, picture(entry.resolution))
+        np.testing.assert_allclose(outputs[entry.id], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_result_outlives_the_next_run(bundle: Bundle, engine: Engine) -> None:
+    entry = bundle.manifest.sub_networks[0]
+    prepared = engine.prepare(entry, 'cpu')
+    first = prepared.run(picture(entry.resolution, 0))
+    kept = first.copy()
+    assert not np.array_equal(prepared.run(picture(entry.resolution, 1)), kept)
+    assert first.dtype == np.float32 and np.array_equal(first, kept)
+
+
+def test_takes_a_picture_that_may_not_be_written(bundle: Bundle, engine: Engine) -> None:
+    entry = bundle.manifest.sub_networks[0]
+    prepared = engine.prepare(entry, 'cpu')
+    pixels = picture(entry.resolution)
+    expected = prepared.run(pixels)
+    pixels.flags.writeable = False
+    assert np.array_equal(prepared.run(pixels), expected)
+
+
+def test_computes_in_float32_unless_asked_otherwise(engine: Engine) -> None:
+    assert engine.precision is Precision.FLOAT32
+    assert 'cpu' in engine.processors
+
+
+@pytest.mark.parametrize('precision', [p for p in Precision if p is not Precision.FLOAT32])
+@pytest.mark.parametrize('name', ENGINE_NAMES)
+def test_other_precisions_are_near_or_refused(
+    bundle: Bundle, name: str, precision: Precision
+) -> None:
+    if name not in installed_engines():
+        pytest.skip(f'{name} is not installed')
+    if name != 'torch':
+        pytest.importorskip('onnx', reason='the graphs of the engine are made with it')
+    try:
+        engine = create_engine(name, bundle, 1, precision)
+    except EngineError:
+        with pytest.raises(EngineError, match=rf"{precision.value}.*'float32'"):
+            create_engine(name, bundle, 1, precision)
+        return
+    assert engine.precision is precision
+    for entry in bundle.manifest.sub_networks:
+        pixels = picture(entry.resolution)
+        prepared = engine.prepare(entry, engine.processors[-1])
+        expected = reference(bundle, entry.id, pixels)
+        departure = deviation(prepared.run(pixels)[None], expected[None])
+        assert 0 < departure < 0.05, entry.id
 
 
 def test_softmax_is_a_distribution_for_any_logits() -> None:

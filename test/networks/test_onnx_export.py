@@ -75,7 +75,7 @@ def test_refuses_what_computes_something_else(
 
 
 def _modules(bundle: Bundle):
-    return onnx_export._modules(bundle, bundle.manifest.sub_networks)
+    return onnx_export.modules(bundle, bundle.manifest.sub_networks)
 
 
 def test_unknown_sub_network_and_folder_that_cannot_be(bundle: Bundle, tmp_path: Path) -> None:

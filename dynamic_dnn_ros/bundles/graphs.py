@@ -1,0 +1,208 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A sub-network as a graph for engines that are not PyTorch, without a second copy of the weights.
+
+A `.graph` file is one line of JSON and then an ONNX model (opset 17) whose input `picture` is
+uint8, 1 x resolution x resolution x 3, and whose output `logits` is float32, 1 x classes. What
+the weights file of the bundle has is not in it again: the line names these tensors, and
+`onnx_model` puts them in. So all sub-networks of a bundle have one copy of their weights on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+
+GRAPH_SUFFIX = '.graph'
+INPUT_NAME = 'picture'
+OUTPUT_NAME = 'logits'
+
+#: Of the file and of what is in it: another number, and a graph is made again.
+FORMAT_VERSION = 1
+
+REMEDY = "Run 'dynamic-dnn bundle export BUNDLE' on a computer that has PyTorch"
+
+#: Where a tensor comes from: the weights that all share, or the sub-network's statistics.
+NETWORK, STATISTICS = 'network', 'batch_norm'
+
+# Numbers of fields in onnx.proto, release 1.14.
+_MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 8, 9
+_FLOAT = 1
+
+
+@dataclass(frozen=True)
+class TensorReference:
+    """
+    A tensor of the graph that is the leading part of one in the weights file.
+
+    `name` is that in the graph; `source` is `NETWORK` or `STATISTICS`, `tensor` the name there.
+    """
+
+    name: str
+    source: str
+    tensor: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph; `key` tells of which sub-network and weights, see `graph_key`."""
+
+    sub_network: str
+    key: str
+    references: Sequence[TensorReference]
+    skeleton: bytes
+
+    def content(self) -> bytes:
+        """Return the content of its file."""
+        header = {
+            'format_version': FORMAT_VERSION,
+            'sub_network': self.sub_network,
+            'key': self.key,
+            'tensors': [
+                [entry.name, entry.source, entry.tensor, list(entry.shape)]
+                for entry in self.references
+            ],
+        }
+        return json.dumps(header).encode() + b'\n' + self.skeleton
+
+
+def graph_name(sub_network: SubNetwork) -> str:
+    """Return the name of a sub-network's graph in its bundle."""
+    return f'{sub_network.id}{GRAPH_SUFFIX}'
+
+
+def graph_key(manifest: Manifest, weights_sha256: str, sub_network: SubNetwork) -> str:
+    """Return the SHA-256 of all that a graph is made from."""
+    made_from = [
+        FORMAT_VERSION,
+        manifest.family,
+        dict(manifest.layout),
+        weights_sha256,
+        sub_network.id,
+        dict(sub_network.configuration),
+        list(manifest.preprocessing.mean),
+        list(manifest.preprocessing.standard_deviation),
+    ]
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def parse_graph(content: bytes, where: object, key: str) -> Graph:
+    """
+    Read the content of a graph's file.
+
+    :param where: named in errors, the file usually
+    :param key: that it has to have
+    :raises BundleError: when it is damaged, of another version, or made from something else
+    """
+    line, newline, skeleton = content.partition(b'\n')
+    try:
+        header = json.loads(line)
+        version = header['format_version']
+        if version != FORMAT_VERSION:
+            raise BundleError(
+                where,
+                f'has format version {version}, this release runs {FORMAT_VERSION}',
+                REMEDY,
+            )
+        graph = Graph(
+            str(header['sub_network']),
+            str(header['key']),
+            [
+                TensorReference(str(name), str(source), str(tensor), tuple(map(int, shape)))
+                for name, source, tensor, shape in header['tensors']
+            ],
+            skeleton,
+        )
+        if not newline or not skeleton:
+            raise ValueError('the ONNX model is missing')
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(where, f'is no graph of a sub-network ({error})', REMEDY) from error
+    if graph.key != key:
+        raise BundleError(
+            where,
+            f'was made for sub-network {graph.sub_network!r} from other weights, another '
+            'configuration or by another version',
+            REMEDY,
+        )
+    return graph
+
+
+def onnx_model(
+    graph: Graph,
+    network: Mapping[str, NDArray[Any]],
+    statistics: Mapping[str, NDArray[Any]],
+    where: object,
+) -> bytes:
+    """
+    Return the whole model, as the content of an ONNX file.
+
+    A message of protocol buffers may be continued after its end: what repeats is appended to what
+    there is. So the weights are written behind the skeleton, and no ONNX package is needed.
+
+    :param network: the weights that all sub-networks share, float32
+    :param statistics: batch-norm statistics of this one, float32
+    :param where: named in errors
+    :raises BundleError: when a tensor is missing or too small
+    """
+    sources = {NETWORK: network, STATISTICS: statistics}
+    parts = [graph.skeleton]
+    for entry in graph.references:
+        tensor = sources.get(entry.source, {}).get(entry.tensor)
+        fits = (
+            tensor is not None
+            and tensor.ndim == len(entry.shape)
+            and all(size <= there for size, there in zip(entry.shape, tensor.shape))
+        )
+        if tensor is None or not fits:
+            raise BundleError(
+                where, f'needs the tensor {entry.tensor!r} of shape {entry.shape}', REMEDY
+            )
+        part = tensor[tuple(slice(size) for size in entry.shape)]
+        parts.append(_initializer(entry.name, np.ascontiguousarray(part, '<f4')))
+    return b''.join(parts)
+
+
+def _initializer(name: str, values: NDArray[np.float32]) -> bytes:
+    """Return a model that has nothing but a graph that has nothing but this tensor."""
+    raw = values.tobytes()
+    tensor = b''.join(
+        [
+            *(_tag(_TENSOR_DIMS, 0) + _variable_length(size) for size in values.shape),
+            _tag(_TENSOR_TYPE, 0) + _variable_length(_FLOAT),
+            _bytes_field(_TENSOR_NAME, name.encode()),
+            _bytes_field(_TENSOR_RAW_DATA, raw),
+        ]
+    )
+    return _bytes_field(_MODEL_GRAPH, _bytes_field(_GRAPH_INITIALIZER, tensor))
+
+
+def _tag(field: int, wire_type: int) -> bytes:
+    return _variable_length(field << 3 | wire_type)
+
+
+def _bytes_field(field: int, content: bytes) -> bytes:
+    return _tag(field, 2) + _variable_length(len(content)) + content
+
+
+def _variable_length(number: int) -> bytes:
+    """Return a number as protocol buffers write it, seven bits a byte, the lowest first."""
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)

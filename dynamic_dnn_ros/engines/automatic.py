@@ -1,0 +1,245 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Which engine is the fastest for a bundle on this computer? Measured, since it differs by both.
+
+Each engine is measured by a process of its own, so that those that are not taken leave nothing
+behind in this one and one that crashes harms nobody: `python -m dynamic_dnn_ros.engines.automatic
+BUNDLE ENGINE THREADS PRECISION` prints what it has found. What was found is kept in the user's
+cache, for the same weights, versions of engines and computer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
+import json
+import os
+from pathlib import Path
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, deviation, probe_picture
+from dynamic_dnn_ros.bundles.writer import write_bundle
+from dynamic_dnn_ros.engines.contract import EngineError, Precision
+from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder
+from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
+
+#: Deviation of an answer above which an engine is not taken, see `engines.verification`.
+LIMIT = 0.08
+
+#: s, of runs of each sub-network that is measured; the shortest run counts.
+SECONDS = 0.1
+
+MINIMUM_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """
+    What one engine took, and answered; `latencies` and `answers` are by sub-network.
+
+    Latencies in seconds; an answer is the logits for the first probe. `problem` is empty unless
+    the engine is of no use here.
+    """
+
+    engine: str
+    latencies: dict[str, float]
+    answers: dict[str, list[float]]
+    problem: str = ''
+
+
+def fastest_engine(
+    bundle: Bundle,
+    threads: int,
+    precision: Precision,
+    say: Say,
+    engines: Callable[[], Sequence[str]] = installed_engines,
+) -> str:
+    """
+    Return the installed engine with the shortest latencies, the geometric mean of some
+    sub-networks, among those whose answers are right.
+
+    Right is an answer that is near the one recorded in the bundle; where none is recorded, near
+    that of PyTorch, or else of the first engine.
+
+    :param say: told the verdict once, when it is measured
+    :raises EngineError: when none is installed or of use, with the reasons
+    """
+    names = tuple(engines())
+    if not names:
+        raise EngineError(
+            "no engine is installed. Install one: 'onnxruntime', 'openvino' or 'torch'."
+        )
+    path = cache_folder() / f'engine_{_key(bundle, threads, precision, names)}.json'
+    kept = _kept(path)
+    if kept in names:
+        return kept
+    trials = _trials(bundle, names, threads, precision)
+    name, reasons = verdict(trials, bundle)
+    if not name:
+        raise EngineError(
+            f'no installed engine runs bundle {bundle.manifest.name!r} in {precision.value}: '
+            f'{"; ".join(reasons)}. Install another one, or ask for another precision.'
+        )
+    say(f'engine {name!r} is the fastest here: {"; ".join(reasons)}')
+    _keep(path, name, reasons)
+    return name
+
+
+def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:
+    """Return the engine to take, empty where none is of use, and what is to be said of each."""
+    expected: dict[str, list[float]] = {}
+    for trial in trials:
+        expected = expected or trial.answers
+    for identifier, recorded in bundle.responses.items():
+        expected[identifier] = recorded[0].tolist()
+    reasons, means = [], {}
+    for trial in trials:
+        if trial.problem:
+            reasons.append(f'{trial.engine}: {trial.problem}')
+            continue
+        departure = max(
+            deviation(np.array([answer]), np.array([expected[name]]))
+            for name, answer in trial.answers.items()
+        )
+        times = ', '.join(f'{name} {s * 1e3:.2f} ms' for name, s in trial.latencies.items())
+        if not departure <= LIMIT:
+            reasons.append(
+                f'{trial.engine}: {times}, but its answers depart by {departure:.0%}: not taken'
+            )
+            continue
+        reasons.append(f'{trial.engine}: {times}')
+        means[trial.engine] = float(np.mean(np.log(list(trial.latencies.values()))))
+    return min(means, key=lambda name: means[name], default=''), reasons
+
+
+def measured_sub_networks(sub_networks: Sequence[SubNetwork]) -> list[SubNetwork]:
+    """Return the smallest, the middle and the largest one, as far as there are so many."""
+    by_size = sorted(sub_networks, key=lambda entry: entry.multiply_adds)
+    places = sorted({0, len(by_size) // 2, len(by_size) - 1})
+    return [by_size[place] for place in places]
+
+
+def trial(bundle: Bundle, name: str, threads: int, precision: Precision) -> Trial:
+    """Measure one engine in this process."""
+    latencies, answers = {}, {}
+    try:
+        engine = create_engine(name, bundle, threads, precision, say=lambda text: None)
+        for entry in measured_sub_networks(bundle.manifest.sub_networks):
+            prepared = engine.prepare(entry, engine.processors[0])
+            picture = probe_picture(0, entry.resolution)
+            answers[entry.id] = [float(value) for value in prepared.run(picture)]
+            shortest, runs, begun = np.inf, 0, time.perf_counter()
+            while runs < MINIMUM_RUNS or time.perf_counter() - begun < SECONDS:
+                started = time.perf_counter()
+                prepared.run(picture)
+                shortest = min(shortest, time.perf_counter() - started)
+                runs += 1
+            latencies[entry.id] = float(shortest)
+            prepared.close()
+    except (EngineError, BundleError) as error:
+        return Trial(name, {}, {}, str(error))
+    return Trial(name, latencies, answers)
+
+
+def _trials(
+    bundle: Bundle, names: Sequence[str], threads: int, precision: Precision
+) -> list[Trial]:
+    """Measure engines one after the other, each in a process."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.measure.', dir=cache_folder()) as work:
+        # The bundle may not lie on disk, or no longer as it was read.
+        files = {k: v for k, v in bundle.other_files.items() if k != RESPONSES_NAME}
+        copy = write_bundle(
+            Path(work) / 'bundle', bundle.manifest, bundle.weights_content, (), files
+        )
+        return [_in_process(copy.folder, name, threads, precision) for name in names]
+
+
+def _in_process(folder: Path, name: str, threads: int, precision: Precision) -> Trial:
+    command = [sys.executable, '-m', 'dynamic_dnn_ros.engines.automatic']
+    command += [str(folder), name, str(threads), precision.value]
+    try:
+        # Its first act may be an export of three graphs and more.
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=4 * EXPORT_TIMEOUT, check=False
+        )
+        return Trial(**json.loads(done.stdout.splitlines()[-1]))
+    except subprocess.TimeoutExpired:
+        return Trial(name, {}, {}, 'does not come to an end')
+    except (IndexError, TypeError, ValueError):
+        last = (done.stderr.strip().splitlines() or [f'ended with code {done.returncode}'])[-1]
+        return Trial(name, {}, {}, f'does not run here ({last})')
+
+
+def _key(bundle: Bundle, threads: int, precision: Precision, names: Sequence[str]) -> str:
+    manifest = bundle.manifest
+    circumstances = [
+        hashlib.sha256(bundle.weights_content).hexdigest(),
+        [[entry.id, dict(entry.configuration)] for entry in manifest.sub_networks],
+        [[name, _version(name)] for name in names],
+        threads,
+        precision.value,
+        platform.node(),
+        _processor(),
+        platform.python_version(),
+    ]
+    return hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ''
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text(errors='replace').splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return f'{models[0] if models else platform.machine()} x {os.cpu_count()}'
+
+
+def _kept(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text())['engine'])
+    except (OSError, KeyError, TypeError, ValueError):
+        return ''
+
+
+def _keep(path: Path, name: str, reasons: Sequence[str]) -> None:
+    """Keep a verdict; where that is not possible, it is measured again next time."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            'w', dir=path.parent, prefix='.engine.', delete=False
+        ) as file:
+            json.dump({'engine': name, 'measured': list(reasons)}, file)
+        os.replace(file.name, path)
+    except OSError:
+        return
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure one engine and print what was found, as JSON."""
+    folder, name, threads, precision = arguments
+    found = trial(read_bundle(Path(folder)), name, int(threads), Precision(precision))
+    print(json.dumps(vars(found)))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

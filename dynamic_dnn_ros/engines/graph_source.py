@@ -1,0 +1,186 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where engines that run ONNX models get those of a bundle's sub-networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import hashlib
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+import threading
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.graphs import (
+    REMEDY,
+    Graph,
+    graph_key,
+    graph_name,
+    onnx_model,
+    parse_graph,
+)
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.writer import write_bundle
+from dynamic_dnn_ros.engines.contract import EngineError
+
+#: s, after which an export that does not end is given up, for each sub-network.
+EXPORT_TIMEOUT = 120.0
+
+Say = Callable[[str], None]
+
+
+def cache_folder() -> Path:
+    """Return where this user's graphs and measurements of engines are kept."""
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'dynamic_dnn_ros'
+
+
+class GraphSource:
+    """
+    Finds the graphs of one bundle: in it, in the user's cache, or by exporting them.
+
+    The export needs PyTorch and runs in a process of its own, so that this one does not load it.
+    """
+
+    def __init__(self, bundle: Bundle, say: Say) -> None:
+        """
+        Find graphs of a bundle.
+
+        :param say: told of a graph that is passed over, and of an export; once each
+        """
+        self._bundle = bundle
+        self._say = say
+        # Only checked: no copy of the weights is kept for a sub-network that is prepared later.
+        bundle.weights()
+        self._weights_sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
+        self._lock = threading.Lock()
+        self._said: set[str] = set()
+        self._failure = ''
+
+    def model(self, sub_network: SubNetwork) -> bytes:
+        """
+        Return the ONNX model of a sub-network: `picture`, uint8, to `logits`; see bundles.graphs.
+
+        :raises EngineError: when there is none, and none can be made
+        :raises BundleError: when the weights do not fit it
+        """
+        with self._lock:
+            graph, where = self._graph(sub_network)
+        weights = self._bundle.weights()
+        statistics = weights.batch_norm_statistics.get(sub_network.id, {})
+        return onnx_model(graph, weights.network, statistics, where)
+
+    def _graph(self, sub_network: SubNetwork) -> tuple[Graph, object]:
+        key = self._key(sub_network)
+        name = graph_name(sub_network)
+        passed_over = ''
+        content = self._bundle.other_files.get(name)
+        if content is not None:
+            where = self._bundle.folder / name
+            try:
+                return parse_graph(content, where, key), where
+            except BundleError as error:
+                passed_over = str(error)
+                self._say_once(f'{error} It is passed over.')
+        path = self._cached(key)
+        graph = self._read(path, key)
+        if graph is None and not self._failure:
+            self._export()
+            graph = self._read(path, key)
+        if graph is None:
+            raise EngineError(
+                f'sub-network {sub_network.id!r} has no graph for this engine: '
+                f'{passed_over or f"the bundle has no {name}"}; here it cannot be made: '
+                f'{self._failure or "the export wrote none"}. {REMEDY}, and install the bundle '
+                'again.'
+            )
+        return graph, path
+
+    def _key(self, sub_network: SubNetwork) -> str:
+        return graph_key(self._bundle.manifest, self._weights_sha256, sub_network)
+
+    def _read(self, path: Path, key: str) -> Graph | None:
+        """Return a graph of the cache; one that is damaged is removed, and made again."""
+        try:
+            content = path.read_bytes()
+            digest, _, content = content.partition(b'\n')
+            if digest.decode(errors='replace') != hashlib.sha256(content).hexdigest():
+                raise BundleError(path, 'is damaged', 'It is made again')
+            return parse_graph(content, path, key)
+        except BundleError as error:
+            self._say_once(str(error))
+            path.unlink(missing_ok=True)
+        except OSError:
+            pass
+        return None
+
+    def _export(self) -> None:
+        """Export all sub-networks that the cache does not have; `_failure` says why not."""
+        manifest = self._bundle.manifest
+        missing = [each for each in manifest.sub_networks if not self._present(each)]
+        self._say_once(
+            f'bundle {manifest.name!r} has no graphs for this engine: exporting '
+            f'{len(missing)} of them to {cache_folder()}, once. '
+            "'dynamic-dnn bundle export' puts them into the bundle."
+        )
+        try:
+            cache_folder().mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix='.export.', dir=cache_folder()) as work:
+                self._failure = self._exported(Path(work), manifest, missing)
+        except (OSError, BundleError) as error:
+            self._failure = str(error)
+
+    def _present(self, sub_network: SubNetwork) -> bool:
+        key = self._key(sub_network)
+        content = self._bundle.other_files.get(graph_name(sub_network))
+        if content is not None:
+            try:
+                parse_graph(content, '', key)
+            except BundleError:
+                pass
+            else:
+                return True
+        return self._cached(key).exists()
+
+    def _exported(self, work: Path, manifest: Manifest, missing: list[SubNetwork]) -> str:
+        """Export in a process, and keep what it wrote; return what went wrong, or nothing."""
+        # The bundle may not lie on disk, or no longer as it was read.
+        bundle = write_bundle(work / 'bundle', manifest, self._bundle.weights_content)
+        out = work / 'graphs'
+        out.mkdir()
+        command = [sys.executable, '-m', 'dynamic_dnn_ros.networks.graph_export']
+        command += [str(bundle.folder), str(out), *(each.id for each in missing)]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=EXPORT_TIMEOUT * max(1, len(missing)),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            return f'the export did not end within {error.timeout:.0f} s'
+        for sub_network in missing:
+            file = out / sub_network.id
+            if file.exists():
+                content = file.read_bytes()
+                digest = hashlib.sha256(content).hexdigest().encode()
+                part = work / 'part'
+                part.write_bytes(digest + b'\n' + content)
+                os.replace(part, self._cached(self._key(sub_network)))
+        if done.returncode == 0:
+            return ''
+        lines = done.stderr.strip().splitlines()
+        return lines[-1] if lines else f'the export ended with code {done.returncode}'
+
+    def _cached(self, key: str) -> Path:
+        return cache_folder() / f'{key}.graph'
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)

@@ -1,0 +1,199 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime as engine: the CPU, NVIDIA GPUs by CUDA, and TensorRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, OUTPUT_NAME
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import (
+    Engine,
+    EngineError,
+    Logits,
+    Picture,
+    Precision,
+    PreparedSubNetwork,
+    check_picture,
+    warm_up,
+)
+from dynamic_dnn_ros.engines.graph_source import GraphSource, Say, cache_folder
+
+#: Processor and the providers that serve it, the first with the next for what it cannot run.
+_PROVIDERS = {
+    'gpu': ('CUDAExecutionProvider', 'CPUExecutionProvider'),
+    'tensorrt': (
+        'TensorrtExecutionProvider',
+        'CUDAExecutionProvider',
+        'CPUExecutionProvider',
+    ),
+    'cpu': ('CPUExecutionProvider',),
+}
+
+#: What the driver of an NVIDIA GPU makes: of a card, of a Jetson, in a Linux on Windows.
+_DEVICES = ('/dev/nvidia0', '/dev/nvhost-gpu', '/dev/nvgpu', '/dev/dxg')
+
+#: Of a session, beside its weights: graph, kernels and buffers, bytes.
+_SESSION = 2_000_000
+
+
+class OnnxRuntimeEngine(Engine):
+    """Runs each sub-network as a session of its own."""
+
+    name = 'onnxruntime'
+
+    def __init__(self, bundle: Bundle, threads: int, precision: Precision, say: Say) -> None:
+        """
+        Look at a bundle.
+
+        :param threads: for one inference on the CPU
+        :param precision: float16 is for TensorRT, any other than it and float32 for none
+        :param say: told once where graphs come from, when that is not the bundle
+        :raises EngineError: for a precision that no processor here has
+        :raises BundleError: when the weights cannot be read
+        """
+        self.precision = precision
+        self._threads = threads
+        self._available = tuple(onnxruntime.get_available_providers())
+        if not self.processors:
+            raise EngineError(
+                f'ONNX Runtime {onnxruntime.__version__} computes in {precision.value} '
+                + (
+                    'with TensorRT only, which is not here. '
+                    if precision is Precision.FLOAT16
+                    else 'nowhere. '
+                )
+                + "Ask for 'float32', or for the engine 'openvino' or 'torch'."
+            )
+        self._graphs = GraphSource(bundle, say)
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Return the processors whose provider and device are here."""
+        device = any(Path(name).exists() for name in _DEVICES)
+        return tuple(
+            processor
+            for processor, (provider, *_) in _PROVIDERS.items()
+            if provider in self._available
+            and (device or processor == 'cpu')
+            and (
+                self.precision is Precision.FLOAT32
+                or (self.precision is Precision.FLOAT16 and processor == 'tensorrt')
+            )
+        )
+
+    def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+        """
+        Make a session, and run it until its first slow runs are over.
+
+        :raises EngineError: for a processor that is not here, a model that is refused, or a
+            device that has no memory left
+        """
+        if processor not in self.processors:
+            raise EngineError(self._missing(processor))
+        model = self._graphs.model(sub_network)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        # Waiting threads leave the processor to others; warnings of the library are its own.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(
+                model, options, providers=self._provider_options(processor)
+            )
+        except Exception as error:  # the library's errors have no common class
+            raise EngineError(
+                f'ONNX Runtime {onnxruntime.__version__} cannot run sub-network '
+                f'{sub_network.id!r} on {processor!r}: {error}. Update onnxruntime, make the '
+                "graphs again with 'dynamic-dnn bundle export', or name another engine."
+            ) from error
+        wanted = _PROVIDERS[processor][0]
+        if wanted not in session.get_providers():
+            raise EngineError(
+                f'ONNX Runtime cannot use {wanted} here, though it was built for it. Install the '
+                f'CUDA or TensorRT release that onnxruntime {onnxruntime.__version__} needs, or '
+                "name the processor 'cpu'."
+            )
+        prepared = _Session(sub_network, processor, session)
+        warm_up(prepared)
+        return prepared
+
+    def memory_needed(self, sub_network: SubNetwork) -> int:
+        """Return an estimate of what a session takes, bytes."""
+        return session_memory(sub_network)
+
+    def _provider_options(self, processor: str) -> list[tuple[str, dict[str, Any]]]:
+        tensorrt = {
+            'trt_engine_cache_enable': True,
+            'trt_engine_cache_path': str(cache_folder() / 'tensorrt'),
+            'trt_fp16_enable': self.precision is Precision.FLOAT16,
+        }
+        return [
+            (provider, tensorrt if provider.startswith('Tensorrt') else {})
+            for provider in _PROVIDERS[processor]
+            if provider in self._available
+        ]
+
+    def _missing(self, processor: str) -> str:
+        here = ', '.join(self.processors)
+        if processor not in _PROVIDERS:
+            return f'processor {processor!r} is not here. ONNX Runtime runs on: {here}.'
+        provider = _PROVIDERS[processor][0]
+        if provider not in self._available:
+            return (
+                f'processor {processor!r} is not here: this onnxruntime has no {provider}. '
+                f"Install the package 'onnxruntime-gpu', or name one of: {here}."
+            )
+        if self.precision is not Precision.FLOAT32:
+            return (
+                f'processor {processor!r} does not compute in {self.precision.value} with ONNX '
+                f"Runtime. Name one of: {here}; or ask for 'float32'."
+            )
+        return (
+            f'processor {processor!r} is not here: there is no NVIDIA GPU, or no driver for it. '
+            f'ONNX Runtime runs on: {here}.'
+        )
+
+
+def session_memory(sub_network: SubNetwork) -> int:
+    """Return an estimate of what a compiled model takes beside its buffers, bytes."""
+    return 4 * sub_network.parameters + _SESSION
+
+
+class _Session(PreparedSubNetwork):
+    def __init__(
+        self,
+        sub_network: SubNetwork,
+        processor: str,
+        session: onnxruntime.InferenceSession,
+    ) -> None:
+        super().__init__(sub_network, processor)
+        self._session: onnxruntime.InferenceSession | None = session
+
+    @property
+    def memory(self) -> int:
+        """Return an estimate from the number of parameters, bytes."""
+        return 0 if self._session is None else session_memory(self.sub_network)
+
+    def run(self, picture: Picture) -> Logits:
+        # One reference for the whole run: `close` may come from another thread meanwhile.
+        session = self._session
+        check_picture(self, picture, closed=session is None)
+        assert session is not None
+        try:
+            logits: Logits = session.run([OUTPUT_NAME], {INPUT_NAME: picture[np.newaxis]})[0][0]
+        except Exception as error:  # the library's errors have no common class
+            raise EngineError(
+                f'ONNX Runtime failed on sub-network {self.sub_network.id!r}: {error}'
+            ) from error
+        return logits
+
+    def close(self) -> None:
+        self._session = None

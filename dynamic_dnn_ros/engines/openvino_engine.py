@@ -1,0 +1,161 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO as engine: the CPU, and GPUs of Intel."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import openvino
+
+from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import (
+    Engine,
+    EngineError,
+    Logits,
+    Picture,
+    Precision,
+    PreparedSubNetwork,
+    check_picture,
+    warm_up,
+)
+from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
+
+#: OpenVINO's name of a capability, and of the type that inference is asked to compute in.
+_TYPES = {
+    Precision.FLOAT32: ('FP32', 'f32'),
+    Precision.BFLOAT16: ('BF16', 'bf16'),
+    Precision.FLOAT16: ('FP16', 'f16'),
+}
+
+_WEIGHT_SIZE = {Precision.FLOAT32: 4, Precision.BFLOAT16: 2, Precision.FLOAT16: 2}
+
+#: Of a compiled model, beside its weights: graph, kernels and buffers, bytes.
+_MODEL = 3_000_000
+
+
+class OpenVinoEngine(Engine):
+    """Compiles each sub-network for a device."""
+
+    name = 'openvino'
+
+    def __init__(self, bundle: Bundle, threads: int, precision: Precision, say: Say) -> None:
+        """
+        Look at a bundle.
+
+        :param threads: for one inference on the CPU
+        :param precision: what a processor computes in; not all have all
+        :param say: told once where graphs come from, when that is not the bundle
+        :raises EngineError: for a precision that no processor here has
+        :raises BundleError: when the weights cannot be read
+        """
+        self.precision = precision
+        self._threads = threads
+        self._core = openvino.Core()
+        self._capabilities = {
+            device: set(self._core.get_property(device, 'OPTIMIZATION_CAPABILITIES'))
+            for device in self._core.available_devices
+        }
+        if not self.processors:
+            raise EngineError(
+                f'no processor here computes in {precision.value} with OpenVINO: '
+                f'{", ".join(map(str.lower, self._capabilities)) or "none is known to it"}. Ask '
+                "for 'float32'."
+            )
+        self._graphs = GraphSource(bundle, say)
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Return the devices that compute in the precision; the name of a device, small."""
+        capability = _TYPES.get(self.precision, ('', ''))[0]
+        fitting = [
+            device.lower()
+            for device, capabilities in self._capabilities.items()
+            if capability in capabilities
+        ]
+        # A GPU that the system has is what it is to be used for.
+        return tuple(sorted(fitting, key=lambda device: not device.startswith('gpu')))
+
+    def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+        """
+        Compile a sub-network, and run it until its first slow runs are over.
+
+        :raises EngineError: for a processor that is not here, a model that is refused, or a
+            device that has no memory left
+        """
+        if processor not in self.processors:
+            raise EngineError(
+                f'processor {processor!r} is not here, or does not compute in '
+                f'{self.precision.value}. OpenVINO runs that on: {", ".join(self.processors)}.'
+            )
+        content = self._graphs.model(sub_network)
+        properties: dict[str, Any] = {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'NUM_STREAMS': '1',
+            'INFERENCE_PRECISION_HINT': _TYPES[self.precision][1],
+        }
+        if processor == 'cpu':
+            properties['INFERENCE_NUM_THREADS'] = self._threads
+        try:
+            model = self._core.read_model(content, openvino.Tensor(np.zeros(0, np.uint8)))
+            compiled = self._core.compile_model(model, processor.upper(), properties)
+            request = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise EngineError(
+                f'OpenVINO {openvino.__version__} cannot run sub-network {sub_network.id!r} on '
+                f'{processor!r}: {error}. Update openvino, make the graphs again with '
+                "'dynamic-dnn bundle export', or name another engine."
+            ) from error
+        prepared = _Compiled(sub_network, processor, request, self.memory_needed(sub_network))
+        warm_up(prepared)
+        return prepared
+
+    def memory_needed(self, sub_network: SubNetwork) -> int:
+        """Return an estimate of what a compiled model takes, bytes."""
+        return _WEIGHT_SIZE[self.precision] * sub_network.parameters + _MODEL
+
+
+class _Compiled(PreparedSubNetwork):
+    def __init__(
+        self,
+        sub_network: SubNetwork,
+        processor: str,
+        request: openvino.InferRequest,
+        memory: int,
+    ) -> None:
+        super().__init__(sub_network, processor)
+        self._request: openvino.InferRequest | None = request
+        self._memory = memory
+        # A request runs once at a time.
+        self._lock = threading.Lock()
+
+    @property
+    def memory(self) -> int:
+        """Return an estimate from the number of parameters, bytes."""
+        return 0 if self._request is None else self._memory
+
+    def run(self, picture: Picture) -> Logits:
+        with self._lock:
+            request = self._request
+            check_picture(self, picture, closed=request is None)
+            assert request is not None
+            try:
+                # The picture itself is the input, unless it may not be written: nothing is copied.
+                pixels = picture if picture.flags.writeable else picture.copy()
+                tensor = openvino.Tensor(pixels[np.newaxis], shared_memory=True)
+                request.set_tensor(INPUT_NAME, tensor)
+                request.infer()
+                logits: Logits = request.get_output_tensor().data[0].copy()
+            except RuntimeError as error:
+                raise EngineError(
+                    f'OpenVINO failed on sub-network {self.sub_network.id!r}: {error}'
+                ) from error
+        return logits
+
+    def close(self) -> None:
+        with self._lock:
+            self._request = None
