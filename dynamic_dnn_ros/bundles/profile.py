@@ -48,6 +48,10 @@ class OperatingPoints:
     the largest relative error of the mean latency where one measured setting after the other was
     left out and computed from the rest; NaN where nothing was interpolated. `weights_sha256` is
     that of the weights it was made with; empty where nobody took it down.
+
+    `engine` and `precision` are those it was measured with, empty where none was. `accuracy`
+    holds the top-1 accuracy, 0..1, of each of `sub_networks` that was measured with them on
+    `accuracy_data`; empty where it was not measured.
     """
 
     platform: str
@@ -72,6 +76,10 @@ class OperatingPoints:
     interpolation_error: float = math.nan
     interpolation_error_maximum: float = math.nan
     weights_sha256: str = ''
+    engine: str = ''
+    precision: str = ''
+    accuracy: FloatColumn = field(default_factory=lambda: np.zeros(0))
+    accuracy_data: str = ''
 
     def __post_init__(self) -> None:
         """
@@ -99,6 +107,12 @@ class OperatingPoints:
                     f'column {name!r} has shape {getattr(self, name).shape}, not ({points},)',
                     remedy,
                 )
+        if self.accuracy.shape not in ((0,), (len(self.sub_networks),)):
+            raise BundleError(
+                where,
+                f'accuracy has shape {self.accuracy.shape}, not ({len(self.sub_networks)},)',
+                remedy,
+            )
         for name, names in (('sub_network', self.sub_networks), ('processor', self.processors)):
             column = getattr(self, name)
             if points and not (column.min() >= 0 and column.max() < len(names)):
@@ -126,6 +140,7 @@ class OperatingPoints:
         return replace(
             self,
             sub_networks=tuple(self.sub_networks[index] for index in kept),
+            accuracy=self.accuracy[kept] if len(self.accuracy) else self.accuracy,
             sub_network=np.searchsorted(kept, self.sub_network[rows]),
             **columns,
         )
@@ -200,6 +215,10 @@ class OperatingPoints:
                 weights_sha256=str(mapping.get('weights_sha256', '')),
                 hardware=str(mapping.get('hardware', '')),
                 interpolated=np.array(mapping.get('interpolated', ()), dtype=np.bool_),
+                engine=str(mapping.get('engine', '')),
+                precision=str(mapping.get('precision', '')),
+                accuracy=np.array(mapping.get('accuracy', ()), dtype=np.float64),
+                accuracy_data=str(mapping.get('accuracy_data', '')),
                 **values,
             )
         except BundleError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 import re
 import sys
@@ -19,7 +20,9 @@ from dynamic_dnn_ros.bundles.profile import FlagColumn, OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.writer import with_profile
-from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
+from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
@@ -48,7 +51,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     measured = parser.add_argument_group('this computer')
     measured.add_argument(
-        '--engine', default=ENGINE_NAMES[0], help='what runs the sub-networks, default %(default)s'
+        '--engine',
+        default=ENGINE_NAMES[0],
+        help=f'what runs the sub-networks: {", ".join(ENGINE_NAMES)}, or auto, the fastest one '
+        'here; default %(default)s',
+    )
+    measured.add_argument(
+        '--precision',
+        default=Precision.FLOAT32.value,
+        choices=[precision.value for precision in Precision],
+        help='what the engine computes in, default %(default)s',
+    )
+    measured.add_argument(
+        '--data',
+        type=Path,
+        metavar='FOLDER_OR_ARCHIVE',
+        help='measure the accuracy of each sub-network with this engine in this precision on '
+        'these pictures, one folder of jpg or png files for each class, and write it into the '
+        'profile',
     )
     measured.add_argument(
         '--threads',
@@ -117,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _simulate(bundle, arguments)
             else:
                 _measure(bundle, arguments)
-    except (BundleError, EngineError, JournalError, PlatformError) as error:
+    except (BundleError, DataError, EngineError, JournalError, PlatformError) as error:
         print(f'dynamic-dnn profile: {error}', file=sys.stderr)
         return 1
     return 0
@@ -153,7 +173,12 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
         quiet=not sys.stderr.isatty(),
     )
     platform = computer(arguments.platform, options)
-    engine = create_engine(arguments.engine, bundle, arguments.threads)
+    pictures = None
+    if arguments.data is not None:
+        pictures = LabelledPictures.find(arguments.data)
+        pictures.check_classes(bundle.manifest.classes)
+    precision = Precision(arguments.precision)
+    engine = create_engine(arguments.engine, bundle, arguments.threads, precision, say=print)
     try:
         measurement = measure_profile(bundle, engine, platform, options, say=print)
     except KeyboardInterrupt:
@@ -162,17 +187,46 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
         raise
-    print(summary(measurement.profile))
-    print(measurement.profile.description)
+    profile = measurement.profile
+    if pictures is not None:
+        profile = _with_accuracies(bundle, engine, profile, pictures)
+    print(summary(profile))
+    print(profile.description)
     for notice in measurement.notices:
         print(f'WARNING: {notice}')
     if arguments.dry_run:
         print(f'kept in {measurement.journal}; without --dry-run it goes into the bundle')
         return
     # Until this is done the journal stays, so that nothing is measured twice.
-    with_profile(bundle, measurement.profile)
+    with_profile(bundle, profile)
     journal = set_aside(measurement.journal)
     print(f'written into {bundle.folder}; every run is in {journal}')
+
+
+def _with_accuracies(
+    bundle: Bundle, engine: Engine, profile: OperatingPoints, pictures: LabelledPictures
+) -> OperatingPoints:
+    """
+    Return a profile with the accuracy that its sub-networks have with an engine.
+
+    :raises DataError: when a picture cannot be read
+    :raises EngineError: when a sub-network cannot be run
+    """
+    prepared = [
+        engine.prepare(entry, engine.processors[0]) for entry in bundle.manifest.sub_networks
+    ]
+    measured = measure_accuracies(bundle, prepared, pictures)
+    for name, accuracy in measured.items():
+        expected = bundle.manifest.sub_network(name).accuracy
+        print(
+            f'{name}: accuracy {accuracy:.2%} with {engine.name} in {engine.precision.value}, '
+            f'{expected:.2%} in the bundle'
+        )
+    return replace(
+        profile,
+        accuracy=np.array([measured[name] for name in profile.sub_networks]),
+        accuracy_data=f'{len(pictures)} pictures of {pictures.path.name}',
+    )
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import hashlib
 import json
 from pathlib import Path
@@ -154,7 +154,12 @@ def measure_profile(
             *found,
         )
     )
-    return Measurement(operating_points(plan, visits, description), found, journal.path)
+    profile = replace(
+        operating_points(plan, visits, description),
+        engine=engine.name,
+        precision=engine.precision.value,
+    )
+    return Measurement(profile, found, journal.path)
 
 
 def _once(runs: int, seconds: float) -> bool:
@@ -194,6 +199,7 @@ def _subject(bundle: Bundle, engine: Engine, options: Options) -> dict[str, obje
             json.dumps(entries, sort_keys=True).encode()
         ).hexdigest(),
         'engine': engine.name,
+        'precision': engine.precision.value,
         'threads': options.threads,
         'picture': options.picture,
     }
@@ -220,8 +226,9 @@ def _how(engine: Engine, options: Options, visits: Sequence[Visit]) -> str:
     if options.picture is not None:
         picture = f'frames of {options.picture[0]}x{options.picture[1]}, scaling included'
     return (
-        f'measured with {engine.name}, {options.threads} thread(s); {picture}; {ROUNDS} rounds in '
-        f'random order, {min(runs.values())} to {max(runs.values())} runs a point, none discarded'
+        f'measured with {engine.name} in {engine.precision.value}, {options.threads} thread(s); '
+        f'{picture}; {ROUNDS} rounds in random order, {min(runs.values())} to '
+        f'{max(runs.values())} runs a point, none discarded'
     )
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX
+from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.cli.bundle.check import Findings, check
 from dynamic_dnn_ros.cli.bundle.show import description, text
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES, ENGINE_NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check_action = actions.add_parser(
         'check', help='check every file, run every sub-network, and measure accuracy again'
     )
-    export_action = actions.add_parser('export', help='write each sub-network as an ONNX file')
+    export_action = actions.add_parser(
+        'export',
+        help='put the graphs for ONNX Runtime and OpenVINO into the bundle, or write each '
+        'sub-network as an ONNX file for any other program (with --output)',
+    )
     for action in (show_action, check_action, export_action):
         action.add_argument(
             'bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path'
@@ -43,16 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'pictures, by which a node knows them again (with --data)',
     )
     check_action.add_argument(
-        '--engine', default=ENGINE_NAMES[0], choices=ENGINE_NAMES, help='default: %(default)s'
+        '--engine', default=ENGINE_NAMES[0], choices=ENGINE_CHOICES, help='default: %(default)s'
     )
     export_action.add_argument(
-        '--output', type=Path, required=True, metavar='FOLDER', help='where the files are written'
+        '--output',
+        type=Path,
+        metavar='FOLDER',
+        help='write ONNX files there, with all weights, and leave the bundle as it is',
     )
     export_action.add_argument(
         '--sub-networks',
         default='',
         metavar='S0,S3',
-        help='ids, separated by commas; default: all',
+        help='with --output: ids, separated by commas; default: all',
     )
 
 
@@ -85,12 +94,22 @@ def _check(folder: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _export(bundle: Bundle, folder: Path, identifiers: str) -> int:
-    # Here, since this one needs PyTorch.
+def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> int:
+    # Here, since these need PyTorch.
+    from dynamic_dnn_ros.networks.graph_export import export_into
     from dynamic_dnn_ros.networks.onnx_export import ExportError, export_bundle
 
     chosen = [name.strip() for name in identifiers.split(',') if name.strip()]
     try:
+        if folder is None:
+            if chosen:
+                return _failed('--sub-networks needs --output: a bundle has the graphs of all.')
+            with exclusive(bundle.folder):
+                written = export_into(bundle)
+            graphs = [name for name in written.other_files if name.endswith(GRAPH_SUFFIX)]
+            size = sum(len(written.other_files[name]) for name in graphs)
+            print(f'{written.folder}: {len(graphs)} graphs, {size / 1e6:.2f} MB together')
+            return 0
         for file in export_bundle(bundle, folder, chosen):
             print(
                 f'{file.path}: {file.size / 1e6:.2f} MB, outputs differ by at most '

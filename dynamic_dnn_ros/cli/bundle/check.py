@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.completeness import missing_from
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures, class_of
@@ -62,6 +63,7 @@ def check(
             f'{", ".join(sorted(stray))}: not of the bundle, and gone when it is written again'
         )
     _check_profiles(bundle, findings)
+    _check_graphs(bundle, findings)
     prepared = _check_sub_networks(bundle, engine_name, not record_responses, findings)
     if data is not None and prepared:
         _check_accuracies(bundle, prepared, data, findings)
@@ -89,6 +91,29 @@ def _check_profiles(bundle: Bundle, findings: Findings) -> None:
             findings.say(f'profile of {profile.platform}: complete, {len(profile)} points')
     if not bundle.profiles:
         findings.say('no profile: latencies are measured when a node starts')
+
+
+def _check_graphs(bundle: Bundle, findings: Findings) -> None:
+    """Look whether the graphs are those of the sub-networks as they are now."""
+    manifest = bundle.manifest
+    weights_sha256 = manifest.files[manifest.weights]
+    lacking = []
+    for entry in manifest.sub_networks:
+        name = graph_name(entry)
+        if name not in bundle.other_files:
+            lacking.append(entry.id)
+            continue
+        try:
+            key = graph_key(manifest, weights_sha256, entry)
+            parse_graph(bundle.other_files[name], bundle.folder / name, key)
+        except BundleError as error:
+            findings.problem(error)
+    if lacking:
+        findings.say(
+            f'no graphs for ONNX Runtime and OpenVINO of {", ".join(lacking)}: where PyTorch is '
+            "installed they are made when they are needed; 'dynamic-dnn bundle export' puts them "
+            'into the bundle for computers without it'
+        )
 
 
 def _check_sub_networks(
