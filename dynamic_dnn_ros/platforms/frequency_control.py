@@ -60,6 +60,10 @@ class FrequencyControl(abc.ABC):
         """Return what is wrong where this user may not write it."""
 
     @abc.abstractmethod
+    def rounded(self, wanted: Range) -> Range:
+        """Return what of its table a range stands for: what is nearest below."""
+
+    @abc.abstractmethod
     def write(self, wanted: Range) -> Range:
         """
         Limit the clock, and return the limits that are in force then.
@@ -136,12 +140,16 @@ class MinimumMaximumControl(FrequencyControl):
                 return self._sysfs.denied(path)
         return None
 
+    def rounded(self, wanted: Range) -> Range:
+        """Return the range by its own table, as it is where there is none."""
+        table = self.table()
+        if not table:
+            return wanted
+        return nearest_below(wanted[0], table), nearest_below(wanted[1], table)
+
     def write(self, wanted: Range) -> Range:
         """Limit the clock to what its own table has nearest below."""
-        table = self.table()
-        if table:
-            wanted = nearest_below(wanted[0], table), nearest_below(wanted[1], table)
-        return self._files.write(*wanted)
+        return self._files.write(*self.rounded(wanted))
 
     def put_back(self, found: LimitsFound) -> None:
         """Restore both files."""
@@ -224,15 +232,19 @@ class MemoryControl(FrequencyControl):
                 )
         return None
 
+    def rounded(self, wanted: Range) -> Range:
+        """Return the highest rate of the range, for both."""
+        rate = nearest_below(wanted[1], self.table())
+        return rate, rate
+
     def write(self, wanted: Range) -> Range:
         """Fix the rate at the highest of a range."""
         present = self.range()
         if present is None:
             raise HardwareError(self._rate, 'cannot be read', 'Mount debugfs')
-        table = self.table()
         for path, value in (
             (self._lock, '1'),
-            (self._rate, f'{nearest_below(wanted[1], table):.0f}'),
+            (self._rate, f'{self.rounded(wanted)[1]:.0f}'),
             (self._state, '1'),
         ):
             self._sysfs.write(path, value)

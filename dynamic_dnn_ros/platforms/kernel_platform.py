@@ -63,7 +63,12 @@ class KernelDomain:
 
 @dataclass
 class _Held:
-    """A control that we have written, or were about to: `written` is None before."""
+    """
+    A control that we have written, or were about to.
+
+    `written` are the limits that it has by us; None where that is not known, as before the first
+    write, or after one that failed while it was away.
+    """
 
     found: LimitsFound
     written: Range | None = None
@@ -181,8 +186,15 @@ class KernelPlatform(Platform):
             held = self._held.get(control) or self._hold(control)
             if held is None:
                 continue
-            held.written = control.write((wanted.minimum, wanted.maximum))
-            grants.append(held.written)
+            asked = wanted.minimum, wanted.maximum
+            try:
+                kept = control.write(asked)
+            except HardwareError:
+                held.written = self._present(control)  # one file of two may have been written
+                raise
+            grants.append(kept)
+            # Held down for the temperature, it comes up to what was asked for when it is cool.
+            held.written = control.rounded(asked) if self._zones.slowing() else kept
         if not grants:
             raise HardwareError(
                 f'frequency domain {domain.name!r}',
@@ -233,9 +245,14 @@ class KernelPlatform(Platform):
                     control.put_back(held.found)
                 del self._held[control]
             except HardwareError as error:
+                held.written = self._present(control)
                 errors.append(error)
         if errors:
             raise errors[0]
+
+    def _present(self, control: FrequencyControl) -> Range | None:
+        """Return the limits that a control has by us; None where the temperature hides them."""
+        return None if self._zones.slowing() else control.range()
 
     # What others do meanwhile.
 
@@ -252,7 +269,6 @@ class KernelPlatform(Platform):
                 'its limits hold now and are the ones to be restored',
             )
             self._mode = mode
-        slowing = self._zones.slowing()
         for domain in self._domains:
             for control in domain.controls:
                 held = self._held.get(control)
@@ -262,7 +278,7 @@ class KernelPlatform(Platform):
                 if not differs(present, held.written):
                     continue
                 lowered = present[1] < held.written[1] and not mode_changed
-                if lowered and slowing:
+                if lowered and self._zones.slowing():
                     continue  # for the temperature: nobody's wish, and over when it is cool
                 self._changed_by_another(domain, control, held, present, mode_changed)
         self._remember_cool()
@@ -361,7 +377,7 @@ class KernelPlatform(Platform):
             requested=self._setting.get(domain.name),
             granted=max(clocks, default=math.nan),
             utilisation_own=own,
-            utilisation_foreign=min(1.0, max(0.0, total - own)),
+            utilisation_foreign=max(total - own, 0.0),  # NaN stays NaN in this order
             governor='/'.join(sorted(governors)),
         )
 

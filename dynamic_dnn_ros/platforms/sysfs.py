@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import errno
 import os
 from pathlib import Path
 
@@ -170,10 +171,20 @@ class FrequencyFiles:
             order = ((self.maximum_file, high), (self.minimum_file, low))
         else:
             order = ((self.minimum_file, low), (self.maximum_file, high))
-        for path, value in order:
-            self._sysfs.write(path, value)
+        try:
+            self._write(order)
+        except HardwareError as error:
+            # What is read may be less than what was asked for, while the temperature holds it
+            # down: then the order that suits the request is the other one.
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EINVAL:
+                raise
+            self._write(order[::-1])
         kept = self.read()
         return kept if kept is not None else (minimum, maximum)
+
+    def _write(self, order: Sequence[tuple[Path, str]]) -> None:
+        for path, value in order:
+            self._sysfs.write(path, value)
 
 
 def nearest_below(value: float, table: Sequence[float]) -> float:
