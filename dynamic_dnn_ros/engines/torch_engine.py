@@ -171,6 +171,9 @@ class TorchEngine(Engine):
 class _Normalised(nn.Module):
     """A sub-network with the normalisation in front."""
 
+    scale: torch.Tensor
+    offset: torch.Tensor
+
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.network = network
@@ -203,7 +206,9 @@ class _TorchSubNetwork(PreparedSubNetwork):
     ) -> None:
         super().__init__(sub_network, processor)
         if dtype != torch.float32:
-            module.network = folded(module.network).to(dtype, memory_format=torch.channels_last)
+            network = folded(module.network).to(dtype)
+            # PyTorch's annotations leave this form of `to` out.
+            module.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._memory = sum(
             tensor.untyped_storage().nbytes()
             for tensor in (*module.parameters(), *module.buffers())

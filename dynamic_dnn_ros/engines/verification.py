@@ -106,6 +106,7 @@ class VerifyingEngine(Engine):
         :param on_refused: told of each one that is refused, from the thread that prepares it
         """
         self.name = engine.name
+        self.precision = engine.precision
         self._engine = engine
         self._responses = responses
         self._on_refused = on_refused
@@ -114,6 +115,10 @@ class VerifyingEngine(Engine):
     def processors(self) -> tuple[str, ...]:
         """Return the processors of the engine."""
         return self._engine.processors
+
+    def memory_needed(self, sub_network: SubNetwork) -> int:
+        """Return the estimate of the engine."""
+        return self._engine.memory_needed(sub_network)
 
     def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
         """
@@ -128,6 +133,7 @@ class VerifyingEngine(Engine):
             try:
                 verify(prepared, recorded)
             except ResponseError as error:
+                prepared.close()
                 self._on_refused(sub_network, error)
                 raise
         return prepared

@@ -93,6 +93,9 @@ def export_into(bundle: Bundle) -> Bundle:
 class _FromPicture(nn.Module):
     """A sub-network with the normalisation in front: pictures as an engine gets them."""
 
+    mean: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.network = network

@@ -17,7 +17,7 @@ from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Tensors, Weights, read_bundle
 from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, deviation
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle, weights_content, write_bundle
-from dynamic_dnn_ros.engines.contract import Logits, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import Logits, Picture, Precision, PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import (
     LIMIT,
@@ -221,6 +221,8 @@ def test_engine_gives_out_no_other_sub_network(bundle: Bundle, tmp_path: Path) -
     )
     good, bad, best = damaged.manifest.sub_networks
     assert engine.name == 'torch' and 'cpu' in engine.processors
+    assert engine.precision is Precision.FLOAT32
+    assert engine.memory_needed(good) == engine._engine.memory_needed(good) > 0
     assert engine.prepare(good, 'cpu').sub_network == good
     with pytest.raises(ResponseError, match=r"'s1' answers otherwise .* 'dynamic-dnn bundle"):
         engine.prepare(bad, 'cpu')

@@ -237,7 +237,7 @@ class _Clocked(PreparedSubNetwork):
 class SleepingEngine(ClockedEngine):
     """The engine for a process of its own, on the tree that an environment variable names."""
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, threads: int, *_: object) -> None:
         super().__init__(Computer(Path(os.environ[TREE_VARIABLE])), time.sleep)
 
 
