@@ -12,8 +12,10 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
+
 from dynamic_dnn_ros.bundles.manifest import Preprocessing
-from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import EngineError, Logits, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
 from dynamic_dnn_ros.engines.mailbox import Mailbox
 from dynamic_dnn_ros.engines.pacing import PacedFrame, Pacer
@@ -74,6 +76,7 @@ class FrameWorker:
         exchange: SubNetworkExchange,
         preprocessing: Preprocessing,
         stuck_after: float,
+        reduced_decoding: bool,
         on_served: Callable[[ServedFrame], None],
         on_rejected: Callable[[Frame, str], None],
     ) -> None:
@@ -81,6 +84,7 @@ class FrameWorker:
         Create the worker; `start` sets it to work.
 
         :param stuck_after: s, with one frame for longer than this the worker counts as stuck
+        :param reduced_decoding: as for `preprocessing.square`
         :param on_served: called by the worker with each result
         :param on_rejected: called by the worker with each frame that failed, and the reason
         """
@@ -92,6 +96,9 @@ class FrameWorker:
         self._exchange = exchange
         self._preprocessing = preprocessing
         self._stuck_after = stuck_after
+        self._reduced_decoding = reduced_decoding
+        # Engines read a picture where it lies, so these are their input buffers, by resolution.
+        self._inputs: dict[int, Picture] = {}
         self._on_served = on_served
         self._on_rejected = on_rejected
         self._state = (WorkerState.STOPPED, time.monotonic())
@@ -154,7 +161,16 @@ class FrameWorker:
     def _run(self, frame: Frame, prepared: PreparedSubNetwork) -> ServedFrame:
         pacing = self.pacing
         started = time.monotonic()
-        picture = square(frame.picture, prepared.sub_network.resolution, self._preprocessing)
+        side = prepared.sub_network.resolution
+        if side not in self._inputs:
+            self._inputs[side] = np.empty((side, side, 3), np.uint8)
+        picture = square(
+            frame.picture,
+            side,
+            self._preprocessing,
+            self._inputs[side],
+            self._reduced_decoding,
+        )
         preprocessed = time.monotonic()
         logits = prepared.run(picture)
         processor, paced = prepared.processor, None

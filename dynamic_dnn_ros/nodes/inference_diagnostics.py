@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
-import time
-
 from dynamic_dnn_ros.engines.serving import FrameWorker, WorkerState
 from dynamic_dnn_ros.nodes.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
-
-#: s without a frame after which /diagnostics says so.
-SILENCE = 2.0
 
 
 def diagnose_camera(camera: CameraInput, worker: FrameWorker, problem: str) -> Diagnostic:
@@ -23,11 +18,12 @@ def diagnose_camera(camera: CameraInput, worker: FrameWorker, problem: str) -> D
         'served': worker.served,
         'replaced': worker.mailbox.replaced,
         'rejected': worker.rejected + camera.rejected,
+        'stamps that jumped back': camera.stamps_back,
     }
-    silence = time.monotonic() - camera.last_arrival
+    silence = camera.silence
     if not camera.subscribed:
         return Diagnostic('camera', Level.OK, 'not subscribed: nobody wants results', values)
-    if silence > SILENCE:
+    if silence:
         return Diagnostic(
             'camera',
             Level.WARNING,

@@ -178,6 +178,7 @@ class InferenceNode(ManagedNode):
             self._served.exchange,
             self._served.bundle.manifest.preprocessing,
             self.parameters['stuck_after'],
+            self.parameters['reduced_decoding'],
             self._on_served,
             self._on_rejected,
         )

@@ -51,6 +51,12 @@ PARAMETERS = (
         choices=('raw', 'compressed'),
     ),
     ParameterSpecification(
+        'reduced_decoding',
+        True,
+        'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least twice '
+        "the network's input; false: always all pixels.",
+    ),
+    ParameterSpecification(
         'sub_network',
         '',
         'The sub-network to begin with; empty: the most accurate one.',

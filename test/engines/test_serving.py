@@ -77,6 +77,7 @@ def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator
         exchange,
         Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
         stuck_after=0.05,
+        reduced_decoding=True,
         on_served=outcome.served.append,
         on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
     )
