@@ -89,6 +89,11 @@ COMMANDS = {
         'search',
         'choose the sub-networks of a trained bundle by accuracy and measured latency',
     ),
+    'simulate': Command(
+        'dynamic_dnn_ros.cli.simulate',
+        'simulate',
+        'run a scenario on a simulated board under the manager, or what it is judged against',
+    ),
 }
 
 

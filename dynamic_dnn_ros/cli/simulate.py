@@ -1,0 +1,132 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn simulate`: run a scenario on a simulated board under one manager or several."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.cli.scenario_networks import workloads
+from dynamic_dnn_ros.cli.simulation_picture import draw
+from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.simulation.figures import table
+from dynamic_dnn_ros.simulation.runner import (
+    GOVERNORS,
+    NAMES,
+    OURS,
+    Job,
+    boards_of,
+    parse_governors,
+    sweep,
+)
+from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        'scenario',
+        metavar='SCENARIO',
+        help='a YAML file, or the name of one that ships with the package (config/scenarios)',
+    )
+    parser.add_argument(
+        '--manager',
+        default=OURS,
+        help=f'one or several, with commas between, or "all": {", ".join(NAMES)}; '
+        'default: %(default)s',
+    )
+    parser.add_argument(
+        '--governor',
+        default='schedutil+nvhost_podgov',
+        help='what sets the clocks that the manager leaves alone, e.g. performance or '
+        f'cpu=schedutil+gpu=simple_ondemand; of: {", ".join(GOVERNORS)}; default: %(default)s',
+    )
+    parser.add_argument('--seeds', type=int, default=1, help='runs, each of another seed')
+    parser.add_argument('--jobs', type=int, default=1, help='runs at once; default: %(default)s')
+    parser.add_argument(
+        '--backend', default='loky', help='of joblib, e.g. ray for a cluster; default: %(default)s'
+    )
+    parser.add_argument(
+        '--picture',
+        type=Path,
+        help='PNG of the first run; default: simulation_MANAGER.png here; "none": no picture',
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    try:
+        print(simulate(arguments))
+    except (BundleError, PlatformError, ScenarioError) as error:
+        print(f'dynamic-dnn simulate: {error}', file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f'dynamic-dnn simulate: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+def find_scenario(name: str) -> Path:
+    """
+    Return the file of a scenario by its path, or its name among those that ship.
+
+    :raises ScenarioError: when there is none
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    shipped = share_folder() / 'config' / 'scenarios'
+    if '/' not in name and (shipped / f'{name}.yaml').is_file():
+        return shipped / f'{name}.yaml'
+    known = ', '.join(sorted(file.stem for file in shipped.glob('*.yaml'))) or 'none'
+    raise ScenarioError(
+        f'scenario {name!r}', 'is neither a file nor one that ships', f'Shipped are: {known}'
+    )
+
+
+def simulate(arguments: argparse.Namespace) -> str:
+    """Make the runs and the picture; return the table."""
+    for name in ('seeds', 'jobs'):
+        if getattr(arguments, name) < 1:
+            raise ScenarioError(f'--{name} {getattr(arguments, name)}', 'is too few', 'Give 1')
+    managers = NAMES if arguments.manager == 'all' else arguments.manager.split(',')
+    unknown = [name for name in managers if name not in NAMES]
+    if unknown:
+        raise ScenarioError(
+            f'manager {unknown[0]!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
+        )
+    governors = parse_governors(arguments.governor)
+    path = find_scenario(arguments.scenario)
+    scenario = Scenario.from_file(path)
+    board = boards_of(scenario)(scenario.power_mode)
+    networks = workloads(scenario, board, path.parent)
+    runs = sweep(
+        [
+            Job(scenario, networks, manager, governors, scenario.seed + seed)
+            for manager in managers
+            for seed in range(arguments.seeds)
+        ],
+        arguments.jobs,
+        arguments.backend,
+    )
+    text = [f'{scenario.name}: simulated, model of {board.name}, {board.power_mode.name}']
+    text += [
+        f'figures from {scenario.measured_from:g} to {scenario.duration:g} s; idle power of the '
+        'board at its lowest clocks is what "above idle" leaves out',
+        '',
+        table(runs),
+    ]
+    late = [(run.manager, run.foreign_late) for run in runs if run.foreign_late > 0]
+    text += [f'{name}: other load lagged behind {share:.1%} of its time' for name, share in late]
+    speed = sum(run.duration for run in runs) / max(sum(run.wall for run in runs), 1e-9)
+    deciding = sum(run.deciding + run.observing for run in runs) / sum(run.wall for run in runs)
+    text.append(f'\n{speed:.0f} times as fast as real time, {deciding:.0%} of it in the manager')
+    if arguments.picture is None or str(arguments.picture) != 'none':
+        picture = arguments.picture or Path(f'simulation_{runs[0].manager}.png')
+        draw(runs[0], picture)
+        text.append(f'picture: {picture}')
+    return '\n'.join(text)

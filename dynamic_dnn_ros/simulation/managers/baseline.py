@@ -1,0 +1,181 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What all baselines share: applications, targets, the load, and the grid of choices."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.management.decisions import (
+    Decision,
+    DomainFrequency,
+    PlatformState,
+    Prediction,
+    Switch,
+    SwitchReason,
+)
+from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
+from dynamic_dnn_ros.management.targets import Target, TargetStore
+
+FloatArray = NDArray[np.float64]
+Option = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """
+    A profile laid out as options x settings; `settings` in hertz, shape (settings, domains).
+
+    `mean` and `at_quantile` latencies in seconds, `dynamic` and `idle` power in watts.
+    """
+
+    options: tuple[Option, ...]
+    settings: FloatArray
+    mean: FloatArray
+    p50: FloatArray
+    p95: FloatArray
+    dynamic: FloatArray
+    idle: FloatArray
+
+    @classmethod
+    def of(cls, points: OperatingPoints) -> Grid:
+        """Lay out a profile that has a point for each option at each setting."""
+        settings, row = np.unique(points.frequencies, axis=0, return_inverse=True)
+        pairs = sorted(set(zip(points.sub_network.tolist(), points.processor.tolist())))
+        column = {pair: index for index, pair in enumerate(pairs)}
+        option = np.array(
+            [column[p] for p in zip(points.sub_network.tolist(), points.processor.tolist())]
+        )
+        at = (option, np.asarray(row).reshape(-1))
+
+        def laid_out(figure: FloatArray) -> FloatArray:
+            grid = np.full((len(pairs), len(settings)), np.nan)
+            grid[at] = figure
+            return grid
+
+        idle = laid_out(points.idle_power)
+        return cls(
+            tuple((points.sub_networks[s], points.processors[p]) for s, p in pairs),
+            settings,
+            laid_out(points.latency_mean),
+            laid_out(points.latency_p50),
+            laid_out(points.latency_p95),
+            laid_out(points.power) - idle,
+            np.nanmax(idle, axis=0),
+        )
+
+    def nearest(self, frequencies: Sequence[float]) -> int:
+        """Return the index of the setting nearest to some clocks, by their ratio."""
+        return int(np.abs(np.log(self.settings / np.array(frequencies))).sum(axis=1).argmin())
+
+
+class Baseline(abc.ABC):
+    """A manager that is told everything and chooses as its kind does."""
+
+    def __init__(self, instance: str = 'baseline') -> None:
+        """Begin with no application, no target and no platform."""
+        self.instance = instance
+        self.targets = TargetStore()
+        self.applications: dict[str, Application] = {}
+        self.grids: dict[str, Grid] = {}
+        self.serving: dict[str, Option] = {}
+        self.load: Load | None = None
+        self._points: dict[str, OperatingPoints] = {}
+        self._told: dict[str, tuple[Option, Target | None]] = {}
+        self._sequence = 0
+
+    @abc.abstractmethod
+    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+        """Return the option of each application, and clocks, Hz by domain; none: governors."""
+
+    def served(self, application: str, status: Status, now: float) -> bool:
+        """Take a served frame; tell whether to decide at once."""
+        return False
+
+    def add_application(self, application: Application, now: float) -> bool:
+        """Take what an application says of itself."""
+        new = application.id not in self.applications
+        self.applications[application.id] = application
+        if self._points.get(application.id) is not application.operating_points:
+            self._points[application.id] = application.operating_points
+            self.grids[application.id] = Grid.of(application.operating_points)
+        self.serving[application.id] = (application.sub_network, application.processor)
+        if new:
+            self._told.pop(application.id, None)
+        return new
+
+    def remove_application(self, name: str) -> bool:
+        """Forget an application."""
+        self.serving.pop(name, None)
+        return self.applications.pop(name, None) is not None
+
+    def set_target(self, target: Target, arrival: int) -> Target:
+        """Put a target into force."""
+        return self.targets.set(target, arrival)
+
+    def clear_target(self, application: str, stamp: int, arrival: int, sender: str = '') -> None:
+        """Withdraw a target."""
+        self.targets.clear(application, stamp, arrival)
+
+    def observe(self, status: Status, now: float) -> bool:
+        """Take a status of an application."""
+        if status.application not in self.applications or status.event is not StatusEvent.SERVED:
+            return False
+        return self.served(status.application, status, now)
+
+    def observe_load(self, load: Load, now: float) -> bool:
+        """Take a load of the platform."""
+        changed = self.load is None or [d.limit_maximum for d in self.load.domains] != [
+            d.limit_maximum for d in load.domains
+        ]
+        self.load = load
+        return changed
+
+    def decide(self, now: float) -> Decision:
+        """Choose, and say what changes."""
+        options, clocks = self.choose(now)
+        switches = []
+        for name, option in options.items():
+            target = self.targets.get(name)
+            if self._told.get(name) == (option, target) or name not in self.applications:
+                continue
+            if option == self.serving[name] and name not in self._told and target is None:
+                continue
+            self._told[name] = (option, target)
+            self._sequence += 1
+            switches.append(
+                Switch(
+                    name, self._sequence, *option, SwitchReason.ENERGY, Prediction(*option), target
+                )
+            )
+        setting = None
+        if clocks is not None:
+            setting = tuple(DomainFrequency(name, f, f) for name, f in clocks.items())
+        state = PlatformState.FRESH if self.load is not None else PlatformState.NONE
+        return Decision(now, tuple(switches), setting or (), setting, (), state, math.nan)
+
+    def allowed(self, grid: Grid, domains: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which settings lie inside the limits of the board, all where none does."""
+        keep = np.ones(len(grid.settings), dtype=bool)
+        for column, name in enumerate(domains):
+            domain = self.load.domain(name) if self.load is not None else None
+            if domain is not None and domain.available:
+                clocks = grid.settings[:, column]
+                offered = np.array(domain.available)
+                keep &= np.abs(clocks[:, None] / offered - 1).min(axis=1) < 1e-3
+                keep &= clocks <= domain.limit_maximum * 1.001
+        return keep if keep.any() else np.ones(len(grid.settings), dtype=bool)
+
+    def by_accuracy(self, name: str) -> list[Option]:
+        """Return an application's options on its first processor, least accurate first."""
+        application = self.applications[name]
+        processor = application.operating_points.processors[0]
+        options = [option for option in self.grids[name].options if option[1] == processor]
+        return sorted(options, key=lambda option: application.accuracies[option[0]])

@@ -1,0 +1,68 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Halves of the manager: only the clocks, or only the sub-networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import Application
+
+Restriction = Callable[[Application], OperatingPoints]
+
+
+class Restricted(Manager):
+    """A manager that sees only a part of each profile."""
+
+    def __init__(self, instance: str, restriction: Restriction) -> None:
+        """Begin with nothing."""
+        super().__init__(instance)
+        self._restriction = restriction
+        self._seen: dict[str, tuple[OperatingPoints, OperatingPoints]] = {}
+
+    def add_application(self, application: Application, now: float) -> bool:
+        """Take what an application says of itself, with a part of its profile."""
+        whole = application.operating_points
+        kept = self._seen.get(application.id)
+        if kept is None or kept[0] is not whole:
+            kept = self._seen[application.id] = (whole, self._restriction(application))
+        return super().add_application(replace(application, operating_points=kept[1]), now)
+
+
+def dvfs_only() -> Restricted:
+    """Return a manager that sets clocks and leaves each application at what it begins with."""
+    return Restricted('dvfs_only', _one_sub_network)
+
+
+def network_only() -> Restricted:
+    """Return a manager that chooses sub-networks and leaves the clocks to the governors."""
+    return Restricted('network_only', _without_domains)
+
+
+def _one_sub_network(application: Application) -> OperatingPoints:
+    points = application.operating_points
+    index = points.sub_networks.index(application.sub_network)
+    return _rows(points, points.sub_network == index)
+
+
+def _without_domains(application: Application) -> OperatingPoints:
+    points = application.operating_points
+    highest = points.frequencies.max(axis=0, initial=0.0)
+    kept = _rows(points, (points.frequencies == highest).all(axis=1))
+    return replace(kept, domains=(), frequencies=np.zeros((len(kept.sub_network), 0)))
+
+
+def _rows(points: OperatingPoints, keep: NDArray[np.bool_]) -> OperatingPoints:
+    columns = {
+        entry.name: getattr(points, entry.name)[keep]
+        for entry in fields(points)
+        if isinstance(getattr(points, entry.name), np.ndarray)
+        and len(getattr(points, entry.name)) == len(keep)
+    }
+    return replace(points, **columns)

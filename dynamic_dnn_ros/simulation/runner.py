@@ -1,0 +1,158 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Run a scenario under a manager of a name, and many of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
+from dynamic_dnn_ros.simulation.contract import Decider, Workload
+from dynamic_dnn_ros.simulation.figures import energy, shortfall
+from dynamic_dnn_ros.simulation.managers.alert import Alert
+from dynamic_dnn_ros.simulation.managers.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.simulation.managers.oracle import Oracle
+from dynamic_dnn_ros.simulation.managers.restricted import dvfs_only, network_only
+from dynamic_dnn_ros.simulation.managers.static import Static
+from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.world import World
+
+OURS = 'dynamic_dnn'
+BEST_FIXED = 'best_fixed'
+ORACLE = 'oracle'
+
+MANAGERS: dict[str, Callable[[], Decider]] = {
+    OURS: lambda: Manager('simulated'),
+    'largest': lambda: Static(-1),
+    'smallest': lambda: Static(0),
+    'dynamic_ofa': DynamicOfaRule,
+    'alert': Alert,
+    'dvfs_only': dvfs_only,
+    'network_only': network_only,
+}
+"""Managers that need to know nothing beforehand."""
+
+NAMES = (*MANAGERS, BEST_FIXED, ORACLE)
+
+GOVERNORS = {
+    'schedutil': ('cpu',),
+    'nvhost_podgov': ('gpu',),
+    'simple_ondemand': ('gpu',),
+    'performance': ('cpu', 'gpu'),
+    'powersave': ('cpu', 'gpu'),
+    'userspace': ('cpu', 'gpu'),
+}
+"""The domains that a governor is for where none is named."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run to be made; plain data, so that it can be sent to another process."""
+
+    scenario: Scenario
+    workloads: Mapping[str, Workload]
+    manager: str = OURS
+    governors: Mapping[str, str] | None = None
+    seed: int | None = None
+
+
+@lru_cache(maxsize=64)
+def _board(name: str, mode: str, scale: tuple[tuple[str, float], ...]) -> BoardModel:
+    return load_board(name, mode, scale=dict(scale))
+
+
+def boards_of(scenario: Scenario) -> Callable[[str], BoardModel]:
+    """Return the board of a scenario by power mode; the same objects for the same call."""
+    scale = tuple(sorted(scenario.scale.items()))
+    return lambda mode: _board(scenario.board, mode or scenario.power_mode, scale)
+
+
+def parse_governors(text: str) -> dict[str, str]:
+    """
+    Return governors by domain of a text such as `schedutil+nvhost_podgov` or `cpu=performance`.
+
+    :raises ScenarioError: for a governor that is not modelled
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in text.replace(',', '+').split('+'))):
+        domain, _, name = part.rpartition('=')
+        if name not in GOVERNORS or (domain and domain not in ('cpu', 'gpu', 'memory')):
+            raise ScenarioError(
+                f'governor {part!r}', 'is not modelled', f'Choose of: {", ".join(GOVERNORS)}'
+            )
+        found.update(dict.fromkeys([domain] if domain else GOVERNORS[name], name))
+    return found
+
+
+def run(job: Job) -> Run:
+    """
+    Make one run.
+
+    :raises ScenarioError: for an unknown manager
+    """
+    scenario = job.scenario
+    seed = scenario.seed if job.seed is None else job.seed
+    if job.manager == BEST_FIXED:
+        return best_fixed(job)
+    boards = boards_of(scenario)
+    if job.manager == ORACLE:
+        manager: Decider = Oracle(scenario, boards, job.workloads, seed)
+    elif job.manager in MANAGERS:
+        manager = MANAGERS[job.manager]()
+    else:
+        raise ScenarioError(
+            f'manager {job.manager!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
+        )
+    return World(scenario, boards, job.workloads, manager, job.manager, job.governors, seed).run()
+
+
+def best_fixed(job: Job) -> Run:
+    """
+    Return the run of the sub-network that meets the targets for the least energy, never changed.
+
+    Each one is tried under the governors on this very run, so no rule that chooses one beforehand
+    does better. With several applications all take the one of the same place by accuracy, or the
+    last one that they have. Where none meets all targets it is the one that misses them by least.
+    """
+    boards = boards_of(job.scenario)
+    counts = {name: len(w.points.sub_networks) for name, w in job.workloads.items()}
+    best, worth = None, (float('inf'), float('inf'))
+    for size in range(max(counts.values())):
+        sizes = {name: min(size, count - 1) for name, count in counts.items()}
+        found = World(
+            job.scenario,
+            boards,
+            job.workloads,
+            Static(sizes),
+            BEST_FIXED,
+            job.governors,
+            job.seed,
+        ).run()
+        value = (round(shortfall(found), 4), energy(found, found.total_rail))
+        if value < worth:
+            best, worth = found, value
+    assert best is not None
+    return best
+
+
+def sweep(jobs: Sequence[Job], processes: int = 1, backend: str = 'loky') -> list[Run]:
+    """
+    Make runs side by side, in the order given.
+
+    :param processes: at once; 1: in this process
+    :param backend: of joblib, e.g. `ray` for a cluster, once it is registered
+    """
+    if processes == 1:
+        return [run(job) for job in jobs]
+    # Imported here: joblib is an extra, and a single run does without.
+    from joblib import Parallel, delayed
+
+    found: list[Any] = Parallel(n_jobs=processes, backend=backend)(
+        delayed(run)(job) for job in jobs
+    )
+    return list(found)
