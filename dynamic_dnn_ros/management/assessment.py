@@ -37,7 +37,7 @@ LARGEST_MARGIN = 0.15
 RATE_TOLERANCE = 0.02
 """Share by which a rate may stay below its limit: cameras do not keep theirs to the last digit."""
 
-_WORST = 1e6
+WORST = 1e6
 """Share to which a shortfall is cut, so that sums stay finite."""
 
 
@@ -87,12 +87,18 @@ class Demand:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One decision to be made: the table, the settings that may be chosen, and the demands."""
+    """
+    One decision to be made: the table, the settings that may be chosen, and the demands.
+
+    `foreign` is load that is not ours, cycles a second by domain; `power_cap` what the board may
+    take, W.
+    """
 
     joint: JointTable
     settings: IndexArray
     demands: tuple[Demand, ...]
     foreign: dict[str, float]
+    power_cap: float = math.inf
 
     def foreign_utilisation(self, rows: IndexArray) -> FloatArray:
         """Return what other load takes of each domain, shape (settings, domains)."""
@@ -366,4 +372,4 @@ def objective_values(
 def _cut(share: FloatArray) -> FloatArray:
     """Return by which share a limit is missed; what is not known misses nothing."""
     # fmax takes the number of a number and NaN.
-    return np.fmin(np.fmax(share, 0.0), _WORST)
+    return np.fmin(np.fmax(share, 0.0), WORST)

@@ -14,36 +14,25 @@ moved the best value of any before that. So leaving it out cannot change the cho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import math
 
 import numpy as np
 
 from dynamic_dnn_ros.management.assessment import (
-    RATE_TOLERANCE,
     BoolArray,
-    Expectation,
     FloatArray,
     IndexArray,
     Problem,
     ResourceSettings,
-    busy_share,
-    shortfall,
 )
-from dynamic_dnn_ros.management.estimator import (
-    predicted_service,
-    predicted_waiting,
-    profiled_quantile,
-)
+from dynamic_dnn_ros.management.forecast import Forecast
 from dynamic_dnn_ros.management.narrowing import WITHIN
-from dynamic_dnn_ros.management.tables import LEAST
+from dynamic_dnn_ros.management.tables import UNKNOWN, LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
 _SLACK = 1e-9
 """Share by which rounding may move a bound; a setting that is this close is looked at."""
-
-_NOTHING = np.zeros(1)
-_ANY_ACCURACY = np.full(1, np.inf)
 
 FASTEST = 4
 """One in so many of the first settings is taken for being fast, the others for being cheap."""
@@ -66,24 +55,19 @@ class Best:
 
 
 @dataclass(frozen=True, eq=False)
-class Least(Expectation):
-    """The least that operating points come to; `unhindered` is the latency without waiting, s."""
-
-    unhindered: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class Outlook:
     """
     Lower bounds at some settings, if certain applications are to meet their targets.
 
-    `lacking` is the sum of what these lack at least; `latency` and `contention` are by
-    application.
+    `figures` and `contention` are by application, `unhindered` and `latency` (with and without
+    waiting, s) by application that is to meet its target; `lacking` is the sum of what these
+    lack at least.
     """
 
-    figures: Sequence[dict[str, FloatArray]]
+    figures: Sequence[FloatArray]
     contention: Sequence[FloatArray | float]
-    expected: Mapping[int, Least]
+    unhindered: Mapping[int, FloatArray]
+    latency: Mapping[int, FloatArray]
     lacking: FloatArray
 
     @property
@@ -96,38 +80,45 @@ class Bounds:
     """
     The settings that are still to be looked at, as positions among those that may be chosen.
 
+    `all_may_be_met` is false where no setting meets all targets; asked for by `most_promising`.
+
     :param order: the applications, the highest priority first
+    :param least: the least figures of each application's usable options
     """
 
-    def __init__(self, problem: Problem, order: Sequence[int], settings: ResourceSettings) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        order: Sequence[int],
+        settings: ResourceSettings,
+        forecasts: Sequence[Forecast],
+        least: Sequence[LeastFigures],
+    ) -> None:
         """Begin with all settings that may be chosen."""
         self._problem = problem
         self._demands = problem.demands
         self._order = order
         self._limit = settings.utilisation_limit
+        self._forecasts = forecasts
+        self._least = least
         self._left = np.ones(len(problem.settings), dtype=bool)
         self._everywhere = len(problem.settings) == len(problem.joint.settings)
-        self._least = [
-            least.of(demand.usable) for least, demand in zip(problem.joint.least, problem.demands)
-        ]
         self._processors = [
-            _only(processors[demand.usable])
+            _only(processors, demand.usable)
             for processors, demand in zip(problem.joint.processors, problem.demands)
         ]
-        self._rooms = [demand.room(settings.margin) for demand in problem.demands]
         self._accurate = [
             demand.target.accuracy * (1 - _SLACK) if demand.target.accuracy else -math.inf
             for demand in problem.demands
         ]
-        self._periods = [
-            1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
-            for demand in problem.demands
-        ]
-        self._outlooks: dict[tuple[int, ...], Outlook | None] = {}
+        self._outlooks: dict[tuple[tuple[int, float], ...], Outlook | None] = {}
+        self._powers: dict[int, FloatArray] = {}
+        self._over: FloatArray | None = None
+        self.all_may_be_met = True
 
     def most_promising(self, size: int) -> IndexArray:
         """Return settings to begin with: some that are cheap, and some that are fast."""
-        everything = np.flatnonzero(self._left)
+        everything = np.arange(len(self._left))
         if len(everything) <= size:
             return everything
         required = {
@@ -137,30 +128,38 @@ class Bounds:
         }
         outlook = self._outlook(required)
         assert outlook is not None
+        possible = outlook.possible
+        self.all_may_be_met = len(required) == len(self._demands) and bool(possible.any())
+        if not possible.any():
+            return _first(everything, outlook.lacking + 1e-6 * self._fastest(outlook), size)
         fast = self._fastest(outlook)
-        if not outlook.possible.any():
-            return self._first(everything, outlook.lacking + 1e-6 * fast, size)
         if any(d.target.objective is not Objective.MINIMUM_ENERGY for d in self._demands):
-            return self._first(everything, fast, size)
-        power = np.where(outlook.possible, self._power(outlook, everything), np.inf)
-        cheap = self._first(everything, power, size - size // FASTEST)
-        return np.union1d(cheap, self._first(everything, fast, size // FASTEST))
+            return _first(everything, fast, size)
+        power = np.where(possible, self._power_of(outlook), np.inf)
+        cheap = _first(everything, power, size - size // FASTEST)
+        both = np.zeros(len(everything), dtype=bool)
+        both[cheap] = both[_first(everything, fast, size // FASTEST)] = True
+        return np.flatnonzero(both)
 
-    def after(self, at: IndexArray, best: Best, size: int) -> IndexArray:
+    def done(self, at: IndexArray) -> None:
+        """Note that nothing is left to be looked at in some settings."""
+        self._left[at] = False
+
+    def after(self, best: Best, size: int) -> IndexArray:
         """
         Return settings to look at next; none if the best so far is the best of all.
 
-        :param at: the settings looked at last
         :param best: the best of all candidates looked at
         """
-        self._left[at] = False
         left = np.flatnonzero(self._left)
         if not len(left):
             return left
-        if self._problem.counted_domains():
-            lower = self._excess()[left]
+        if self._problem.counted_domains() or self._problem.power_cap < math.inf:
+            if self._over is None:
+                self._over = self._excess()
+            lower = self._over[left]
             if (lower < best.excess - _SLACK).any():
-                return self._first(left, lower, size)
+                return _first(left, lower, size)
             left = left[lower <= best.excess + WITHIN + _SLACK]
         # Those that are met must be met elsewhere too; can one more be?
         required: dict[int, float] = {}
@@ -173,7 +172,7 @@ class Bounds:
             if outlook is not None:
                 more = left[outlook.possible[left]]
                 if len(more):
-                    return self._first(more, outlook.expected[a].latency[more], size)
+                    return _first(more, outlook.latency[a][more], size)
         outlook = self._outlook(required)
         assert outlook is not None
         left = left[outlook.possible[left]]
@@ -181,20 +180,26 @@ class Bounds:
             if not best.met[a] and len(left):
                 lower = self._margined(a, outlook, left)
                 if (lower < best.margined[a] * (1 - _SLACK)).any():
-                    return self._first(left, lower, size)
+                    return _first(left, lower, size)
                 left = left[lower <= best.margined[a] * (1 + WITHIN + _SLACK)]
         for a in self._order:
             if a in best.values and len(left):
                 better, left = self._by_objective(a, required, best, left)
                 if len(better):
-                    return self._first(better, self._fastest(outlook)[better], size)
+                    return _first(better, self._fastest(outlook)[better], size)
         if not len(left):
             return left
-        final = self._outlook_at(required, left)
-        assert final is not None
-        lower = self._power(final, left)
-        keep = final.possible & (lower <= best.power * (1 + _SLACK))
-        return self._first(left[keep], lower[keep], size)
+        final = self._outlooks.get(_key(required))
+        if final is not None:
+            lower = self._power_of(final)[left]
+            keep = final.possible[left]
+        else:
+            final = self._outlook_at(required, left)
+            assert final is not None
+            lower = self._power(final)
+            keep = final.possible
+        keep &= lower <= best.power * (1 + _SLACK)
+        return _first(left[keep], lower[keep], size)
 
     def _by_objective(
         self, a: int, required: dict[int, float], best: Best, left: IndexArray
@@ -208,7 +213,7 @@ class Bounds:
         if self._demands[a].target.objective is Objective.MINIMUM_LATENCY:
             outlook = self._outlook_at(required, left)
             assert outlook is not None
-            lower = self._expected(a, outlook.figures[a], outlook.contention[a]).latency
+            lower = self._latency(a, outlook.figures[a], outlook.contention[a])[1]
             equal = lower <= value + WITHIN * abs(value) + _SLACK
             return left[lower < value * (1 - _SLACK)], left[equal]
         if a not in required:
@@ -229,144 +234,157 @@ class Bounds:
 
     def _outlook(self, required: Mapping[int, float]) -> Outlook | None:
         """Return the outlook at all settings if these applications are to meet their targets."""
-        key = tuple(required)
+        key = _key(required)
         if key not in self._outlooks:
-            self._outlooks[key] = self._outlook_at(required, np.arange(len(self._left)))
+            self._outlooks[key] = self._outlook_at(required, None)
         return self._outlooks[key]
 
-    def _outlook_at(self, required: Mapping[int, float], positions: IndexArray) -> Outlook | None:
+    def _outlook_at(
+        self, required: Mapping[int, float], positions: IndexArray | None
+    ) -> Outlook | None:
         """
         Return the outlook at some settings, none where no option is accurate enough.
 
         :param required: least accuracy of the options of the applications that are to meet
             their targets
+        :param positions: none for all
         """
         figures = []
-        everywhere = self._everywhere and len(positions) == len(self._left)
-        rows = self._problem.settings[positions]
+        rows: IndexArray | None
+        if positions is None:
+            rows = None if self._everywhere else self._problem.settings
+        else:
+            rows = self._problem.settings[positions]
         for a, least in enumerate(self._least):
             found = least.at(required.get(a, -math.inf))
             if found is None:
                 return None
-            figures.append(dict(zip(LEAST, found if everywhere else found.take(rows, axis=1))))
-        taken = [
-            busy_share(demand, points['mean']) for demand, points in zip(self._demands, figures)
-        ]
-        contention: list[FloatArray | float] = []
-        for a, mine in enumerate(self._processors):
-            factor: FloatArray | float = 1.0
-            for b, theirs in enumerate(self._processors):
-                if a != b and mine is not None and mine == theirs:
-                    factor = factor + taken[b]
-            contention.append(factor)
-        expected = {a: self._expected(a, figures[a], contention[a]) for a in required}
-        lacking = np.zeros(len(positions))
-        for a, bound in expected.items():
-            lacking = lacking + shortfall(self._demands[a], bound, self._rooms[a])
-        return Outlook(figures, contention, expected, lacking)
+            figures.append(found if rows is None else found.take(rows, axis=1))
+        forecasts = self._forecasts
+        contention: list[FloatArray | float] = [1.0] * len(figures)
+        if len(figures) > 1:
+            taken = [
+                np.minimum(points[0] * (f.slow_down * f.rate), 1.0)
+                for f, points in zip(forecasts, figures)
+            ]
+            for a, mine in enumerate(self._processors):
+                for b, theirs in enumerate(self._processors):
+                    if a != b and mine is not None and mine == theirs:
+                        contention[a] = contention[a] + taken[b]
+        unhindered, latency = {}, {}
+        lacking = np.zeros(figures[0].shape[1])
+        for a in required:
+            forecast = forecasts[a]
+            unhindered[a], latency[a], mean = self._latency(a, figures[a], contention[a])
+            energy = forecast.without_neighbours(_ANY_ACCURACY, figures[a][4])
+            lacking = lacking + forecast.missed(energy, latency[a], mean)
+            if not self._least[a].complete:
+                lacking[figures[a][0] >= UNKNOWN] = np.inf
+        return Outlook(figures, contention, unhindered, latency, lacking)
 
-    def _expected(
-        self, a: int, figures: Mapping[str, FloatArray], contention: FloatArray | float
-    ) -> Least:
-        """Return what an application's figures come to at least, any accuracy granted."""
-        demand = self._demands[a]
-        quantile, slow_down = demand.target.quantile, demand.slow_down
-        mean, median = figures['mean'] * contention, figures['p50'] * contention
-        spread = profiled_quantile(
-            quantile,
-            _NOTHING,
-            figures['beyond_p50'],
-            figures['beyond_p50'] + figures['beyond_p95'],
-        )
-        service = predicted_service(
-            quantile,
-            slow_down,
-            mean,
-            median,
-            median + spread * contention,
-            demand.overhead_deviation,
-        )
-        service_mean = mean * slow_down.mean
+    def _latency(
+        self, a: int, figures: FloatArray, contention: FloatArray | float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return an application's least latency without and with waiting, and mean service, s."""
+        forecast = self._forecasts[a]
+        mean = figures[0] * (forecast.slow_down * contention)
+        variance = forecast.variance(figures[0], (figures[2], figures[3]))
+        unhindered = forecast.service(figures[1] * forecast.slow_down, variance, contention)
+        unhindered += forecast.overhead
         # A spread of service makes frames wait longer; without one they wait the least.
-        waiting = predicted_waiting(quantile, self._periods[a], service_mean, service_mean)
-        unhindered = service + demand.overhead
-        return Least(
-            unhindered + waiting,
-            service_mean,
-            _NOTHING,
-            _NOTHING,
-            figures['energy'] * slow_down.mean,
-            _ANY_ACCURACY,
-            unhindered,
-        )
+        return unhindered, unhindered + forecast.waiting(mean, None), mean
 
     def _margined(self, a: int, outlook: Outlook, positions: IndexArray) -> FloatArray:
         """Return what an application lacks at least at some settings, margins kept."""
         rows = self._problem.settings[positions]
-        least = self._least[a]
-        figures = dict(zip(LEAST, least.points.take(rows, axis=2)))
+        least, forecast = self._least[a], self._forecasts[a]
+        figures = least.points(rows)
         contention = outlook.contention[a]
-        if not isinstance(contention, float):
+        if isinstance(contention, np.ndarray):
             contention = contention[positions]
-        found = self._expected(a, figures, contention)
-        found = replace(found, accuracy=least.accuracy[:, None])
-        lacking = shortfall(self._demands[a], found, self._rooms[a])
+        _, latency, mean = self._latency(a, figures, contention)
+        fixed = forecast.without_neighbours(least.accuracy[:, None], figures[4])
+        lacking = np.broadcast_to(forecast.missed(fixed, latency, mean), mean.shape)
+        lacking = np.where(figures[0] >= UNKNOWN, np.inf, lacking)
         return np.asarray(lacking.min(axis=0))
 
     def _fastest(self, outlook: Outlook) -> FloatArray:
         """Return a figure that is small where all are served fast."""
         total = np.zeros(len(outlook.lacking))
-        for demand, points in zip(self._demands, outlook.figures):
-            total = total + points['mean'] * demand.camera_rate
+        for forecast, points in zip(self._forecasts, outlook.figures):
+            total = total + points[0] * forecast.rate
         return total
 
     def _excess(self) -> FloatArray:
-        """Return the least excess over the limit of utilisation at all settings."""
+        """Return the least excess over the limits of utilisation and power at all settings."""
         problem = self._problem
-        outlook = self._outlook({})
-        assert outlook is not None
+        excess = np.zeros(len(problem.settings))
         counted = problem.counted_domains()
-        load = problem.foreign_utilisation(problem.settings)[:, counted]
-        for demand, points in zip(self._demands, outlook.figures):
-            least = busy_share(demand, points['mean'], float(len(self._demands)))
-            shares = demand.shares[:, counted][demand.usable].min(axis=0)
-            load = load + least[:, None] * shares
-        return np.asarray(np.clip(load - self._limit, 0.0, None).max(axis=1))
+        if counted:
+            load = problem.foreign_utilisation(problem.settings).T[counted]
+            turn = 1 / len(self._demands)
+            for demand, forecast, least in zip(self._demands, self._forecasts, self._least):
+                points = least.at()
+                assert points is not None
+                mean = points[0] if self._everywhere else points[0][problem.settings]
+                busy = np.minimum(mean * (forecast.slow_down * forecast.rate), turn)
+                shares = demand.shares[:, counted][demand.usable].min(axis=0)
+                load += shares[:, None] * busy
+            excess = np.maximum(load.max(axis=0) - self._limit, 0.0)
+        if problem.power_cap < math.inf:
+            outlook = self._outlook({})
+            assert outlook is not None
+            excess = np.maximum(excess, self._power_of(outlook) / problem.power_cap - 1)
+        return excess
 
-    def _power(self, outlook: Outlook, positions: IndexArray) -> FloatArray:
+    def _power_of(self, outlook: Outlook) -> FloatArray:
+        """Return the least power at all settings of an outlook that is kept."""
+        if id(outlook) not in self._powers:
+            self._powers[id(outlook)] = self._power(outlook)
+        return self._powers[id(outlook)]
+
+    def _power(self, outlook: Outlook) -> FloatArray:
         """Return the least power of the board, W, at the settings of an outlook."""
-        power = np.zeros(len(positions))
-        idle = np.zeros(len(positions))
-        for a, (demand, points) in enumerate(zip(self._demands, outlook.figures)):
-            work = points['work'] * demand.slow_down.mean
-            all_served = work * demand.camera_rate
+        power = np.zeros(len(outlook.lacking))
+        idle = np.zeros(len(power))
+        turn = 1 / len(self._demands)
+        for a, (forecast, points) in enumerate(zip(self._forecasts, outlook.figures)):
+            work = points[7] * forecast.slow_down
+            all_served = work * forecast.rate
             # With the processor busy throughout, frames are left out.
-            least = np.minimum(all_served, points['dynamic_power'] / len(self._demands))
-            found = outlook.expected.get(a)
-            if found is not None:
-                target, room = demand.target, self._rooms[a]
-                kept = 0.0
-                if target.rate:
-                    asked = min(target.rate, demand.camera_rate) * (1 - RATE_TOLERANCE)
-                    kept = min(demand.camera_rate, asked / (1 - room))
-                least = np.maximum(least, work * kept)
-                if target.latency:
-                    longest = found.unhindered + target.quantile * self._periods[a]
-                    too_late = longest > target.latency * (1 - room) * (1 + _SLACK)
-                    least = np.where(too_late, all_served, least)
-            power = power + np.where(work < 0, all_served, least)
-            idle = np.maximum(idle, points['idle_power'])
-        return power + idle
-
-    @staticmethod
-    def _first(positions: IndexArray, key: FloatArray, size: int) -> IndexArray:
-        """Return those of the smallest keys, ascending."""
-        if len(positions) <= size:
-            return positions
-        return np.sort(positions[np.argpartition(key, size)[:size]])
+            least = np.minimum(all_served, points[6] * turn)
+            unhindered = outlook.unhindered.get(a)
+            if unhindered is not None:
+                kept = min(forecast.rate, forecast.asked)
+                np.maximum(least, work * kept, out=least)
+                if forecast.latency:
+                    longest = forecast.latency * (1 + _SLACK) - forecast.quantile * forecast.period
+                    np.copyto(least, all_served, where=unhindered > longest)
+            if work.min() < 0:
+                least = np.where(work < 0, all_served, least)
+            power += least
+            np.maximum(idle, points[5], out=idle)
+        power += idle
+        return power
 
 
-def _only(processors: IndexArray) -> int | None:
-    """Return the processor that all options are for, none where there are several."""
+_ANY_ACCURACY = np.full(1, np.inf)
+
+
+def _key(required: Mapping[int, float]) -> tuple[tuple[int, float], ...]:
+    return tuple(sorted(required.items()))
+
+
+def _first(positions: IndexArray, key: FloatArray, size: int) -> IndexArray:
+    """Return those of the smallest keys, ascending."""
+    if len(positions) <= size:
+        return positions
+    return np.sort(positions[np.argpartition(key, size)[:size]])
+
+
+def _only(processors: IndexArray, usable: BoolArray) -> int | None:
+    """Return the processor that all usable options are for, none where there are several."""
+    if not usable.all():
+        processors = processors[usable]
     first = int(processors[0])
     return first if (processors == first).all() else None

@@ -9,7 +9,7 @@ node and in a simulation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 
 import numpy as np
@@ -212,11 +212,15 @@ class Manager:
 
     def decide(self, now: float) -> Decision:
         """
-        Decide for all applications.
+        Decide for all applications, and report on each.
 
         To be called twice a second, and at once when a call above returns true or a target was
         set or cleared.
         """
+        return self.reported(self.choose(now))
+
+    def choose(self, now: float) -> Decision:
+        """Decide without reports: all that is to be sent, as early as it can be."""
         if self._registry.drop_silent(now):
             self._fresh = SwitchReason.APPLICATION
         records = [
@@ -240,9 +244,6 @@ class Manager:
         setting = domains if controllable and control else None
         self._intended = {d.name: d.maximum for d in domains} if controllable else None
         self._follow(setting, now)
-        reports = self._reporter.reports(
-            self._registry, self.targets, self._plan, self._planned, domains, control, now
-        )
         power = math.nan
         if self._plan is not None and self._plan.evaluation.power_known:
             power = float(self._plan.evaluation.power[self._plan.row])
@@ -251,11 +252,24 @@ class Manager:
             switches,
             domains,
             setting,
-            reports,
+            (),
             self.platform.state(now),
             power,
             self._message(now),
         )
+
+    def reported(self, decision: Decision) -> Decision:
+        """Return the last decision with how each target stands, and why."""
+        reports = self._reporter.reports(
+            self._registry,
+            self.targets,
+            self._plan,
+            self._planned,
+            decision.domains,
+            self.settings.mode is Mode.CONTROL,
+            decision.time,
+        )
+        return replace(decision, reports=reports)
 
     # How it is done.
 

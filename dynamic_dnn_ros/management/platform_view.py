@@ -55,6 +55,7 @@ class PlatformView:
         self._floors = dict(floors or {})
         self._received = -math.inf
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
+        self._choice: tuple[JointTable, tuple[tuple[object, ...], ...], Choice] | None = None
 
     def observe(self, load: Load, now: float) -> bool:
         """Take a load, unless it is overtaken; tell whether what may be set has changed."""
@@ -117,6 +118,11 @@ class PlatformView:
         settable = tuple(name for name, d in domains.items() if d is not None and d.available)
         if not self.is_fresh(now) or not settable:
             return Choice(self._running(joint, ()), False, ())
+        key = tuple(_limits(d) for d in domains.values() if d is not None)
+        remembered = self._choice
+        if remembered is not None and remembered[0] is joint and remembered[1] == key:
+            return remembered[2]
+        self._choice = None
         keep = np.ones(len(joint.settings), dtype=bool)
         for column, name in enumerate(joint.domains):
             domain = domains[name]
@@ -137,7 +143,11 @@ class PlatformView:
         chosen = np.flatnonzero(keep)
         if not len(chosen):
             return Choice(running, False, ())
-        return Choice(chosen, True, settable)
+        choice = Choice(chosen, True, settable)
+        if not fixed:
+            # Where a domain runs that cannot be set, may be different the next time.
+            self._choice = joint, key, choice
+        return choice
 
     def snapped(self, name: str, frequency: float) -> float:
         """Return the platform's own figure for a frequency of a profile, Hz."""

@@ -35,6 +35,9 @@ from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, T
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
 
+FASTEST = 16
+"""Settings beyond the board's limits that are asked whether they would meet a target."""
+
 _UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
 _AT_LEAST = ('accuracy', 'rate')
 
@@ -279,17 +282,21 @@ def _camera_is_too_slow(record: Record, target: Target) -> bool:
 
 
 def _met_without_limits(plan: Plan, index: int) -> bool:
-    """Tell whether a setting that may not be chosen now would meet the target."""
-    joint = plan.problem.joint
-    if len(plan.problem.settings) == len(joint.settings):
-        return False
-    everything = replace(plan.problem, settings=np.arange(len(joint.settings), dtype=np.int64))
-    options = len(joint.tables[index].options)
-    rows = np.repeat(everything.settings, options)
+    """Tell whether one of the fastest settings that may not be chosen now meets the target."""
+    problem = plan.problem
+    joint, table = problem.joint, problem.joint.tables[index]
+    barred = np.ones(len(joint.settings), dtype=bool)
+    barred[problem.settings] = False
+    others = np.flatnonzero(barred)
+    least = joint.least[index].at()
+    assert least is not None
+    others = others[np.argsort(least[0][others], kind='stable')[:FASTEST]]
+    count = len(table.options)
+    rows = np.repeat(others, count)
     chosen = np.tile(plan.evaluation.options[plan.row], (len(rows), 1))
-    chosen[:, index] = np.tile(np.arange(options), len(everything.settings))
-    found = evaluate(everything, rows, chosen, ResourceSettings())
-    usable = plan.problem.demands[index].usable[chosen[:, index]]
+    chosen[:, index] = np.tile(np.arange(count), len(others))
+    found = evaluate(problem, rows, chosen, ResourceSettings())
+    usable = problem.demands[index].usable[chosen[:, index]]
     return bool((usable & (found.applications[index].shortfall == 0)).any())
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from dynamic_dnn_ros.management.assessment import (
     Evaluation,
+    IndexArray,
     Problem,
     ResourceSettings,
     by_priority,
@@ -90,7 +91,7 @@ class ResourceLevel:
         :param fresh: what was asked for or what there is to choose from has changed, so the dwell
             does not count
         """
-        at, chosen = search(problem, self._settings)
+        at, chosen = search(problem, self._settings, in_force=incumbent[0] if incumbent else None)
         if fresh:
             self._dwell = self._settings.dwell
         incumbent_offered = incumbent is not None and incumbent[0] in problem.settings
@@ -128,15 +129,33 @@ def alternatives(plan: Plan, application: int, settings: ResourceSettings) -> Ev
     """
     Return what one application could have had with the others as they are.
 
-    Row 0 is the plan itself, then every option at its setting, then every setting with its
-    option.
+    Row 0 is the plan itself, then every option at its setting, then the next settings in each
+    direction of each domain with its option.
     """
     problem = plan.problem
     count = len(problem.joint.tables[application].options)
-    rows = np.concatenate([np.full(count + 1, plan.setting), problem.settings])
+    near = neighbours(problem, plan.setting)
+    rows = np.concatenate([np.full(count + 1, plan.setting), near])
     options = np.tile(plan.evaluation.options[plan.row], (len(rows), 1))
     options[1 : count + 1, application] = np.arange(count)
     return evaluate(problem, rows, options, settings)
+
+
+def neighbours(problem: Problem, setting: int) -> IndexArray:
+    """Return the settings that may be chosen one step up or down in one domain alone."""
+    joint, allowed = problem.joint, problem.settings
+    offered = joint.settings[allowed]
+    own = joint.settings[setting]
+    same = offered == own
+    differing = same.shape[1] - same.sum(axis=1)
+    found = []
+    for domain in range(same.shape[1]):
+        alone = np.flatnonzero((differing == 1) & ~same[:, domain])
+        distance = offered[alone, domain] - own[domain]
+        for side in (distance > 0, distance < 0):
+            if side.any():
+                found.append(allowed[alone[side][np.abs(distance[side]).argmin()]])
+    return np.array(found, dtype=np.int64)
 
 
 def _is_better(problem: Problem, both: Evaluation, gain: float) -> Cause:

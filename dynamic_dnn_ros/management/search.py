@@ -10,14 +10,17 @@ the least that meets their own target, then the least there is.
 
 Among all candidates the choice is lexicographic:
 
-1. least excess over the limit of utilisation, where load that is not ours needs the domain;
+1. least excess over the limit of utilisation, where load that is not ours needs the domain, and
+   over the power cap, both as shares;
 2. fewest missed targets, in order of priority; 3. nearest to those that are missed, likewise;
 4. each application's objective in order of priority, to within 1 %;
 5. least power of the board.
 
 Only settings that can matter are looked at, as in branch and bound: the most promising ones
-first, until lower bounds show of every other one that it would change nothing (`bounds.py`). The
-answer is that of a search of all settings.
+first, until lower bounds show of every other one that it would change nothing (`bounds.py`). At
+each the applications first choose for themselves; that some yield is tried only where this costs
+one its target and the setting can still matter. The answer is that of a search of all settings,
+unless `EFFORT` ends it before: where many targets contradict each other, what is best then stands.
 """
 
 from __future__ import annotations
@@ -37,19 +40,21 @@ from dynamic_dnn_ros.management.assessment import (
     Problem,
     ResourceSettings,
     by_priority,
-    expect,
-    objective_values,
-    of_board,
-    shortfall,
-    together,
 )
 from dynamic_dnn_ros.management.bounds import Best, Bounds
+from dynamic_dnn_ros.management.forecast import Forecast, Points
 from dynamic_dnn_ros.management.narrowing import WITHIN, narrow
-from dynamic_dnn_ros.management.tables import FIGURES
+from dynamic_dnn_ros.management.tables import LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
 FIRST_BATCH = 16
-"""Settings that are looked at first; each further batch is twice as large."""
+"""Settings that are looked at first; each further batch is four times as large."""
+
+EFFORT = 1024
+"""
+Joint candidates after which a search ends. Settings come in the order of what the bounds promise,
+so that what the rest could still mend is little; the choice stays the same for the same input.
+"""
 
 
 class Attitude(IntEnum):
@@ -63,10 +68,11 @@ class Attitude(IntEnum):
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """
-    Joint candidates, one a row, and what the choice among them depends on.
+    Joint candidates, one a column, and what the choice among them depends on.
 
     `strategy` is the place of the applications' attitudes in the order in which equals are
-    taken. `margined` and `values` (of the objectives) have the shape (applications, candidates).
+    taken. `options`, `margined` and `values` (of the objectives) have the shape (applications,
+    candidates).
     """
 
     settings: IndexArray
@@ -78,62 +84,79 @@ class Candidates:
     power: FloatArray
 
     def joined(self, other: Candidates) -> Candidates:
-        """Return these candidates and others, in the order in which equals are taken."""
-        strategy = np.concatenate([self.strategy, other.strategy])
-        settings = np.concatenate([self.settings, other.settings])
-        order = np.lexsort((settings, strategy))
+        """Return these candidates and others."""
         return Candidates(
-            settings[order],
-            strategy[order],
-            np.concatenate([self.options, other.options])[order],
-            np.concatenate([self.excess, other.excess])[order],
-            np.concatenate([self.margined, other.margined], axis=1)[:, order],
-            np.concatenate([self.values, other.values], axis=1)[:, order],
-            np.concatenate([self.power, other.power])[order],
+            np.concatenate([self.settings, other.settings]),
+            np.concatenate([self.strategy, other.strategy]),
+            np.concatenate([self.options, other.options], axis=1),
+            np.concatenate([self.excess, other.excess]),
+            np.concatenate([self.margined, other.margined], axis=1),
+            np.concatenate([self.values, other.values], axis=1),
+            np.concatenate([self.power, other.power]),
         )
+
+    def costs(self) -> BoolArray:
+        """Tell where somebody misses a target, or the board is asked for too much."""
+        return (self.excess > WITHIN) | (self.margined > 0).any(axis=0)
 
 
 def search(
-    problem: Problem, settings: ResourceSettings, first_batch: int = FIRST_BATCH
+    problem: Problem,
+    settings: ResourceSettings,
+    first_batch: int = FIRST_BATCH,
+    in_force: int | None = None,
+    effort: int = EFFORT,
 ) -> tuple[int, IndexArray]:
     """
     Return the best setting, and each application's option, as indices.
 
     :param first_batch: how many settings to look at first; the answer does not depend on it
+    :param in_force: a setting to look at too, nor on that
+    :param effort: joint candidates after which to end
     """
     order = by_priority(problem.demands)
-    bounds = Bounds(problem, order, settings)
-    found: Candidates | None = None
+    forecasts = [Forecast(demand, settings.margin) for demand in problem.demands]
+    least = [
+        figures.of(demand.usable) for figures, demand in zip(problem.joint.least, problem.demands)
+    ]
+    bounds = Bounds(problem, order, settings, forecasts, least)
+    task = _Task(problem, settings, order, forecasts, least)
+    yielding = yielding_attitudes(len(order))
+    own = np.zeros((len(order), 1), dtype=np.int64)
+    strategies = yielding.shape[1]
+    owing = np.zeros(len(problem.settings), dtype=bool)
     size = first_batch
     at = bounds.most_promising(size)
+    if in_force is not None and not (problem.settings[at] == in_force).any():
+        at = np.concatenate([at, np.flatnonzero(problem.settings == in_force)])
+    found: Candidates | None = None
     while True:
-        new = candidates(problem, problem.settings[at], order, settings)
-        found = new if found is None else found.joined(new)
+        seen = 0 if found is None else len(found.power)
+        owed = owing[at]
+        unseen, owed_at = at[~owed], at[owed]
+        if not bounds.all_may_be_met:
+            # Somebody yields everywhere.
+            unseen = at[: max((effort - seen) // (strategies + 1), 1)]
+            owed_at = at[:0]
+            new = task.candidates(unseen, np.concatenate([yielding, own], axis=1), 0)
+            found = new if found is None else found.joined(new)
+            bounds.done(unseen)
+        elif len(unseen):
+            new = task.candidates(unseen, own, strategies)
+            found = new if found is None else found.joined(new)
+            costs = new.costs() & (strategies > 0)
+            owing[unseen[costs]] = True
+            bounds.done(unseen[~costs])
+        assert found is not None
+        if len(owed_at):
+            owed_at = owed_at[: max((effort - seen) // strategies, 1)]
+            found = found.joined(task.candidates(owed_at, yielding, 0))
+            bounds.done(owed_at)
         best = best_of(problem.demands, found, order)
-        size *= 2
-        at = bounds.after(at, best, size)
+        size *= 4
+        at = bounds.after(best, size) if len(found.power) < effort else at[:0]
         if not len(at):
-            return int(found.settings[best.row]), found.options[best.row]
-
-
-def candidates(
-    problem: Problem, at: IndexArray, order: Sequence[int], settings: ResourceSettings
-) -> Candidates:
-    """
-    Return the candidates of some settings.
-
-    :param at: indices of settings, ascending
-    :param order: the applications, the highest priority first
-    """
-    own = np.zeros((len(order), 1), dtype=np.int64)
-    yielding = yielding_attitudes(len(order))
-    rank = yielding.shape[1]
-    found = _candidates(problem, at, order, own, rank, settings)
-    if rank:
-        costs = (found.excess > WITHIN) | (found.margined > 0).any(axis=0)
-        if costs.any():
-            found = _candidates(problem, at[costs], order, yielding, 0, settings).joined(found)
-    return found
+            return int(found.settings[best.row]), found.options[:, best.row]
 
 
 @cache
@@ -152,102 +175,101 @@ def yielding_attitudes(count: int) -> IndexArray:
 
 
 def best_of(demands: Sequence[Demand], found: Candidates, order: Sequence[int]) -> Best:
-    """Return the row that is lexicographically best, limits with their margin."""
+    """Return the candidate that is lexicographically best, limits with their margin."""
     keep = narrow(None, found.excess, absolute=WITHIN)
     excess = float(found.excess.min())
     met, margined, values = {}, {}, {}
+    missed = found.margined > 0
     for a in order:
-        missed = (found.margined[a] > 0).astype(np.float64)
-        met[a] = not missed[keep].min() > 0
-        keep = narrow(keep, missed)
+        without = keep & ~missed[a]
+        met[a] = bool(without.any())
+        if met[a]:
+            keep = without
     for a in order:
-        margined[a] = float(found.margined[a][keep].min())
-        keep = narrow(keep, found.margined[a], relative=WITHIN)
+        margined[a] = 0.0
+        if not met[a]:
+            margined[a] = float(found.margined[a][keep].min())
+            keep = narrow(keep, found.margined[a], relative=WITHIN)
     for a in order:
         if demands[a].target.objective is not Objective.MINIMUM_ENERGY:
             values[a] = float(found.values[a][keep].min())
             keep = narrow(keep, found.values[a], relative=WITHIN)
-    row = int(np.where(keep, found.power, np.inf).argmin())
-    return Best(row, excess, met, margined, values, float(found.power[row]))
+    kept = np.flatnonzero(keep)
+    power = found.power[kept]
+    smallest = power.min()
+    equal = kept[power == smallest]
+    row = int(equal[np.lexsort((found.settings[equal], found.strategy[equal]))[0]])
+    return Best(row, excess, met, margined, values, float(smallest))
 
 
-def _candidates(
-    problem: Problem,
-    at: IndexArray,
-    order: Sequence[int],
-    attitudes: IndexArray,
-    strategy: int,
-    settings: ResourceSettings,
-) -> Candidates:
-    """
-    Return what each strategy comes to at each setting, strategy by strategy.
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What all batches of one search share."""
 
-    :param attitudes: of the applications in order of priority, shape (applications, strategies)
-    :param strategy: number of the first strategy
-    """
-    strategies = attitudes.shape[1]
-    rows = np.tile(at, strategies)
-    options = _Choosing(problem, rows, order, np.repeat(attitudes, len(at), axis=1), settings)()
-    joint = together(problem, rows, options)
-    found = [
-        expect(demand, points, accuracy, contention)
-        for demand, (points, accuracy, contention) in zip(problem.demands, joint)
-    ]
-    excess, power = of_board(problem, rows, options, joint, found, settings)
-    return Candidates(
-        rows,
-        np.repeat(np.arange(strategy, strategy + strategies), len(at)),
-        options,
-        excess,
-        np.stack(
-            [shortfall(d, f, d.room(settings.margin)) for d, f in zip(problem.demands, found)]
-        ),
-        np.stack([objective_values(d, f, power) for d, f in zip(problem.demands, found)]),
-        power,
-    )
+    problem: Problem
+    settings: ResourceSettings
+    order: Sequence[int]
+    forecasts: Sequence[Forecast]
+    least: Sequence[LeastFigures]
+
+    def candidates(self, at: IndexArray, attitudes: IndexArray, strategy: int) -> Candidates:
+        """
+        Return what each strategy comes to at each setting, strategy by strategy.
+
+        :param at: positions of settings
+        :param attitudes: of the applications in order of priority, shape (applications,
+            strategies)
+        :param strategy: number of the first strategy
+        """
+        strategies = attitudes.shape[1]
+        numbers = np.arange(strategy, strategy + strategies).repeat(len(at))
+        rows = self.problem.settings[at]
+        return _Choosing(self, rows, strategies, attitudes.repeat(len(at), axis=1))(numbers)
 
 
 class _Choosing:
     """The applications' choices at some settings, each with an attitude, in order of priority."""
 
     def __init__(
-        self,
-        problem: Problem,
-        rows: IndexArray,
-        order: Sequence[int],
-        attitudes: IndexArray,
-        settings: ResourceSettings,
+        self, task: _Task, rows: IndexArray, strategies: int, attitudes: IndexArray
     ) -> None:
+        problem = task.problem
         self._problem = problem
-        self._settings = settings
-        self._order = order
+        self._order = task.order
+        self._limit = task.settings.utilisation_limit
+        self._rows = np.tile(rows, strategies)
+        self._columns = np.arange(len(self._rows))
         # None where no row has another attitude than to choose for itself.
         self._is_own: dict[int, BoolArray | None] = {}
         self._is_least: dict[int, BoolArray | None] = {}
-        for a, attitude in zip(order, attitudes):
+        for a, attitude in zip(task.order, attitudes):
             own, least = attitude == Attitude.OBJECTIVE, attitude == Attitude.LEAST
             self._is_own[a] = None if own.all() else own
             self._is_least[a] = least if least.any() else None
-        joint = problem.joint
         self._usable = [np.flatnonzero(demand.usable) for demand in problem.demands]
-        self._points = [
-            dict(zip(FIGURES, table.figures[:, usable[:, None], joint.row[a][rows]]))
-            for a, (table, usable) in enumerate(zip(joint.tables, self._usable))
-        ]
-        self._processors = [c[u] for c, u in zip(joint.processors, self._usable)]
+        self._processors = [c[u] for c, u in zip(problem.joint.processors, self._usable)]
         self._single = [int(p[0]) if (p == p[0]).all() else None for p in self._processors]
-        self._accuracy = [
-            np.broadcast_to(table.accuracy[usable][:, None], (len(usable), len(rows)))
-            for table, usable in zip(joint.tables, self._usable)
-        ]
-        self._columns = np.arange(len(rows))
+        self._accuracy = [figures.accuracy for figures in task.least]
+        self._points: list[Points] = []
+        self._idle: list[FloatArray] = []
+        for figures, forecast in zip(task.least, task.forecasts):
+            taken = figures.points(rows)
+            if strategies > 1:
+                taken = np.tile(taken, strategies)
+            self._points.append(
+                Points(forecast, taken, figures.accuracy[:, None], figures.complete)
+            )
+            self._idle.append(taken[5])
         self._counted = problem.counted_domains()
-        self._foreign = problem.foreign_utilisation(rows).T[self._counted]
-        self._options = np.zeros((len(order), len(rows)), dtype=np.int64)
-        self._busy = np.zeros((len(order), len(rows)))
+        self._foreign: FloatArray | None = None
+        if self._counted:
+            self._foreign = problem.foreign_utilisation(self._rows).T[self._counted]
+        nothing = np.zeros(len(self._rows))
+        self._options = [np.zeros(len(self._rows), dtype=np.int64)] * len(self._points)
+        self._busy = [nothing] * len(self._points)
 
-    def __call__(self) -> IndexArray:
-        """Return the options, shape (rows, applications)."""
+    def __call__(self, strategy: IndexArray) -> Candidates:
+        """Return the candidates, each with the number of its strategy."""
         chosen: list[int] = []
         for a in self._order:
             self._choose(a, chosen)
@@ -257,46 +279,69 @@ class _Choosing:
             changed = [self._choose(a, [b for b in chosen if b != a]) for a in chosen[:-1]]
             if any(changed):
                 self._choose(chosen[-1], chosen[:-1])
-        return np.stack(
-            [usable[options] for usable, options in zip(self._usable, self._options)], axis=1
-        )
+        return self._valued(strategy)
 
     def _choose(self, a: int, others: Sequence[int]) -> bool:
         """Choose an application's option in every row; return whether it takes other time now."""
-        demand = self._problem.demands[a]
-        contention: FloatArray | float = 1.0
-        for b in others:
-            if self._single[a] is not None and self._single[b] is not None:
-                shared: FloatArray | bool = self._single[a] == self._single[b]
-            else:
-                shared = self._processors[b][self._options[b]] == self._processors[a][:, None]
-            contention = contention + shared * self._busy[b]
-        found = expect(demand, self._points[a], self._accuracy[a], contention)
+        points, objective = self._points[a], self._problem.demands[a].target.objective
+        contention = self._contention(a, others, self._busy, None)
+        latency, mean = points.latency(contention)
+        busy = points.busy(contention)
+        added = busy * points.dynamic_power
         keep: BoolArray | None = None
-        if self._counted:
-            keep = narrow(keep, self._excess(a, others, found.busy), absolute=WITHIN, axis=0)
-        margined = shortfall(demand, found, demand.room(self._settings.margin))
+        if self._foreign is not None:
+            keep = narrow(keep, self._excess(a, others, busy), absolute=WITHIN, axis=0)
+        margined = points.forecast.missed(points.fixed, latency, mean)
         least, own = self._is_least[a], self._is_own[a]
-        if least is not None:
-            # The least need not meet the target, but be in the profile.
-            margined = np.where(least & np.isfinite(margined), 0.0, margined)
-        # Where some meet the target, only those are kept.
-        keep = narrow(keep, margined, relative=WITHIN, axis=0)
-        by_power = demand.target.objective is Objective.MINIMUM_ENERGY
+        if isinstance(margined, np.ndarray):
+            if least is not None:
+                # The least need not meet the target, but be in the profile.
+                margined = np.where(least & np.isfinite(margined), 0.0, margined)
+            # Where some meet the target, only those are kept.
+            keep = narrow(keep, np.broadcast_to(margined, mean.shape), WITHIN, axis=0)
+        values: FloatArray | float = 0.0
+        if objective is Objective.MAXIMUM_ACCURACY:
+            values = np.broadcast_to(-np.nan_to_num(self._accuracy[a])[:, None], mean.shape)
+        elif latency is not None and objective is Objective.MINIMUM_LATENCY:
+            values = latency
         if own is not None:
-            mine = 0.0 if by_power else objective_values(demand, found, found.added_power)
-            keep = narrow(keep, np.where(own, mine, found.busy), relative=WITHIN, axis=0)
-        elif not by_power:
-            values = objective_values(demand, found, found.added_power)
-            keep = narrow(keep, values, relative=WITHIN, axis=0)
-        choice = np.where(keep, found.added_power, np.inf).argmin(axis=0)
-        busy = found.busy[choice, self._columns]
-        changed = bool((choice != self._options[a]).any() or (busy != self._busy[a]).any())
+            values = np.where(own, values, busy)
+        if isinstance(values, np.ndarray):
+            keep = narrow(keep, values, WITHIN, axis=0)
+        if keep is not None:
+            added = np.where(keep, added, np.inf)
+        choice = added.argmin(axis=0)
+        if isinstance(contention, np.ndarray) and contention.ndim == 1:
+            busy = np.minimum(points.busy_alone[choice, self._columns], 1 / contention)
+        else:
+            busy = busy[choice, self._columns]
+        changed = bool((busy != self._busy[a]).any() or (choice != self._options[a]).any())
         self._options[a], self._busy[a] = choice, busy
         return changed
 
+    def _contention(
+        self, a: int, others: Sequence[int], busy: Sequence[FloatArray], mine: IndexArray | None
+    ) -> FloatArray | float:
+        """
+        Return the factor by which others make service last longer.
+
+        :param mine: the option in each row; none: for each of the application's options
+        """
+        factor: FloatArray | float = 1.0
+        for b in others:
+            one, other = self._single[a], self._single[b]
+            if one is not None and other is not None:
+                if one == other:
+                    factor = factor + busy[b]
+                continue
+            theirs = self._processors[b][self._options[b]]
+            own = self._processors[a]
+            factor = factor + (theirs == (own[:, None] if mine is None else own[mine])) * busy[b]
+        return factor
+
     def _excess(self, a: int, others: Sequence[int], busy: FloatArray) -> FloatArray:
         """Return the excess over the limit of utilisation with each option."""
+        assert self._foreign is not None
         most = np.zeros_like(busy)
         for foreign, domain in zip(self._foreign, self._counted):
             load = foreign
@@ -305,5 +350,39 @@ class _Choosing:
                 load = load + self._busy[b] * shares[self._options[b]]
             shares = self._problem.demands[a].shares[self._usable[a], domain]
             taken = load + busy * shares[:, None]
-            most = np.maximum(most, taken - self._settings.utilisation_limit)
+            np.maximum(most, taken - self._limit, out=most)
         return most
+
+    def _valued(self, strategy: IndexArray) -> Candidates:
+        """Return what has been chosen and what it comes to."""
+        count, rows = len(self._points), self._rows
+        picked = [p.chosen(o, self._columns) for p, o in zip(self._points, self._options)]
+        alone = [points.busy_alone for points in picked]
+        margined = np.empty((count, len(rows)))
+        values = np.empty((count, len(rows)))
+        power, idle = np.zeros(len(rows)), np.zeros(len(rows))
+        load = self._foreign
+        for a, (points, demand) in enumerate(zip(picked, self._problem.demands)):
+            options = self._options[a]
+            others = [b for b in range(count) if b != a]
+            contention = self._contention(a, others, alone, options)
+            latency, mean = points.latency(contention)
+            margined[a] = points.forecast.missed(points.fixed, latency, mean)
+            busy = points.busy(contention)
+            power += busy * points.dynamic_power
+            np.maximum(idle, self._idle[a][options, self._columns], out=idle)
+            if load is not None:
+                shares = demand.shares[:, self._counted][self._usable[a]][options]
+                load = load + busy * shares.T
+            if demand.target.objective is Objective.MAXIMUM_ACCURACY:
+                values[a] = -np.nan_to_num(self._accuracy[a])[options]
+            elif latency is not None and demand.target.objective is Objective.MINIMUM_LATENCY:
+                values[a] = latency
+        power += idle
+        excess = np.zeros(len(rows))
+        if load is not None:
+            excess = np.maximum((load - self._limit).max(axis=0), 0.0)
+        if self._problem.power_cap < np.inf:
+            np.maximum(excess, power / self._problem.power_cap - 1, out=excess)
+        options = np.stack([usable[o] for usable, o in zip(self._usable, self._options)])
+        return Candidates(rows, strategy, options, excess, margined, values, power)

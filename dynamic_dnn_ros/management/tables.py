@@ -143,13 +143,18 @@ class LeastFigures:
     """
     The least that one application's options take at each joint setting, for lower bounds.
 
-    `points` has the shape (figures, options, settings). What a profile lacks is `UNKNOWN`
-    seconds long, but takes no energy and no idle power, since that is how it is judged.
+    What a profile lacks is `UNKNOWN` seconds long, but takes no energy and no idle power, since
+    that is how it is judged.
+
+    :param points: shape (figures, options, settings)
+    :param accuracy: of each option
     """
 
     def __init__(self, points: FloatArray, accuracy: FloatArray) -> None:
         """Prepare the least over the most accurate options, for each number of them."""
-        self.points = points
+        self.complete = bool((points[0] < UNKNOWN).all())
+        # The points of one setting lie side by side: few settings are looked at.
+        self._by_setting = np.ascontiguousarray(points.transpose(2, 0, 1))
         # An unknown accuracy misses no limit, so it counts among the highest.
         known = np.where(np.isnan(accuracy), np.inf, accuracy)
         order = np.argsort(-known, kind='stable')
@@ -162,6 +167,10 @@ class LeastFigures:
         """Return the least over options of at least that accuracy, (figures, settings)."""
         count = int(np.searchsorted(self._ascending, -accuracy, side='right'))
         return self._least[:, count - 1] if count else None
+
+    def points(self, settings: IndexArray) -> FloatArray:
+        """Return all options at some settings, shape (figures, options, settings)."""
+        return np.ascontiguousarray(self._by_setting[settings].transpose(1, 2, 0))
 
     def above(self, accuracy: float) -> float | None:
         """Return the next higher accuracy of an option, none where there is none."""
@@ -177,7 +186,8 @@ class LeastFigures:
         if found is None:
             if len(self._usable) >= _REMEMBERED:
                 self._usable.clear()
-            found = LeastFigures(self.points[:, usable], self.accuracy[usable])
+            points = self._by_setting.transpose(1, 2, 0)[:, usable]
+            found = LeastFigures(points, self.accuracy[usable])
             self._usable[key] = found
         return found
 

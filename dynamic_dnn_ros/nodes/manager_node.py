@@ -351,9 +351,8 @@ class ManagerNode(ManagedNode):
         if not self.active or now < self._listening_until:
             return
         started = time.perf_counter()
-        decision = self._manager.decide(now)
+        decision = self._manager.choose(now)
         duration = time.perf_counter() - started
-        self._decision = decision
         self._decisions += 1
         for switch in decision.switches:
             self._send_switch(switch)
@@ -361,7 +360,9 @@ class ManagerNode(ManagedNode):
             self.destroy_publisher(self._switch_publishers.pop(name))
         if decision.setting != self._setting:
             self._send_setting(decision.setting)
-        self._publish_status(decision, duration)
+        # Whom a decision concerns has it by now; the reasons take longer.
+        self._decision = self._manager.reported(decision)
+        self._publish_status(self._decision, duration)
 
     def _renew(self) -> None:
         if self.active and self._setting is not None:

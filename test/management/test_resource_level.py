@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +25,7 @@ from dynamic_dnn_ros.management.resource_level import (
     Plan,
     ResourceLevel,
     alternatives,
+    neighbours,
 )
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -224,7 +226,17 @@ def test_alternatives_begin_with_the_plan() -> None:
     plan = decide(problem([Target(NAMES[0], latency=0.03), Target(NAMES[1])]))
     around = alternatives(plan, 1, SETTINGS)
     assert around.power[0] == pytest.approx(plan.evaluation.power[plan.row])
-    assert len(around.power) == 1 + 4 + len(GPU)
+    assert around.settings[:5].tolist() == [plan.setting] * 5
+    assert around.settings[5:].tolist() == neighbours(plan.problem, plan.setting).tolist()
+
+
+def test_neighbours_lie_one_step_away_in_one_domain() -> None:
+    task = problem([Target(NAMES[0])])
+    last = len(GPU) - 1
+    assert neighbours(task, 2).tolist() == [3, 1]
+    assert neighbours(task, last).tolist() == [last - 1]
+    # What may not be chosen is stepped over.
+    assert neighbours(replace(task, settings=np.array([0, 2, 4])), 2).tolist() == [4, 0]
 
 
 limits = st.fixed_dictionaries(

@@ -1,0 +1,209 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The prediction of `assessment.expect`, with all worked out beforehand that others do not change.
+
+A search asks for the same operating points many times, each time with other neighbours on their
+processor. What it asks for is what `assessment.py` defines (a test compares them); here it takes a
+fraction of the time. `contention` is the factor by which neighbours make service last longer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dynamic_dnn_ros.management.assessment import (
+    RATE_TOLERANCE,
+    WORST,
+    Demand,
+    FloatArray,
+    IndexArray,
+)
+from dynamic_dnn_ros.management.estimator import CAMERA_VARIATION, standard_score
+from dynamic_dnn_ros.management.tables import UNKNOWN
+from dynamic_dnn_ros.management.targets import Objective
+
+_NO_TIME = 1e-12
+"""Share of the time that a worker has to spare, in place of none."""
+
+Contention = FloatArray | float
+
+
+class Forecast:
+    """
+    What one application's demand makes of any operating point.
+
+    :param margin: share of a limit that a new choice leaves free at least
+    """
+
+    def __init__(self, demand: Demand, margin: float) -> None:
+        """Work out what depends on the demand alone."""
+        target, slow_down = demand.target, demand.slow_down
+        quantile = target.quantile
+        score = standard_score(quantile)
+        room = demand.room(margin)
+        self.slow_down = slow_down.mean
+        self.rate = demand.camera_rate
+        self.period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
+        self.quantile = quantile
+        self.overhead = demand.overhead
+        self._uncertain = max(score, 0.0) * slow_down.deviation
+        self._other = (max(score, 0.0) * demand.overhead_deviation) ** 2
+        z95, z99 = standard_score(0.95), standard_score(0.99)
+        # As `estimator.profiled_quantile`: shares of p95 - p50 and of p99 - p95.
+        self._beyond_p50 = min(max(score, 0.0) / z95, 1.0)
+        self._beyond_p95 = max(0.0, (score - z95) / (z99 - z95))
+        self._longest = quantile * self.period
+        tail = 0.5 * float(np.log(1 / (1 - quantile)))
+        self._steady = tail * CAMERA_VARIATION**2
+        self._varied = tail / max(score, 0.5) ** 2
+        self.latency = target.latency * (1 - room)
+        self.energy = target.energy * (1 - room)
+        self.accuracy = target.accuracy
+        asked = min(target.rate, demand.camera_rate) * (1 - RATE_TOLERANCE)
+        self.asked = asked / (1 - room)
+        self.minds_time = target.latency > 0 or target.objective is Objective.MINIMUM_LATENCY
+
+    def variance(self, mean: FloatArray, beyond: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """
+        Return the squared distance of service at the quantile from its median, s^2, alone.
+
+        :param mean: of the profile, s
+        :param beyond: p95 - p50 and p99 - p95 of the profile, s
+        """
+        spread = beyond[0] * (self._beyond_p50 * self.slow_down)
+        if self._beyond_p95:
+            spread += beyond[1] * (self._beyond_p95 * self.slow_down)
+        np.maximum(spread, 0.0, out=spread)
+        spread *= spread
+        uncertain = mean * self._uncertain
+        uncertain *= uncertain
+        spread += uncertain
+        return spread
+
+    def service(
+        self, median: FloatArray, variance: FloatArray, contention: Contention
+    ) -> FloatArray:
+        """Return preprocessing + inference at the quantile, s, from the slowed-down median."""
+        spread = variance * (contention * contention) if contention is not _ALONE else variance
+        spread = np.sqrt(spread + self._other if self._other else spread)
+        spread += median * contention if contention is not _ALONE else median
+        return spread
+
+    def waiting(self, mean: FloatArray, service: FloatArray | None) -> FloatArray:
+        """
+        Return how long a frame waits for the one before it, s, at the quantile.
+
+        :param mean: of service, s
+        :param service: at the quantile; none: as if it never varied, the least there is
+        """
+        utilisation = np.minimum(mean * self.rate, 1.0)
+        waiting: FloatArray
+        if service is None:
+            waiting = utilisation * (mean * self._steady)
+        else:
+            waiting = service / mean
+            waiting -= 1.0
+            np.maximum(waiting, 0.0, out=waiting)
+            waiting *= waiting
+            waiting *= self._varied
+            waiting += self._steady
+            waiting *= mean
+            waiting *= utilisation
+        np.subtract(1.0, utilisation, out=utilisation)
+        np.maximum(utilisation, _NO_TIME, out=utilisation)
+        waiting /= utilisation
+        return np.minimum(waiting, self._longest, out=waiting)
+
+    def without_neighbours(self, accuracy: FloatArray, energy: FloatArray) -> FloatArray | float:
+        """Return by which share limits are missed that others do not touch; both broadcast."""
+        missed: FloatArray | float = 0.0
+        if self.accuracy:
+            with np.errstate(divide='ignore', invalid='ignore'):
+                missed = _cut(self.accuracy / accuracy - 1)
+        if self.energy:
+            missed = missed + _cut(energy * (self.slow_down / self.energy) - 1)
+        return missed
+
+    def missed(
+        self, fixed: FloatArray | float, latency: FloatArray | None, mean: FloatArray
+    ) -> FloatArray | float:
+        """
+        Return the sum of what limits are missed by, the margin kept free.
+
+        :param fixed: what `without_neighbours` says
+        :param mean: of service, s
+        """
+        total = fixed
+        if self.latency and latency is not None:
+            total = total + _cut(latency * (1 / self.latency) - 1)
+        if self.asked:
+            total = total + _cut(mean * self.asked - 1)
+        return total
+
+
+_ALONE = 1.0
+
+
+class Points:
+    """
+    Operating points of one application; all arrays share one shape, options x settings say.
+
+    :param figures: as in `tables.LEAST`, along the first axis
+    :param accuracy: of each point, of a shape that goes with theirs
+    :param complete: whether the profile has them all
+    """
+
+    def __init__(
+        self, forecast: Forecast, figures: FloatArray, accuracy: FloatArray, complete: bool
+    ) -> None:
+        """Work out what holds whatever others do."""
+        self.forecast = forecast
+        self.mean = figures[0] * forecast.slow_down
+        self.median = figures[1] * forecast.slow_down
+        self.variance = forecast.variance(figures[0], (figures[2], figures[3]))
+        self.dynamic_power = figures[6]
+        self.busy_alone = np.minimum(self.mean * forecast.rate, 1.0)
+        fixed = forecast.without_neighbours(accuracy, figures[4])
+        if not complete:
+            # A point that the profile lacks is out of the question.
+            fixed = np.where(figures[0] >= UNKNOWN, np.inf, fixed)
+        self.fixed = fixed
+
+    def busy(self, contention: Contention) -> FloatArray:
+        """Return the share of time for which the processor works, never more than its turn."""
+        if contention is _ALONE:
+            return self.busy_alone
+        return np.minimum(self.busy_alone, 1 / contention)
+
+    def latency(self, contention: Contention) -> tuple[FloatArray | None, FloatArray]:
+        """Return latency at the quantile, none where nobody asks for it, and mean service, s."""
+        forecast = self.forecast
+        mean = self.mean * contention if contention is not _ALONE else self.mean
+        if not forecast.minds_time:
+            return None, mean
+        service = forecast.service(self.median, self.variance, contention)
+        latency = forecast.waiting(mean, service)
+        latency += service
+        latency += forecast.overhead
+        return latency, mean
+
+    def chosen(self, choice: IndexArray, columns: IndexArray) -> Points:
+        """Return one point a column."""
+        picked = object.__new__(Points)
+        picked.forecast = self.forecast
+        for name in ('mean', 'median', 'variance', 'dynamic_power', 'busy_alone'):
+            setattr(picked, name, getattr(self, name)[choice, columns])
+        fixed = self.fixed
+        if isinstance(fixed, np.ndarray):
+            fixed = np.broadcast_to(fixed, self.mean.shape)[choice, columns]
+        picked.fixed = fixed
+        return picked
+
+
+def _cut(share: FloatArray) -> FloatArray:
+    """Return by which share a limit is missed; what is not known misses nothing."""
+    # fmax takes the number of a number and NaN.
+    return np.fmin(np.fmax(share, 0.0), WORST)
