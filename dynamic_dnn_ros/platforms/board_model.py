@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 import math
 from pathlib import Path
 import random
@@ -88,7 +88,8 @@ class LatencyParts:
 
     `host` runs on one CPU core, `parallel` on all `cores` of them, `gpu` is bound by the GPU
     clock, `memory` by the memory clock; `fixed` scales with nothing and is spent on the host,
-    `accelerator` scales with nothing and is spent on `processor`.
+    `accelerator` scales with nothing and is spent on `processor`. While the processor works, one
+    CPU core is kept busy by waiting for a share `waiting` of the time.
     """
 
     host: float
@@ -99,16 +100,17 @@ class LatencyParts:
     cores: int
     processor: str
     accelerator: float = 0.0
+    waiting: float = 0.0
     gpu_intensity: float = 1.0
     memory_intensity: float = 1.0
     accelerator_intensity: float = 1.0
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Return the latency of the board model, s."""
         return self.host + self.parallel + self.gpu + self.memory + self.fixed + self.accelerator
 
-    @property
+    @cached_property
     def processor_share(self) -> float:
         """Return the share of the latency for which it keeps its processor, 0..1."""
         return 1.0 - (self.host + self.fixed) / self.total
@@ -126,6 +128,8 @@ class LatencyParts:
             'memory': self.memory,
         }
         busy[self.processor] = busy.get(self.processor, 0.0) + self.memory + self.accelerator
+        if self.processor != 'cpu':
+            busy['cpu'] += self.waiting * (self.gpu + self.memory + self.accelerator)
         return busy
 
     def activity(self) -> dict[str, float]:
@@ -377,6 +381,7 @@ class BoardModel:
         host = min(_number(latency['host_share']), 1.0)
         memory = (1.0 - host) * min(_number(latency['memory_share']), 1.0)
         self._rest = (host, memory, 1.0 - host - memory)
+        self.waiting_share = min(_number(latency['waiting_share']), 1.0)
         activations = min(_number(latency['activation_share']), 1.0)
         self._latency = {}
         for processor, entry in latency['processors'].items():
@@ -492,6 +497,7 @@ class BoardModel:
                 cores=self.power_mode.cores,
                 processor=processor,
                 accelerator=times.accelerator,
+                waiting=self.waiting_share,
                 gpu_intensity=times.gpu_intensity,
                 memory_intensity=times.memory_intensity,
                 accelerator_intensity=times.accelerator_intensity,
@@ -516,6 +522,7 @@ class BoardModel:
             fixed=fixed,
             cores=self.power_mode.cores,
             processor=processor,
+            waiting=self.waiting_share,
         )
 
     def _stretch(self, domain: str, frequencies: Mapping[str, float]) -> float:

@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The model of the Xavier NX against what was published of the board."""
+"""The models of boards: against what was published of the Xavier NX, and what holds for all."""
 
 import json
 import math
@@ -20,6 +20,8 @@ from support.shared_data import shared_data
 
 PLATFORM = 'xavier_nx_simulated'
 BOARD = load_board(PLATFORM)
+BOARDS = ('xavier_nx', 'orin_nx')
+ORIN = load_board('orin_nx_simulated')
 HIGHEST = {'cpu': 1420.8e6, 'gpu': 1109.25e6, 'memory': 1600e6}
 LOWER = {**HIGHEST, 'gpu': 803.25e6}
 MOTIVATION = NetworkCost(multiply_adds=269_000_000, layers=61, parameters=6_200_000)
@@ -163,6 +165,63 @@ def test_total_rail_includes_the_others_and_stays_within_the_mode() -> None:
     assert rails['VDD_IN'] > 1.5 * BOARD.power(top, {})['VDD_IN']
 
 
+@pytest.mark.parametrize('name', BOARDS)
+def test_budgets_of_the_power_modes(name: str) -> None:
+    board = load_board(f'{name}_simulated')
+    for mode in board.power_modes.values():
+        watts = mode.name.split('W')[0]
+        assert mode.budget == (float(watts) if watts.isdigit() else math.inf)
+        own = load_board(board.platform, mode.name)
+        assert own.power_mode == mode
+        for row in own.limits():
+            assert mode.limits[row.name][0] <= row.minimum <= row.maximum
+            assert row.maximum <= mode.limits[row.name][1]
+
+
+def test_half_of_the_gpu_takes_twice_as_long_and_half_the_power() -> None:
+    whole, half = (load_board('orin_nx_simulated', mode) for mode in ('MAXN', '15W'))
+    at = {'cpu': 1651.2e6, 'gpu': 612e6, 'memory': 3199e6}
+    network = whole.networks['resnet50']
+    assert half.parts(network, 'gpu', at).gpu == 2 * whole.parts(network, 'gpu', at).gpu
+    rails = [
+        board.power(at, {'gpu': 1.0})['VDD_SOC'] - board.power(at, {})['VDD_SOC']
+        for board in (whole, half)
+    ]
+    assert rails == [0.0, 0.0]
+    more = [
+        board.power(at, {'gpu': 1.0})['VDD_CPU_GPU_CV'] - board.power(at, {})['VDD_CPU_GPU_CV']
+        for board in (whole, half)
+    ]
+    assert more[1] == pytest.approx(more[0] / 2)
+
+
+def test_a_core_that_spins_is_busy_for_the_whole_frame() -> None:
+    parts = ORIN.parts(ORIN.networks['resnet50'], 'gpu', ORIN.reference_frequencies)
+    assert parts.busy()['cpu'] == pytest.approx(parts.total)
+    assert 0.0 < parts.processor_share < 1.0
+
+
+def test_what_an_idle_board_takes_at_the_reference_clocks_is_in_its_file() -> None:
+    for board in (BOARD, ORIN):
+        idle = {p.name: p.value for p in board.parameters if p.name.startswith('power.idle.')}
+        for rail, watts in board.power(board.reference_frequencies, {}).items():
+            if rail != board.total_power_rail:
+                assert watts == pytest.approx(idle[f'power.idle.{rail}'])
+
+
+def test_hold_ups_of_several_add_up_to_less_than_their_sum() -> None:
+    parts = ORIN.parts(ORIN.networks['resnet50'], 'gpu', ORIN.reference_frequencies)
+    held = ORIN.contention.hold_up(parts, parts)
+    one, two = (
+        ORIN.contention.slow_down(parts.processor_share, [held] * count, 0.0) - 1.0
+        for count in (1, 2)
+    )
+    assert two == pytest.approx(1.55 * one, rel=0.01)
+    assert ORIN.contention.slow_down(0.4, [], 0.5) == pytest.approx(1.4)
+    other = ORIN.parts(ORIN.networks['resnet50'], 'dla0', ORIN.reference_frequencies)
+    assert ORIN.contention.hold_up(parts, other) == 0.0
+
+
 def test_jitter_has_mean_one_and_the_stated_quantiles() -> None:
     generator = random.Random(3)
     factors = sorted(BOARD.jitter(generator) for _ in range(20_000))
@@ -185,8 +244,9 @@ def test_heat_reaches_its_final_value_after_some_time_constants() -> None:
     assert thermal.advance(one, 10.0, 1e6) == pytest.approx(final)
 
 
-def test_every_parameter_has_a_source() -> None:
-    path = share_folder() / 'config/platforms/xavier_nx.yaml'
+@pytest.mark.parametrize('name', BOARDS)
+def test_every_parameter_has_a_source(name: str) -> None:
+    path = share_folder() / f'config/platforms/{name}.yaml'
 
     def check(entry: object, name: str) -> None:
         if isinstance(entry, dict) and 'value' in entry:
