@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import math
+from pathlib import Path
 import time
 from typing import Any
 
@@ -21,12 +22,21 @@ from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.platform_messages import frequency_domain, setting_of
 from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
-from dynamic_dnn_ros.platforms.contract import DomainRange, Platform, PlatformError
+from dynamic_dnn_ros.platforms.contract import (
+    DomainRange,
+    Notice,
+    NoticeKind,
+    Platform,
+    PlatformError,
+)
 from dynamic_dnn_ros.platforms.guard import Guard
 from dynamic_dnn_ros.platforms.lease import LeaseKeeper, Setting, SettingRefused, SettingResult
 from dynamic_dnn_ros.platforms.registry import AUTOMATIC, PlatformOptions, make_platform
 from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
 from dynamic_dnn_ros.platforms.sysfs import boot_id
+
+RESTORE_PERIOD = 1.0
+"""Seconds between two tries to restore what a file refused to take back."""
 
 _FOREIGN_LOAD = 'Simulated platforms: load of the {} that is not ours, at its highest frequency.'
 
@@ -43,14 +53,34 @@ class PlatformNode(ManagedNode):
         ParameterSpecification(
             'platform',
             AUTOMATIC,
-            "What to read and set: 'auto' is this computer, 'linux' too, 'xavier_nx_simulated' a "
-            'model of a Jetson Xavier NX.',
+            "What to read and set: 'auto' is this computer, as a 'jetson' if it is one or as "
+            "plain 'linux'; 'xavier_nx_simulated' is a model of a Jetson Xavier NX.",
         ),
         ParameterSpecification(
             'rate', 10.0, 'How often the load is published.', 'Hz', minimum=0.2, maximum=100.0
         ),
         ParameterSpecification(
             'manage_cpu', False, 'Whether CPU clocks of a real computer may be set.'
+        ),
+        ParameterSpecification(
+            'manage_gpu', True, 'Whether GPU clocks of a real computer may be set.'
+        ),
+        ParameterSpecification(
+            'manage_memory',
+            False,
+            'Whether the memory clock of a Jetson may be set; its files are open to root only.',
+        ),
+        ParameterSpecification(
+            'jetson_stats',
+            False,
+            'Whether a Jetson is read through jetson-stats too, where that is installed; it is '
+            'licensed under the AGPL.',
+        ),
+        ParameterSpecification(
+            'state_folder',
+            '',
+            'Folder for what the next start has to restore; empty: /run/dynamic_dnn_ros, '
+            'XDG_RUNTIME_DIR, /run or the temporary folder, the first that can be written.',
         ),
         ParameterSpecification(
             'maximum_lease',
@@ -92,6 +122,8 @@ class PlatformNode(ManagedNode):
         self._boot_id = boot_id()
         self._last: tuple[SettingResult, str, int, str] = (SettingResult.NONE, '', 0, '')
         self._lease_timer: Timer | None = None
+        self._notices: tuple[Notice, ...] = ()
+        self._unrestored = ''
 
     def configure(self) -> None:
         """Find the platform; where it has something to restore, get a guard and recover."""
@@ -103,6 +135,9 @@ class PlatformNode(ManagedNode):
                 PlatformOptions(
                     sysfs_root=self.parameters['sysfs_root'],
                     manage_cpu=self.parameters['manage_cpu'],
+                    manage_gpu=self.parameters['manage_gpu'],
+                    manage_memory=self.parameters['manage_memory'],
+                    jetson_stats=self.parameters['jetson_stats'],
                     seed=self.parameters['seed'],
                     power_mode=self.parameters['power_mode'],
                     foreign_load=self._foreign_load(),
@@ -110,7 +145,12 @@ class PlatformNode(ManagedNode):
             )
             found = self._platform.limits_found()
             if found:
-                self._guard = Guard(self.parameters['sysfs_root'], self._boot_id)
+                folder = self.parameters['state_folder']
+                self._guard = Guard(
+                    self.parameters['sysfs_root'],
+                    self._boot_id,
+                    Path(folder).expanduser() if folder else None,
+                )
                 recovered = self._guard.recover(found)
                 if recovered:
                     self.get_logger().warning(
@@ -146,6 +186,7 @@ class PlatformNode(ManagedNode):
             self.own(self.destroy_subscription, subscription)
         period = 1.0 / self.parameters['rate']
         self.own(self.destroy_timer, self.create_timer(period, self._publish))
+        self.own(self.destroy_timer, self.create_timer(RESTORE_PERIOD, self._restore_the_rest))
         self._lease_timer = self.create_timer(self.parameters['maximum_lease'], self._on_expiry)
         self._lease_timer.cancel()
         self.own(self.destroy_timer, self._lease_timer)
@@ -161,7 +202,10 @@ class PlatformNode(ManagedNode):
     def clean_up(self) -> None:
         """Let go of the platform; the guard ends, and restores what could not be restored."""
         guard, self._guard = self._guard, None
-        self._platform, self._lease = None, None
+        platform, self._platform, self._lease = self._platform, None, None
+        self._notices, self._unrestored = (), ''
+        if platform is not None:
+            platform.close()
         if guard is not None:
             guard.close()
 
@@ -170,7 +214,7 @@ class PlatformNode(ManagedNode):
         return self._platform.id if self._platform is not None else ''
 
     def diagnose(self) -> Sequence[Diagnostic]:
-        """Return how the last setting fared and who holds the lease."""
+        """Return how the last setting fared, who holds the lease, and what was noticed."""
         if self._lease is None:
             return ()
         result, message, sequence, manager = self._last
@@ -189,6 +233,19 @@ class PlatformNode(ManagedNode):
                     'setting_manager': manager or 'none',
                 },
             ),
+            self._diagnose_hardware(),
+        )
+
+    def _diagnose_hardware(self) -> Diagnostic:
+        if self._unrestored:
+            return Diagnostic('hardware', Level.ERROR, f'Not restored yet: {self._unrestored}')
+        if not self._notices:
+            return Diagnostic('hardware', Level.OK, 'nothing to notice')
+        return Diagnostic(
+            'hardware',
+            Level.WARNING,
+            '; '.join(notice.text for notice in self._notices),
+            {f'{i}: {n.kind.value}': n.text for i, n in enumerate(self._notices, 1)},
         )
 
     def _foreign_load(self) -> dict[str, float]:
@@ -259,6 +316,8 @@ class PlatformNode(ManagedNode):
             return SettingResult.RELEASED, self._restore()
         if self._guard is not None:
             self._guard.arm(self._platform.limits_found())
+        if not self._lease.holder(now):
+            self._unrestored = ''  # what is left over is part of the new setting's restoration
         grants = {grant.name: grant for grant in self._platform.apply(now, ranges)}
         self._lease.hold(setting, now)
         short = [
@@ -272,6 +331,12 @@ class PlatformNode(ManagedNode):
             remedy = "The board limits itself: ask for at most its 'limit_maximum'"
             return SettingResult.LIMITED, f'{problem}. {remedy}'
         return SettingResult.APPLIED, ''
+
+    def _arm(self, guard: Guard, platform: Platform) -> None:
+        try:
+            guard.arm(platform.limits_found())
+        except PlatformError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=10.0)
 
     def _watch_lease(self, now: float) -> None:
         if self._lease is None or self._lease_timer is None:
@@ -304,12 +369,33 @@ class PlatformNode(ManagedNode):
         try:
             self._platform.restore(time.monotonic())
         except PlatformError as error:
-            # The guard stays armed: it tries again when this node ends.
-            self.get_logger().error(str(error))
-            return str(error)
+            # It is tried again, and the guard stays armed for the end of this node.
+            if str(error) != self._unrestored:
+                self.get_logger().error(str(error))
+            self._unrestored = str(error)
+            return self._unrestored
+        self._unrestored = ''
         if self._guard is not None:
             self._guard.disarm()
         return ''
+
+    def _restore_the_rest(self) -> None:
+        """Try again what a file refused to take back."""
+        if self._unrestored and self._lease is not None:
+            if not self._lease.holder(time.monotonic()) and not self._restore():
+                self.get_logger().info('The limits found are in force again')
+
+    def _notice(self, notices: tuple[Notice, ...]) -> None:
+        """Log what is new, once, and answer the last setting with what it was granted since."""
+        known = {notice.text for notice in self._notices}
+        for notice in notices:
+            if notice.text not in known:
+                self.get_logger().warning(notice.text)
+        self._notices = notices
+        result, _, sequence, manager = self._last
+        limited = '; '.join(n.text for n in notices if n.kind is NoticeKind.LIMITED)
+        if limited and result is SettingResult.APPLIED:
+            self._last = (SettingResult.LIMITED, limited, sequence, manager)
 
     def _publish(self) -> None:
         platform, lease = self._platform, self._lease
@@ -319,6 +405,10 @@ class PlatformNode(ManagedNode):
             platform.set_foreign_load(self._foreign_load())
         now = time.monotonic()
         sample = platform.read(now)
+        self._notice(sample.notices)
+        if self._guard is not None and lease.holder(now):
+            # Limits that somebody else has changed meanwhile are the ones to be restored.
+            self._arm(self._guard, platform)
         result, text, sequence, manager = self._last
         message = SystemLoad()
         message.header.stamp = self.get_clock().now().to_msg()

@@ -31,8 +31,8 @@ _SCRIPT = Path(guard_process.__file__)
 
 
 def state_folder() -> Path:
-    """Return where state files lie: the user's runtime folder, /run, or the temporary one."""
-    for name in (os.environ.get('XDG_RUNTIME_DIR', ''), '/run/dynamic_dnn_ros', '/run'):
+    """Return where state files lie: that of the service, the user's own, or the temporary one."""
+    for name in ('/run/dynamic_dnn_ros', os.environ.get('XDG_RUNTIME_DIR', ''), '/run'):
         if name and os.access(name, os.W_OK | os.X_OK) and os.path.isdir(name):
             return Path(name)
     return Path(tempfile.gettempdir())
@@ -69,7 +69,7 @@ class Guard:
             raise PlatformError(
                 self._lock_file,
                 f'cannot be opened ({error.strerror})',
-                'Set XDG_RUNTIME_DIR to a folder that the node may write',
+                'Set state_folder or XDG_RUNTIME_DIR to a folder that the node may write',
             ) from error
         deadline = time.monotonic() + LOCK_TIMEOUT
         while True:

@@ -18,6 +18,14 @@ CLOCK_TOLERANCE = 0.25
 FREQUENCY_TOLERANCE = 1e-6
 """Relative difference up to which a frequency counts as one of the table."""
 
+SILENT_SHARE = 0.5
+"""
+Share of a lease without renewal after which its holder counts as gone: it renews at a third.
+
+Another manager may take the lease over then, so that one that was restarted goes on with the
+clocks as they are; the limits found come back only if nobody does.
+"""
+
 _MANAGERS_REMEMBERED = 64
 
 
@@ -65,6 +73,8 @@ class LeaseKeeper:
     """
     Judges settings and counts the one lease of a platform. Touches no hardware.
 
+    A manager that misses a renewal may be relieved by another one before its lease has run out.
+
     All times are seconds on the platform's own monotonic clock.
     """
 
@@ -74,6 +84,7 @@ class LeaseKeeper:
         self._maximum_lease = maximum_lease
         self._holder = ''
         self._expiry = -math.inf
+        self._silent_from = -math.inf
         self._sequences: OrderedDict[str, int] = OrderedDict()
 
     def holder(self, now: float) -> str:
@@ -99,6 +110,7 @@ class LeaseKeeper:
         """Give the lease to the manager of a setting that `judge` accepted."""
         self._holder = setting.manager
         self._expiry = min(setting.issued, now) + setting.lease
+        self._silent_from = now + SILENT_SHARE * setting.lease
 
     def judge(
         self, setting: Setting, now: float, limits: Iterable[DomainLimits]
@@ -140,7 +152,8 @@ class LeaseKeeper:
                 "Fill 'manager' with the instance of the sender",
             )
         holder = self.holder(now)
-        if holder and holder != setting.manager:
+        relieved = now >= self._silent_from and not setting.release
+        if holder and holder != setting.manager and not relieved:
             raise SettingRefused(
                 SettingResult.REFUSED_MANAGER,
                 name,

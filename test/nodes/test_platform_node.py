@@ -12,6 +12,7 @@ import signal
 import time
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 import psutil
 import pytest
 
@@ -24,6 +25,7 @@ from dynamic_dnn_ros.msg import (
 )
 from support.cpufreq import CpufreqTree
 from support.graph import Collector, Graph
+from support.kernel import Kernel, xavier_nx
 from support.process import NodeProcess
 
 pytestmark = pytest.mark.system
@@ -466,3 +468,174 @@ def test_small_and_without_an_engine(
     assert 'rclpy' in modules
     assert not modules & {'torch', 'torchvision', 'onnxruntime', 'openvino', 'tensorrt'}
     assert node.loaded_engines() == []
+
+
+# What happens to a real computer meanwhile.
+
+
+@pytest.fixture
+def xavier(tmp_path: Path) -> Kernel:
+    """Return the files of a Xavier NX; the kernel's rules are not behind what a process writes."""
+    return xavier_nx(tmp_path / 'root')
+
+
+@pytest.fixture
+def start_jetson(
+    start_node: Callable[..., NodeProcess], xavier: Kernel, tmp_path: Path
+) -> Callable[..., NodeProcess]:
+    def start(**parameters: Any) -> NodeProcess:
+        return start_node(
+            'platform_node',
+            parameters={
+                'sysfs_root': str(xavier.root),
+                'state_folder': str(tmp_path),
+                'manage_cpu': True,
+                **parameters,
+            },
+        )
+
+    return start
+
+
+def gpu(frequency: float) -> list[DomainSetting]:
+    return [DomainSetting(name='gpu', minimum=frequency, maximum=frequency)]
+
+
+def limits_of(kernel: Kernel) -> dict[str, tuple[str, str]]:
+    """Return what the files hold."""
+    return {
+        name: (clock.minimum_file.read_text().strip(), clock.maximum_file.read_text().strip())
+        for name, clock in kernel.clocks.items()
+    }
+
+
+def hardware_diagnostic(graph: Graph) -> Callable[[str], str]:
+    """Collect `/diagnostics`; the result waits for a message of part `hardware`."""
+    arrays: Collector[DiagnosticArray] = graph.collect(DiagnosticArray, '/diagnostics')
+
+    def wait(text: str) -> str:
+        def search() -> str:
+            rows = [
+                status.message
+                for array in arrays.messages
+                for status in array.status
+                if status.name == 'platform_node: hardware'
+            ]
+            return next((row for row in rows if text in row), '')
+
+        return str(graph.spin_until(search, 15.0, f'a diagnostic of the hardware with {text!r}'))
+
+    return wait
+
+
+def test_a_jetson_is_known_by_its_files_and_set_and_restored(
+    start_jetson: Callable[..., NodeProcess], manager: Manager, xavier: Kernel, tmp_path: Path
+) -> None:
+    before = limits_of(xavier)
+    node = start_jetson()
+    load = manager.connect()
+    assert (load.platform, list(load.processors)) == ('xavier_nx', ['cpu', 'gpu'])
+    assert load.total_power_rail == 'VDD_IN'
+    domains = [*cpu(1.2672e9, 1.2672e9), *gpu(510e6)]
+    load = manager.send(manager.setting(domains=domains, lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+    pinned = limits_of(xavier)
+    assert pinned['17000000.gv11b'] == ('510000000', '510000000')
+    assert pinned['policy4'] == ('1267200', '1267200')
+    (state,) = tmp_path.glob('*.json')
+    assert '17000000.gv11b' in state.read_text()
+    os.kill(node.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    while limits_of(xavier) != before:
+        assert time.monotonic() - killed < 1.0, limits_of(xavier)
+        time.sleep(0.005)
+
+
+def test_what_somebody_else_changes_during_a_lease_is_said_and_stays(
+    start_jetson: Callable[..., NodeProcess], manager: Manager, graph: Graph, xavier: Kernel
+) -> None:
+    """Power mode and limits by hand; the guard learns of it before the node dies."""
+    diagnostic = hardware_diagnostic(graph)
+    node = start_jetson()
+    manager.connect()
+    manager.send(manager.setting(domains=gpu(803.25e6), lease=20.0))
+    xavier.power_mode(4)
+    xavier.by_hand('17000000.gv11b', 114750000, 510000000)
+    assert '4 (10W_4CORE)' in diagnostic('power mode was changed from 2 (15W_6CORE)')
+    load = manager.wait(lambda entry: domain(entry, 'gpu').limit_maximum == 510e6)
+    assert domain(load, 'gpu').available[-1] == 510e6
+    assert 'limits of gpu' in node.wait_for_log('changed by somebody else')
+    # Renewing what lies above the new limit is refused, with the limit.
+    load = manager.send(manager.setting(domains=gpu(803.25e6), lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_REFUSED_FREQUENCY
+    load = manager.send(manager.setting(domains=gpu(306e6), lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED
+    manager.loads.wait(len(manager.loads) + 2)
+    os.kill(node.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    while limits_of(xavier)['17000000.gv11b'] != ('114750000', '510000000'):
+        assert time.monotonic() - killed < 1.0, limits_of(xavier)
+        time.sleep(0.005)
+
+
+def test_a_clock_below_the_one_asked_for_is_said(
+    start_jetson: Callable[..., NodeProcess], manager: Manager, graph: Graph, xavier: Kernel
+) -> None:
+    diagnostic = hardware_diagnostic(graph)
+    start_jetson()
+    manager.connect()
+    xavier.clocks['17000000.gv11b'].current_file.write_text('306000000\n')
+    manager.send(manager.setting(domains=gpu(803.25e6), lease=20.0))
+    load = manager.wait(lambda entry: entry.setting_result == SystemLoad.SETTING_LIMITED)
+    assert 'gpu runs below the 803250000 Hz' in load.setting_message
+    assert load.lease_manager == 'manager_1'
+    assert domain(load, 'gpu').granted == 306e6
+    assert diagnostic('held down')
+
+
+def test_what_cannot_be_restored_is_tried_again(
+    start_jetson: Callable[..., NodeProcess], manager: Manager, graph: Graph, xavier: Kernel
+) -> None:
+    """A CPU that is off line at the end of the lease is restored when it is back."""
+    diagnostic = hardware_diagnostic(graph)
+    node = start_jetson()
+    before = limits_of(xavier)
+    manager.connect()
+    manager.send(manager.setting(domains=cpu(1.2672e9, 1.2672e9), lease=20.0))
+    clock = xavier.clocks['policy4']
+    held = [(path, path.read_text()) for path in (clock.minimum_file, clock.maximum_file)]
+    for path, _ in held:
+        path.unlink()
+    load = manager.send(manager.setting(release=True, lease=0.0))
+    assert load.setting_result == SystemLoad.SETTING_RELEASED
+    assert 'policy4' in load.setting_message
+    assert 'policy4' in diagnostic('Not restored yet')
+    for path, text in held:
+        path.write_text(text)
+    node.wait_for_log('limits found are in force again')
+    assert limits_of(xavier) == before
+    assert diagnostic('nothing to notice')
+
+
+def test_a_manager_that_fell_silent_is_relieved_without_a_jump(
+    start_linux: Callable[..., NodeProcess], manager: Manager, graph: Graph, tree: CpufreqTree
+) -> None:
+    start_linux()
+    manager.connect()
+    manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=4.0))
+    successor = Manager(graph, 'manager_2')
+    successor.connect()
+    early = successor.send(successor.setting(domains=cpu(1.2e9, 1.2e9), lease=4.0))
+    assert early.setting_result == SystemLoad.SETTING_REFUSED_MANAGER
+    seen = []
+
+    def relieved() -> bool:
+        seen.append(tree.limits())
+        load = successor.send(successor.setting(domains=cpu(1.2e9, 1.2e9), lease=4.0))
+        return bool(load.setting_result == SystemLoad.SETTING_APPLIED)
+
+    graph.spin_until(relieved, 10.0, 'the lease to be taken over')
+    assert all(limits == PINNED for limits in seen)
+    late = manager.send(manager.setting(domains=cpu(2.0e9, 2.0e9)))
+    assert late.setting_result == SystemLoad.SETTING_REFUSED_MANAGER
+    assert late.lease_manager == 'manager_2'

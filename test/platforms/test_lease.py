@@ -108,16 +108,35 @@ def test_expiry_is_told_once(keeper: LeaseKeeper) -> None:
     assert not keeper.expired(NOW + 2.1)
 
 
-def test_another_manager_waits_until_the_lease_ends(keeper: LeaseKeeper) -> None:
+def test_another_manager_waits_while_the_holder_renews(keeper: LeaseKeeper) -> None:
     take(keeper, SETTING)
-    other = replace(SETTING, manager='manager_2', issued=NOW + 1.0)
+    take(keeper, replace(SETTING, sequence=2, issued=NOW + 0.7), NOW + 0.7)
+    other = replace(SETTING, manager='manager_2', issued=NOW + 1.5)
     with pytest.raises(SettingRefused, match="'manager_1' holds the lease") as refusal:
-        take(keeper, other, NOW + 1.0)
+        take(keeper, other, NOW + 1.5)
     assert refusal.value.result is SettingResult.REFUSED_MANAGER
     with pytest.raises(SettingRefused, match='holds the lease'):
-        take(keeper, replace(other, release=True), NOW + 1.0)
-    assert keeper.holder(NOW + 1.0) == 'manager_1'
-    take(keeper, replace(other, issued=NOW + 3.0), NOW + 3.0)
+        take(keeper, replace(other, release=True), NOW + 1.5)
+    assert keeper.holder(NOW + 1.5) == 'manager_1'
+
+
+def test_another_manager_relieves_one_that_fell_silent(keeper: LeaseKeeper) -> None:
+    """It missed a renewal: its lease still holds, and goes over without a gap."""
+    take(keeper, SETTING)
+    other = replace(SETTING, manager='manager_2', issued=NOW + 1.0)
+    with pytest.raises(SettingRefused, match='holds the lease'):
+        take(keeper, replace(other, release=True), NOW + 1.0)  # giving up is the holder's alone
+    assert not keeper.expired(NOW + 1.0)
+    take(keeper, other, NOW + 1.0)
+    assert keeper.holder(NOW + 1.0) == 'manager_2'
+    assert keeper.remaining(NOW + 1.0) == pytest.approx(2.0)
+    with pytest.raises(SettingRefused, match="'manager_2' holds the lease"):
+        take(keeper, replace(SETTING, sequence=2, issued=NOW + 1.1), NOW + 1.1)
+
+
+def test_another_manager_follows_when_the_lease_has_ended(keeper: LeaseKeeper) -> None:
+    take(keeper, SETTING)
+    take(keeper, replace(SETTING, manager='manager_2', issued=NOW + 3.0), NOW + 3.0)
     assert keeper.holder(NOW + 3.0) == 'manager_2'
 
 
