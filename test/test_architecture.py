@@ -39,6 +39,7 @@ TOP_FILES = {
 TOP_FOLDERS = {
     'benchmarks',
     'config',
+    'deploy',
     'docs',
     'dynamic_dnn_ros',
     'launch',

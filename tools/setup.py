@@ -39,7 +39,7 @@ BUILD_STAMP = COLCON / '.ready'
 # The wheels of ROS 2 Jazzy exist for these; the first one is what everything is tested with.
 PYTHONS_WITH_WHEELS = ('3.11', '3.12', '3.13', '3.10')
 BUILD_INPUTS = ('CMakeLists.txt', 'package.xml', 'setup.cfg', 'tools/package_metadata.py')
-INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models')
+INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models', 'deploy')
 # Compiled modules of ROS 2 or of the board were built against these: no newer wheels for them.
 SYSTEM_PACKAGES = ('numpy', 'torch', 'torchvision')
 
