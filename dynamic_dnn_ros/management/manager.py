@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
+from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -23,6 +23,7 @@ from dynamic_dnn_ros.management.decisions import (
     Switch,
     SwitchReason,
 )
+from dynamic_dnn_ros.management.demands import demand_of, steadied
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
@@ -41,9 +42,6 @@ from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
 from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
 
-NOMINAL_RATE = 30.0
-"""Hz assumed of a camera that has not been heard yet and whose rate no target asks for."""
-
 SETTLING = 1.0
 """Seconds that the platform is given to report a new setting as its own."""
 
@@ -52,12 +50,6 @@ RESEND_AFTER = 1.0
 
 RETRY_FAILED = 30.0
 """Seconds for which an option is left out that the application could not prepare."""
-
-DEFAULT_RATE_SHARE = 0.95
-"""
-Share of the camera's frames that an application keeps up with if it was asked for nothing; their
-results are to be out when the next one comes.
-"""
 
 
 @dataclass(frozen=True)
@@ -334,7 +326,9 @@ class Manager:
         settled = record.outstanding is None and table.options[option] == record.desired
         if target is None or not settled or record.is_held(now):
             return False
-        demand = self._demand(record, table, (), now)
+        if not 0 < target.latency < total:
+            return False
+        demand = demand_of(record, table, (), target, self.settings.default_objective, now)
         moved = record.level.react(table, row, option, demand, ratio, total, now)
         if moved is None:
             return False
@@ -385,18 +379,29 @@ class Manager:
     ) -> tuple[bool, tuple[DomainFrequency, ...]]:
         tables = tuple(record.table for record in records if record.table is not None)
         if self._joint is None or self._joint.tables != tables:
-            self._joint = join(tables)
+            self._joint = join(tables, self._joint)
         joint = self._joint
         choice = self.platform.choice(joint, now)
         setting = self._setting_in_force(joint, choice)
         settings = choice.settings
         if setting is not None and any(record.is_held(now) for record in records):
             settings = np.array([setting], dtype=np.int64)
+        objective = self.settings.default_objective
         demands = tuple(
-            self._demand(record, table, joint.domains, now)
+            demand_of(
+                record,
+                table,
+                joint.domains,
+                self.targets.get(record.application.id),
+                objective,
+                now,
+            )
             for record, table in zip(records, tables)
         )
-        problem = Problem(joint, settings, demands, self.platform.foreign())
+        problem = steadied(
+            Problem(joint, settings, demands, self.platform.foreign()),
+            self._plan.problem if self._plan is not None else None,
+        )
         incumbent = None
         if setting is not None:
             options = [table.option(*r.desired) for r, table in zip(records, tables)]
@@ -448,49 +453,6 @@ class Manager:
         )
         nearest = int(distance.argmin())
         return int(choice.settings[nearest]) if distance[nearest] < 1e-3 else None
-
-    def _demand(
-        self, record: Record, table: ApplicationTable, domains: tuple[str, ...], now: float
-    ) -> Demand:
-        name = record.application.id
-        target = self.targets.get(name)
-        measurements = record.measurements
-        camera_rate = measurements.camera_rate
-        asked = target.rate if target is not None else 0.0
-        if not camera_rate > 0:
-            camera_rate = asked or NOMINAL_RATE
-        if target is None:
-            effective = Target(
-                name,
-                latency=1.0 / camera_rate,
-                rate=DEFAULT_RATE_SHARE * camera_rate,
-                objective=self.settings.default_objective,
-            )
-        else:
-            effective = target
-        if record.is_held(now):
-            usable = np.array([option == record.desired for option in table.options])
-        else:
-            usable = np.array([not record.is_excluded(o, now) for o in table.options])
-        if not usable.any():
-            # Held at an option that the profile lacks: judged by all others.
-            usable = np.array([not record.is_excluded(o, now) for o in table.options])
-        shares = np.array(
-            [
-                [measurements.busy_share(processor, domain) for domain in domains]
-                for processor in table.processors
-            ]
-        ).reshape(len(table.options), len(domains))
-        return Demand(
-            effective,
-            -1 if target is None else target.priority,
-            record.slow_down,
-            camera_rate,
-            measurements.overhead,
-            measurements.overhead_deviation,
-            usable,
-            shares,
-        )
 
     def _switches(self, now: float) -> list[Switch]:
         switches = []

@@ -63,6 +63,16 @@ class Plan:
         return int(self.evaluation.options[self.row, application])
 
 
+@dataclass(frozen=True, eq=False)
+class _Weighed:
+    """What is best (row 0) beside what is in force (row 1)."""
+
+    problem: Problem
+    settings: tuple[int, int]
+    options: tuple[tuple[int, ...], tuple[int, ...]]
+    evaluation: Evaluation
+
+
 class ResourceLevel:
     """Choose plans one after the other, without oscillating."""
 
@@ -72,6 +82,8 @@ class ResourceLevel:
         self._changed = -math.inf
         self._saved = -math.inf
         self._dwell = settings.dwell
+        self._solved: tuple[Problem, int, tuple[int, ...]] | None = None
+        self._weighed: _Weighed | None = None
 
     def note_change(self, now: float) -> None:
         """Begin the dwell anew: somebody else has moved an application."""
@@ -91,18 +103,12 @@ class ResourceLevel:
         :param fresh: what was asked for or what there is to choose from has changed, so the dwell
             does not count
         """
-        at, chosen = search(problem, self._settings, in_force=incumbent[0] if incumbent else None)
+        at, chosen = self._best(problem, incumbent[0] if incumbent is not None else None)
         if fresh:
             self._dwell = self._settings.dwell
         incumbent_offered = incumbent is not None and incumbent[0] in problem.settings
         setting, options = incumbent if incumbent is not None else (at, chosen)
-        # Row 0 is what is best, row 1 what is in force.
-        both = evaluate(
-            problem,
-            np.array([at, setting], dtype=np.int64),
-            np.array([chosen, options], dtype=np.int64),
-            self._settings,
-        )
+        both = self._beside(problem, (at, setting), (tuple(chosen), tuple(options)))
         if not incumbent_offered:
             self._changed = now
             cause = Cause.FIRST if incumbent is None else Cause.PLATFORM
@@ -123,6 +129,35 @@ class ResourceLevel:
             self._saved = now
         self._changed = now
         return Plan(problem, both, 0, cause)
+
+    def _best(self, problem: Problem, in_force: int | None) -> tuple[int, tuple[int, ...]]:
+        """Return the best setting and options of a problem, which is solved once."""
+        if self._solved is None or self._solved[0] is not problem:
+            setting, options = search(problem, self._settings, in_force=in_force)
+            self._solved = problem, setting, tuple(options.tolist())
+        return self._solved[1:]
+
+    def _beside(
+        self,
+        problem: Problem,
+        settings: tuple[int, int],
+        options: tuple[tuple[int, ...], tuple[int, ...]],
+    ) -> Evaluation:
+        """Return what is best (row 0) beside what is in force (row 1), worked out once."""
+        last = self._weighed
+        if (
+            last is None
+            or last.problem is not problem
+            or (last.settings, last.options) != (settings, options)
+        ):
+            evaluation = evaluate(
+                problem,
+                np.array(settings, dtype=np.int64),
+                np.array(options, dtype=np.int64),
+                self._settings,
+            )
+            last = self._weighed = _Weighed(problem, settings, options, evaluation)
+        return last.evaluation
 
 
 def alternatives(plan: Plan, application: int, settings: ResourceSettings) -> Evaluation:

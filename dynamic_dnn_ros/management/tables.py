@@ -85,18 +85,11 @@ class ApplicationTable:
 def application_table(application: Application) -> ApplicationTable:
     """Lay out the operating points of one application."""
     points: OperatingPoints = application.operating_points
-    pairs = sorted(set(zip(points.sub_network.tolist(), points.processor.tolist())))
-    columns = {pair: column for column, pair in enumerate(pairs)}
+    pair = points.sub_network * max(len(points.processors), 1) + points.processor
+    _, first, column = np.unique(pair, return_index=True, return_inverse=True)
+    pairs = list(zip(points.sub_network[first].tolist(), points.processor[first].tolist()))
     kilohertz = np.rint(points.frequencies / _KILOHERTZ).astype(np.int64)
-    if points.domains:
-        rows, row = np.unique(kilohertz, axis=0, return_inverse=True)
-        row = np.asarray(row).reshape(-1)
-    else:
-        rows, row = np.zeros((1, 0), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
-    column = np.array(
-        [columns[pair] for pair in zip(points.sub_network.tolist(), points.processor.tolist())],
-        dtype=np.int64,
-    )
+    rows, row = _distinct(kilohertz)
     figures = np.full((len(FIGURES), len(pairs), len(rows)), np.nan)
     for index, figure in enumerate(FIGURES[:-1]):
         name = figure if figure in ('power', 'idle_power', 'energy') else f'latency_{figure}'
@@ -118,6 +111,16 @@ def application_table(application: Application) -> ApplicationTable:
         figures,
         **{name: grid.T for name, grid in by_name.items()},
     )
+
+
+def _distinct(kilohertz: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """Return the distinct rows, ascending, and for each row which of them it is."""
+    code = np.zeros(len(kilohertz), dtype=np.int64)
+    for domain in kilohertz.T:
+        values, index = np.unique(domain, return_inverse=True)
+        code = code * len(values) + index
+    _, first, row = np.unique(code, return_index=True, return_inverse=True)
+    return kilohertz[first], row
 
 
 LEAST = (
@@ -234,19 +237,29 @@ class JointTable:
         return dict(zip(self.domains, (self.settings[setting] * _KILOHERTZ).tolist()))
 
 
-def join(tables: Sequence[ApplicationTable]) -> JointTable:
-    """Join the applications' settings on the domains that they share."""
+def join(tables: Sequence[ApplicationTable], before: JointTable | None = None) -> JointTable:
+    """
+    Join the applications' settings on the domains that they share.
+
+    :param before: what was joined last; what it has of the same tables is taken over
+    """
     domains: tuple[str, ...] = ()
     settings: list[tuple[int, ...]] = [()]
     rows: list[list[int]] = []
     unjoined = []
-    for table in tables:
+    for number, table in enumerate(tables):
+        listed = table.rows.tolist()
+        offered = list(map(tuple, listed))
+        if number == 0 or (table.domains == domains and offered == settings):
+            # The common case: all were profiled at the same settings.
+            domains, settings = table.domains, offered
+            rows.append(list(range(len(settings))))
+            continue
         shared = [name for name in table.domains if name in domains]
         added = [name for name in table.domains if name not in domains]
         at = [table.domains.index(name) for name in shared]
         new = [table.domains.index(name) for name in added]
         matches: dict[tuple[int, ...], list[int]] = {}
-        listed = table.rows.tolist()
         for index, row in enumerate(listed):
             matches.setdefault(tuple(row[i] for i in at), []).append(index)
         places = [domains.index(name) for name in shared]
@@ -271,6 +284,13 @@ def join(tables: Sequence[ApplicationTable]) -> JointTable:
         np.array(settings, dtype=np.int64).reshape(len(settings), len(domains)),
         row,
         tuple(np.array([names.index(p) for p in table.processors], np.int64) for table in tables),
-        tuple(least_figures(table, index) for table, index in zip(tables, row)),
+        tuple(_least_of(table, index, before) for table, index in zip(tables, row)),
         tuple(unjoined),
     )
+
+
+def _least_of(table: ApplicationTable, row: IndexArray, before: JointTable | None) -> LeastFigures:
+    for known, at, least in zip(before.tables, before.row, before.least) if before else ():
+        if known is table and np.array_equal(at, row):
+            return least
+    return least_figures(table, row)
