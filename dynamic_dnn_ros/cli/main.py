@@ -59,6 +59,11 @@ class Command:
 
 
 COMMANDS = {
+    'doctor': Command(
+        'dynamic_dnn_ros.cli.doctor',
+        'torch',
+        'say what this computer lacks for large images and clocks, and how to mend it',
+    ),
     'demo': Command(
         'dynamic_dnn_ros.cli.demo',
         'demo',
@@ -93,6 +98,11 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.simulate',
         'simulate',
         'run a scenario on a simulated board under the manager, or what it is judged against',
+    ),
+    'replay': Command(
+        'dynamic_dnn_ros.cli.replay',
+        'demo',
+        'decide a recorded run again, or ask what another manager would have made of it',
     ),
 }
 

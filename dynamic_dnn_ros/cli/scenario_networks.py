@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
@@ -46,6 +50,8 @@ def workload(
     network: Mapping[str, Any], board: BoardModel, folder: Path, where: object
 ) -> Workload:
     """Return one network as a board runs it; see `workloads`."""
+    if 'measured' in network:
+        return _measured(network['measured'], board, f'{where}: network.measured')
     name, sub_networks = _sub_networks(network, folder, f'{where}: network')
     only = network.get('only')
     if only:
@@ -64,6 +70,57 @@ def workload(
         {entry.id: entry.accuracy for entry in sub_networks},
         {entry.id: network_cost(entry) for entry in sub_networks},
     )
+
+
+def _measured(name: str, board: BoardModel, where: str) -> Workload:
+    """
+    Return a network that was measured on the board: one sub-network.
+
+    Its accuracy is not known and counts as 1, relative to itself: it never changes.
+    """
+    if name not in board.networks:
+        raise ScenarioError(
+            where,
+            f'{name!r} was not measured on {board.name}',
+            f'Choose of: {", ".join(board.networks) or "none"}',
+        )
+    network = board.networks[name]
+    processors = tuple(p for p in board.processors if p in network.processors)
+    domains = tuple(row.name for row in board.limits())
+    rows = []
+    for processor, place in enumerate(processors):
+        for clocks in product(*(row.available for row in board.limits())):
+            setting = dict(zip(domains, clocks))
+            parts = board.parts(network, place, setting)
+            activity = {
+                where: seconds / parts.total / board.units(where)
+                for where, seconds in parts.activity().items()
+            }
+            power = board.power(setting, activity)[board.total_power_rail]
+            idle = board.power(setting, {})[board.total_power_rail]
+            rows.append((processor, *clocks, parts.total, power, idle))
+    table = np.array(rows)
+    mean = table[:, -3]
+    points = OperatingPoints(
+        platform=board.name + SIMULATED_SUFFIX,
+        kind=ProfileKind.SIMULATED,
+        extrapolated=False,
+        domains=domains,
+        processors=processors,
+        sub_networks=(name,),
+        sub_network=np.zeros(len(table), dtype=np.int64),
+        processor=table[:, 0].astype(np.int64),
+        frequencies=table[:, 1:-3],
+        latency_mean=mean,
+        latency_p50=mean * board.jitter_quantile(0.5),
+        latency_p95=mean * board.jitter_quantile(0.95),
+        latency_p99=mean * board.jitter_quantile(0.99),
+        power=table[:, -2],
+        idle_power=table[:, -1],
+        energy=table[:, -2] * mean,
+        description=f'simulated: model of {board.name}, power mode {board.power_mode.name}',
+    )
+    return Workload(name, points, {name: 1.0}, {name: network})
 
 
 def _sub_networks(

@@ -18,7 +18,6 @@ from typing import Protocol
 import numpy as np
 
 from dynamic_dnn_ros.management.decisions import Decision, DomainFrequency, Switch
-from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
     Application,
@@ -29,6 +28,7 @@ from dynamic_dnn_ros.management.observations import (
 )
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.simulation.contract import Decider
 
 DECISION_PERIOD = 0.5
 LOAD_PERIOD = 0.1
@@ -238,7 +238,7 @@ class ClosedLoop:
 
     def __init__(
         self,
-        manager: Manager,
+        manager: Decider,
         board: Board,
         applications: Sequence[SimulatedApplication],
         events: Sequence[Event] = (),
@@ -274,7 +274,7 @@ class ClosedLoop:
         del self.applications[name]
         self.manager.remove_application(name)
 
-    def replace_manager(self, manager: Manager, now: float) -> None:
+    def replace_manager(self, manager: Decider, now: float) -> None:
         """Put another manager in the place of the first, as after a restart."""
         self.manager = manager
         for application in self.applications.values():

@@ -99,7 +99,7 @@ def shortfall(run: Run) -> float:
 
 
 def energy(run: Run, rail: str, above_idle: bool = False) -> float:
-    """Return the energy of a rail in the time measured, J, whole or above that of an idle board."""
+    """Return the energy of a rail in the time measured, J, whole or above an idle board."""
     idle = run.idle_power[rail] * run.measured if above_idle else 0.0
     return run.energy[rail] - idle
 

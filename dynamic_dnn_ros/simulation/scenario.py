@@ -233,9 +233,14 @@ class Scenario:
                 (entry['at'], entry['mode']) for entry in _of(mapping, 'power_modes')
             ),
             sensors=Sensors(
-                *(float(sensors.get(name, 0.0)) for name in _PLAIN),
-                tuple((s['at'], s['until']) for s in sensors.get('silent', ())),
-                *(Sensor(**sensors.get(name, {})) for name in _SENSORS),
+                delay=float(sensors.get('delay', 0.0)),
+                delay_jitter=float(sensors.get('delay_jitter', 0.0)),
+                drop_out=float(sensors.get('drop_out', 0.0)),
+                silent=tuple((s['at'], s['until']) for s in sensors.get('silent', ())),
+                load=Sensor(**sensors.get('load', {})),
+                latency=Sensor(**sensors.get('latency', {})),
+                power=Sensor(**sensors.get('power', {})),
+                temperature=Sensor(**sensors.get('temperature', {})),
             ),
             delays=Delays(**mapping.get('delays', {})),
         )
@@ -291,8 +296,6 @@ class Scenario:
                 )
 
 
-_PLAIN = ('delay', 'delay_jitter', 'drop_out')
-_SENSORS = ('load', 'latency', 'power', 'temperature')
 _UNIQUE = 'Give each its own'
 
 

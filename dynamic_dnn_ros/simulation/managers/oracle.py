@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.estimator import standard_score
-from dynamic_dnn_ros.management.manager import DEFAULT_RATE_SHARE
 from dynamic_dnn_ros.management.observations import Load
 from dynamic_dnn_ros.management.platform_view import NEGLIGIBLE_FOREIGN
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -47,6 +46,9 @@ FRAMES = 400
 
 HOPELESS = 0.1
 """Share of missed targets in a fifth of a trial that ends it."""
+
+UNASKED_RATE_SHARE = 0.95
+"""Share of the camera's frames that an application keeps up with if it was asked for nothing."""
 
 WORTH = 0.002
 """Share of the power that a trial must promise to save."""
@@ -227,7 +229,7 @@ class _Stretch:
         return Target(
             script.id,
             latency=1.0 / rate,
-            rate=DEFAULT_RATE_SHARE * rate,
+            rate=UNASKED_RATE_SHARE * rate,
             objective=Objective.MAXIMUM_ACCURACY,
         )
 
@@ -276,8 +278,9 @@ class _Stretch:
             asked = min(target.rate, rate) if target.rate else 0.0
             if asked:
                 missed += weight * _over(base * asked)
-            # A service that lasts longer than the period lets frames wait: for trials to see.
-            surely &= crowded * tail * rate <= 1.0
+            # Where the next frame may come before the end of this one, trials see the waiting.
+            uneven = 1.0 - 3.0 * math.sqrt(2.0) * self._scripts[a].camera.jitter
+            surely &= crowded * math.exp(3.0 * sigma) * rate <= max(uneven, 0.3)
             accuracy = self._spread(
                 np.repeat(t.accuracy[:, None], len(settings), 1), a, len(counts)
             )

@@ -1,0 +1,356 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A recorded run before a manager again: were its decisions these, and what if it had been another?
+
+The first feeds what the manager was told, as it was recorded, to a new one of the same kind, and
+compares decisions. The second cannot: another decision would have made other frames. It simulates
+the applications by their profiles, slowed down and loaded as was recorded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+import math
+import statistics
+
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
+from dynamic_dnn_ros.management.tables import application_table
+from dynamic_dnn_ros.management.targets import Target, TargetError
+from dynamic_dnn_ros.simulation.closed_loop import (
+    ClosedLoop,
+    Event,
+    SimulatedApplication,
+    TableBoard,
+)
+from dynamic_dnn_ros.simulation.closed_loop import Record as LoopRecord
+from dynamic_dnn_ros.simulation.contract import Decider
+
+WINDOW = 1.0
+"""Seconds over which recorded slow-downs and loads are averaged."""
+
+
+@dataclass(frozen=True)
+class Clearing:
+    """A target that was withdrawn."""
+
+    application: str
+    stamp: int
+    sender: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A target that could not be read."""
+
+    application: str
+    sender: str
+    error: TargetError
+
+
+@dataclass(frozen=True)
+class RecordedDecision:
+    """
+    What a manager said that it decided.
+
+    `options` are sub-network and processor by application, `frequencies` in kilohertz by domain.
+    """
+
+    instance: str
+    options: tuple[tuple[str, str, str], ...]
+    frequencies: tuple[tuple[str, int], ...]
+
+
+Told = Application | Status | Load | Target | Clearing | Refusal | RecordedDecision
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recorded message: when it came, s from the first one, and what it said."""
+
+    time: float
+    arrival: int
+    told: Told
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded run, in the order of time."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def duration(self) -> float:
+        """Return the time from the first to the last message, s."""
+        return self.entries[-1].time if self.entries else 0.0
+
+    def managers(self) -> list[str]:
+        """Return the instances of the managers that decided, the first one first."""
+        found = [e.told.instance for e in self.entries if isinstance(e.told, RecordedDecision)]
+        return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    Recorded decisions beside those made again; times in seconds.
+
+    `differences` are the decisions that differ, as (time, recorded, made again).
+    """
+
+    decisions: int
+    differences: tuple[tuple[float, RecordedDecision, RecordedDecision], ...]
+
+
+def decide_again(recording: Recording, manager: Manager) -> Comparison:
+    """
+    Tell a manager what the recorded one was told, and compare what it decides.
+
+    It decides when the recorded one did, since a recording does not say when a timer of a node
+    fires.
+
+    :param manager: a new one with the instance of the recorded one, so that the answers to its
+        switches, which are in the recording, count as answers to these
+    """
+    decisions, differences = 0, []
+    for entry in recording.entries:
+        told = entry.told
+        if isinstance(told, RecordedDecision):
+            if told.instance != manager.instance:
+                continue
+            decision = manager.decide(entry.time)
+            made = RecordedDecision(
+                manager.instance,
+                tuple(
+                    (r.application, r.decision.sub_network, r.decision.processor)
+                    for r in decision.reports
+                ),
+                tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
+            )
+            decisions += 1
+            if made != told:
+                differences.append((entry.time, told, made))
+        else:
+            _tell(manager, entry)
+    return Comparison(decisions, tuple(differences))
+
+
+def _tell(manager: Decider, entry: Entry) -> None:
+    told = entry.told
+    if isinstance(told, Application):
+        manager.add_application(told, entry.time)
+    elif isinstance(told, Status):
+        manager.observe(told, entry.time)
+    elif isinstance(told, Load):
+        manager.observe_load(told, entry.time)
+    elif isinstance(told, (Target, Clearing)):
+        try:
+            if isinstance(told, Target):
+                manager.set_target(told, entry.arrival)
+            else:
+                manager.clear_target(told.application, told.stamp, entry.arrival, told.sender)
+        except TargetError as error:
+            _refuse(manager, told.application, told.sender, error)
+    elif isinstance(told, Refusal):
+        _refuse(manager, told.application, told.sender, told.error)
+
+
+def _refuse(manager: Decider, application: str, sender: str, error: TargetError) -> None:
+    if isinstance(manager, Manager):
+        manager.refuse_target(application, sender, error)
+
+
+@dataclass
+class WhatIf:
+    """
+    A recorded run and the simulated one, by application.
+
+    `recorded` and `simulated` map an application to its frames as (latency, limit, accuracy);
+    latencies in seconds, limits 0 where none was in force. `energy` in joules of the whole board,
+    from the profiles; NaN where they have none.
+    """
+
+    recorded: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    simulated: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    energy: float = math.nan
+    switches: int = 0
+    settings: int = 0
+
+
+def what_if(recording: Recording, manager: Decider) -> WhatIf:
+    """
+    Simulate a recorded run under a manager.
+
+    Cameras run at their mean recorded rate; each application is slower than its profile by what
+    was measured, and other load is what the platform reported, both over windows of a second.
+
+    :raises ValueError: when the recording holds no application with a profile that served
+    """
+    applications = _profiled(recording)
+    start = min((e.time for e in recording.entries if _is_frame(e, applications)), default=None)
+    if start is None:
+        raise ValueError(
+            'the recording has no frame of an application that has a profile. Record the topics '
+            'application, inference_status, performance_target and system_load'
+        )
+    duration = recording.duration - start
+    series = {name: _slow_downs(recording, one, start) for name, one in applications.items()}
+    foreign = _foreign(recording, start)
+    jitter = statistics.fmean(spread for _, _, spread in series.values())
+    board = TableBoard(
+        applications,
+        jitter=jitter,
+        slow_down=lambda name, now: _at(series[name][0], series[name][1], now, 1.0),
+        foreign=lambda now: {d: _at(*pair, now, 0.0) for d, pair in foreign.items()},
+    )
+    loop = ClosedLoop(
+        manager,
+        board,
+        [
+            SimulatedApplication(one, _camera_rate(recording, name), offset=0.007 * index)
+            for index, (name, one) in enumerate(applications.items())
+        ],
+        [
+            Event(max(e.time - start, 0.0), _telling(e))
+            for e in recording.entries
+            if isinstance(e.told, (Target, Clearing)) and e.told.application in applications
+        ],
+    )
+    record = loop.run(duration)
+    found = WhatIf(
+        energy=record.energy, switches=len(record.switches), settings=len(record.settings)
+    )
+    limits = _limits(recording)
+    for name, one in applications.items():
+        frames = [e for e in recording.entries if _is_frame(e, {name: one})]
+        found.recorded[name] = [
+            (e.told.total, _at(*limits[name], e.time, 0.0), one.accuracies[e.told.sub_network])
+            for e in frames
+            if isinstance(e.told, Status) and not e.told.overrun
+        ]
+        found.simulated[name] = _simulated(record, name, one, limits[name], start)
+    return found
+
+
+def _telling(entry: Entry) -> Callable[[ClosedLoop, float], bool]:
+    def action(loop: ClosedLoop, now: float) -> bool:
+        _tell(loop.manager, entry)
+        return True
+
+    return action
+
+
+def _simulated(
+    record: LoopRecord,
+    name: str,
+    application: Application,
+    limits: tuple[list[float], list[float]],
+    start: float,
+) -> list[tuple[float, float, float]]:
+    return [
+        (f.latency, _at(*limits, f.time + start, 0.0), application.accuracies[f.sub_network])
+        for f in record.frames
+        if f.application == name
+    ]
+
+
+def _profiled(recording: Recording) -> dict[str, Application]:
+    """Return the applications that have a profile, as they presented themselves first."""
+    found: dict[str, Application] = {}
+    for entry in recording.entries:
+        told = entry.told
+        if isinstance(told, Application) and len(told.operating_points.sub_network):
+            found.setdefault(told.id, told)
+    return found
+
+
+def _is_frame(entry: Entry, applications: dict[str, Application]) -> bool:
+    told = entry.told
+    return (
+        isinstance(told, Status)
+        and told.event is StatusEvent.SERVED
+        and told.application in applications
+        and math.isfinite(told.total)
+        and told.service > 0
+    )
+
+
+def _slow_downs(
+    recording: Recording, application: Application, start: float
+) -> tuple[list[float], list[float], float]:
+    """Return begins of windows, the median slow-down in each, and the spread of single frames."""
+    table = application_table(application)
+    granted: dict[str, float] = {}
+    windows: dict[int, list[float]] = {}
+    for entry in recording.entries:
+        told = entry.told
+        if isinstance(told, Load):
+            granted = {d.name: d.granted for d in told.domains}
+        elif isinstance(told, Status) and _is_frame(entry, {application.id: application}):
+            option = table.option(told.sub_network, told.processor)
+            if option is None or told.overrun:
+                continue
+            expected = float(table.mean[table.nearest_row(granted), option])
+            windows.setdefault(int((entry.time - start) / WINDOW), []).append(
+                told.service / expected
+            )
+    times = [index * WINDOW for index in sorted(windows)]
+    middles = [statistics.median(windows[index]) for index in sorted(windows)]
+    spreads = [
+        statistics.pstdev(values) / statistics.fmean(values)
+        for values in windows.values()
+        if len(values) > 3
+    ]
+    return times, middles, min(statistics.median(spreads), 0.5) if spreads else 0.0
+
+
+def _foreign(recording: Recording, start: float) -> dict[str, tuple[list[float], list[float]]]:
+    """Return, for each domain, times and cycles a second, Hz, that other load took."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for entry in recording.entries:
+        if isinstance(entry.told, Load):
+            for domain in entry.told.domains:
+                cycles = domain.utilisation_foreign * domain.granted
+                if math.isfinite(cycles):
+                    times, values = found.setdefault(domain.name, ([], []))
+                    times.append(entry.time - start)
+                    values.append(cycles)
+    return found
+
+
+def _limits(recording: Recording) -> dict[str, tuple[list[float], list[float]]]:
+    """Return, for each application, times and the latency asked for from then on, s."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for entry in recording.entries:
+        told = entry.told
+        if isinstance(told, (Target, Clearing)):
+            times, values = found.setdefault(told.application, ([], []))
+            times.append(entry.time)
+            values.append(told.latency if isinstance(told, Target) else 0.0)
+        elif isinstance(told, Application):
+            found.setdefault(told.id, ([], []))
+    return found
+
+
+def _camera_rate(recording: Recording, name: str) -> float:
+    """Return the mean rate at which frames came, Hz; 30 where that is not known."""
+    counts = [
+        (entry.time, entry.told.received)
+        for entry in recording.entries
+        if isinstance(entry.told, Status) and entry.told.application == name
+    ]
+    counts = [pair for pair in counts if pair[1] > 0]
+    if len(counts) < 2 or counts[-1][1] <= counts[0][1] or counts[-1][0] <= counts[0][0]:
+        return 30.0
+    return (counts[-1][1] - counts[0][1]) / (counts[-1][0] - counts[0][0])
+
+
+def _at(times: Sequence[float], values: Sequence[float], now: float, before: float) -> float:
+    """Return the value that holds at a time."""
+    place = bisect_right(times, now)
+    if place:
+        return values[place - 1]
+    return values[0] if values and before == 1.0 else before

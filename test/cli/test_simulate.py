@@ -1,0 +1,79 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn simulate`: a table, a picture, and what is wrong said plainly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dynamic_dnn_ros.cli.main import main
+from support.scenarios import FRONT, application, mapping
+
+
+def scenario(folder: Path, data: dict[str, Any]) -> str:
+    """Write a scenario file and return its path."""
+    path = folder / 'scenario.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return str(path)
+
+
+def test_writes_a_table_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('matplotlib')
+    path = scenario(tmp_path, mapping(duration=8.0))
+    picture = tmp_path / 'run.png'
+    arguments = ['simulate', path, '--manager', 'dynamic_dnn,smallest', '--seeds', '2']
+    assert main([*arguments, '--governor', 'performance', '--picture', str(picture)]) == 0
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if FRONT in line]
+    assert [row.split('|')[1].strip() for row in rows] == ['dynamic_dnn'] * 2 + ['smallest'] * 2
+    assert [row.split('|')[2].strip() for row in rows] == ['3', '4', '3', '4']
+    assert 'simulated, model of xavier_nx' in printed
+    assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize(
+    ('change', 'arguments', 'parts'),
+    [
+        ({}, ['--manager', 'best'], ("'best'", 'is unknown', 'oracle')),
+        ({}, ['--governor', 'ondemand'], ("'ondemand'", 'is not modelled', 'schedutil')),
+        ({}, ['--seeds', '0'], ('--seeds 0',)),
+        ({'platform': {'board': 'toaster_simulated'}}, [], ('toaster_simulated', 'Choose of')),
+        (
+            {'applications': [application(network={'bundle': 'absent'})]},
+            [],
+            (FRONT, 'absent', 'Shipped are'),
+        ),
+        (
+            {'applications': [application(network={'levels': 'absent.json'})]},
+            [],
+            ('absent.json', 'is absent'),
+        ),
+        (
+            {'applications': [application(network={'measured': 'resnet50'})]},
+            [],
+            ("'resnet50'", 'was not measured on xavier_nx'),
+        ),
+        ({'applications': [application(sub_network='s9')]}, [], ("'s9'", 's0, s1, s2, s3')),
+    ],
+)
+def test_says_what_is_wrong(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, Any],
+    arguments: list[str],
+    parts: tuple[str, ...],
+) -> None:
+    path = scenario(tmp_path, mapping(**change))
+    assert main(['simulate', path, '--picture', 'none', *arguments]) == 1
+    error = capsys.readouterr().err
+    for part in ('dynamic-dnn simulate:', *parts):
+        assert part in error
+
+
+def test_names_the_scenarios_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['simulate', 'absent']) == 1
+    assert 'two_cameras' in capsys.readouterr().err

@@ -1,0 +1,72 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Real nodes are recorded; the same manager object decides the same from the recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dynamic_dnn_ros.cli.replay import again, answer, compared, read
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget
+from dynamic_dnn_ros.simulation.replay import RecordedDecision, what_if
+from support.application import APPLICATION_TOPIC, STATUS_TOPIC, Application
+from support.bag_player import PACKAGE
+from support.bag_recorder import BagRecorder
+from support.graph import Graph
+from support.images import image_message, noise
+from support.process import NodeProcess
+
+pytestmark = pytest.mark.system
+
+TOPICS = {
+    APPLICATION_TOPIC: f'{PACKAGE}/msg/Application',
+    STATUS_TOPIC: f'{PACKAGE}/msg/InferenceStatus',
+    '/dynamic_dnn/performance_target': f'{PACKAGE}/msg/PerformanceTarget',
+    '/dynamic_dnn/system_load': f'{PACKAGE}/msg/SystemLoad',
+    '/dynamic_dnn/manager_status': f'{PACKAGE}/msg/ManagerStatus',
+}
+
+
+def test_recorded_nodes_decide_the_same_again(
+    graph: Graph, start_node: Callable[..., NodeProcess], synthetic_bundle: Path, tmp_path: Path
+) -> None:
+    with BagRecorder(graph, tmp_path / 'bag', TOPICS):
+        start_node('platform_node', parameters={'platform': 'xavier_nx_simulated'})
+        start_node('manager_node')
+        application = Application(graph, start_node, synthetic_bundle, '/front', platform='auto')
+        statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
+        targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
+        graph.wait_for_subscriptions(targets, 2)
+        frame = image_message(noise(320, 240, 1))
+
+        def publish() -> None:
+            frame.header.stamp = graph.node.get_clock().now().to_msg()
+            application.images.publish(frame)
+
+        timer = graph.node.create_timer(0.2, publish)
+        for accuracy in (0.55, 0.65):
+            targets.publish(
+                PerformanceTarget(
+                    application=application.id, sender='test', latency=0.5, accuracy=accuracy
+                )
+            )
+            seen = len(statuses)
+            graph.spin_until(
+                lambda seen=seen: len(statuses) > seen + 6, 60.0, 'decisions of the manager'
+            )
+        graph.node.destroy_timer(timer)
+
+    recording = read(tmp_path / 'bag')
+    ((_, found),) = again(recording)
+    assert found.decisions >= 12
+    recorded = [e.told for e in recording.entries if isinstance(e.told, RecordedDecision)]
+    assert len({decision.options for decision in recorded}) > 1, 'something was decided'
+    # A message that reached manager and recorder in another order may move one decision by one.
+    assert len(found.differences) <= 1, compared(recording)
+    simulated = what_if(recording, Manager('simulated'))
+    assert len(simulated.simulated[application.id]) > 10
+    assert application.id in answer(simulated, 'dynamic_dnn')
