@@ -88,8 +88,7 @@ class LatencyParts:
 
     `host` runs on one CPU core, `parallel` on all `cores` of them, `gpu` is bound by the GPU
     clock, `memory` by the memory clock; `fixed` scales with nothing and is spent on the host,
-    `accelerator` scales with nothing and is spent on `processor`. While the processor works, one
-    CPU core is kept busy by waiting for a share `waiting` of the time.
+    `accelerator` scales with nothing and is spent on `processor`.
     """
 
     host: float
@@ -100,7 +99,6 @@ class LatencyParts:
     cores: int
     processor: str
     accelerator: float = 0.0
-    waiting: float = 0.0
     gpu_intensity: float = 1.0
     memory_intensity: float = 1.0
     accelerator_intensity: float = 1.0
@@ -128,8 +126,6 @@ class LatencyParts:
             'memory': self.memory,
         }
         busy[self.processor] = busy.get(self.processor, 0.0) + self.memory + self.accelerator
-        if self.processor != 'cpu':
-            busy['cpu'] += self.waiting * (self.gpu + self.memory + self.accelerator)
         return busy
 
     def activity(self) -> dict[str, float]:
@@ -381,7 +377,6 @@ class BoardModel:
         host = min(_number(latency['host_share']), 1.0)
         memory = (1.0 - host) * min(_number(latency['memory_share']), 1.0)
         self._rest = (host, memory, 1.0 - host - memory)
-        self.waiting_share = min(_number(latency['waiting_share']), 1.0)
         activations = min(_number(latency['activation_share']), 1.0)
         self._latency = {}
         for processor, entry in latency['processors'].items():
@@ -497,7 +492,6 @@ class BoardModel:
                 cores=self.power_mode.cores,
                 processor=processor,
                 accelerator=times.accelerator,
-                waiting=self.waiting_share,
                 gpu_intensity=times.gpu_intensity,
                 memory_intensity=times.memory_intensity,
                 accelerator_intensity=times.accelerator_intensity,
@@ -522,7 +516,6 @@ class BoardModel:
             fixed=fixed,
             cores=self.power_mode.cores,
             processor=processor,
-            waiting=self.waiting_share,
         )
 
     def _stretch(self, domain: str, frequencies: Mapping[str, float]) -> float:

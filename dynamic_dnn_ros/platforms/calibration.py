@@ -214,8 +214,13 @@ def fit_contention(
     mapping: Mapping[str, Any],
     networks: Mapping[str, MeasuredNetwork],
     losses: Mapping[tuple[str, str], float],
+    clock: float,
 ) -> dict[str, Any]:
-    """Return a board's file with the two delays fitted to pairs of networks on the GPU."""
+    """
+    Return a board's file with the two delays fitted to pairs of networks on the GPU.
+
+    :param clock: of the GPU, Hz; the others are the reference clocks
+    """
     from scipy.optimize import least_squares
 
     result = deepcopy(dict(mapping))
@@ -223,7 +228,7 @@ def fit_contention(
     def residual(values: Array) -> Array:
         for name, value in zip(('processor_delay', 'other_delay'), values):
             result['contention'][name]['value'] = float(value)
-        return np.array(contention_errors(result, networks, losses))
+        return np.array(contention_errors(result, networks, losses, clock))
 
     found = least_squares(residual, [1e-2, 1e-2], bounds=(0.0, 1.0), x_scale=1e-2).x
     residual(found)
@@ -234,15 +239,14 @@ def contention_errors(
     mapping: Mapping[str, Any],
     networks: Mapping[str, MeasuredNetwork],
     losses: Mapping[tuple[str, str], float],
+    clock: float,
 ) -> list[float]:
     """Return modelled minus measured loss of throughput, 0..1, of each pair, in order."""
     board = BoardModel(mapping, 'calibration')
+    frequencies = {**board.reference_frequencies, 'gpu': clock}
     errors = []
     for (name, other), loss in losses.items():
-        own, beside = (
-            board.parts(networks[each], 'gpu', board.reference_frequencies)
-            for each in (name, other)
-        )
+        own, beside = (board.parts(networks[each], 'gpu', frequencies) for each in (name, other))
         held = board.contention.hold_up(own, beside)
         slow_down = board.contention.slow_down(own.processor_share, [held], 0.0)
         errors.append(1.0 - 1.0 / slow_down - loss)

@@ -230,8 +230,7 @@ class SimulatedPlatform(Platform):
                 frames = busy.pop(FRAMES, 0.0) / factor
                 total = busy.get('cpu', 0.0)
                 if processor != 'cpu':
-                    waiting = self._board.waiting_share  # which the CPU has already counted
-                    total += (1.0 - waiting) * busy.get(processor, 0.0)
+                    total += busy.get(processor, 0.0)
                 missing = 1.0 / self._board.power_mode.gpu_share - 1.0
                 if missing and processor == 'gpu':
                     # The mode powers a part of the GPU; applications reckon with all of it.

@@ -23,6 +23,13 @@ from dynamic_dnn_ros.platforms.calibration import (
     with_networks,
 )
 from dynamic_dnn_ros.platforms.measured_network import Measurement
+from support.orin_nx_published import (
+    CO_RUNNERS,
+    LIMITED_RATES,
+    UNFITTED,
+    co_runners_power,
+    limited_rates_power,
+)
 from support.shared_data import shared_data
 
 BOARD = load_board('orin_nx_simulated')
@@ -56,8 +63,8 @@ def test_the_file_fits_what_it_was_fitted_to(
     errors = mean_errors(prediction_errors(mapping, BOARD.networks, measurements))
     assert set(errors) == {THROUGHPUT, *RAILS}
     assert errors[THROUGHPUT] == pytest.approx(0.0053, abs=5e-4)
-    assert errors['VDD_IN'] == pytest.approx(0.0077, abs=5e-4)
-    assert errors['VDD_CPU_GPU_CV'] == pytest.approx(0.0174, abs=5e-4)
+    assert errors['VDD_IN'] == pytest.approx(0.0070, abs=5e-4)
+    assert errors['VDD_CPU_GPU_CV'] == pytest.approx(0.0153, abs=5e-4)
     assert errors['VDD_SOC'] == pytest.approx(0.0037, abs=5e-4)
 
 
@@ -101,9 +108,39 @@ def test_a_fit_moves_away_from_a_wrong_start(
 
 
 def test_contention_where_fitted(mapping: Any, losses: dict[tuple[str, str], float]) -> None:
-    sizes = [100 * abs(e) for e in contention_errors(mapping, BOARD.networks, losses)]
-    assert mean(sizes) == pytest.approx(2.7, abs=0.1)
+    sizes = [100 * abs(e) for e in contention_errors(mapping, BOARD.networks, losses, 612e6)]
+    assert mean(sizes) == pytest.approx(2.5, abs=0.1)
     assert max(sizes) <= 5.0
+
+
+def test_contention_that_was_never_fitted(mapping: Any) -> None:
+    """At another clock, and with a network that is in no fitted pair; docs/simulation.md."""
+    for clock in (612e6, 918e6):
+        for unknown in (False, True):
+            pairs = {
+                (run.networks[i], run.networks[1 - i]): run.losses[i]
+                for run in CO_RUNNERS
+                for i in (0, 1)
+                if run.clock == clock and (UNFITTED in run.networks) == unknown
+            }
+            if (clock, unknown) != (612e6, False):
+                errors = contention_errors(mapping, BOARD.networks, pairs, clock)
+                assert mean(100 * abs(error) for error in errors) <= 5.0
+
+
+def test_power_of_two_networks_at_once() -> None:
+    for run in CO_RUNNERS:
+        watts = co_runners_power(BOARD, run)
+        assert watts['VDD_IN'] == pytest.approx(run.power['VDD_IN'], rel=0.08)
+        assert watts['VDD_CPU_GPU_CV'] == pytest.approx(run.power['VDD_CPU_GPU_CV'], rel=0.12)
+
+
+def test_power_of_several_networks_at_limited_rates() -> None:
+    """The model is too low there, as docs/simulation.md says: by 19 % on the rail of the GPU."""
+    for load in LIMITED_RATES:
+        watts = limited_rates_power(BOARD, load)
+        assert 0.85 <= watts['VDD_IN'] / load.power['VDD_IN'] <= 1.0
+        assert 0.70 <= watts['VDD_CPU_GPU_CV'] / load.power['VDD_CPU_GPU_CV'] <= 1.0
 
 
 def test_contention_of_a_pair_left_out(mapping: Any, losses: dict[tuple[str, str], float]) -> None:
@@ -111,6 +148,6 @@ def test_contention_of_a_pair_left_out(mapping: Any, losses: dict[tuple[str, str
     pair = {'efficientnet_b5', 'resnet50'}
     known = {names: loss for names, loss in losses.items() if set(names) != pair}
     unknown = {names: loss for names, loss in losses.items() if set(names) == pair}
-    fitted = fit_contention(mapping, BOARD.networks, known)
-    errors = contention_errors(fitted, BOARD.networks, unknown)
+    fitted = fit_contention(mapping, BOARD.networks, known, 612e6)
+    errors = contention_errors(fitted, BOARD.networks, unknown, 612e6)
     assert max(100 * abs(error) for error in errors) <= 10.0
