@@ -9,6 +9,10 @@ import os
 import sys
 import threading
 
+#: s after which a thread that waits for the interpreter gets it. Python's own 5 ms would hold a
+#: frame up at each of its steps, while a model is put together aside.
+SWITCH_INTERVAL = 0.0005
+
 #: Niceness of a thread that works aside: it takes what others leave, and a tenth of a full core.
 NICENESS = 10
 
@@ -22,6 +26,11 @@ def yield_to_others() -> None:
     """
     if sys.platform == 'linux':
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def share_interpreter() -> None:
+    """Have no thread of this process wait long for the interpreter while another one works."""
+    sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL))
 
 
 def return_free_memory() -> None:

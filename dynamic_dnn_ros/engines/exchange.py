@@ -13,7 +13,11 @@ import time
 from typing import NamedTuple
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
-from dynamic_dnn_ros.engines.background import return_free_memory, yield_to_others
+from dynamic_dnn_ros.engines.background import (
+    return_free_memory,
+    share_interpreter,
+    yield_to_others,
+)
 from dynamic_dnn_ros.engines.contract import Engine, OutOfMemoryError, PreparedSubNetwork
 from dynamic_dnn_ros.engines.forecast import by_cost, fitting, ranked
 
@@ -336,6 +340,7 @@ class SubNetworkExchange:
     # The thread
 
     def _work(self, aside: bool) -> None:
+        share_interpreter()
         if aside:
             yield_to_others()
         while not self._closed:

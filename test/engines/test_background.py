@@ -10,7 +10,13 @@ import numpy as np
 import psutil
 import pytest
 
-from dynamic_dnn_ros.engines.background import NICENESS, return_free_memory, yield_to_others
+from dynamic_dnn_ros.engines.background import (
+    NICENESS,
+    SWITCH_INTERVAL,
+    return_free_memory,
+    share_interpreter,
+    yield_to_others,
+)
 
 linux = pytest.mark.skipif(sys.platform != 'linux', reason='niceness of threads is of Linux')
 
@@ -29,6 +35,18 @@ def test_only_the_calling_thread_yields() -> None:
     thread.join()
     assert found == [NICENESS]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_interpreter_is_shared_at_least_as_often_as_before() -> None:
+    before = sys.getswitchinterval()
+    try:
+        share_interpreter()
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL)
+        sys.setswitchinterval(SWITCH_INTERVAL / 2)
+        share_interpreter()
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL / 2)
+    finally:
+        sys.setswitchinterval(before)
 
 
 @linux

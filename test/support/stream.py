@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+import itertools
 import math
 from pathlib import Path
 import time
@@ -85,6 +86,15 @@ class Stream:
             for hits in range(both, min(lossy, switched) + 1)
         )
 
+    def gaps(self) -> list[float]:
+        """Return the seconds between each result and the next one, as the node counts time."""
+        stamps = [
+            status.header.stamp.sec + status.header.stamp.nanosec * 1e-9
+            for status in self.statuses
+            if status.event == InferenceStatus.EVENT_SERVED
+        ]
+        return [later - one for one, later in itertools.pairwise(stamps)]
+
     def stage(self, name: str) -> list[float]:
         """Return what each served frame spent in a stage, seconds."""
         return [
@@ -103,6 +113,7 @@ def run_stream(
     rate: float,
     switches: int = 0,
     environment: Mapping[str, str | None] | None = None,
+    parameters: Mapping[str, object] | None = None,
 ) -> Stream:
     """
     Stream 640x480 frames from one process to an inference node in another one.
@@ -110,6 +121,7 @@ def run_stream(
     :param sub_networks: the node begins with the first one; switches choose among all.
     :param switches: spread over the stream at random intervals.
     :param environment: variables of camera and node over those of this process.
+    :param parameters: of the node, beside the bundle.
     """
     variables = dict(environment or {})
     nodes: list[NodeProcess] = []
@@ -123,7 +135,11 @@ def run_stream(
         camera = None
         try:
             application = Application(
-                graph, start, bundle, environment=variables, sub_network=sub_networks[0]
+                graph,
+                start,
+                bundle,
+                environment=variables,
+                **{'sub_network': sub_networks[0], **(parameters or {})},
             )
             # The only publisher of the topic is the camera.
             graph.node.destroy_publisher(application.images)
