@@ -118,10 +118,9 @@ def main() -> None:
     print(f'network of {ALONE} s: {layers:.0f} layers, {multiply_adds / 1e6:.0f} M multiply-adds')
     print(f'GPU share of launched work {share:.3f}')
     for name, value in (('constant', constant), ('layer', layer)):
-        parts = {'gpu': value * share, **{part: value * size for part, size in rest.items()}}
-        print(f'{name}: ' + ', '.join(f'{part} {size:.4g} s' for part, size in parts.items()))
+        print(f'{name}: gpu {value * share:.4g} s, rest {value * (1 - share):.4g} s')
+    print(f'multiply-add: gpu {multiply_add:.5g} s, of which activation_share goes to memory')
     memory_part = multiply_add * MEMORY_SHARE_OF_MULTIPLY_ADDS
-    print(f'multiply-add: gpu {multiply_add - memory_part:.4g} s, memory {memory_part:.4g} s')
     print(f'parameter: memory {4 / BANDWIDTH:.4g} s')
 
     # One co-runner, processor sharing of the GPU, which is busy while it waits for memory; the

@@ -29,6 +29,16 @@ def test_simulated_board() -> None:
     assert platform.read(1.0).domains[1].utilisation_foreign > 0.0
 
 
+@pytest.mark.parametrize('mode', ['', '10W', '15W', '25W', 'MAXN'])
+def test_second_simulated_board(mode: str) -> None:
+    platform = make_platform('orin_nx_simulated', 0.0, PlatformOptions(power_mode=mode))
+    assert platform.id == 'orin_nx_simulated'
+    assert platform.processors == ('gpu',)
+    sample = platform.read(1.0)
+    assert sample.power['VDD_IN'] > sum(sample.power.values()) / 2
+    assert {row.name for row in sample.domains} == {'cpu', 'gpu', 'memory'}
+
+
 @pytest.mark.parametrize('name', ['jetson_nano', 'toaster_simulated', '', '../linux'])
 def test_unknown_names_are_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(PlatformError, match='xavier_nx_simulated'):

@@ -1,0 +1,277 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The models of the boards: how far off they are, where fitted and where not, and how fast.
+
+Orin NX: four networks that were measured on a board, alone and in pairs. Xavier NX: published
+latencies only. Errors are of the models against those measurements; the speed is measured here.
+Needs the measurements beside the repository, and SciPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import combinations_with_replacement
+import json
+from pathlib import Path
+from statistics import mean
+import time
+from typing import Any
+
+from report import Figure, Report, figure
+import yaml
+
+from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
+from dynamic_dnn_ros.platforms.board_model import (
+    BoardModel,
+    MeasuredNetwork,
+    NetworkCost,
+    load_board,
+)
+from dynamic_dnn_ros.platforms.calibration import (
+    THROUGHPUT,
+    at_clocks,
+    contention_errors,
+    fit_contention,
+    fit_power,
+    prediction_errors,
+    read_losses,
+    read_measurements,
+    with_networks,
+)
+from dynamic_dnn_ros.platforms.contract import DomainRange
+from dynamic_dnn_ros.platforms.measured_network import Measurement
+from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
+from support.orin_nx_published import (
+    CO_RUNNERS,
+    LIMITED_RATES,
+    UNFITTED,
+    co_runners_power,
+    limited_rates_power,
+)
+from support.shared_data import DATA
+
+RUNS = 3
+PAIRS = ((306e6, 918e6), (408e6, 918e6), (408e6, 714e6))
+"""Two GPU clocks, Hz, from which a network is added."""
+CONTENTION_CLOCK = 612e6
+KEPT_CLOCKS = {'every second one left out': (306e6, 510e6, 714e6, 918e6)}
+CAMERA_RATE = 30.0
+DURATION = 20.0
+"""Seconds of simulated time for the speed of a platform."""
+
+Errors = Mapping[str, list[float]]
+
+
+def run(runs: int) -> Report:
+    """Compute the errors once, since they do not vary, and the speed so many times."""
+    figures = [*_orin_alone(), *_orin_together(), *_xavier(), *_speed(runs)]
+    configuration = {
+        'orin_nx': 'shared/data/platforms/orin_nx; not fitted: test/support/orin_nx_published.py',
+        'xavier_nx': 'shared/data/platforms/xavier_nx and the motivation figure of Dynamic-OFA',
+        'error': 'modelled / measured - 1, absolute',
+        'not_measured': [
+            'Xavier NX, power: none was published of it, so all of it is assumed.',
+            'Xavier NX, a network added from two frequencies: each was published at one.',
+            'Latency against the CPU clock and the memory clock: published of neither board.',
+        ],
+    }
+    return Report('simulator', 'simulated', configuration, figures)
+
+
+def _file(name: str) -> Any:
+    path = share_folder() / f'config/platforms/{name}.yaml'
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
+
+
+def _orin_alone() -> list[Figure]:
+    mapping, board = _file('orin_nx'), load_board('orin_nx_simulated')
+    measured = read_measurements(DATA / 'platforms/orin_nx/standalone.csv', board)
+    figures = _rows(
+        'Orin NX, where fitted',
+        prediction_errors(mapping, board.networks, measured),
+        dict.fromkeys((THROUGHPUT, *_rails(board)), 0.05),
+    )
+    bars = {THROUGHPUT: 0.03, **dict.fromkeys(_rails(board), 0.08)}
+    for pair in PAIRS:
+        named = f'{pair[0] / 1e6:g} and {pair[1] / 1e6:g} MHz'
+        gathered: dict[str, list[float]] = {}
+        for left in measured:
+            fitted = fit_power(mapping, _without(measured, left))
+            network = with_networks(fitted, at_clocks({left: measured[left]}, pair))
+            rest = {left: [r for r in measured[left] if r.frequencies['gpu'] not in pair]}
+            for name, errors in prediction_errors(fitted, network, rest).items():
+                gathered.setdefault(name, []).extend(errors)
+        figures += _rows(f'Orin NX, a network left out, added from {named}', gathered, bars)
+    for named, clocks in KEPT_CLOCKS.items():
+        kept = at_clocks(measured, clocks)
+        fitted = fit_power(mapping, kept)
+        rest = {
+            name: [row for row in rows if row.frequencies['gpu'] not in clocks]
+            for name, rows in measured.items()
+        }
+        errors = prediction_errors(fitted, with_networks(fitted, kept), rest)
+        figures += _rows(f'Orin NX, frequencies left out, {named}', errors, {})
+    return figures
+
+
+def _orin_together() -> list[Figure]:
+    mapping, board = _file('orin_nx'), load_board('orin_nx_simulated')
+    networks = board.networks
+    losses = read_losses(DATA / 'platforms/orin_nx/gpu_contention.csv')
+    figures = _points(
+        'Orin NX, contention, where fitted',
+        contention_errors(mapping, networks, losses, CONTENTION_CLOCK),
+        '<= 5',
+    )
+    left_out: list[float] = []
+    names = sorted({name for pair in losses for name in pair})
+    for pair in combinations_with_replacement(names, 2):
+        known = {both: loss for both, loss in losses.items() if set(both) != set(pair)}
+        unknown = {both: loss for both, loss in losses.items() if set(both) == set(pair)}
+        fitted = fit_contention(mapping, networks, known, CONTENTION_CLOCK)
+        left_out += contention_errors(fitted, networks, unknown, CONTENTION_CLOCK)
+    figures += _points('Orin NX, contention, each pair left out', left_out, '<= 10')
+    figures += _other_laws(mapping, networks, losses)
+    for clock, unknown in ((918e6, False), (612e6, True), (918e6, True)):
+        pairs = {
+            (each.networks[i], each.networks[1 - i]): each.losses[i]
+            for each in CO_RUNNERS
+            for i in (0, 1)
+            if each.clock == clock and (UNFITTED in each.networks) == unknown
+        }
+        whom = 'a network that is in no fitted pair' if unknown else 'the fitted pairs'
+        figures += _points(
+            f'Orin NX, contention at {clock / 1e6:g} MHz, {whom}',
+            contention_errors(mapping, networks, pairs, clock),
+        )
+    two = [(co_runners_power(board, each), each.power) for each in CO_RUNNERS]
+    several = [(limited_rates_power(board, each), each.power) for each in LIMITED_RATES]
+    for named, runs in (
+        ('two networks at once', two),
+        ('three or four at limited rates', several),
+    ):
+        errors = {rail: [w[rail] / m[rail] - 1 for w, m in runs] for rail in _rails(board)}
+        figures += _rows(f'Orin NX, not fitted, {named}', errors, {})
+    return figures
+
+
+def _other_laws(
+    mapping: Any,
+    networks: Mapping[str, MeasuredNetwork],
+    losses: Mapping[tuple[str, str], float],
+) -> list[Figure]:
+    """Return what the law is better than: processor sharing alone."""
+    sharing = json.loads(json.dumps(mapping))
+    for name, value in (('sharing', 1.0), ('processor_delay', 0.0), ('other_delay', 0.0)):
+        sharing['contention'][name]['value'] = value
+    errors = contention_errors(sharing, networks, losses, CONTENTION_CLOCK)
+    return _points('Orin NX, contention, if it were processor sharing alone', errors)
+
+
+def _xavier() -> list[Figure]:
+    board = load_board('xavier_nx_simulated')
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_d234_e346_k357_w1.2')
+    path = Path(DATA / 'platforms/xavier_nx/dynamic_ofa_levels.json')
+    levels = json.loads(path.read_text(encoding='utf-8'))['levels']
+    errors = []
+    for level in levels:
+        fields = ('kernel_size', 'expand_ratio', 'depth', 'resolution')
+        configuration = network.configuration({key: level[key] for key in fields})
+        cost = NetworkCost(
+            network.multiply_adds(configuration),
+            network.layer_count(configuration),
+            network.parameter_count(configuration),
+        )
+        modelled = board.latency(cost, 'gpu', board.reference_frequencies)
+        errors.append((level['set'], level['gpu_latency_s'] / modelled))
+    # Of two sessions one is slower throughout: their ratio is a parameter of the fit.
+    centre = {
+        session: mean(ratio for own, ratio in errors if own == session)
+        for session in {own for own, _ in errors}
+    }
+    known = [centre[session] / ratio - 1.0 for session, ratio in errors]
+    unknown = [1.0 / ratio - 1.0 for _, ratio in errors]
+    return [
+        *_rows('Xavier NX, 13 networks, session known', {'latency': known}, {'latency': 0.05}),
+        *_rows('Xavier NX, 13 networks, session unknown', {'latency': unknown}, {}),
+    ]
+
+
+def _speed(runs: int) -> list[Figure]:
+    figures = []
+    for name in ('xavier_nx_simulated', 'orin_nx_simulated'):
+        board = load_board(name)
+        costs = NetworkCost(10_000_000, 40, 500_000), NetworkCost(20_000_000, 60, 800_000)
+        at = board.reference_frequencies
+        own, other = (board.parts(cost, 'gpu', at) for cost in costs)
+        activity = {'cpu': 0.1, 'gpu': 0.5, 'memory': 0.1}
+
+        def hold_up(board: BoardModel = board, own: Any = own, other: Any = other) -> None:
+            held = board.contention.hold_up(own, other)
+            board.contention.slow_down(own.processor_share, [held], 0.0)
+
+        calls: dict[str, Callable[[], object]] = {
+            'latency of a frame': lambda: board.parts(costs[0], 'gpu', at),  # noqa: B023
+            'power of all rails': lambda: board.power(at, activity),  # noqa: B023
+            'how long two hold each other up': hold_up,
+        }
+        for what, call in calls.items():
+            figures.append(
+                figure(f'{name}: {what}, measured', [_seconds(call) for _ in range(runs)], 's')
+            )
+        speeds = [_simulated_seconds(board, costs) for _ in range(runs)]
+        text = f'{name}: platform with governors, two applications at 30 Hz, measured'
+        figures.append(figure(text, speeds, 'simulated s / s', '>= 50'))
+    return figures
+
+
+def _seconds(call: Callable[[], object], count: int = 20_000) -> float:
+    begun = time.process_time()
+    for _ in range(count):
+        call()
+    return (time.process_time() - begun) / count
+
+
+def _simulated_seconds(board: BoardModel, costs: tuple[NetworkCost, ...]) -> float:
+    """Return how many seconds of simulated time a second of one core makes."""
+    begun = time.process_time()
+    platform = SimulatedPlatform(board, 0.0)
+    platform.apply(0.0, [DomainRange(r.name, r.minimum, r.maximum) for r in board.limits()])
+    busy = [dict.fromkeys(board.domains, 0.0) for _ in costs]
+    granted = {row.name: row.available[0] for row in board.limits()}
+    for frame in range(1, round(DURATION * CAMERA_RATE) + 1):
+        now = frame / CAMERA_RATE
+        for index, cost in enumerate(costs):
+            for name, value in board.parts(cost, 'gpu', granted).busy().items():
+                busy[index][name] += value
+            platform.observe(now, f'/{index}', 'one', 'gpu', busy[index], frame)
+        granted = {row.name: row.granted for row in platform.read(now).domains}
+    return DURATION / (time.process_time() - begun)
+
+
+def _rails(board: BoardModel) -> tuple[str, ...]:
+    return tuple(board.power(board.reference_frequencies, {}))
+
+
+def _without(measured: Mapping[str, list[Measurement]], left: str) -> dict[str, list[Measurement]]:
+    return {name: rows for name, rows in measured.items() if name != left}
+
+
+def _rows(named: str, errors: Errors, bars: Mapping[str, float]) -> list[Figure]:
+    figures = []
+    for name, values in errors.items():
+        sizes = [abs(value) for value in values]
+        bar = f'<= {bars[name]:g}' if name in bars else None
+        figures.append(figure(f'{named}: {name}, mean error', mean(sizes), '', bar))
+        figures.append(figure(f'{named}: {name}, largest error', max(sizes), ''))
+    return figures
+
+
+def _points(named: str, errors: list[float], bar: str | None = None) -> list[Figure]:
+    sizes = [100 * abs(error) for error in errors]
+    return [
+        figure(f'{named}: mean error of the loss', mean(sizes), 'points', bar),
+        figure(f'{named}: largest error of the loss', max(sizes), 'points', bar),
+    ]
