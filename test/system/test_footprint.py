@@ -1,16 +1,25 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Manager and platform stay small: what they need of memory, and what they do not load."""
+"""The nodes stay small: what they need of memory, and what they do not load."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
+from dynamic_dnn_ros.msg import (
+    InferenceStatus,
+    ManagerStatus,
+    PerformanceTarget,
+    TargetStatus,
+)
+from dynamic_dnn_ros.networks.graph_export import export_into
 from support.application import Application
+from support.bundles import make_bundle
 from support.graph import Graph
 from support.images import image_message, noise
 from support.process import NodeProcess
@@ -66,3 +75,29 @@ def test_manager_and_platform_stay_small(
         for room in NOT_THEIRS:
             assert not [m for m in imported if is_of(m, f'dynamic_dnn_ros.{room}')]
     assert application.process.loaded_engines(), 'an engine is to be seen where one is loaded'
+
+
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+def test_a_node_loads_no_engine_but_its_own(
+    graph: Graph, start_node: Callable[..., NodeProcess], tmp_path: Path, engine: str
+) -> None:
+    """At work: a picture is served, the other sub-networks are prepared and switched to."""
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip(f'{engine} is not installed')
+    bundle = export_into(make_bundle(tmp_path / 'synthetic'))
+
+    def start(name: str, **options: Any) -> NodeProcess:
+        return start_node(name, log_imports=True, **options)
+
+    application = Application(graph, start, bundle.folder, engine=engine)
+    for index, entry in enumerate(bundle.manifest.sub_networks):
+        answer = application.switch(entry.id)
+        assert answer.switch_result == InferenceStatus.SWITCH_APPLIED
+        result = application.serve(image_message(noise(320, 240, index)))
+        assert result.sub_network == entry.id
+    imported = application.process.imported_modules()
+    assert engine in imported, 'the imports are to be seen'
+    for package in {*HEAVY, 'onnx'} - {engine}:
+        assert not [module for module in imported if is_of(module, package)]
+    for room in (*NOT_THEIRS, 'management'):
+        assert not [m for m in imported if is_of(m, f'dynamic_dnn_ros.{room}')]
