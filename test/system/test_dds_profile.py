@@ -51,9 +51,10 @@ def fast_dds():
         pytest.skip('the profile is one of Fast DDS, and another middleware is chosen')
 
 
-def test_profile_gives_the_segment(domain_id, tmp_path):
+@pytest.mark.parametrize('name', ['shared_memory.xml', 'network.xml'])
+def test_profile_gives_the_segment(domain_id, tmp_path, name):
     share = Path(get_package_share_directory('dynamic_dnn_ros'))
-    size, complaints = largest_segment(share / 'config' / 'dds' / 'shared_memory.xml', tmp_path)
+    size, complaints = largest_segment(share / 'config' / 'dds' / name, tmp_path)
     assert complaints == ''
     assert size >= SEGMENT_SIZE
 
