@@ -101,7 +101,7 @@ def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:
     """Return the engine to take, empty where none is of use, and what is to be said of each."""
     expected: dict[str, list[float]] = {}
     for trial in trials:
-        expected = expected or trial.answers
+        expected = expected or dict(trial.answers)
     for identifier, recorded in bundle.responses.items():
         expected[identifier] = recorded[0].tolist()
     reasons, means = [], {}

@@ -134,6 +134,11 @@ def check_picture(prepared: PreparedSubNetwork, picture: Picture, closed: bool) 
         )
 
 
+def one_line(error: Exception) -> str:
+    """Return what a library says, without its line breaks and the full stop at its end."""
+    return ' '.join(str(error).split()).rstrip('.')
+
+
 def softmax(logits: Logits) -> NDArray[np.float64]:
     """Return the probabilities of the classes, shape (classes,)."""
     exponentials = np.exp(np.asarray(logits, np.float64) - np.max(logits))

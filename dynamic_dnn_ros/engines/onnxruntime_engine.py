@@ -21,6 +21,7 @@ from dynamic_dnn_ros.engines.contract import (
     Precision,
     PreparedSubNetwork,
     check_picture,
+    one_line,
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say, cache_folder
@@ -111,7 +112,7 @@ class OnnxRuntimeEngine(Engine):
         except Exception as error:  # the library's errors have no common class
             raise EngineError(
                 f'ONNX Runtime {onnxruntime.__version__} cannot run sub-network '
-                f'{sub_network.id!r} on {processor!r}: {error}. Update onnxruntime, make the '
+                f'{sub_network.id!r} on {processor!r}: {one_line(error)}. Update onnxruntime, make the '
                 "graphs again with 'dynamic-dnn bundle export', or name another engine."
             ) from error
         wanted = _PROVIDERS[processor][0]
@@ -191,7 +192,7 @@ class _Session(PreparedSubNetwork):
             logits: Logits = session.run([OUTPUT_NAME], {INPUT_NAME: picture[np.newaxis]})[0][0]
         except Exception as error:  # the library's errors have no common class
             raise EngineError(
-                f'ONNX Runtime failed on sub-network {self.sub_network.id!r}: {error}'
+                f'ONNX Runtime failed on sub-network {self.sub_network.id!r}: {one_line(error)}'
             ) from error
         return logits
 

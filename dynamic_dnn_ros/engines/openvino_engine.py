@@ -21,6 +21,7 @@ from dynamic_dnn_ros.engines.contract import (
     Precision,
     PreparedSubNetwork,
     check_picture,
+    one_line,
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
@@ -107,7 +108,7 @@ class OpenVinoEngine(Engine):
         except RuntimeError as error:
             raise EngineError(
                 f'OpenVINO {openvino.__version__} cannot run sub-network {sub_network.id!r} on '
-                f'{processor!r}: {error}. Update openvino, make the graphs again with '
+                f'{processor!r}: {one_line(error)}. Update openvino, make the graphs again with '
                 "'dynamic-dnn bundle export', or name another engine."
             ) from error
         prepared = _Compiled(sub_network, processor, request, self.memory_needed(sub_network))
@@ -152,7 +153,7 @@ class _Compiled(PreparedSubNetwork):
                 logits: Logits = request.get_output_tensor().data[0].copy()
             except RuntimeError as error:
                 raise EngineError(
-                    f'OpenVINO failed on sub-network {self.sub_network.id!r}: {error}'
+                    f'OpenVINO failed on sub-network {self.sub_network.id!r}: {one_line(error)}'
                 ) from error
         return logits
 

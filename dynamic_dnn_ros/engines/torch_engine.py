@@ -34,6 +34,7 @@ from dynamic_dnn_ros.engines.contract import (
     Precision,
     PreparedSubNetwork,
     check_picture,
+    one_line,
     warm_up,
 )
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
@@ -147,7 +148,8 @@ class TorchEngine(Engine):
             if isinstance(error, EngineError):
                 raise
             raise EngineError(
-                f'PyTorch cannot prepare sub-network {sub_network.id!r} on {processor!r}: {error}'
+                f'PyTorch cannot prepare sub-network {sub_network.id!r} on {processor!r}: '
+                f'{one_line(error)}'
             ) from error
         return prepared
 
@@ -235,7 +237,7 @@ class _TorchSubNetwork(PreparedSubNetwork):
                 logits: Logits = forward(_tensor(picture)).cpu().numpy()
         except RuntimeError as error:
             raise EngineError(
-                f'PyTorch failed on sub-network {self.sub_network.id!r}: {error}'
+                f'PyTorch failed on sub-network {self.sub_network.id!r}: {one_line(error)}'
             ) from error
         return logits
 
@@ -263,7 +265,11 @@ def _traced(module: nn.Module, example: torch.Tensor) -> Forward:
     """Return a module without what Python takes between its layers; the weights stay shared."""
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        traced: Forward = torch.jit.trace(module, example, check_trace=False)
+        try:
+            traced: Forward = torch.jit.trace(module, example, check_trace=False)
+        except (AttributeError, NotImplementedError):
+            # A release without this tracer: the module itself does the same in more time.
+            return module
     return traced
 
 

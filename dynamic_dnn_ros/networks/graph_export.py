@@ -67,6 +67,7 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
         model = onnx.load_from_string(
             traced_model(wrapped, torch.from_numpy(pictures[0]), INPUT_NAME, fold=False)
         )
+        _name_pooling(model.graph)
         statistics = weights.batch_norm_statistics[entry.id]
         references = _take_out(model.graph, {NETWORK: weights.network, STATISTICS: statistics})
         key = graph_key(manifest, sha256, entry)
@@ -109,6 +110,22 @@ class _FromPicture(nn.Module):
         planes = picture.permute(0, 3, 1, 2).float()
         logits: torch.Tensor = self.network((planes - self.mean) * self.scale)
         return logits
+
+
+def _name_pooling(graph: Any) -> None:
+    """
+    Call the mean over all places what it is.
+
+    ONNX Runtime keeps its own order in memory through a pooling, and not through a ReduceMean.
+    """
+    from onnx import helper
+
+    for node in graph.node:
+        values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        over_places = list(values.get('axes', ())) == [2, 3] and values.get('keepdims', 1) == 1
+        if node.op_type == 'ReduceMean' and over_places:
+            node.op_type = 'GlobalAveragePool'
+            del node.attribute[:]
 
 
 def _take_out(

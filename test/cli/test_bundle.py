@@ -17,7 +17,12 @@ import pytest
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
-from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, rewrite_bundle, write_bundle
+from dynamic_dnn_ros.bundles.writer import (
+    MODEL_CARD_NAME,
+    rewrite_bundle,
+    weights_content,
+    write_bundle,
+)
 from dynamic_dnn_ros.cli import bundle as command
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
@@ -259,6 +264,28 @@ def test_export_writes_the_chosen_ones(
     assert "no sub-network 's7'" in capsys.readouterr().err
 
 
+def test_export_puts_graphs_into_the_bundle(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('onnx')
+    assert run('check', folder) == 0
+    assert 'no graphs for ONNX Runtime and OpenVINO of s0, s1, s2' in capsys.readouterr().out
+    assert run('export', folder) == 0
+    assert '3 graphs' in capsys.readouterr().out
+    assert run('check', folder) == 0
+    assert 'no graphs' not in capsys.readouterr().out
+    assert run('export', folder, '--sub-networks', 's0') == 1
+    assert '--sub-networks needs --output' in capsys.readouterr().err
+    # Other weights, and the check finds that the graphs are of those before.
+    bundle = read_bundle(folder)
+    weights = bundle.weights()
+    name = next(iter(weights.network))
+    weights.network[name] = weights.network[name] * 1.001
+    write_bundle(folder, bundle.manifest, weights_content(weights), other_files=bundle.other_files)
+    assert run('check', folder) == 1
+    assert 's0.graph: was made for sub-network' in capsys.readouterr().err
+
+
 def test_export_without_onnx(
     folder: Path,
     tmp_path: Path,
@@ -266,5 +293,6 @@ def test_export_without_onnx(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, 'onnx', None)
-    assert run('export', folder, '--output', tmp_path / 'out') == 1
-    assert "pip install 'dynamic_dnn_ros[onnx]'" in capsys.readouterr().err
+    for arguments in (('--output', tmp_path / 'out'), ()):
+        assert run('export', folder, *arguments) == 1
+        assert "pip install 'dynamic_dnn_ros[onnx]'" in capsys.readouterr().err

@@ -15,12 +15,16 @@ import sys
 import time
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.bundles.profile import ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, square
+from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.platforms.hardware import hardware_name
+from support.images import noise
 from support.profiled_computer import TREE_VARIABLE, Computer, law
 
 PLATFORM = 'xavier_nx_simulated'
@@ -106,6 +110,37 @@ def test_measures_this_computer(bundle: Path, capsys: pytest.CaptureFixture[str]
     assert 'nothing to go on with' in capsys.readouterr().err
 
 
+def test_keeps_what_it_was_measured_with_and_the_accuracy(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = read_bundle(bundle)
+    for index, name in enumerate(read.manifest.classes):
+        (tmp_path / 'data' / name).mkdir(parents=True)
+        picture = Image.fromarray(noise(32, 32, index))
+        picture.save(tmp_path / 'data' / name / 'picture.png')
+    data = ('--data', str(tmp_path / 'data'))
+    assert measure(bundle, '--settings', 'present', *data) == 0
+    profile = read_bundle(bundle).profile('linux', hardware_name())
+    assert profile is not None
+    assert (profile.engine, profile.precision) == ('torch', 'float32')
+    assert profile.accuracy_data == '10 pictures of data'
+    engine = create_engine('torch', read, 1)
+    for entry, accuracy in zip(read.manifest.sub_networks, profile.accuracy):
+        prepared = engine.prepare(entry, 'cpu')
+        right = 0
+        for index in range(10):
+            raw = CompressedPicture((tmp_path / f'data/class_{index}/picture.png').read_bytes())
+            picture = square(raw, entry.resolution, read.manifest.preprocessing)
+            right += int(prepared.run(picture).argmax()) == index
+        assert accuracy == right / 10
+    assert 's0: accuracy' in capsys.readouterr().out
+    assert profile.only({'s2'}).accuracy == profile.accuracy[2]
+    # Without pictures, nothing is claimed.
+    assert measure(bundle, '--settings', 'present', '--restart') == 0
+    again = read_bundle(bundle).profile('linux', hardware_name())
+    assert again is not None and len(again.accuracy) == 0
+
+
 def test_dry_run_keeps_what_it_measured_for_the_next_command(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,7 +158,9 @@ def test_dry_run_keeps_what_it_measured_for_the_next_command(
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--engine', 'abacus'], 'Known are: torch'),
+        (['--engine', 'abacus'], 'Known are: auto, torch'),
+        (['--precision', 'int8'], "Ask for 'float32'"),
+        (['--data', '/nowhere'], '/nowhere'),
         (['--resume'], 'nothing to go on with'),
         (['--work-folder', '/proc/nowhere'], '--work-folder'),
     ],

@@ -14,6 +14,8 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content
+from dynamic_dnn_ros.engines import torch_engine
+from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.torch_engine import TorchEngine
 from dynamic_dnn_ros.networks.registry import create
 from support.bundles import make_bundle
@@ -34,11 +36,45 @@ def test_all_sub_networks_share_one_copy_of_the_weights(bundle: Bundle) -> None:
     engine = TorchEngine(bundle, 1)
     prepared = [engine.prepare(entry, 'cpu') for entry in bundle.manifest.sub_networks]
     owners = [
-        {p.untyped_storage().data_ptr() for p in entry._module.parameters()} for entry in prepared
+        {p.untyped_storage().data_ptr() for p in entry._forward.parameters()} for entry in prepared
     ]
     shared = owners[0] & owners[1] & owners[2]
     # Kernels made by a learned transform are the only weights that cannot be views.
     assert len(shared) >= 0.7 * len(owners[0])
+
+
+def test_memory_is_that_of_what_is_not_shared(bundle: Bundle) -> None:
+    entry = bundle.manifest.sub_networks[-1]
+    shared = TorchEngine(bundle, 1).prepare(entry, 'cpu').memory
+    # Statistics and transformed kernels; the rest are views.
+    assert 0 < shared < 0.5 * 4 * entry.parameters
+
+
+def test_a_device_without_memory_costs_that_sub_network(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TorchEngine(bundle, 1)
+    first, second, _ = bundle.manifest.sub_networks
+    served = engine.prepare(first, 'cpu')
+
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError('out of memory')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch_engine, '_traced', full)
+        with pytest.raises(EngineError, match=r"cannot prepare.*'s1' on 'cpu': out of memory"):
+            engine.prepare(second, 'cpu')
+    assert served.run(np.zeros((first.resolution, first.resolution, 3), np.uint8)).any()
+    assert engine.prepare(second, 'cpu').sub_network == second
+
+
+def test_bfloat16_where_the_processor_has_none(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_engine, '_has_bfloat16', lambda: False)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(EngineError, match='does not compute in bfloat16 here'):
+        TorchEngine(bundle, 1, Precision.BFLOAT16)
 
 
 def test_runs_with_the_threads_it_was_given(bundle: Bundle) -> None:

@@ -1,0 +1,54 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is of OpenVINO alone; what every engine keeps is in test_contract.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import EngineError, Precision
+from dynamic_dnn_ros.engines.registry import create_engine
+
+openvino = pytest.importorskip('openvino')
+pytest.importorskip('onnx')
+
+
+class Machine:
+    """A computer as OpenVINO would find it."""
+
+    def __init__(self, **capabilities: list[str]) -> None:
+        self.available_devices = [name.replace('_', '.') for name in capabilities]
+        self._capabilities = capabilities
+
+    def get_property(self, device: str, name: str) -> list[str]:
+        assert name == 'OPTIMIZATION_CAPABILITIES'
+        return self._capabilities[device.replace('.', '_')]
+
+
+def test_a_gpu_comes_first_and_precisions_are_those_of_a_device(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(CPU=['FP32', 'INT8', 'BF16'], GPU_0=['FP32', 'FP16'], NPU=['FP16'])
+    monkeypatch.setattr(openvino, 'Core', lambda: machine)
+    expected = {
+        Precision.FLOAT32: ('gpu.0', 'cpu'),
+        Precision.BFLOAT16: ('cpu',),
+        Precision.FLOAT16: ('gpu.0', 'npu'),
+    }
+    for precision, processors in expected.items():
+        assert create_engine('openvino', bundle, 1, precision).processors == processors
+
+
+def test_a_precision_that_no_device_has_is_refused(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, 'Core', lambda: Machine(CPU=['FP32']))
+    with pytest.raises(EngineError, match=r"computes in bfloat16 with OpenVINO: cpu.*'float32'"):
+        create_engine('openvino', bundle, 1, Precision.BFLOAT16)
+
+
+def test_a_device_that_is_not_there(bundle: Bundle) -> None:
+    engine = create_engine('openvino', bundle, 1)
+    with pytest.raises(EngineError, match=r"'gpu.7' is not here.*cpu"):
+        engine.prepare(bundle.manifest.sub_networks[0], 'gpu.7')
