@@ -15,7 +15,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = 'dynamic_dnn_ros'
-RESPAWN_DELAY = 2.0
+RESPAWN_DELAY = 1.0
 
 ARGUMENTS = (
     ('bundle', '', 'Folder of the bundle; empty: the default of inference_node'),

@@ -146,7 +146,7 @@ class ManagerNode(ManagedNode):
         ),
         ParameterSpecification(
             'lease',
-            3.0,
+            10.0,
             'How long a setting of the frequencies holds without renewal; it is renewed at a '
             'third of it.',
             's',
