@@ -148,7 +148,7 @@ def published_levels(folder: Path) -> tuple[Bundle, list[Activation], str]:
         'w1_2',
         ours.family,
         ours.layout_mapping(),
-        tuple(f'class_{index}' for index in range(1000)),
+        tuple(f'class_{index}' for index in range(ours.layout.classes)),
         PREPROCESSING,
         tuple(entries),
         '',

@@ -112,8 +112,8 @@ class OnnxRuntimeEngine(Engine):
         except Exception as error:  # the library's errors have no common class
             raise EngineError(
                 f'ONNX Runtime {onnxruntime.__version__} cannot run sub-network '
-                f'{sub_network.id!r} on {processor!r}: {one_line(error)}. Update onnxruntime, make the '
-                "graphs again with 'dynamic-dnn bundle export', or name another engine."
+                f'{sub_network.id!r} on {processor!r}: {one_line(error)}. Update onnxruntime, '
+                "make the graphs again with 'dynamic-dnn bundle export', or name another engine."
             ) from error
         wanted = _PROVIDERS[processor][0]
         if wanted not in session.get_providers():
