@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+import logging
 import threading
 import time
 from typing import NamedTuple
@@ -73,9 +74,9 @@ class SubNetworkExchange:
 
     The exchange itself is the assignment of one reference: whoever took a lease for a frame keeps
     it to the end of that frame. As many are ready as the memory budget allows; the serving one is
-    never evicted. A thread prepares the one that is asked for before all else,
-    then those that are likely to be wanted next. While the serving one and the one asked for are
-    too large together, the budget is exceeded for as long as both are there.
+    never evicted. A thread prepares the one that is asked for before all else, then those that are
+    likely to be wanted next. While the serving one and the one asked for are too large together,
+    the budget is exceeded for as long as both are there.
     """
 
     def __init__(
@@ -385,7 +386,7 @@ class SubNetworkExchange:
                 self._serve(key)
             self._condition.notify_all()
         if request is not None:
-            request.ready(prepared)
+            _tell(request.ready, prepared)
 
     def _prepare_or_make_room(self, sub_network: SubNetwork, key: Key) -> PreparedSubNetwork:
         try:
@@ -410,9 +411,9 @@ class SubNetworkExchange:
             request = self._answered(key)
             self._condition.notify_all()
         if request is not None:
-            request.failed(error)
+            _tell(request.failed, error)
         elif before is None:
-            self._on_unprepared(sub_network, error)
+            _tell(self._on_unprepared, sub_network, error)
 
     def _answered(self, key: Key) -> _Request | None:
         request = self._request
@@ -420,6 +421,14 @@ class SubNetworkExchange:
             return None
         self._request = None
         return request
+
+
+def _tell(listener: Callable[..., None], *said: object) -> None:
+    """Call a listener; the thread that prepares outlives what it raises."""
+    try:
+        listener(*said)
+    except Exception:
+        logging.getLogger(__name__).exception('Who was told of a prepared sub-network failed')
 
 
 def _close(leaving: list[PreparedSubNetwork]) -> None:

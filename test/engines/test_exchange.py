@@ -213,6 +213,20 @@ def test_prepares_with_less_priority_where_it_may(
     assert engine.niceness == {own, expected if aside else own}
 
 
+def test_a_listener_that_fails_does_not_end_the_preparation(
+    engine: GatedEngine, begin: Begin, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(prepared: PreparedSubNetwork) -> None:
+        raise RuntimeError('the publisher is gone')
+
+    exchange = begin()
+    exchange.request('s1', 'cpu', fail, lambda error: None)
+    engine.open_gates()
+    wait_for(lambda: ready(exchange) == ['s0', 's1', 's2'])
+    assert exchange.serving.sub_network.id == 's1'
+    assert 'the publisher is gone' in caplog.text
+
+
 # A memory budget
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 import math
 from pathlib import Path
+import sys
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -633,6 +634,22 @@ def test_bundle_without_responses_is_served(start: Start, graph: Graph, recorded
     diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
     start()
     assert find_diagnostic(diagnostics, 'sub-networks').message == 'no responses recorded'
+
+
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+def test_engine_that_is_not_installed_is_said_with_its_remedy(
+    start: Start, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    # Python raises ModuleNotFoundError for what is None here, as for what is absent.
+    monkeypatch.setitem(sys.modules, engine, None)
+    monkeypatch.delitem(sys.modules, f'dynamic_dnn_ros.engines.{engine}_engine', raising=False)
+    application = start(expect_active=False, engine=engine)
+    assert f'needs the Python package {engine!r}, which is not installed' in (
+        application.node.problem
+    )
+    application.node.set_parameters([Parameter('engine', value='torch')])
+    application.node.start()
+    application.serve(image_message(noise(40, 30, 1)))
 
 
 # What the engine cannot prepare, or not at once
