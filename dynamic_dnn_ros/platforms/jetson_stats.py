@@ -45,8 +45,6 @@ class Statistics:
     power: Mapping[str, float] = field(default_factory=dict)
     total_power_rail: str = ''
     temperatures: Mapping[str, float] = field(default_factory=dict)
-    power_mode: str = ''
-    jetson_clocks: bool = False
 
 
 def is_installed() -> bool:
@@ -122,7 +120,6 @@ def statistics_of(client: Any) -> Statistics:
     name = str(total.get('name', ''))
     if name:
         rails[name] = _rail(total)
-    model = client.nvpmodel
     return Statistics(
         gpu_clock=_number(gpu.get('freq'), 'cur') * 1e3,
         gpu_load=_number(gpu.get('status'), 'load') / 100.0,
@@ -133,8 +130,6 @@ def statistics_of(client: Any) -> Statistics:
         temperatures={
             str(zone): _temperature(entry) for zone, entry in (client.temperature or {}).items()
         },
-        power_mode='' if model is None else str(model),
-        jetson_clocks=bool(client.jetson_clocks),
     )
 
 
