@@ -60,14 +60,22 @@ class Bundle:
     responses: Responses = field(default_factory=dict)
     other_files: Mapping[str, bytes] = field(default_factory=dict)
 
-    def profile(self, platform: str, hardware: str | None = None) -> OperatingPoints | None:
+    def profile(
+        self, platform: str, hardware: str | None = None, engine: tuple[str, str] | None = None
+    ) -> OperatingPoints | None:
         """
         Return the profile for a platform, None where the bundle has none.
 
         :param hardware: of the computer that is to serve, as `platforms.hardware` names it: a
             profile that was measured on other hardware is passed over then; None: any will do
+        :param engine: name and precision of the engine that is to serve: a profile that was
+            measured with another is passed over then; None: any will do
         """
         profiles = [profile for profile in self.profiles if profile.platform == platform]
+        if engine is not None:
+            unknown = ('', '')
+            profiles = [p for p in profiles if (p.engine, p.precision) in (engine, unknown)]
+            profiles.sort(key=lambda profile: not profile.engine)
         if hardware is not None:
             profiles = [profile for profile in profiles if profile.hardware in (hardware, '')]
             profiles.sort(key=lambda profile: profile.hardware != hardware)

@@ -39,11 +39,13 @@ def weights_content(weights: Weights, dtype: type[np.floating] = np.float32) -> 
 
 
 def profile_name(profile: OperatingPoints) -> str:
-    """Return the file name of a profile inside its bundle: one for each platform and hardware."""
-    if not profile.hardware:
-        return f'profile_{profile.platform}.json'
-    hardware = hashlib.sha256(profile.hardware.encode()).hexdigest()[:8]
-    return f'profile_{profile.platform}_{hardware}.json'
+    """Return the file name of a profile: one for each platform, hardware, engine, precision."""
+    parts = ['profile', profile.platform]
+    if profile.hardware:
+        parts.append(hashlib.sha256(profile.hardware.encode()).hexdigest()[:8])
+    if profile.engine:
+        parts += [profile.engine, profile.precision]
+    return f'{"_".join(parts)}.json'
 
 
 def write_bundle(
@@ -121,14 +123,20 @@ def rewrite_bundle(
 
 def with_profile(bundle: Bundle, profile: OperatingPoints) -> Bundle:
     """
-    Write a profile into a bundle, in place of the one for the same platform and hardware.
+    Write a profile into a bundle, in place of the one for the same platform, hardware, engine and
+    precision, and of one that does not say with which engine it was measured.
 
     The profile takes down which weights it was made with.
 
     :raises BundleError: as `rewrite_bundle`
     """
-    key = (profile.platform, profile.hardware)
-    others = [entry for entry in bundle.profiles if (entry.platform, entry.hardware) != key]
+    engines = ((profile.engine, profile.precision), ('', ''))
+    others = [
+        entry
+        for entry in bundle.profiles
+        if (entry.platform, entry.hardware) != (profile.platform, profile.hardware)
+        or (entry.engine, entry.precision) not in engines
+    ]
     weights_sha256 = bundle.manifest.files[bundle.manifest.weights]
     return rewrite_bundle(bundle, [*others, replace(profile, weights_sha256=weights_sha256)])
 

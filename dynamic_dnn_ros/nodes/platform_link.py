@@ -142,7 +142,8 @@ class PlatformLink:
         self._measure_at = math.inf
         self._pacer = None
         hardware = hardware_name()
-        points = bundle.profile(platform, hardware)
+        engine = self._served.engine
+        points = bundle.profile(platform, hardware, (engine.name, engine.precision.value))
         if simulated:
             self._begin_pacing(platform)
             if points is None:
@@ -154,8 +155,11 @@ class PlatformLink:
             if other is not None:
                 self._node.get_logger().warning(
                     f'The profile of platform {platform!r} in bundle {bundle.manifest.name!r} was '
-                    f'measured on {other.hardware!r}; this is {hardware!r}, so it is not used. '
-                    f'Measure one here: dynamic-dnn profile {bundle.folder} --platform {platform}'
+                    f'measured on {other.hardware!r} with {other.engine or "any engine"} '
+                    f'{other.precision}; this is {hardware!r} with {engine.name} '
+                    f'{engine.precision.value}, so it is not used. Measure one here: dynamic-dnn '
+                    f'profile {bundle.folder} --platform {platform} --engine {engine.name} '
+                    f'--precision {engine.precision.value}'
                 )
             self._on_pacing()
             self._measure(platform)

@@ -239,3 +239,29 @@ def test_profiles_of_one_platform_are_kept_apart_by_hardware(
     assert profile is not None and profile.hardware == ''
     profile = general.profile('linux', 'slow')
     assert profile is not None and profile.hardware == 'slow'
+
+
+def test_profiles_of_one_computer_are_kept_apart_by_engine(bundle: Bundle, tmp_path: Path) -> None:
+    from support.applications import operating_points
+
+    written = write_bundle(tmp_path / 'engines', bundle.manifest, bundle.weights_content)
+    sub_networks = {entry.id: (0.01, 0.5) for entry in bundle.manifest.sub_networks}
+    points = replace(
+        operating_points((), sub_networks),
+        platform='linux',
+        hardware='board',
+        accuracy=np.zeros(0),
+    )
+    unsaid = with_profile(written, points)
+    profile = unsaid.profile('linux', 'board', ('openvino', 'bfloat16'))
+    assert profile is not None and profile.engine == ''
+    accuracy = np.linspace(0.5, 0.7, len(sub_networks))
+    for engine, precision in (('torch', 'float32'), ('openvino', 'bfloat16')) * 2:
+        measured = replace(points, engine=engine, precision=precision, accuracy=accuracy)
+        unsaid = with_profile(unsaid, measured)
+    assert len(unsaid.profiles) == 2
+    profile = unsaid.profile('linux', 'board', ('openvino', 'bfloat16'))
+    assert profile is not None and profile.precision == 'bfloat16'
+    np.testing.assert_allclose(profile.accuracy, accuracy)
+    assert unsaid.profile('linux', 'board', ('openvino', 'float32')) is None
+    assert unsaid.profile('linux', 'board') is not None
