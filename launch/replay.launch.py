@@ -8,6 +8,7 @@ settings are never replayed, whatever it names: they would contradict the runnin
 """
 
 from pathlib import Path
+import runpy
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
@@ -42,19 +43,19 @@ ARGUMENTS = (
     ('start_delay', '5.0', 'Seconds that the nodes are given to start before the replay'),
 )
 
-# Handed on as they are; dynamic_dnn.launch.py describes them.
 SHARED_ARGUMENTS = (
-    ('bundle', '', 'Folder of the bundle; empty: the default of inference_node'),
-    ('namespace', '', 'Namespace of the inference node, e.g. "front"'),
-    ('manager_namespace', '/dynamic_dnn', 'Namespace that all applications of a robot share'),
-    ('engine', '', 'What runs the sub-networks; empty: the default of inference_node'),
-    ('sub_network', '', 'Id of the first sub-network; empty: the default of inference_node'),
-    ('platform', '', 'Board, e.g. "xavier_nx_simulated"; empty: the default of platform_node'),
-    ('mode', '', '"control" or "advise"; empty: the default of manager_node'),
-    ('params_file', '', 'YAML file with further parameters of the nodes; arguments go over it'),
-    ('respawn', 'true', 'Start a node again that has died'),
-    ('log_level', 'info', 'Lowest severity that is logged'),
+    'bundle',
+    'namespace',
+    'manager_namespace',
+    'engine',
+    'sub_network',
+    'platform',
+    'mode',
+    'params_file',
+    'respawn',
+    'log_level',
 )
+"""Arguments that are handed on as they are; dynamic_dnn.launch.py describes them."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -63,11 +64,17 @@ def generate_launch_description() -> LaunchDescription:
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, default, description in (*ARGUMENTS, *SHARED_ARGUMENTS)
+                for name, default, description in (*ARGUMENTS, *_shared_arguments())
             ),
             OpaqueFunction(function=_replay),
         ]
     )
+
+
+def _shared_arguments() -> list[tuple[str, str, str]]:
+    """Return name, default and description of the shared arguments."""
+    included = runpy.run_path(str(Path(__file__).with_name('dynamic_dnn.launch.py')))
+    return [row for row in included['ARGUMENTS'] if row[0] in SHARED_ARGUMENTS]
 
 
 def recorded_topics(bag: Path) -> dict[str, str]:
@@ -145,7 +152,7 @@ def _replay(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     nodes = IncludeLaunchDescription(
         source,
         launch_arguments={
-            **{name: LaunchConfiguration(name) for name, _, _ in SHARED_ARGUMENTS},
+            **{name: LaunchConfiguration(name) for name in SHARED_ARGUMENTS},
             'image': image,
             'image_transport': transport,
             'use_sim_time': 'true',

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Serve two cameras, /front and /rear: two applications under one manager, on one board."""
 
+from pathlib import Path
+import runpy
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -17,18 +20,18 @@ ARGUMENTS = (
     ('rear_bundle', '', 'Bundle of the rear camera; empty: the default of inference_node'),
 )
 
-# Handed on as they are; dynamic_dnn.launch.py describes them.
 SHARED_ARGUMENTS = (
-    ('image_transport', 'raw', '"raw": sensor_msgs/Image; "compressed": JPEG or PNG'),
-    ('manager_namespace', '/dynamic_dnn', 'Namespace that all applications of a robot share'),
-    ('engine', '', 'What runs the sub-networks; empty: the default of inference_node'),
-    ('platform', '', 'Board, e.g. "xavier_nx_simulated"; empty: the default of platform_node'),
-    ('mode', '', '"control" or "advise"; empty: the default of manager_node'),
-    ('params_file', '', 'YAML file with further parameters of the nodes; arguments go over it'),
-    ('use_sim_time', 'false', 'Take the time from /clock'),
-    ('respawn', 'true', 'Start a node again that has died'),
-    ('log_level', 'info', 'Lowest severity that is logged'),
+    'image_transport',
+    'manager_namespace',
+    'engine',
+    'platform',
+    'mode',
+    'params_file',
+    'use_sim_time',
+    'respawn',
+    'log_level',
 )
+"""Arguments that are handed on as they are; dynamic_dnn.launch.py describes them."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -37,7 +40,7 @@ def generate_launch_description() -> LaunchDescription:
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, default, description in (*ARGUMENTS, *SHARED_ARGUMENTS)
+                for name, default, description in (*ARGUMENTS, *_shared_arguments())
             ),
             _application('front', with_manager=True),
             _application('rear', with_manager=False),
@@ -45,8 +48,14 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
+def _shared_arguments() -> list[tuple[str, str, str]]:
+    """Return name, default and description of the shared arguments."""
+    included = runpy.run_path(str(Path(__file__).with_name('dynamic_dnn.launch.py')))
+    return [row for row in included['ARGUMENTS'] if row[0] in SHARED_ARGUMENTS]
+
+
 def _application(name: str, with_manager: bool) -> GroupAction:
-    shared = {argument: LaunchConfiguration(argument) for argument, _, _ in SHARED_ARGUMENTS}
+    shared = {argument: LaunchConfiguration(argument) for argument in SHARED_ARGUMENTS}
     own = {
         'namespace': name,
         'image': LaunchConfiguration(f'{name}_image'),

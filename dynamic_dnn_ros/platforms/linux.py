@@ -11,7 +11,7 @@ from dynamic_dnn_ros.platforms.frequency_control import cpufreq_control, devfreq
 from dynamic_dnn_ros.platforms.kernel_platform import CPU, GPU, KernelDomain, KernelPlatform
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 
-_GPU = re.compile(r'gpu|mali|panfrost|adreno|kgsl', re.IGNORECASE)
+_GPU = re.compile(r'gpu|mali|panfrost|adreno|kgsl|gv11b|ga10b|gp10b', re.IGNORECASE)
 
 
 class LinuxPlatform(KernelPlatform):

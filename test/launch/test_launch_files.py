@@ -31,14 +31,18 @@ def tree(name: str) -> ast.Module:
     return ast.parse((LAUNCH / f'{name}.launch.py').read_text())
 
 
-def arguments(name: str, table: str = 'ARGUMENTS') -> dict[str, tuple[str | None, str]]:
-    """Return default and description of each argument of a launch file."""
+def value(name: str, variable: str) -> Any:
+    """Return what a launch file assigns to a variable."""
     for node in tree(name).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == table:
-                rows = ast.literal_eval(node.value)
-                return {argument: (default, text) for argument, default, text in rows}
-    return {}
+            if node.targets[0].id == variable:
+                return ast.literal_eval(node.value)
+    raise AssertionError(f'{name} assigns nothing to {variable}')
+
+
+def arguments(name: str) -> dict[str, tuple[str | None, str]]:
+    """Return default and description of each argument that a launch file describes."""
+    return {row[0]: (row[1], row[2]) for row in value(name, 'ARGUMENTS')}
 
 
 def calls(name: str, function: str) -> list[ast.Call]:
@@ -63,28 +67,29 @@ def test_these_are_all_launch_files() -> None:
 
 @pytest.mark.parametrize('name', FILES)
 def test_every_argument_is_described(name: str) -> None:
-    own, shared = arguments(name), arguments(name, 'SHARED_ARGUMENTS')
+    own = arguments(name)
     assert own
-    for argument, (default, text) in {**own, **shared}.items():
+    for argument, (default, text) in own.items():
         assert len(text) > 10, argument
         assert default is None or isinstance(default, str), argument
 
 
 @pytest.mark.parametrize('name', ['two_cameras', 'replay'])
-def test_shared_arguments_are_those_of_the_launch_file_that_takes_them(name: str) -> None:
-    known = arguments('dynamic_dnn')
-    for argument, row in arguments(name, 'SHARED_ARGUMENTS').items():
-        assert known[argument] == row, argument
+def test_shared_arguments_are_described_by_the_launch_file_that_takes_them(name: str) -> None:
+    shared = value(name, 'SHARED_ARGUMENTS')
+    assert set(shared) <= set(arguments('dynamic_dnn'))
+    assert not set(shared) & set(arguments(name))
+    assert len(shared) == len(set(shared))
 
 
 def test_nothing_of_the_included_file_is_out_of_reach() -> None:
     known = set(arguments('dynamic_dnn'))
     # Two cameras give these themselves, a pair of arguments each, or to one of the two only.
     decided = {'namespace', 'image', 'bundle', 'manager', 'platform_node', 'sub_network'}
-    assert known - decided == set(arguments('two_cameras', 'SHARED_ARGUMENTS'))
+    assert known - decided == set(value('two_cameras', 'SHARED_ARGUMENTS'))
     # The bag decides on these, and its time is the only one that makes sense.
     decided = {'image', 'image_transport', 'use_sim_time', 'manager', 'platform_node'}
-    assert known - decided == set(arguments('replay', 'SHARED_ARGUMENTS'))
+    assert known - decided == set(value('replay', 'SHARED_ARGUMENTS'))
 
 
 def test_executables_are_installed_and_parameters_exist() -> None:
@@ -117,10 +122,7 @@ def test_dds_profile_exists() -> None:
 
 
 def test_replay_never_applies_recorded_switches_and_settings() -> None:
-    for node in tree('replay').body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == 'NEVER_REPLAYED':
-                refused = ast.literal_eval(node.value)
+    refused = value('replay', 'NEVER_REPLAYED')
     for name in ('SubNetworkSwitch', 'DvfsSetting'):
         assert f'dynamic_dnn_ros/msg/{name}' in refused
         assert (REPOSITORY / 'msg' / f'{name}.msg').is_file()

@@ -9,6 +9,7 @@ import pytest
 from dynamic_dnn_ros.platforms.contract import PlatformError, PlatformKind
 from dynamic_dnn_ros.platforms.registry import PlatformOptions, make_platform
 from support.cpufreq import CpufreqTree
+from support.kernel import laptop, xavier_nx
 
 
 @pytest.mark.parametrize('name', ['auto', 'linux'])
@@ -37,6 +38,31 @@ def test_second_simulated_board(mode: str) -> None:
     sample = platform.read(1.0)
     assert sample.power['VDD_IN'] > sum(sample.power.values()) / 2
     assert {row.name for row in sample.domains} == {'cpu', 'gpu', 'memory'}
+
+
+@pytest.mark.parametrize('name', ['auto', 'jetson'])
+def test_a_jetson_is_found_by_its_files(tmp_path: Path, name: str) -> None:
+    xavier_nx(tmp_path)
+    root = str(tmp_path)
+    platform = make_platform(name, 0.0, PlatformOptions(root, manage_gpu=False))
+    assert platform.id == 'xavier_nx'
+    assert not any(row.available for row in platform.limits())
+    assert platform.limits_found() == ()
+    platform = make_platform(name, 0.0, PlatformOptions(root, manage_cpu=True, manage_memory=True))
+    assert all(row.available for row in platform.limits())
+
+
+def test_a_jetson_may_be_taken_for_plain_linux(tmp_path: Path) -> None:
+    xavier_nx(tmp_path)
+    platform = make_platform('linux', 0.0, PlatformOptions(str(tmp_path)))
+    assert platform.id == 'linux'
+    assert [row.name for row in platform.limits()] == ['cpu', 'gpu']
+
+
+def test_what_is_no_jetson_is_refused_as_one(tmp_path: Path) -> None:
+    laptop(tmp_path)
+    with pytest.raises(PlatformError, match="'auto'"):
+        make_platform('jetson', 0.0, PlatformOptions(str(tmp_path)))
 
 
 @pytest.mark.parametrize('name', ['jetson_nano', 'toaster_simulated', '', '../linux'])
