@@ -74,8 +74,13 @@ _REACH = {
     Interpolation.LANCZOS: 3.0,
 }
 
-#: Pixels of a picture decoded at a reduced scale for each pixel of the result, at least.
-REDUCED_DECODING = 2
+#: Pillow rounds halves up when it averages columns: pairs would become a quarter of a grey level
+#: brighter.
+_FEWEST_COLUMNS = 3
+
+#: Pixels of a picture decoded at a reduced scale for each pixel of the result, at least: with 2,
+#: a network of 24x24 pixels lost 0.4 points of accuracy.
+REDUCED_DECODING = 4
 
 
 @dataclass(frozen=True)
@@ -283,7 +288,9 @@ def _means(blocks: NDArray[np.uint8]) -> memoryview:
     """Return the rounded means over the second axis, whose length is a power of two."""
     rows = blocks.shape[1]
     sums = np.add.reduce(blocks, axis=1, dtype=np.uint16)
-    sums += rows // 2
+    # Halves are rounded up and down in turn: the mean of the picture stays what it is.
+    sums[0::2] += rows // 2 - 1
+    sums[1::2] += rows // 2
     means = np.empty(sums.shape, np.uint8)
     np.right_shift(sums, rows.bit_length() - 1, out=means, casting='unsafe')
     return means.data.cast('B')
@@ -308,5 +315,7 @@ def _resized(
     size = (resolution, resolution)
     if image.size == size and box == (0.0, 0.0, *map(float, size)):
         return image
-    gap = None if interpolation is Interpolation.BOX else _COLUMNS_PER_PIXEL
+    columns = (box[2] - box[0]) / (resolution * _COLUMNS_PER_PIXEL)
+    averaged = interpolation is not Interpolation.BOX and columns >= _FEWEST_COLUMNS
+    gap = _COLUMNS_PER_PIXEL if averaged else None
     return image.resize(size, _FILTERS[interpolation], box, gap)

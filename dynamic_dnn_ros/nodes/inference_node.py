@@ -18,7 +18,7 @@ from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import create_engine
-from dynamic_dnn_ros.engines.serving import Frame, FrameWorker, ServedFrame
+from dynamic_dnn_ros.engines.serving import Frame, FrameWorker, ServedFrame, WorkerState
 from dynamic_dnn_ros.engines.verification import ResponseError
 from dynamic_dnn_ros.msg import Application, SubNetworkSwitch, SystemLoad
 from dynamic_dnn_ros.nodes import qos
@@ -35,7 +35,7 @@ from dynamic_dnn_ros.nodes.inference_diagnostics import (
 )
 from dynamic_dnn_ros.nodes.inference_parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
-from dynamic_dnn_ros.nodes.main import run
+from dynamic_dnn_ros.nodes.main import chosen_executor, run
 from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.platform_link import PlatformLink
 from dynamic_dnn_ros.nodes.result_publisher import ResultPublisher
@@ -221,9 +221,12 @@ class InferenceNode(ManagedNode):
         elif self._camera.subscribed and not wanted:
             self._camera.unsubscribe()
 
-    def _deliver(self, frame: Frame) -> None:
-        if self._worker is not None:
-            self._worker.mailbox.put(frame)
+    def _deliver(self, frame: Frame) -> bool:
+        if self._worker is None:
+            return False
+        idle = self._worker.state()[0] is WorkerState.IDLE
+        self._worker.mailbox.put(frame)
+        return idle
 
     def _on_served(self, frame: ServedFrame) -> None:
         self._results.publish(frame)
@@ -365,4 +368,4 @@ class InferenceNode(ManagedNode):
 
 def main() -> int:
     """Run the node as a process."""
-    return run(InferenceNode)
+    return run(InferenceNode, make_executor=chosen_executor)

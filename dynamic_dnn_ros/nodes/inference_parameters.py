@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES
+from dynamic_dnn_ros.nodes.main import EXECUTOR_PARAMETER
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 
 #: Values of parameter `platform` that are no platform's id.
@@ -56,6 +57,7 @@ PARAMETERS = (
         'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least twice '
         "the network's input; false: always all pixels.",
     ),
+    EXECUTOR_PARAMETER,
     ParameterSpecification(
         'sub_network',
         '',

@@ -10,15 +10,53 @@ import threading
 import traceback
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 
 SPIN_TIMEOUT = 0.1
 
+#: Values of parameter `executor`.
+SINGLE_THREADED, EVENTS = 'single_threaded', 'events'
 
-def run(create: Callable[[], ManagedNode], arguments: Sequence[str] | None = None) -> int:
+#: For nodes that receive images; docs/camera.md has what was measured.
+EXECUTOR_PARAMETER = ParameterSpecification(
+    'executor',
+    SINGLE_THREADED,
+    "What waits for messages, from the start of the process on. events: rclpy's experimental one "
+    '(Jazzy and later), which takes less time and CPU for a frame.',
+    choices=(SINGLE_THREADED, EVENTS),
+)
+
+
+def single_threaded(node: ManagedNode) -> Executor:
+    """Return the executor that every release of rclpy has."""
+    return SingleThreadedExecutor()
+
+
+def chosen_executor(node: ManagedNode) -> Executor:
+    """Return the executor that parameter `executor` names, the other one where it is absent."""
+    if node.parameters[EXECUTOR_PARAMETER.name] == EVENTS:
+        try:
+            from rclpy.experimental import EventsExecutor
+        except ImportError:
+            node.get_logger().warning(
+                'This rclpy has no events executor, so the single-threaded one is used. Set '
+                f'parameter {EXECUTOR_PARAMETER.name!r} to {SINGLE_THREADED!r}.'
+            )
+        else:
+            executor: Executor = EventsExecutor()
+            return executor
+    return single_threaded(node)
+
+
+def run(
+    create: Callable[[], ManagedNode],
+    arguments: Sequence[str] | None = None,
+    make_executor: Callable[[ManagedNode], Executor] = single_threaded,
+) -> int:
     """
     Spin a node until a signal asks it to end.
 
@@ -27,6 +65,7 @@ def run(create: Callable[[], ManagedNode], arguments: Sequence[str] | None = Non
 
     :param create: makes the node once the context is there
     :param arguments: command line, that of the process where None
+    :param make_executor: makes what spins the node
     :return: exit code, 0 after an orderly end
     """
     ended = threading.Event()
@@ -38,7 +77,7 @@ def run(create: Callable[[], ManagedNode], arguments: Sequence[str] | None = Non
     )
     try:
         node = create()
-        executor = SingleThreadedExecutor()
+        executor = make_executor(node)
         executor.add_node(node)
         try:
             node.start()

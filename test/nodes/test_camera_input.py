@@ -39,7 +39,7 @@ class Camera:
         self.input = CameraInput(
             node,
             Parameters(node, PARAMETERS),
-            self.frames.append,
+            self._deliver,
             lambda header, reason: self.rejected.append(reason),
         )
         compressed = transport == 'compressed'
@@ -47,6 +47,10 @@ class Camera:
         self.publisher = graph.publisher(CompressedImage if compressed else Image, topic)
         self.input.subscribe()
         graph.wait_for_subscriptions(self.publisher)
+
+    def _deliver(self, frame: Frame) -> bool:
+        self.frames.append(frame)
+        return False
 
     def send(self, message: Image | CompressedImage) -> None:
         """Publish a message, and wait until it has come."""

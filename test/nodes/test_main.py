@@ -9,12 +9,16 @@ import sys
 
 import pytest
 
+from dynamic_dnn_ros.nodes.main import EXECUTOR_PARAMETER
+
 SCRIPT = """
 import sys
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
-from dynamic_dnn_ros.nodes.main import run
+from dynamic_dnn_ros.nodes.main import EXECUTOR_PARAMETER, chosen_executor, run
 
 class Node(ManagedNode):
+    PARAMETERS = (EXECUTOR_PARAMETER,)
+
     def __init__(self):
         super().__init__('node')
         self.calls = 0
@@ -30,14 +34,17 @@ class Node(ManagedNode):
     def clean_up(self):
         print('cleaned up', flush=True)
 
-sys.exit(run(Node))
+sys.exit(run(Node, make_executor=chosen_executor))
 """
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_goes_on_after_a_failed_callback_and_ends_in_order(domain_id: int, number: int) -> None:
+@pytest.mark.parametrize('executor', EXECUTOR_PARAMETER.choices)
+def test_goes_on_after_a_failed_callback_and_ends_in_order(
+    domain_id: int, executor: str, number: int
+) -> None:
     with subprocess.Popen(
-        [sys.executable, '-c', SCRIPT],
+        [sys.executable, '-c', SCRIPT, '--ros-args', '-p', f'executor:={executor}'],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
