@@ -339,7 +339,7 @@ def of_board(
     applications: Sequence[Expectation | Assessment],
     settings: ResourceSettings,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return excess over the limit of utilisation, and power of the board, W, of candidates."""
+    """Return excess over the limits of utilisation and power, and power, W, of candidates."""
     excess = np.zeros(len(rows))
     counted = problem.counted_domains()
     if counted:
@@ -354,6 +354,8 @@ def of_board(
     if joint:
         idle = np.stack([points['idle_power'] for points, _, _ in joint])
         power = power + np.where(np.isfinite(idle), idle, 0.0).max(axis=0)
+    if problem.power_cap < math.inf:
+        excess = np.maximum(excess, power / problem.power_cap - 1)
     return excess, power
 
 

@@ -47,6 +47,7 @@ class TargetState(IntEnum):
     INFEASIBLE = 4
     WAITING = 5
     REFUSED = 6
+    ANSWERED = 7
 
 
 class Constraint(IntEnum):

@@ -22,9 +22,11 @@ from dynamic_dnn_ros.management.decisions import (
     PlatformState,
     Switch,
     SwitchReason,
+    TargetReport,
 )
 from dynamic_dnn_ros.management.demands import demand_of, steadied
 from dynamic_dnn_ros.management.measurements import ENOUGH
+from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
     SWITCH_FAILED,
@@ -36,6 +38,8 @@ from dynamic_dnn_ros.management.observations import (
     StatusEvent,
 )
 from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
+from dynamic_dnn_ros.management.power_budget import PowerBudget
+from dynamic_dnn_ros.management.questions import answered, unanswerable
 from dynamic_dnn_ros.management.records import Option, Record, Registry, is_handed_over
 from dynamic_dnn_ros.management.reports import Reporter, prediction
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
@@ -60,7 +64,7 @@ class ManagerSettings:
     `adoption` seconds for which it learns before it moves an application that another manager
     had set, or that was asked for nothing; `application_dwell` seconds between two moves of the
     application level; `default_objective` of applications that were asked for nothing; `floors`
-    hertz by domain.
+    hertz by domain; `power_cap` W of the whole board, `temperature_limit` degrees Celsius.
     """
 
     mode: Mode = Mode.CONTROL
@@ -69,6 +73,8 @@ class ManagerSettings:
     application_dwell: float = 1.0
     default_objective: Objective = Objective.MAXIMUM_ACCURACY
     floors: dict[str, float] = field(default_factory=dict)
+    power_cap: float = math.inf
+    temperature_limit: float = math.inf
 
 
 class Manager:
@@ -84,6 +90,7 @@ class Manager:
         self.settings = settings or ManagerSettings()
         self.targets = TargetStore()
         self.platform = PlatformView(self.settings.floors)
+        self._budget = PowerBudget(self.settings.power_cap, self.settings.temperature_limit)
         self._registry = Registry(self.settings.application_dwell)
         self._resource = ResourceLevel(self.settings.resource)
         self._reporter = Reporter(self.settings.resource)
@@ -155,6 +162,18 @@ class Manager:
         self._reporter.accept(application)
         self._target_changed(application)
 
+    def ask(self, target: Target) -> TargetReport:
+        """Tell what would become of a target that is not set; nothing is changed by it."""
+        name = target.application
+        if self._plan is None or name not in self._planned:
+            return unanswerable(
+                target,
+                f'{name} is not there, not active, has no profile for this platform, or has not '
+                'been decided for yet.',
+            )
+        index = self._planned.index(name)
+        return answered(self._plan.problem, index, target, self.settings.resource, self._power())
+
     def refuse_target(self, application: str, sender: str, error: TargetError) -> None:
         """Note a target that could not be read, so that the next decision answers it."""
         self._reporter.refuse(application, sender, error)
@@ -191,6 +210,8 @@ class Manager:
                     # A frame may have been in work when the clocks changed.
                     self._registry[name].skip = 1
                     self._registry[name].measurements.restart()
+        settled = now >= self._settling_until and self.platform.load is load
+        changed |= self._budget.observe(load, self._power(), settled, now)
         if changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
         return changed
@@ -199,6 +220,11 @@ class Manager:
     def applications(self) -> tuple[str, ...]:
         """Return the ids of the applications that are there."""
         return tuple(self._registry)
+
+    @property
+    def power_budget(self) -> float:
+        """Return what plans may take of the board by their prediction, W; infinite: any."""
+        return self._budget.budget
 
     # What the manager decides.
 
@@ -236,9 +262,6 @@ class Manager:
         setting = domains if controllable and control else None
         self._intended = {d.name: d.maximum for d in domains} if controllable else None
         self._follow(setting, now)
-        power = math.nan
-        if self._plan is not None and self._plan.evaluation.power_known:
-            power = float(self._plan.evaluation.power[self._plan.row])
         return Decision(
             now,
             switches,
@@ -246,7 +269,7 @@ class Manager:
             setting,
             (),
             self.platform.state(now),
-            power,
+            self._power(),
             self._message(now),
         )
 
@@ -367,6 +390,12 @@ class Manager:
         self._fresh = SwitchReason.APPLICATION
         return True
 
+    def _power(self) -> float:
+        """Return what the board is expected to take on the plan in force, W; NaN: not known."""
+        if self._plan is None or not self._plan.evaluation.power_known:
+            return math.nan
+        return float(self._plan.evaluation.power[self._plan.row])
+
     def _running(self, now: float) -> dict[str, float]:
         """Return the frequencies that the platform is thought to run at, Hz by domain."""
         running = dict(self._frequencies or {})
@@ -387,6 +416,9 @@ class Manager:
         if setting is not None and any(record.is_held(now) for record in records):
             settings = np.array([setting], dtype=np.int64)
         objective = self.settings.default_objective
+        # Figures of power that the profiles lack are no watts.
+        known = all(np.isfinite(table.power).any() for table in tables)
+        cap = self._budget.budget if known else math.inf
         demands = tuple(
             demand_of(
                 record,
@@ -399,7 +431,7 @@ class Manager:
             for record, table in zip(records, tables)
         )
         problem = steadied(
-            Problem(joint, settings, demands, self.platform.foreign()),
+            Problem(joint, settings, demands, self.platform.foreign(), cap),
             self._plan.problem if self._plan is not None else None,
         )
         incumbent = None
@@ -505,12 +537,29 @@ class Manager:
         if load is not None and load.setting_result >= 10:
             if load.setting_manager == self.instance:
                 parts.append(f'The platform refused the last setting: {load.setting_message}')
+        if self._budget.budget < math.inf:
+            parts += self._message_of_power()
         if self._joint is not None and self._joint.unjoined:
             parts.append(
                 f'The profiles of {", ".join(self._joint.unjoined)} share no setting of the '
                 'frequencies with the others. Profile all bundles with the same settings.'
             )
         return ' '.join(parts)
+
+    def _message_of_power(self) -> list[str]:
+        plan, budget = self._plan, self._budget.budget
+        parts = [self._budget.message] if self._budget.message else []
+        if plan is not None and plan.problem.power_cap == math.inf:
+            parts.append(
+                'The profiles have no power, so no cap of it can be kept. Profile on a platform '
+                'with power sensors.'
+            )
+        elif plan is not None and self._power() > budget * (1 + WITHIN):
+            parts.append(
+                f'No setting takes as little as the {budget:.3g} W that plans may take: the '
+                'least is chosen.'
+            )
+        return parts
 
 
 _REASONS = {

@@ -115,7 +115,12 @@ class DomainLoad:
 
 @dataclass(frozen=True)
 class Load:
-    """One sample of a platform; `period` in seconds, `lease_manager` empty where nobody holds."""
+    """
+    One sample of a platform; `period` in seconds, `lease_manager` empty where nobody holds.
+
+    `power` of the whole board, W, and `temperature` of its hottest sensor, degrees Celsius; NaN
+    where not measured.
+    """
 
     platform: str
     boot_id: str
@@ -129,6 +134,8 @@ class Load:
     setting_message: str = ''
     instance: str = ''
     monotonic_time: float = 0.0
+    power: float = math.nan
+    temperature: float = math.nan
 
     def domain(self, name: str) -> DomainLoad | None:
         """Return the domain of that name, or none."""

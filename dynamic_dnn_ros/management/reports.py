@@ -237,12 +237,14 @@ def _judged(record: Record, target: Target | None, predicted: dict[str, float]) 
         (key, limit, predicted.get(key, math.nan), measured.get(key, math.nan))
         for key, limit in limits.items()
     ]
-    beyond = [_beyond(key, limit, found) for key, limit, _, found in rows]
-    missed = [max(b, _beyond(key, limit, p)) for b, (key, limit, p, _) in zip(beyond, rows)]
+    measured_beyond = [beyond(key, limit, found) for key, limit, _, found in rows]
+    missed = [
+        max(b, beyond(key, limit, p)) for b, (key, limit, p, _) in zip(measured_beyond, rows)
+    ]
     if record.measurements.frames < ENOUGH:
         state = TargetState.PENDING
     else:
-        state = TargetState.MISSED if any(b > 0 for b in beyond) else TargetState.MET
+        state = TargetState.MISSED if any(b > 0 for b in measured_beyond) else TargetState.MET
     return TargetReport(
         name,
         state,
@@ -255,7 +257,7 @@ def _judged(record: Record, target: Target | None, predicted: dict[str, float]) 
     )
 
 
-def _beyond(key: str, limit: float, value: float) -> float:
+def beyond(key: str, limit: float, value: float) -> float:
     """Return how far a value lies beyond a limit, in its unit; 0 for what is not known."""
     if math.isnan(value):
         return 0.0
@@ -268,7 +270,7 @@ def _infeasible_message(record: Record, target: Target, predicted: dict[str, flo
     missed = [
         f'{key} {limit:.4g} {_UNITS[key]}'.rstrip() + f' (nearest: {predicted[key]:.4g})'
         for key, limit in target.limits().items()
-        if _beyond(key, limit, predicted[key]) > 0
+        if beyond(key, limit, predicted[key]) > 0
     ]
     text = f'No operating point meets {", ".join(missed)} together with what else is asked.'
     if _camera_is_too_slow(record, target):
@@ -340,12 +342,16 @@ def _runner_up(plan: Plan, index: int, around: Evaluation) -> tuple[Prediction, 
         )
     )
     second = int(others[order[0]])
-    return _prediction(around, plan, index, second), _why_not(demand.target, around, index, second)
+    why = _why_not(demand.target, around, index, second, plan.problem.power_cap)
+    return _prediction(around, plan, index, second), why
 
 
-def _why_not(target: Target, around: Evaluation, index: int, second: int) -> str:
+def _why_not(target: Target, around: Evaluation, index: int, second: int, cap: float) -> str:
     found = around.applications[index]
     if around.excess[second] > around.excess[0] + WITHIN:
+        over = around.power[second] / cap - 1
+        if over >= around.excess[second]:
+            return f'its {around.power[second]:.3g} W are more than the {cap:.3g} W that remain'
         return 'it leaves too little of a frequency domain to load that is not ours'
     if found.shortfall[second] > found.shortfall[0]:
         values = _predicted(found, second)

@@ -37,7 +37,7 @@ class Cause(Enum):
 
     KEPT = 'nothing better is worth a change'
     FIRST = 'there was no decision before'
-    PLATFORM = 'the frequencies in force are no longer offered, or leave others too little'
+    PLATFORM = 'what is in force is not offered, leaves others too little, or takes too much power'
     MISSED = 'more targets are met'
     NEARER = 'targets that cannot be met are missed by less'
     OBJECTIVE = 'objectives are better served'

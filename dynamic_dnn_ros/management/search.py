@@ -121,7 +121,7 @@ def search(
     ]
     bounds = Bounds(problem, order, settings, forecasts, least)
     task = _Task(problem, settings, order, forecasts, least)
-    yielding = yielding_attitudes(len(order))
+    yielding = yielding_attitudes(len(order), problem.power_cap < np.inf)
     own = np.zeros((len(order), 1), dtype=np.int64)
     strategies = yielding.shape[1]
     owing = np.zeros(len(problem.settings), dtype=bool)
@@ -160,8 +160,12 @@ def search(
 
 
 @cache
-def yielding_attitudes(count: int) -> IndexArray:
-    """Return the attitudes of applications in order of priority, shape (count, strategies)."""
+def yielding_attitudes(count: int, capped: bool = False) -> IndexArray:
+    """
+    Return the attitudes of applications in order of priority, shape (count, strategies).
+
+    :param capped: whether even one alone, and all together, may have to yield to a power cap
+    """
     objective, thrifty, least = Attitude
     strategies = [
         (first,) * k + (rest,) * (count - k)
@@ -169,7 +173,9 @@ def yielding_attitudes(count: int) -> IndexArray:
         for k in range(count)
         if (k or first is objective) and not (k == 0 and rest is least)
     ]
-    if count < 2:
+    if capped:
+        strategies.append((least,) * count)
+    elif count < 2:
         strategies = []
     return np.array(strategies, dtype=np.int64).reshape(-1, count).T
 

@@ -20,6 +20,7 @@ class Action(IntEnum):
 
     SET = 0
     CLEAR = 1
+    ASK = 2
 
 
 class Objective(IntEnum):

@@ -25,7 +25,13 @@ from dynamic_dnn_ros.management.observations import (
     Status,
     StatusEvent,
 )
-from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, is_application_id
+from dynamic_dnn_ros.management.targets import (
+    Action,
+    Objective,
+    Target,
+    TargetError,
+    is_application_id,
+)
 from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import (
     DomainSetting,
@@ -48,9 +54,12 @@ def target_of(message: PerformanceTarget) -> Target:
 
     :raises TargetError: naming the field, its value and the remedy
     """
-    if message.action not in (PerformanceTarget.ACTION_SET, PerformanceTarget.ACTION_CLEAR):
+    if message.action not in list(Action):
         raise TargetError(
-            'action', message.action, 'is unknown', 'Give 0 to set a target, 1 to clear it'
+            'action',
+            message.action,
+            'is unknown',
+            'Give 0 to set a target, 1 to clear it, 2 to ask what would become of it',
         )
     return Target(
         application=message.application,
@@ -188,6 +197,13 @@ def load_of(message: SystemLoad) -> Load:
         setting_message=message.setting_message,
         instance=message.instance,
         monotonic_time=message.monotonic_time,
+        power=next(
+            (row.value for row in message.power if row.name == message.total_power_rail), math.nan
+        ),
+        temperature=max(
+            (row.value for row in message.temperatures if math.isfinite(row.value)),
+            default=math.nan,
+        ),
     )
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+import math
 import time
 from typing import Any
 
@@ -18,6 +20,7 @@ from dynamic_dnn_ros.management.decisions import (
     Mode,
     PlatformState,
     Switch,
+    TargetReport,
     TargetState,
 )
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
@@ -153,6 +156,21 @@ class ManagerNode(ManagedNode):
             minimum=0.3,
             maximum=60.0,
         ),
+        ParameterSpecification(
+            'power_cap',
+            0.0,
+            'Power of the whole board that no plan may exceed, whatever targets ask for; 0: none.',
+            'W',
+            minimum=0.0,
+        ),
+        ParameterSpecification(
+            'temperature_limit',
+            0.0,
+            'Temperature of the hottest sensor, degrees Celsius, near which plans are given less '
+            'power; 0: none, the board throttles by itself.',
+            minimum=0.0,
+            maximum=150.0,
+        ),
         *(
             ParameterSpecification(
                 f'floor_{domain}',
@@ -173,6 +191,7 @@ class ManagerNode(ManagedNode):
         self._decision: Decision | None = None
         self._complaints: dict[str, float] = {}
         self._decisions = 0
+        self._answers: list[TargetReport] = []
         self._deciding = False
         self._listening_until = 0.0
         self._load: Load | None = None
@@ -199,6 +218,8 @@ class ManagerNode(ManagedNode):
                 application_dwell=self.parameters['application_dwell'],
                 default_objective=Objective[self.parameters['default_objective'].upper()],
                 floors={domain: floor for domain, floor in floors.items() if floor > 0},
+                power_cap=self.parameters['power_cap'] or math.inf,
+                temperature_limit=self.parameters['temperature_limit'] or math.inf,
             ),
         )
         self._decision = None
@@ -302,6 +323,8 @@ class ManagerNode(ManagedNode):
             if message.action == PerformanceTarget.ACTION_CLEAR:
                 asked = nanoseconds(message.header.stamp)
                 self._manager.clear_target(message.application, asked, arrival, sender)
+            elif message.action == PerformanceTarget.ACTION_ASK:
+                self._answers.append(self._manager.ask(target_of(message)))
             else:
                 self._manager.set_target(target_of(message), arrival)
         except TargetError as error:
@@ -407,7 +430,8 @@ class ManagerNode(ManagedNode):
         self._setting_publisher.publish(message)
 
     def _publish_status(self, decision: Decision, duration: float) -> None:
-        message = decision_message(decision)
+        answers, self._answers = self._answers, []
+        message = decision_message(replace(decision, reports=(*decision.reports, *answers)))
         message.header.stamp = self.get_clock().now().to_msg()
         message.instance = self.identity.instance
         message.started = stamp(self.identity.started)

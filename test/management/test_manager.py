@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import math
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetState,
 )
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
+from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.observations import (
     Application,
     ApplicationState,
@@ -473,7 +475,15 @@ tables = st.sampled_from(
 )
 steps = st.one_of(
     st.tuples(st.just('target'), targets),
-    st.tuples(st.just('load'), loads),
+    st.tuples(
+        st.just('load'),
+        st.tuples(
+            loads,
+            st.sampled_from([0.0, 0.0, -1.0, 5.0]),
+            st.sampled_from([math.nan, 4.0, 9.0]),
+            st.sampled_from([math.nan, 40.0, 69.0, 95.0]),
+        ),
+    ),
     st.tuples(st.just('appear'), st.tuples(names, tables)),
     st.tuples(st.just('frame'), st.tuples(names, latencies)),
     st.tuples(st.just('depart'), names),
@@ -482,12 +492,29 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(steps, max_size=40), st.sampled_from(Mode))
+SCENARIOS = int(os.environ.get('DYNAMIC_DNN_SCENARIOS', '150'))
+"""Random scenarios to go through; 10000 for the figure of docs/benchmarks.md."""
+
+
+@settings(max_examples=SCENARIOS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(steps, max_size=40),
+    st.sampled_from(Mode),
+    st.sampled_from([math.inf, 3.5, 6.0]),
+    st.sampled_from([math.inf, 70.0]),
+)
 def test_whatever_happens_nothing_illegal_is_decided(
-    scenario: list[tuple[str, Any]], mode: Mode
+    scenario: list[tuple[str, Any]], mode: Mode, power_cap: float, temperature_limit: float
 ) -> None:
-    subject = Manager('me', ManagerSettings(mode=mode, floors={'gpu': GPU[1]}))
+    subject = Manager(
+        'me',
+        ManagerSettings(
+            mode=mode,
+            floors={'gpu': GPU[1]},
+            power_cap=power_cap,
+            temperature_limit=temperature_limit,
+        ),
+    )
     present: dict[str, Application] = {}
     last: Load | None = None
     now, served = 0.0, 0
@@ -495,8 +522,11 @@ def test_whatever_happens_nothing_illegal_is_decided(
         if kind == 'target':
             subject.set_target(value, int(now * 1e9) + 1)
         elif kind == 'load':
-            last = value
-            subject.observe_load(value, now)
+            one_load, at, power, temperature = value
+            last = replace(one_load, monotonic_time=now + at, power=power, temperature=temperature)
+            subject.observe_load(last, now)
+            # A load that is out of order is passed over.
+            last = subject.platform.load
         elif kind == 'appear':
             name, points = value
             processor = points.processors[0] if points.processors else 'gpu'
@@ -539,6 +569,9 @@ def test_whatever_happens_nothing_illegal_is_decided(
             assert domain.minimum == domain.maximum
             assert domain.maximum in limits.available
             assert limits.limit_minimum <= domain.maximum <= limits.limit_maximum
+        budget = subject.power_budget
+        if decision.setting and decision.power > budget * (1 + WITHIN):
+            assert 'plans may take' in decision.message
         for row in decision.reports:
             assert len(row.names) == len(row.required) == len(row.missed_by)
             assert row.decision.sub_network or row.message

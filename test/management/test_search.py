@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+import math
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -134,7 +135,10 @@ def problem(seed: int, most: int) -> Problem:
         # Limits of the board and floors leave a part of the settings.
         chosen = chosen[generator.random(len(chosen)) < generator.uniform(0.05, 1.0)]
         chosen = chosen if len(chosen) else np.array([3], dtype=np.int64)
-    return Problem(joint, chosen, tuple(demands), foreign)
+    cap = math.inf
+    if generator.random() < 0.3:
+        cap = float(generator.uniform(3.0, 10.0)) if joint.tables[0].power[0, 0] > 0 else 0.5
+    return Problem(joint, chosen, tuple(demands), foreign, cap)
 
 
 SETTINGS = ResourceSettings()

@@ -42,7 +42,7 @@ def exhaustive_search(
         return _best(problem, own, settings)
     yielding = [
         (s, _options(problem, settings, s, order, attitudes))
-        for attitudes in _yielding(len(order))
+        for attitudes in _yielding(len(order), problem.power_cap < math.inf)
         for s in at(problem)
         if not met[s]
     ]
@@ -107,15 +107,16 @@ def _all_met(problem: Problem, rows: list[Row], settings: ResourceSettings) -> l
     ]
 
 
-def _yielding(count: int) -> list[list[str]]:
+def _yielding(count: int, capped: bool) -> list[list[str]]:
     pairs = [('own', 'thrifty', 0), ('own', 'least', 1), ('thrifty', 'least', 1)]
-    if count == 1:
+    if count == 1 and not capped:
         return []
-    return [
+    strategies = [
         [first] * k + [rest] * (count - k)
         for first, rest, start in pairs
         for k in range(start, count)
     ]
+    return [*strategies, ['least'] * count] if capped else strategies
 
 
 def _options(

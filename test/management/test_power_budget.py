@@ -1,0 +1,72 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What plans may take of a board with a power cap or a temperature limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+import pytest
+
+from dynamic_dnn_ros.management.observations import Load
+from dynamic_dnn_ros.management.power_budget import MARGIN, PowerBudget
+
+LOAD = Load('board', 'boot', 0.1, ())
+
+
+def test_without_a_cap_nothing_is_bounded() -> None:
+    budget = PowerBudget()
+    assert not budget.observe(replace(LOAD, power=30.0, temperature=90.0), 5.0, True, 0.0)
+    assert budget.budget == math.inf
+    assert budget.message == ''
+
+
+def test_what_is_not_ours_is_set_aside() -> None:
+    budget = PowerBudget(cap=10.0)
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN))
+    for step in range(100):
+        budget.observe(replace(LOAD, power=8.0), 6.0, True, step * 0.1)
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN) - 2.0, abs=0.2)
+    assert '2 W go to what is not ours' in budget.message
+    # A plan that takes less than predicted gives no leave to take more.
+    for step in range(100):
+        budget.observe(replace(LOAD, power=3.0), 6.0, True, 10 + step * 0.1)
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN), abs=0.2)
+
+
+@pytest.mark.parametrize(('power', 'predicted'), [(math.nan, 6.0), (8.0, math.nan)])
+def test_what_is_not_known_changes_nothing(power: float, predicted: float) -> None:
+    budget = PowerBudget(cap=10.0)
+    assert not budget.observe(replace(LOAD, power=power), predicted, True, 0.0)
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN))
+
+
+def test_before_the_setting_is_in_force_nothing_is_learnt() -> None:
+    budget = PowerBudget(cap=10.0)
+    assert not budget.observe(replace(LOAD, power=9.0), 4.0, False, 0.0)
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN))
+
+
+def test_heat_lowers_the_budget_until_the_board_is_cool() -> None:
+    """A board that warms by 5 degrees a watt, slowly, is kept below its limit."""
+    budget = PowerBudget(temperature_limit=75.0)
+    temperature, hottest = 30.0, 0.0
+    for step in range(6000):
+        wanted = 15.0
+        power = min(wanted, budget.budget)
+        temperature += 0.1 * (25.0 + 5.0 * power - temperature) / 30.0
+        hottest = max(hottest, temperature) if step > 3000 else 0.0
+        budget.observe(
+            replace(LOAD, power=power, temperature=temperature), power, True, 0.1 * step
+        )
+    assert hottest < 77.0
+    assert temperature > 65.0
+    assert 'temperature limit of 75' in budget.message
+    for step in range(6000, 9000):
+        power = min(3.0, budget.budget)
+        temperature += 0.1 * (25.0 + 5.0 * power - temperature) / 30.0
+        budget.observe(
+            replace(LOAD, power=power, temperature=temperature), power, True, 0.1 * step
+        )
+    assert budget.budget == math.inf

@@ -1,0 +1,67 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A target can be asked about before it is set."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynamic_dnn_ros.management.decisions import TargetState
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.targets import Target
+from support.applications import GPU, application
+
+FRONT, REAR = '/front/inference_node', '/rear/inference_node'
+
+
+def manager(*names: str) -> Manager:
+    subject = Manager('me')
+    subject.observe_load(
+        Load('board', 'boot', 0.1, (DomainLoad('gpu', GPU, GPU[0], GPU[-1], GPU[-1]),)), 0.0
+    )
+    for number, name in enumerate(names):
+        subject.add_application(application(name), 0.0)
+        subject.set_target(Target(name, latency=0.2, accuracy=0.8), number + 1)
+    subject.decide(0.0)
+    return subject
+
+
+def test_the_answer_is_what_setting_it_gives() -> None:
+    target = Target(FRONT, latency=0.03, accuracy=0.88)
+    subject = manager(FRONT)
+    before = subject.decide(0.1)
+    answer = subject.ask(target)
+    assert answer.state is TargetState.ANSWERED
+    assert answer.missed_by == (0.0, 0.0)
+    assert 'It would be met; the board would take' in answer.message
+    assert 'W from now' in answer.message
+    # Nothing has changed by it.
+    assert subject.decide(0.15).domains == before.domains
+    assert subject.targets.get(FRONT) != target
+    subject.set_target(target, 10)
+    (report,) = subject.decide(0.2).reports
+    assert report.decision.sub_network == answer.decision.sub_network
+    assert report.decision.frequencies == answer.decision.frequencies
+    assert report.decision.power == pytest.approx(answer.decision.power, rel=1e-6)
+
+
+def test_what_cannot_be_met_is_answered_with_the_nearest_point() -> None:
+    answer = manager(FRONT).ask(Target(FRONT, latency=0.001))
+    assert answer.missed_by[0] > 0
+    assert answer.decision.sub_network == 's0'
+    assert 'It would miss latency 0.001 (nearest: 0.00' in answer.message
+
+
+def test_names_those_who_would_lose_their_targets() -> None:
+    subject = manager(FRONT, REAR)
+    subject.set_target(Target(REAR, latency=0.03, accuracy=0.92, rate=29.0), 10)
+    subject.decide(0.1)
+    greedy = Target(FRONT, latency=0.03, accuracy=0.92, rate=29.0, priority=9)
+    assert f'targets of {REAR} would be missed' in subject.ask(greedy).message
+
+
+def test_of_whom_nothing_is_known_nothing_is_said() -> None:
+    answer = Manager('me').ask(Target(FRONT, latency=0.03))
+    assert answer.state is TargetState.ANSWERED
+    assert 'Nothing can be said' in answer.message
