@@ -16,19 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+import json
 import os
 from pathlib import Path
 import statistics
 from typing import Any
 
+from joblib import Parallel, delayed
 from report import Figure, Report, figure
 
 from dynamic_dnn_ros.cli.scenario_networks import workloads
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.simulation.contract import Workload
 from dynamic_dnn_ros.simulation.figures import energy, figures, rails_of, shortfall
 from dynamic_dnn_ros.simulation.record import Run
-from dynamic_dnn_ros.simulation.runner import BEST_FIXED, ORACLE, OURS, Job, boards_of, sweep
+from dynamic_dnn_ros.simulation.runner import BEST_FIXED, ORACLE, OURS, Job, boards_of
+from dynamic_dnn_ros.simulation.runner import run as simulate
 from dynamic_dnn_ros.simulation.scenario import Scenario
 from support.shared_data import DATA
 
@@ -266,14 +271,35 @@ def _orin() -> Iterator[Case]:
 # Running it.
 
 
+@lru_cache(maxsize=64)
+def _workload(board: str, scale: tuple[tuple[str, float], ...], network: str) -> Workload:
+    """Return a network on a board; the same object again in the same process."""
+    data = {
+        'platform': {'board': board, 'scale': dict(scale)},
+        'duration': 1,
+        'applications': [{'id': FRONT, 'network': json.loads(network), 'camera': {'rate': 1}}],
+    }
+    scenario = Scenario.from_mapping(data)
+    return workloads(scenario, boards_of(scenario)(''), Path('.'))[FRONT]
+
+
 def _job(case: Case, manager: str, seed: int, scale: dict[str, float]) -> Job:
     data = {**case.data, 'seed': seed}
-    if scale:
-        data['platform'] = {**data['platform'], 'scale': scale}
+    data['platform'] = {**data['platform'], 'scale': scale}
     scenario = Scenario.from_mapping(data)
     # The manager's profile is of the board as it is: scaled parameters are those of both.
-    networks = workloads(scenario, boards_of(scenario)(''), Path('.'))
+    key = tuple(sorted(scale.items()))
+    networks = {
+        each.id: _workload(scenario.board, key, json.dumps(each.network, sort_keys=True))
+        for each in scenario.applications
+    }
     return Job(scenario, networks, manager)
+
+
+def _outcomes(
+    case: Case, seed: int, scale: dict[str, float], managers: Sequence[str]
+) -> dict[str, Outcome]:
+    return {name: Outcome.of(simulate(_job(case, name, seed, scale))) for name in managers}
 
 
 def outcomes(
@@ -283,12 +309,10 @@ def outcomes(
     managers: Sequence[str] = (OURS, ORACLE, BEST_FIXED, 'largest', *OTHERS),
 ) -> list[dict[str, Outcome]]:
     """Return what each manager comes to in each scenario."""
-    names = [(index, name) for index in range(len(cases)) for name in managers]
-    made = sweep([_job(cases[index], name, seed, scale) for index, name in names], JOBS)
-    found: list[dict[str, Outcome]] = [{} for _ in cases]
-    for (index, name), one in zip(names, made):
-        found[index][name] = Outcome.of(one)
-    return found
+    found: list[Any] = Parallel(n_jobs=JOBS, batch_size=1)(
+        delayed(_outcomes)(case, seed, scale, managers) for case in cases
+    )
+    return list(found)
 
 
 def _scaled(cases: Sequence[Case]) -> Iterator[list[dict[str, Outcome]]]:
@@ -475,7 +499,7 @@ def _reactions(runs: int) -> list[Figure]:
             application['slow_down'] = fields.get('slow_down', [])
             rest = {k: v for k, v in fields.items() if k in ('other_load', 'power_modes')}
             case = _case(name, XAVIER, [application], **rest)
-            record = sweep([_job(case, OURS, seed, {})])[0].applications[FRONT]
+            record = simulate(_job(case, OURS, seed, {})).applications[FRONT]
             after = [f.latency > f.target > 0 for f in record.between(15.0)]
             first.append(float(next((i + 1 for i, x in enumerate(after) if not x), len(after))))
             late.append(statistics.fmean(after[3:103]))
@@ -491,8 +515,8 @@ def _reactions(runs: int) -> list[Figure]:
             [_application(network, rate, 0.095, accuracy)],
             sensors={'latency': {'noise': 0.2}},
         )
-        steady = sweep([_job(replace(case, data={**case.data, 'duration': 65.0}), OURS, seed, {})])
-        record = steady[0]
+        longer = replace(case, data={**case.data, 'duration': 65.0})
+        record = simulate(_job(longer, OURS, seed, {}))
         later = [at for at, _ in record.settings if at > 5.0]
         moved = record.applications[FRONT].switches
         changes.append(float(len(later) + sum(at > 5.0 for at, _ in moved)))
@@ -526,7 +550,7 @@ def _speed() -> list[Figure]:
     )
     speeds, decisions, frames, without = [], [], [], []
     for manager in (OURS, 'smallest'):
-        made = sweep([_job(case, manager, 1, {})])[0]
+        made = simulate(_job(case, manager, 1, {}))
         if manager == OURS:
             speeds.append(made.duration / made.wall)
             decisions.append(made.deciding / made.wall)
