@@ -60,6 +60,7 @@ class Guard:
         self._lock_file = base.with_suffix('.lock')
         self._process: subprocess.Popen[bytes] | None = None
         self._armed: tuple[LimitsFound, ...] = ()
+        self._absent: tuple[LimitsFound, ...] = ()
         self._lock = self._take_lock()
 
     def _take_lock(self) -> int:
@@ -90,20 +91,24 @@ class Guard:
         """
         Restore what a predecessor and its guard left behind, and return what was restored.
 
+        A control that is away, as that of a CPU that is off line, stays in the state file.
+
         :param known: limits of the controls that there are; nothing else is written
         :raises PlatformError: when it cannot be restored
         """
-        controls = {(row.minimum_file, row.maximum_file) for row in known}
-        rows = tuple(
-            row for row in self._left_behind() if (row.minimum_file, row.maximum_file) in controls
-        )
+        controls = {_files(row) for row in known}
+        left = self._left_behind()
+        rows = tuple(row for row in left if _files(row) in controls)
+        self._absent = tuple(row for row in left if guard_process.is_absent(asdict(row)))
         if not guard_process.restore([asdict(row) for row in rows]):
             raise PlatformError(
                 self._state_file,
                 'names limits that were found before an earlier setting and cannot be restored',
                 'Write them back by hand, then delete the file',
             )
-        self._state_file.unlink(missing_ok=True)
+        guard_process.keep(
+            str(self._state_file), self._boot_id, [asdict(row) for row in self._absent]
+        )
         return rows
 
     def _left_behind(self) -> tuple[LimitsFound, ...]:
@@ -146,7 +151,9 @@ class Guard:
 
         :raises PlatformError: when no guard can be started; then nothing must be written
         """
-        wanted = tuple(found)
+        # What was away at the start and is back now has the limits of an earlier setting.
+        absent = {_files(row) for row in self._absent}
+        wanted = (*(row for row in found if _files(row) not in absent), *self._absent)
         if self.process_id is not None and wanted == self._armed:
             return
         if not wanted and self.process_id is None:
@@ -221,3 +228,7 @@ class Guard:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _files(row: LimitsFound) -> tuple[str, str]:
+    return row.minimum_file, row.maximum_file

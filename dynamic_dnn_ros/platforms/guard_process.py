@@ -31,12 +31,22 @@ def read(path: str) -> str:
 
 
 def write(path: str, value: str) -> None:
-    """Write a file; what the kernel refuses is found out by reading back."""
+    """Write a file that is there; what the kernel refuses is found out by reading back."""
     try:
-        with open(path, 'w', encoding='ascii') as file:
-            file.write(value)
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    except OSError:
+        return
+    try:
+        os.write(descriptor, value.encode('ascii'))
     except OSError:
         pass
+    finally:
+        os.close(descriptor)
+
+
+def is_absent(row: dict[str, str]) -> bool:
+    """Return whether a control is away, as that of a CPU that is off line."""
+    return not (os.path.exists(row['minimum_file']) and os.path.exists(row['maximum_file']))
 
 
 def restore(limits: list[dict[str, str]]) -> bool:
@@ -94,7 +104,8 @@ def main() -> None:
         except OSError:
             break
     if restore(limits):
-        keep(state_file, boot_id, [])
+        # What is away is left to the next start: its limits come back with it.
+        keep(state_file, boot_id, [row for row in limits if is_absent(row)])
 
 
 if __name__ == '__main__':

@@ -188,6 +188,57 @@ def test_both_killed_the_next_start_recovers(tree: CpufreqTree, tmp_path: Path) 
     successor.close()
 
 
+def test_cpu_that_is_off_line_at_the_end_is_restored_by_a_later_start(
+    tree: CpufreqTree, tmp_path: Path
+) -> None:
+    """Node and guard end while its files are away; a start in between changes nothing of that."""
+    process, guard = start_owner(tree, tmp_path)
+    away = tree.folders[1].rename(tree.folders[1].with_name('away'))
+    process.kill()
+    process.communicate()
+    wait_until_gone(guard)
+    assert len(state_files(tmp_path)) == 1
+
+    between = Guard(tree.root, BOOT, tmp_path)
+    assert between.recover(found(tree)) == ()
+    between.arm(found(tree))
+    between.disarm()
+    between.close()
+    assert len(state_files(tmp_path)) == 1
+
+    away.rename(tree.folders[1])
+    assert tree.limits() == [(800000, 2000000), (1200000, 1200000)]
+    successor = Guard(tree.root, BOOT, tmp_path)
+    assert len(successor.recover(found(tree))) == 1
+    assert tree.limits() == RESTORED
+    assert state_files(tmp_path) == []
+    successor.close()
+
+
+def test_cpu_that_comes_back_while_a_later_node_runs_is_restored_at_its_end(
+    tree: CpufreqTree, tmp_path: Path
+) -> None:
+    process, guard = start_owner(tree, tmp_path)
+    away = tree.folders[1].rename(tree.folders[1].with_name('away'))
+    process.kill()
+    process.communicate()
+    wait_until_gone(guard)
+    successor = Guard(tree.root, BOOT, tmp_path)
+    successor.recover(found(tree))
+    away.rename(tree.folders[1])
+    successor.arm(found(tree))  # which now finds the limits that nobody has restored yet
+    successor.disarm()
+    successor.close()
+    assert tree.limits() == RESTORED
+    assert state_files(tmp_path) == []
+
+
+def test_guard_makes_no_files(tmp_path: Path) -> None:
+    row = {'minimum_file': str(tmp_path / 'a'), 'maximum_file': str(tmp_path / 'b')}
+    assert restore([{**row, 'minimum': '1', 'maximum': '2'}])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_second_guard_of_one_tree_is_refused(tree: CpufreqTree, tmp_path: Path) -> None:
     first = Guard(tree.root, BOOT, tmp_path)
     with pytest.raises(PlatformError, match='another platform node'):
@@ -259,6 +310,7 @@ def test_state_behind_a_link_is_not_trusted(
 
 
 def test_restore_says_when_it_fails(tmp_path: Path) -> None:
+    (tmp_path / 'maximum').write_text('3')
     limits = {
         'minimum_file': str(tmp_path / 'maximum'),
         'maximum_file': str(tmp_path / 'maximum'),
