@@ -403,7 +403,7 @@ def test_heartbeat(start: Start) -> None:
         ({'bundle': '/proc'}, r'manifest\.json: is missing'),
         ({'sub_network': 's9'}, "no sub-network 's9'"),
         ({'processor': 'dla0'}, "'processor' is 'dla0'.*Set it to one of: cpu"),
-        ({'engine': 'steam'}, "'engine' is 'steam', not one of: torch"),
+        ({'engine': 'steam'}, "'engine' is 'steam', not one of: auto, torch"),
         ({'threads': 0}, "'threads' is 0, outside 1 to 256"),
         ({'results': 'all'}, "'results' is 'all', not an integer"),
     ],

@@ -66,6 +66,15 @@ class OfflineClassifier:
         scores: Scores = torch.softmax(logits, 0).numpy()
         return scores
 
+    @torch.inference_mode()
+    def best_of_squares(self, pixels: Pixels, sub_network: str) -> npt.NDArray[np.int64]:
+        """Return the index of the best class of each picture, shape (pictures, side, side, 3)."""
+        preprocessing = self.bundle.manifest.preprocessing
+        normalised = (pixels / 255.0 - preprocessing.mean) / preprocessing.standard_deviation
+        batch = torch.from_numpy(normalised.astype(np.float32)).permute(0, 3, 1, 2)
+        best: npt.NDArray[np.int64] = self._modules[sub_network](batch).argmax(1).numpy()
+        return best
+
     def class_of(self, jpeg: bytes, sub_network: str) -> str:
         """Return the name of the best class of a picture's file."""
         return self.classes[int(self.scores(CompressedPicture(jpeg), sub_network).argmax())]
