@@ -36,7 +36,7 @@ _TYPES = {
 _WEIGHT_SIZE = {Precision.FLOAT32: 4, Precision.BFLOAT16: 2, Precision.FLOAT16: 2}
 
 #: Of a compiled model, beside its weights: graph, kernels and buffers, bytes.
-_MODEL = 3_000_000
+_MODEL = 5_000_000
 
 
 class OpenVinoEngine(Engine):
@@ -101,6 +101,8 @@ class OpenVinoEngine(Engine):
         }
         if processor == 'cpu':
             properties['INFERENCE_NUM_THREADS'] = self._threads
+            # Several applications on one computer would all be pinned to its first cores.
+            properties['ENABLE_CPU_PINNING'] = False
         try:
             model = self._core.read_model(content, openvino.Tensor(np.zeros(0, np.uint8)))
             compiled = self._core.compile_model(model, processor.upper(), properties)
@@ -117,7 +119,8 @@ class OpenVinoEngine(Engine):
 
     def memory_needed(self, sub_network: SubNetwork) -> int:
         """Return an estimate of what a compiled model takes, bytes."""
-        return _WEIGHT_SIZE[self.precision] * sub_network.parameters + _MODEL
+        # OpenVINO keeps the weights of the model beside those that it has compiled.
+        return (4 + _WEIGHT_SIZE[self.precision]) * sub_network.parameters + _MODEL
 
 
 class _Compiled(PreparedSubNetwork):

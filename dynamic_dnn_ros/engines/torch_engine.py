@@ -46,6 +46,12 @@ _TYPES = {
     Precision.FLOAT16: torch.float16,
 }
 
+_NEEDS = {
+    Precision.BFLOAT16: 'that needs a processor with instructions for it, or a GPU',
+    Precision.FLOAT16: 'that needs a GPU',
+    Precision.INT8: 'this engine never does',
+}
+
 _DEVICES = {'gpu': 'cuda', 'cpu': 'cpu'}
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -75,8 +81,8 @@ class TorchEngine(Engine):
         self.precision = precision
         if not self.processors:
             raise EngineError(
-                f'PyTorch does not compute in {precision.value} here: bfloat16 needs a processor '
-                "that has it, float16 a GPU. Ask for 'float32'."
+                f'PyTorch does not compute in {precision.value} here: '
+                f'{_NEEDS[precision]}. Ask for {Precision.FLOAT32.value!r}.'
             )
         torch.set_num_threads(threads)
         self._manifest = bundle.manifest

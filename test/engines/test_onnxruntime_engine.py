@@ -96,7 +96,7 @@ def test_a_provider_without_its_device_is_not_offered(
 
 def test_precisions_of_tensorrt_only(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CPUExecutionProvider'])
-    with pytest.raises(EngineError, match=r"float16\s+with TensorRT only.*'float32'"):
+    with pytest.raises(EngineError, match="in float16 here: that needs TensorRT.*'float32'"):
         create_engine('onnxruntime', bundle, 1, Precision.FLOAT16)
-    with pytest.raises(EngineError, match=r"int8 nowhere.*'float32'"):
+    with pytest.raises(EngineError, match="in int8 here: this engine never does.*'float32'"):
         create_engine('onnxruntime', bundle, 1, Precision.INT8)
