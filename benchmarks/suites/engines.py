@@ -54,6 +54,8 @@ PEER = 'peer'
 CONTROL = 'control'
 BY_HAND = 'by hand'
 
+SPEED = ': speed against the peer, geometric mean of the levels'
+
 Request = Callable[[], object]
 Forward = Callable[[torch.Tensor], torch.Tensor]
 Activation = Callable[[], Forward]
@@ -341,7 +343,7 @@ def _figures(
         for name in names:
             figures.append(
                 figure(
-                    f'{name}: speed against the peer, geometric mean of the levels',
+                    f'{name}{SPEED}',
                     _mean(times[PEER] / times[name]),
                     'ratio',
                     bar if name == fastest else None,
@@ -401,6 +403,29 @@ def _limits(
         for name in by_hand
     ]
     return figures
+
+
+def draw(report: Report, path: Path) -> None:
+    """Draw how much faster than the peer each engine is."""
+    from matplotlib.figure import Figure as Canvas
+
+    rows = [row for row in report.figures if row.name.endswith(SPEED)]
+    canvas = Canvas(figsize=(8.0, 0.6 + 0.42 * len(rows)), dpi=110, layout='constrained')
+    axes = canvas.add_subplot()
+    values = [row.value for row in rows]
+    spread = [[row.value - row.low for row in rows], [row.high - row.value for row in rows]]
+    colours = ['#d9661f' if 'bfloat16' in row.name else '#1f4f8f' for row in rows]
+    bars = axes.barh(range(len(rows)), values, 0.7, xerr=spread, color=colours)
+    axes.bar_label(bars, fmt='%.2f', fontsize=8, padding=6)
+    axes.set_yticks(range(len(rows)), [row.name.removesuffix(SPEED) for row in rows])
+    axes.invert_yaxis()
+    axes.axvline(1.0, color='#777777', linewidth=0.8)
+    axes.set_xlabel('times as fast as eager PyTorch that slices its weights, one thread')
+    axes.set_title(f'{report.configuration["layout"]}, six levels', loc='left', fontsize=12)
+    for side in ('top', 'right'):
+        axes.spines[side].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path, metadata={'Software': None})
 
 
 def _memory(folder: Path, runs: int) -> list[Figure]:
