@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 import random
-from typing import Any
 
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.simulation.board import BoardInTime
 from dynamic_dnn_ros.simulation.scenario import Sensors
-
-_LOAD_FIELDS = {entry.name for entry in fields(Load)}
 
 
 class Sensing:
@@ -74,18 +70,8 @@ class Sensing:
                 )
             )
         held = any(board.requested(name) for name in board.domains)
-        values: dict[str, Any] = {
-            'power': {
-                rail: self._read(watts, 'power') for rail, watts in zip(board.rails, self._watts)
-            },
-            'total_power_rail': board.board.total_power_rail,
-            'temperatures': {
-                zone: celsius
-                + sensors.temperature.bias
-                + self._random.gauss(0.0, 1.0) * sensors.temperature.noise
-                for zone, celsius in board.temperatures().items()
-            },
-        }
+        hottest = max(board.temperatures().values(), default=board.temperature)
+        errors = sensors.temperature
         return Load(
             platform=self._platform,
             boot_id='simulated',
@@ -96,7 +82,10 @@ class Sensing:
             setting_manager=manager,
             instance='simulated',
             monotonic_time=now,
-            **{name: value for name, value in values.items() if name in _LOAD_FIELDS},
+            power=self._read(
+                self._watts[board.rails.index(board.board.total_power_rail)], 'power'
+            ),
+            temperature=hottest + errors.bias + errors.noise * self._random.gauss(0.0, 1.0),
         )
 
     def latency(self, seconds: float) -> float:
