@@ -54,8 +54,8 @@ PARAMETERS = (
     ParameterSpecification(
         'reduced_decoding',
         True,
-        'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least twice '
-        "the network's input; false: always all pixels.",
+        'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least four '
+        "times the network's input; false: always all pixels.",
     ),
     EXECUTOR_PARAMETER,
     ParameterSpecification(

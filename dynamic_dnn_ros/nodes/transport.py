@@ -13,10 +13,13 @@ PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES
 #: The profile for images that ships with this package, below its share folder.
 IMAGE_PROFILE = Path('config', 'dds', 'shared_memory.xml')
 
+#: That for cameras on other computers, likewise.
+NETWORK_PROFILE = Path('config', 'dds', 'network.xml')
+
 
 def decline_image_profile() -> None:
     """
-    Have this process use the default transports instead of the package's profile for images.
+    Have this process use the default transports instead of the package's profiles for images.
 
     With the profile each participant holds a segment of 64 MB that it publishes from, images or
     not; without it the two kinds still talk to each other. A user's own profile stays. Call it
@@ -24,5 +27,6 @@ def decline_image_profile() -> None:
     """
     for variable in PROFILE_VARIABLES:
         path = Path(os.environ.get(variable, ''))
-        if path.parts[-len(IMAGE_PROFILE.parts) :] == IMAGE_PROFILE.parts:
-            del os.environ[variable]
+        for profile in (IMAGE_PROFILE, NETWORK_PROFILE):
+            if path.parts[-len(profile.parts) :] == profile.parts:
+                del os.environ[variable]

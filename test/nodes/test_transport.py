@@ -3,24 +3,33 @@
 """Nodes without images decline the profile for images, and only that one."""
 
 import os
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.nodes.transport import (
     IMAGE_PROFILE,
+    NETWORK_PROFILE,
     PROFILE_VARIABLES,
     decline_image_profile,
 )
 
-
-def test_the_profile_is_where_it_is_looked_for() -> None:
-    assert (share_folder() / IMAGE_PROFILE).is_file()
+PROFILES = [IMAGE_PROFILE, NETWORK_PROFILE]
 
 
-def test_declines_the_packages_own_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('profile', PROFILES)
+def test_the_profile_is_where_it_is_looked_for_and_is_xml(profile: Path) -> None:
+    ElementTree.parse(share_folder() / profile)
+
+
+@pytest.mark.parametrize('profile', PROFILES)
+def test_declines_the_packages_own_profiles(
+    monkeypatch: pytest.MonkeyPatch, profile: Path
+) -> None:
     for variable in PROFILE_VARIABLES:
-        monkeypatch.setenv(variable, str(share_folder() / IMAGE_PROFILE))
+        monkeypatch.setenv(variable, str(share_folder() / profile))
     decline_image_profile()
     assert not set(PROFILE_VARIABLES) & set(os.environ)
 
