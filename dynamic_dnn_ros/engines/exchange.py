@@ -344,6 +344,8 @@ class SubNetworkExchange:
         share_interpreter()
         if aside:
             yield_to_others()
+        # What the first one left behind, which `start` has prepared.
+        return_free_memory()
         while not self._closed:
             with self._condition:
                 key, leaving = self._next()
@@ -387,6 +389,8 @@ class SubNetworkExchange:
             self._condition.notify_all()
         if request is not None:
             _tell(request.ready, prepared)
+        # Putting a model together leaves as much behind as it takes.
+        return_free_memory()
 
     def _prepare_or_make_room(self, sub_network: SubNetwork, key: Key) -> PreparedSubNetwork:
         try:

@@ -115,6 +115,8 @@ class OnnxRuntimeEngine(Engine):
                 f'{sub_network.id!r} on {processor!r}: {one_line(error)}. Update onnxruntime, '
                 "make the graphs again with 'dynamic-dnn bundle export', or name another engine."
             ) from error
+        # Kept by the library for a change of providers, which never comes: a copy of all weights.
+        session._model_bytes = None
         wanted = _PROVIDERS[processor][0]
         if wanted not in session.get_providers():
             raise EngineError(
