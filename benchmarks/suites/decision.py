@@ -6,7 +6,9 @@ What a decision of the manager takes, on the operating points of a simulated Xav
 All frequencies of CPU, GPU and memory, twelve sub-networks an application, in processor time of
 one thread. Each decision is another random problem: targets, rates, slow-downs and foreign load.
 `choice` is the search among all settings and sub-networks, with what is in force weighed against
-it; `decision` a whole call of `Manager.decide`, with its reports.
+it, each for another problem. `decision` is what passes before switches and settings are sent
+(`Manager.choose`): with a new target and other foreign load before each, and in steady operation,
+where frames jitter by a tenth and nothing else changes. `reports` come after what is sent.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import yaml
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
+from dynamic_dnn_ros.management.decisions import Decision
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import (
@@ -49,8 +52,14 @@ COUNTS = (1, 2, 3, 4, 8)
 DECISIONS = {1: 900, 2: 2100, 3: 900, 4: 900, 8: 600}
 """In each run, a third of them of each kind; by the number of applications."""
 
-MANAGED = 60
-"""Whole decisions in each run."""
+MANAGED = 120
+"""Whole decisions in each run, of each kind."""
+
+FRAMES = 15
+"""Frames that each application serves between two decisions in steady operation."""
+
+JITTER = 0.1
+"""Standard deviation of a frame's latency, as a share of it."""
 
 KINDS = ('feasible', 'tight', 'infeasible')
 BARS = {2: '<= 0.001', 8: '<= 0.01'}
@@ -61,7 +70,7 @@ def run(runs: int) -> Report:
     """Decide the same problems in every run, each run other ones."""
     applications = make_applications(max(COUNTS))
     times: dict[tuple[int, str], list[list[float]]] = {}
-    managed: dict[int, list[list[float]]] = {}
+    managed: dict[tuple[int, str], list[list[float]]] = {}
     preparation: dict[int, list[float]] = {count: [] for count in COUNTS}
     for seed in range(SEED, SEED + runs):
         for count in COUNTS:
@@ -71,7 +80,10 @@ def run(runs: int) -> Report:
             for kind in KINDS:
                 taken = choices(joint, kind, DECISIONS[count] // len(KINDS), seed)
                 times.setdefault((count, kind), []).append(taken)
-            managed.setdefault(count, []).append(decisions(applications[:count], MANAGED, seed))
+            for name, steady in (('each with a new target', False), ('steady', True)):
+                chosen, reported = decisions(applications[:count], MANAGED, seed, steady)
+                managed.setdefault((count, f'decision, {name}'), []).append(chosen)
+                managed.setdefault((count, f'reports, {name}'), []).append(reported)
     figures: list[Figure] = []
     medians = {}
     for count in COUNTS:
@@ -81,10 +93,14 @@ def run(runs: int) -> Report:
         named = {f'choice, {count} applications, all problems': mixed} | {
             f'choice, {count} applications, {kind}': times[count, kind] for kind in KINDS
         }
-        named[f'decision with reports, {count} applications'] = managed[count]
+        named |= {
+            f'{name}, {count} applications': found
+            for (managing, name), found in managed.items()
+            if managing == count
+        }
         medians[count] = [_quantile(one, 0.5) for one in mixed]
         for name, found in named.items():
-            bar = BARS.get(count)
+            bar = None if name.startswith('reports') else BARS.get(count)
             figures.append(figure(f'{name}, p50', [_quantile(t, 0.5) for t in found], 's'))
             figures.append(figure(f'{name}, p99', [_quantile(t, 0.99) for t in found], 's', bar))
     for fewer, more in itertools.pairwise(COUNTS):
@@ -98,7 +114,7 @@ def run(runs: int) -> Report:
         'settings': len(joint.settings),
         'sub_networks': SUB_NETWORKS,
         'decisions': DECISIONS,
-        'decisions_with_reports': MANAGED,
+        'whole_decisions': MANAGED,
         'seed': SEED,
         'clock': 'processor time of one thread',
     }
@@ -236,8 +252,14 @@ def choices(joint: JointTable, kind: str, count: int, seed: int) -> list[float]:
     return taken[3:]
 
 
-def decisions(applications: list[Application], count: int, seed: int) -> list[float]:
-    """Return how long each of some whole decisions takes, s; one target changes before each."""
+def decisions(
+    applications: list[Application], count: int, seed: int, steady: bool
+) -> tuple[list[float], list[float]]:
+    """
+    Return how long each of some whole decisions takes, and its reports, s.
+
+    :param steady: nothing but frames between two of them, else a target and load that change
+    """
     generator = np.random.default_rng([seed, len(applications)])
     joint = join([application_table(one) for one in applications])
     columns = (joint.settings.T * 1e3).tolist()
@@ -245,10 +267,14 @@ def decisions(applications: list[Application], count: int, seed: int) -> list[fl
     manager = Manager('benchmark')
     for one in applications:
         manager.add_application(one, 0.0)
-    now, taken = 0.0, []
-    for number in range(count + 3):
+    now, chosen, reported = 0.0, [], []
+    problem = random_problem(joint, KINDS[0], generator)
+    decision = None
+    settling = 6 if steady else 3
+    for number in range(count + settling):
         now += 0.5
-        problem = random_problem(joint, KINDS[number % len(KINDS)], generator)
+        if not steady:
+            problem = random_problem(joint, KINDS[number % len(KINDS)], generator)
         rows = tuple(
             DomainLoad(
                 name,
@@ -265,11 +291,19 @@ def decisions(applications: list[Application], count: int, seed: int) -> list[fl
             manager.observe(
                 Status(one.id, one.instance, StatusEvent.HEARTBEAT, one.sub_network, 'gpu'), now
             )
-        changed = int(generator.integers(len(applications)))
-        manager.set_target(problem.demands[changed].target, round(now * 1e9))
+        if steady and decision is not None:
+            serve(manager, joint, decision, number, now, generator)
+        changed = [int(generator.integers(len(applications)))]
+        if steady:
+            changed = list(range(len(applications))) if number == 0 else []
+        for index in changed:
+            manager.set_target(problem.demands[index].target, round(now * 1e9))
         begun = time.process_time()
-        decision = manager.decide(now)
-        taken.append(time.process_time() - begun)
+        decision = manager.choose(now)
+        between = time.process_time()
+        decision = manager.reported(decision)
+        reported.append(time.process_time() - between)
+        chosen.append(between - begun)
         for switch in decision.switches:
             one = next(one for one in applications if one.id == switch.application)
             answer = Status(
@@ -283,7 +317,40 @@ def decisions(applications: list[Application], count: int, seed: int) -> list[fl
                 switch_result=SWITCH_APPLIED,
             )
             manager.observe(answer, now)
-    return taken[3:]
+    return chosen[settling:], reported[settling:]
+
+
+def serve(
+    manager: Manager,
+    joint: JointTable,
+    decision: Decision,
+    number: int,
+    now: float,
+    generator: np.random.Generator,
+) -> None:
+    """Let each application serve frames at what was decided: as profiled, but for jitter."""
+    instances = {table.application: f'instance {a}' for a, table in enumerate(joint.tables)}
+    for report in decision.reports:
+        table = next(t for t in joint.tables if t.application == report.application)
+        option = table.option(report.decision.sub_network, report.decision.processor)
+        row = table.nearest_row(dict(report.decision.frequencies))
+        assert option is not None
+        mean = float(table.mean[row, option])
+        for frame in range(FRAMES):
+            service = mean * (1 + JITTER * float(generator.standard_normal()))
+            served = number * FRAMES + frame + 1
+            status = Status(
+                report.application,
+                instances[report.application],
+                StatusEvent.SERVED,
+                *table.options[option],
+                preprocessing=0.0,
+                inference=max(service, 0.1 * mean),
+                total=max(service, 0.1 * mean),
+                received=served,
+                served=served,
+            )
+            manager.observe(status, now - 0.5 + 0.5 * frame / FRAMES)
 
 
 def _quantile(values: list[float], quantile: float) -> float:

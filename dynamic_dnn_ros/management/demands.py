@@ -3,9 +3,9 @@
 """
 What applications ask for and how they run, as a decision takes it.
 
-Estimates move a little with every frame. As long as none has moved by more than `TOLERANCE`, far
-less than the margin that a choice leaves, a problem counts as the one before: it has the same
-answer, and need not be solved again.
+Estimates move a little with every frame. As long as none has moved by more than `TOLERANCE`, or
+than it was unsure when the choice was made, both less than the room that a choice leaves, a
+problem counts as the one before: it has the same answer, and need not be solved again.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def _is_same(new: Demand, old: Demand) -> bool:
         if new.priority != old.priority or new.target != old.target:
             return False
     slow_down, slowed = new.slow_down, old.slow_down
-    near = TOLERANCE * slowed.mean
+    # By as much as it was unsure a choice leaves room.
+    near = max(TOLERANCE * slowed.mean, math.sqrt(slowed.variance))
     period = 1 / old.camera_rate
     short = TOLERANCE * min(old.target.latency or math.inf, period)
     return (

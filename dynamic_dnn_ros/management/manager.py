@@ -326,9 +326,10 @@ class Manager:
         if not expected > 0:
             return False
         spread = (table.p95[row, option] - table.p50[row, option]) / 1.645
-        ratio = status.service / expected
+        ratio = float(status.service / expected)
         moved = self._react(record, table, row, option, ratio, status.total, now)
-        stepped = record.slow_down.update(ratio, max(spread, 0.0) / table.mean[row, option])
+        dispersion = float(max(spread, 0.0) / table.mean[row, option])
+        stepped = record.slow_down.update(ratio, dispersion)
         if stepped:
             record.level.confirm()
         if record.slow_down.observations == ENOUGH:

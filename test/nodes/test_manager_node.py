@@ -101,7 +101,9 @@ class Session:
             return any(row.application == application and condition(row) for row in status.targets)
 
         status = self.statuses.wait_for(fits, timeout, what)
-        return next(row for row in status.targets if row.application == application)
+        return next(
+            row for row in status.targets if row.application == application and condition(row)
+        )
 
     def wait_for_state(self, application: str, state: int, timeout: float = 20.0) -> TargetStatus:
         """Return the first report on an application in a state."""
@@ -223,6 +225,26 @@ def test_refuses_a_bad_target_and_keeps_the_one_before(
     assert remedy in report.message
     assert 'test' in report.message
     assert report.target.latency == 0.04
+
+
+def test_answers_what_would_become_of_a_target_and_sets_nothing(
+    shared_session: Session,
+) -> None:
+    session = shared_session
+    session.ask(FRONT, latency=0.04)
+    session.wait_for(FRONT, lambda row: row.target.latency == 0.04, 'the target in force')
+    session.statuses.clear()
+    session.ask(FRONT, action=PerformanceTarget.ACTION_ASK, latency=0.0001)
+    status = session.statuses.wait_for(
+        lambda one: any(row.state == TargetStatus.STATE_ANSWERED for row in one.targets),
+        20.0,
+        'the answer',
+    )
+    in_force, answer = sorted(status.targets, key=lambda row: row.state)
+    assert in_force.target.latency == 0.04
+    assert answer.target.latency == 0.0001
+    assert answer.missed_by[0] > 0
+    assert 'It would miss latency' in answer.message
 
 
 @pytest.fixture
