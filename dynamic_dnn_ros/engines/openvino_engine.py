@@ -22,6 +22,7 @@ from dynamic_dnn_ros.engines.contract import (
     PreparedSubNetwork,
     check_picture,
     one_line,
+    return_free_memory,
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
@@ -115,6 +116,7 @@ class OpenVinoEngine(Engine):
             ) from error
         prepared = _Compiled(sub_network, processor, request, self.memory_needed(sub_network))
         warm_up(prepared)
+        return_free_memory()
         return prepared
 
     def memory_needed(self, sub_network: SubNetwork) -> int:
@@ -163,3 +165,4 @@ class _Compiled(PreparedSubNetwork):
     def close(self) -> None:
         with self._lock:
             self._request = None
+        return_free_memory()
