@@ -17,6 +17,7 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.management.decisions import PlatformState
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.targets import TargetError
 from dynamic_dnn_ros.nodes.management_messages import (
@@ -146,6 +147,7 @@ def _told(kind: str, message: Any) -> Told | None:
                 for row in message.targets
             ),
             tuple((row.name, round(row.maximum / 1e3)) for row in message.domains),
+            PlatformState(message.platform_state),
         )
     try:
         if kind == 'Application':
@@ -171,8 +173,12 @@ def compared(recording: Recording) -> str:
     """Return how decisions made again compare with the recorded ones, as text."""
     lines = []
     for name, found in again(recording):
-        same = found.decisions - len(found.differences)
+        same = found.decisions - found.unlike - len(found.differences)
         lines.append(f'manager {name}: {same} of {found.decisions} decisions are the same')
+        if found.unlike:
+            lines.append(
+                f'  {found.unlike} cannot be compared: the load reached it later than the recorder'
+            )
         for time, recorded, made in found.differences[:3]:
             lines.append(f'  at {time:.3f} s: recorded {recorded.options} {recorded.frequencies}')
             lines.append(f'             made again {made.options} {made.frequencies}')

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import math
 import statistics
 
+from dynamic_dnn_ros.management.decisions import Decision, PlatformState
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.tables import application_table
@@ -56,12 +57,27 @@ class RecordedDecision:
     """
     What a manager said that it decided.
 
-    `options` are sub-network and processor by application, `frequencies` in kilohertz by domain.
+    `options` are sub-network and processor by application, `frequencies` in kilohertz by domain;
+    `platform` how fresh it held the platform's load to be.
     """
 
     instance: str
     options: tuple[tuple[str, str, str], ...]
     frequencies: tuple[tuple[str, int], ...]
+    platform: PlatformState = PlatformState.FRESH
+
+    @classmethod
+    def of(cls, decision: Decision, instance: str) -> RecordedDecision:
+        """Return what a manager would publish of a decision."""
+        return cls(
+            instance,
+            tuple(
+                (r.application, r.decision.sub_network, r.decision.processor)
+                for r in decision.reports
+            ),
+            tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
+            decision.platform_state,
+        )
 
 
 Told = Application | Status | Load | Target | Clearing | Refusal | RecordedDecision
@@ -98,10 +114,13 @@ class Comparison:
     """
     Recorded decisions beside those made again; times in seconds.
 
-    `differences` are the decisions that differ, as (time, recorded, made again).
+    `differences` are the decisions that differ, as (time, recorded, made again), without those
+    that are `unlike`: the recorded manager held the load to be stale, or not yet there, which
+    reached the recorder in time, or the other way round. It was told something else.
     """
 
     decisions: int
+    unlike: int
     differences: tuple[tuple[float, RecordedDecision, RecordedDecision], ...]
 
 
@@ -115,27 +134,22 @@ def decide_again(recording: Recording, manager: Manager) -> Comparison:
     :param manager: a new one with the instance of the recorded one, so that the answers to its
         switches, which are in the recording, count as answers to these
     """
-    decisions, differences = 0, []
+    decisions, unlike = 0, 0
+    differences = []
     for entry in recording.entries:
         told = entry.told
         if isinstance(told, RecordedDecision):
             if told.instance != manager.instance:
                 continue
-            decision = manager.decide(entry.time)
-            made = RecordedDecision(
-                manager.instance,
-                tuple(
-                    (r.application, r.decision.sub_network, r.decision.processor)
-                    for r in decision.reports
-                ),
-                tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
-            )
+            made = RecordedDecision.of(manager.decide(entry.time), manager.instance)
             decisions += 1
-            if made != told:
+            if made.platform is not told.platform:
+                unlike += 1
+            elif made != told:
                 differences.append((entry.time, told, made))
         else:
             _tell(manager, entry)
-    return Comparison(decisions, tuple(differences))
+    return Comparison(decisions, unlike, tuple(differences))
 
 
 def _tell(manager: Decider, entry: Entry) -> None:

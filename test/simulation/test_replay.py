@@ -61,14 +61,7 @@ class Recorded(Manager):
 
     def decide(self, now: float) -> Decision:
         decision = super().decide(now)
-        told = RecordedDecision(
-            self.instance,
-            tuple(
-                (r.application, r.decision.sub_network, r.decision.processor)
-                for r in decision.reports
-            ),
-            tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
-        )
+        told = RecordedDecision.of(decision, self.instance)
         self._note(told, now)
         return decision
 

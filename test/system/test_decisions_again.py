@@ -65,8 +65,10 @@ def test_recorded_nodes_decide_the_same_again(
     assert found.decisions >= 12
     recorded = [e.told for e in recording.entries if isinstance(e.told, RecordedDecision)]
     assert len({decision.options for decision in recorded}) > 1, 'something was decided'
-    # A message that reached manager and recorder in another order may move one decision by one.
-    assert len(found.differences) <= 1, compared(recording)
+    # On a busy machine the manager hears of the load late, and the recorder does not.
+    assert found.unlike <= found.decisions // 3, compared(recording)
+    # A message that reached manager and recorder in another order may move a decision by one.
+    assert len(found.differences) <= found.decisions // 20, compared(recording)
     simulated = what_if(recording, Manager('simulated'))
     assert len(simulated.simulated[application.id]) > 10
     assert application.id in answer(simulated, 'dynamic_dnn')
