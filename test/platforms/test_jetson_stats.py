@@ -97,7 +97,9 @@ def test_nothing_imports_it_before_it_is_asked_for() -> None:
 SERVICE = """
 import logging, os
 logging.basicConfig(level=logging.INFO)
+import jtop.core.config as config
 import jtop.service as service
+config.get_config_service = lambda folder: '/run/jtop'  # not beside the interpreter
 if not os.path.isdir('/sys/devices/virtual/dmi/id'):
     service.get_hardware = dict  # a virtual machine has no description of its board
 service.JtopServer(force=True).loop_for_ever()
