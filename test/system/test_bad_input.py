@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -245,3 +246,31 @@ def test_a_running_node_refuses_a_bad_parameter(
     taken, _ = graph.set_parameter(application.id, 'results', 2)
     assert taken
     assert len(application.serve(image_message(noise(64, 48, 0))).results) == 2
+
+
+@pytest.mark.parametrize('executor', ['single_threaded', 'events'])
+def test_a_camera_of_1000_hertz_that_changes_its_format(
+    graph: Graph, start_node: Callable[..., NodeProcess], synthetic_bundle: Path, executor: str
+) -> None:
+    """Every frame that came is served or counted, and one line is said for each new format."""
+    application = Application(graph, start_node, synthetic_bundle, executor=executor)
+    kinds = [(64, 48, 'rgb8'), (128, 96, 'bgr8'), (64, 48, 'mono8')]
+    messages = [image_message(noise(w, h, 0), encoding) for w, h, encoding in kinds]
+    with graph.spinning():
+        for index in range(600):
+            application.images.publish(messages[index % 3])
+            time.sleep(0.001)
+    for message in messages:
+        # One at a time, so that each format has come, however busy the machine is.
+        seen = len(application.results)
+        while len(application.results) == seen:
+            application.images.publish(message)
+            graph.spin_for(0.2)
+    graph.spin_for(0.5)
+    status = application.wait_for_event(
+        InferenceStatus.EVENT_HEARTBEAT, len(application.all_statuses)
+    )
+    assert status.rejected == 0
+    assert status.served + status.replaced == status.received > 3
+    assert application.process.log.count('has changed to') == 2
+    assert application.process.stop() == 0
