@@ -516,9 +516,9 @@ def _reactions(runs: int) -> list[Figure]:
             sensors={'latency': {'noise': 0.2}},
         )
         longer = replace(case, data={**case.data, 'duration': 65.0})
-        record = simulate(_job(longer, OURS, seed, {}))
-        later = [at for at, _ in record.settings if at > 5.0]
-        moved = record.applications[FRONT].switches
+        steady = simulate(_job(longer, OURS, seed, {}))
+        later = [at for at, _ in steady.settings if at > 5.0]
+        moved = steady.applications[FRONT].switches
         changes.append(float(len(later) + sum(at > 5.0 for at, _ in moved)))
     result.append(
         figure('changes in 60 s when nothing changes, 20 % jitter', changes, 'changes', '<= 1')
