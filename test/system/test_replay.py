@@ -55,7 +55,12 @@ def test_replayed_frames_are_classified_as_off_line(
         {DRIVING_TOPIC: '/camera/image/compressed'},
     )
     application = Application(
-        graph, start_node, synthetic_bundle, '/camera', image_transport='compressed'
+        graph,
+        start_node,
+        synthetic_bundle,
+        '/camera',
+        image_transport='compressed',
+        reduced_decoding=False,
     )
     offline = offline_classifier(synthetic_bundle)
     application.switch('s2')
