@@ -99,7 +99,7 @@ import logging, os
 logging.basicConfig(level=logging.INFO)
 import jtop.core.config as config
 import jtop.service as service
-config.get_config_service = lambda folder: '/run/jtop'  # not beside the interpreter
+config.get_config_service = lambda *_: '/run/jtop'  # not beside the interpreter
 if not os.path.isdir('/sys/devices/virtual/dmi/id'):
     service.get_hardware = dict  # a virtual machine has no description of its board
 service.JtopServer(force=True).loop_for_ever()
