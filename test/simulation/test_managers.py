@@ -1,0 +1,125 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of what the manager is judged against, told frame by frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.management.observations import Status, StatusEvent
+from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.simulation.managers.alert import Alert
+from dynamic_dnn_ros.simulation.managers.baseline import Baseline, Grid
+from dynamic_dnn_ros.simulation.managers.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.simulation.managers.restricted import dvfs_only, network_only
+from dynamic_dnn_ros.simulation.managers.static import Static
+from dynamic_dnn_ros.simulation.sensing import Sensing
+from support.applications import GPU, SUB_NETWORKS, application, operating_points
+from support.scenarios import job, mapping, simulated
+
+FRONT = '/front/inference_node'
+
+
+def serve(manager: Baseline, sub_network: str, latency: float, count: int) -> list[bool]:
+    """Report frames; return whether each asked for a decision."""
+    return [
+        manager.observe(
+            Status(
+                FRONT,
+                f'instance of {FRONT}',
+                StatusEvent.SERVED,
+                sub_network,
+                'gpu',
+                preprocessing=0.0,
+                inference=latency,
+                total=latency,
+                received=index,
+            ),
+            0.05 * index,
+        )
+        for index in range(count)
+    ]
+
+
+def told(manager: Baseline, target: Target) -> Baseline:
+    """Give a manager one application that serves its second sub-network, and a target."""
+    manager.add_application(application(FRONT, sub_network='s2'), 0.0)
+    manager.set_target(target, 1)
+    return manager
+
+
+def test_a_grid_holds_the_profile() -> None:
+    points = operating_points()
+    grid = Grid.of(points)
+    assert grid.options == tuple((name, 'gpu') for name in SUB_NETWORKS)
+    assert grid.settings.ravel().tolist() == sorted(GPU)
+    assert grid.mean[2, grid.nearest([GPU[-1]])] == pytest.approx(0.014)
+    assert (np.diff(grid.mean, axis=1) < 0).all()
+
+
+def test_dynamic_ofa_goes_down_after_twenty_late_images() -> None:
+    manager = told(DynamicOfaRule(), Target(FRONT, latency=0.02))
+    asked = serve(manager, 's2', 0.025, 60)
+    # 21 are left out, 20 are averaged.
+    assert asked.index(True) == 40
+    assert manager.decide(3.0).switches[0].sub_network == 's1'
+    assert manager.decide(3.0).setting is None
+
+
+def test_dynamic_ofa_goes_up_for_accuracy_later_and_not_straight_back() -> None:
+    manager = told(DynamicOfaRule(), Target(FRONT, latency=0.1, accuracy=0.91))
+    asked = serve(manager, 's2', 0.02, 90)
+    assert asked.index(True) == 70
+    assert manager.decide(5.0).switches[0].sub_network == 's3'
+
+
+def test_dynamic_ofa_throws_very_late_images_away() -> None:
+    manager = told(DynamicOfaRule(), Target(FRONT, latency=0.02))
+    assert not any(serve(manager, 's2', 0.031, 100))
+
+
+def test_alert_follows_a_slow_down_and_pays_for_the_deadline() -> None:
+    run = simulated(mapping(), 'alert')
+    slow = mapping()
+    slow['applications'][0]['slow_down'] = [{'at': 0.0, 'factor': 1.3}]
+    slower = simulated(slow, 'alert')
+    assert slower.energy[run.total_rail] > run.energy[run.total_rail]
+    manager = told(Alert(), Target(FRONT, latency=0.5))
+    assert manager.decide(0.1).switches[0].sub_network == 's0'
+
+
+def test_static_ones_never_change() -> None:
+    manager = told(Static(-1), Target(FRONT, latency=0.001))
+    assert manager.decide(0.1).switches[0].sub_network == 's3'
+    assert not any(serve(manager, 's3', 1.0, 50))
+
+
+def test_halves_of_the_manager_see_half_of_the_profile() -> None:
+    clocks, networks = dvfs_only(), network_only()
+    for manager in (clocks, networks):
+        manager.add_application(application(FRONT, sub_network='s2'), 0.0)
+        manager.set_target(Target(FRONT, latency=0.03), 1)
+    one = clocks._registry[FRONT].application.operating_points
+    assert {one.sub_networks[index] for index in one.sub_network} == {'s2'}
+    assert len(one) == len(GPU)
+    other = networks._registry[FRONT].application.operating_points
+    assert other.domains == ()
+    assert len(other) == len(SUB_NETWORKS)
+    assert other.latency_mean.max() == pytest.approx(0.022)
+
+
+def test_readings_are_biased_noisy_and_late_as_asked() -> None:
+    from dynamic_dnn_ros.platforms.board_model import load_board
+    from dynamic_dnn_ros.simulation.board import BoardInTime
+
+    board = BoardInTime(load_board('xavier_nx_simulated'))
+    data = mapping(
+        sensors={'delay': 0.2, 'power': {'bias': 0.5}, 'silent': [{'at': 1, 'until': 2}]}
+    )
+    sensing = Sensing(board, 'x', job(data).scenario.sensors, 0.1, 1)
+    board.advance(0.1)
+    truth = board.power[board.rails.index('VDD_IN')]
+    assert sensing.sample(0.1, '').power == pytest.approx(1.5 * truth)
+    assert sensing.delay(0.5) == pytest.approx(0.2)
+    assert sensing.delay(1.5) is None
