@@ -114,7 +114,7 @@ def test_stamps_are_exact() -> None:
     assert nanoseconds(stamp(1_795_198_701_406_939_987)) == 1_795_198_701_406_939_987
 
 
-@pytest.mark.parametrize('fields', [{'action': 2}, {'objective': 7}, {'latency': math.nan}])
+@pytest.mark.parametrize('fields', [{'action': 9}, {'objective': 7}, {'latency': math.nan}])
 def test_bad_targets_name_the_field(fields: dict[str, float]) -> None:
     with pytest.raises(TargetError) as error:
         target_of(PerformanceTarget(application=FRONT, **fields))

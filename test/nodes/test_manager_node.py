@@ -232,7 +232,11 @@ def test_answers_what_would_become_of_a_target_and_sets_nothing(
 ) -> None:
     session = shared_session
     session.ask(FRONT, latency=0.04)
-    session.wait_for(FRONT, lambda row: row.target.latency == 0.04, 'the target in force')
+    session.wait_for(
+        FRONT,
+        lambda row: row.target.latency == 0.04 and row.decision.sub_network != '',
+        'a decision for the target in force',
+    )
     session.statuses.clear()
     session.ask(FRONT, action=PerformanceTarget.ACTION_ASK, latency=0.0001)
     status = session.statuses.wait_for(
@@ -243,6 +247,7 @@ def test_answers_what_would_become_of_a_target_and_sets_nothing(
     in_force, answer = sorted(status.targets, key=lambda row: row.state)
     assert in_force.target.latency == 0.04
     assert answer.target.latency == 0.0001
+    assert 'It would miss latency' in answer.message
     assert answer.missed_by[0] > 0
     assert 'It would miss latency' in answer.message
 
