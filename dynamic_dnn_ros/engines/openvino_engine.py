@@ -13,6 +13,7 @@ import openvino
 from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
@@ -22,7 +23,6 @@ from dynamic_dnn_ros.engines.contract import (
     PreparedSubNetwork,
     check_picture,
     one_line,
-    return_free_memory,
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
