@@ -253,4 +253,4 @@ def test_this_computer_with_pytorch(tmp_path: Path, bundle: Bundle) -> None:
     profile = measure_profile(bundle, create_engine('torch', bundle, 1), platform, options).profile
     assert profile.sub_networks == ('s0', 's1', 's2')
     assert np.all(profile.latency_p50 <= profile.latency_p99)
-    assert 'torch, 1 thread' in profile.description
+    assert 'torch in float32, 1 thread' in profile.description
