@@ -52,6 +52,9 @@ UNPREPARED_PERIOD = 0.5
 ROS_FRAMES = 900
 """Once without switches, with one each `PERIOD` and with one each `UNPREPARED_PERIOD`."""
 
+ROS_BEGINNING = 3.0
+"""s of each stream through the node that are left out of the gaps: it measures latencies then."""
+
 TIMEOUT = 120.0
 
 
@@ -365,7 +368,7 @@ def _through_the_node(path: Path, bundle: Bundle) -> list[Figure]:
                 switches,
                 parameters={**parameters, 'memory_budget': budget},
             )
-            return max(found.gaps()), found.frames - len(found.results)
+            return max(found.gaps(ROS_BEGINNING)), found.frames - len(found.results)
 
         return begin
 

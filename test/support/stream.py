@@ -86,14 +86,19 @@ class Stream:
             for hits in range(both, min(lossy, switched) + 1)
         )
 
-    def gaps(self) -> list[float]:
-        """Return the seconds between each result and the next one, as the node counts time."""
+    def gaps(self, after: float = 0.0) -> list[float]:
+        """
+        Return the seconds between each result and the next one, as the node counts time.
+
+        :param after: seconds at the beginning that are left out.
+        """
         stamps = [
             status.header.stamp.sec + status.header.stamp.nanosec * 1e-9
             for status in self.statuses
             if status.event == InferenceStatus.EVENT_SERVED
         ]
-        return [later - one for one, later in itertools.pairwise(stamps)]
+        pairs = itertools.pairwise(stamps)
+        return [later - one for one, later in pairs if one - stamps[0] >= after]
 
     def stage(self, name: str) -> list[float]:
         """Return what each served frame spent in a stage, seconds."""
