@@ -26,6 +26,7 @@ from torch import nn
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Preprocessing, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
@@ -150,6 +151,7 @@ class TorchEngine(Engine):
                     shared,
                 )
             warm_up(prepared)
+            return_free_memory()
         except (RuntimeError, MemoryError) as error:  # memory of a device: a RuntimeError
             if isinstance(error, EngineError):
                 raise
@@ -249,6 +251,7 @@ class _TorchSubNetwork(PreparedSubNetwork):
 
     def close(self) -> None:
         self._forward = None
+        return_free_memory()
 
 
 def folded(module: nn.Module) -> nn.Module:
