@@ -32,6 +32,9 @@ RAISE = 0.05
 SETTLING = 2.0
 """Seconds in which what is measured beside our own power counts to two thirds."""
 
+LEAST = 0.1
+"""Watts that plans may always take."""
+
 _CHANGE = 0.02
 """Share of the cap by which the budget has to move to be another one."""
 
@@ -90,7 +93,8 @@ class PowerBudget:
         if math.isfinite(self.temperature_limit) and math.isfinite(load.temperature):
             self._cool(load, predicted, now)
         budget = min(self.cap * (1 - MARGIN) - self._beside, self._thermal)
-        budget = max(budget, 0.0)
+        # Where nothing is left, plans are still told apart by how much they take.
+        budget = max(budget, LEAST)
         change = _CHANGE * min(budget, self._budget)
         if budget == self._budget or abs(budget - self._budget) <= change:
             return False
