@@ -190,7 +190,9 @@ class KernelPlatform(Platform):
             try:
                 kept = control.write(asked)
             except HardwareError:
-                held.written = self._present(control)  # one file of two may have been written
+                # One file of two may have been written; where none was, nothing is to be restored.
+                if control.found() != held.found:
+                    held.written = self._present(control)
                 raise
             grants.append(kept)
             # Held down for the temperature, it comes up to what was asked for when it is cool.
