@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +133,35 @@ def check_picture(prepared: PreparedSubNetwork, picture: Picture, closed: bool) 
         raise EngineError(
             f'sub-network {identifier!r} takes pictures of shape {shape}, not {picture.shape}'
         )
+
+
+#: What libraries say of memory that a processor has not: the C++ library, PyTorch, the driver and
+#: the libraries of CUDA, TensorRT, ONNX Runtime's arena, OpenCL and OpenVINO.
+_OUT_OF_MEMORY = re.compile(
+    r'bad_?\s?alloc|out[ _]?of[ _]?(host[ _])?memory|not enough memory|cannot allocate memory'
+    r"|can't allocate memory|failed to allocate (\d+ bytes of )?memory|BFC_?Arena"
+    r'|cudaErrorMemoryAllocation|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED'
+    r'|CL_OUT_OF_RESOURCES|CL_MEM_OBJECT_ALLOCATION_FAILURE|exceeded max size of memory',
+    re.IGNORECASE,
+)
+
+
+def library_failure(what: str, error: Exception, remedy: str = '') -> EngineError:
+    """
+    Return the error to raise for one of a library: `OutOfMemoryError` where it is of memory.
+
+    Libraries have no class of their own for that, or do not pass it on, so what they say counts.
+
+    :param what: the engine could not do, without a full stop
+    :param remedy: where it is not of memory; a sentence
+    """
+    text = f'{what}: {one_line(error) or type(error).__name__}'
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        return OutOfMemoryError(
+            f'{text}. There is no memory left for it: end what else takes memory there, have '
+            'fewer sub-networks held, or name another processor.'
+        )
+    return EngineError(f'{text}. {remedy}' if remedy else text)
 
 
 def one_line(error: Exception) -> str:

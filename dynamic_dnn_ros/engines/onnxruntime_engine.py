@@ -22,7 +22,7 @@ from dynamic_dnn_ros.engines.contract import (
     Precision,
     PreparedSubNetwork,
     check_picture,
-    one_line,
+    library_failure,
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say, cache_folder
@@ -112,10 +112,12 @@ class OnnxRuntimeEngine(Engine):
                 model, options, providers=self._provider_options(processor)
             )
         except Exception as error:  # the library's errors have no common class
-            raise EngineError(
+            raise library_failure(
                 f'ONNX Runtime {onnxruntime.__version__} cannot run sub-network '
-                f'{sub_network.id!r} on {processor!r}: {one_line(error)}. Update onnxruntime, '
-                "make the graphs again with 'dynamic-dnn bundle export', or name another engine."
+                f'{sub_network.id!r} on {processor!r}',
+                error,
+                "Update onnxruntime, make the graphs again with 'dynamic-dnn bundle export', or "
+                'name another engine.',
             ) from error
         # Kept by the library for a change of providers, which never comes: a copy of all weights.
         session._model_bytes = None
@@ -196,8 +198,8 @@ class _Session(PreparedSubNetwork):
         try:
             logits: Logits = session.run([OUTPUT_NAME], {INPUT_NAME: picture[np.newaxis]})[0][0]
         except Exception as error:  # the library's errors have no common class
-            raise EngineError(
-                f'ONNX Runtime failed on sub-network {self.sub_network.id!r}: {one_line(error)}'
+            raise library_failure(
+                f'ONNX Runtime failed on sub-network {self.sub_network.id!r}', error
             ) from error
         return logits
 

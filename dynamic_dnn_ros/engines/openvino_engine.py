@@ -22,7 +22,7 @@ from dynamic_dnn_ros.engines.contract import (
     Precision,
     PreparedSubNetwork,
     check_picture,
-    one_line,
+    library_failure,
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
@@ -108,11 +108,13 @@ class OpenVinoEngine(Engine):
             model = self._core.read_model(content, openvino.Tensor(np.zeros(0, np.uint8)))
             compiled = self._core.compile_model(model, processor.upper(), properties)
             request = compiled.create_infer_request()
-        except RuntimeError as error:
-            raise EngineError(
+        except (RuntimeError, MemoryError) as error:
+            raise library_failure(
                 f'OpenVINO {openvino.__version__} cannot run sub-network {sub_network.id!r} on '
-                f'{processor!r}: {one_line(error)}. Update openvino, make the graphs again with '
-                "'dynamic-dnn bundle export', or name another engine."
+                f'{processor!r}',
+                error,
+                "Update openvino, make the graphs again with 'dynamic-dnn bundle export', or name "
+                'another engine.',
             ) from error
         prepared = _Compiled(sub_network, processor, request, self.memory_needed(sub_network))
         warm_up(prepared)
@@ -156,9 +158,9 @@ class _Compiled(PreparedSubNetwork):
                 request.set_tensor(INPUT_NAME, tensor)
                 request.infer()
                 logits: Logits = request.get_output_tensor().data[0].copy()
-            except RuntimeError as error:
-                raise EngineError(
-                    f'OpenVINO failed on sub-network {self.sub_network.id!r}: {one_line(error)}'
+            except (RuntimeError, MemoryError) as error:
+                raise library_failure(
+                    f'OpenVINO failed on sub-network {self.sub_network.id!r}', error
                 ) from error
         return logits
 

@@ -35,7 +35,7 @@ from dynamic_dnn_ros.engines.contract import (
     Precision,
     PreparedSubNetwork,
     check_picture,
-    one_line,
+    library_failure,
     warm_up,
 )
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
@@ -155,9 +155,8 @@ class TorchEngine(Engine):
         except (RuntimeError, MemoryError) as error:  # memory of a device: a RuntimeError
             if isinstance(error, EngineError):
                 raise
-            raise EngineError(
-                f'PyTorch cannot prepare sub-network {sub_network.id!r} on {processor!r}: '
-                f'{one_line(error)}'
+            raise library_failure(
+                f'PyTorch cannot prepare sub-network {sub_network.id!r} on {processor!r}', error
             ) from error
         return prepared
 
@@ -243,9 +242,9 @@ class _TorchSubNetwork(PreparedSubNetwork):
         try:
             with torch.inference_mode():
                 logits: Logits = forward(_tensor(picture)).cpu().numpy()
-        except RuntimeError as error:
-            raise EngineError(
-                f'PyTorch failed on sub-network {self.sub_network.id!r}: {one_line(error)}'
+        except (RuntimeError, MemoryError) as error:
+            raise library_failure(
+                f'PyTorch failed on sub-network {self.sub_network.id!r}', error
             ) from error
         return logits
 

@@ -4,16 +4,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import threading
 
 import numpy as np
 import pytest
 import torch
 
+from dynamic_dnn_ros.bundles.graphs import Graph, graph_key
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.responses import deviation
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision, softmax
+from dynamic_dnn_ros.engines.contract import (
+    Engine,
+    EngineError,
+    OutOfMemoryError,
+    Precision,
+    library_failure,
+    softmax,
+)
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
 from dynamic_dnn_ros.networks.registry import create
 
@@ -197,6 +206,83 @@ def test_other_precisions_are_near_or_refused(
         expected = reference(bundle, entry.id, pixels)
         departure = deviation(prepared.run(pixels)[None], expected[None])
         assert 0 < departure < 0.05, entry.id
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        'Status Message: std::bad_alloc',
+        'bad allocation',
+        'BFCArena::AllocateRawInternal Available memory of 0 is smaller than requested bytes of 9',
+        'onnxruntime/core/framework/bfc_arena.cc:376: Failed to allocate memory for requested '
+        'buffer of size 1048576',
+        'CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);',
+        'CUDA error cudaErrorMemoryAllocation:out of memory',
+        'CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED',
+        '[TensorRT EP] 2: OutOfMemory (no further information)',
+        '[GPU] clWaitForEvents, error code: -5 CL_OUT_OF_RESOURCES',
+        '[GPU] CL_MEM_OBJECT_ALLOCATION_FAILURE',
+        '[GPU] Exceeded max size of memory object allocation: requested 5 bytes, max 4 bytes',
+        "Check 'ptr' failed at cpu_memory.cpp:257:\nFailed to allocate 140737488355360 bytes of "
+        'memory',
+        'CUDA out of memory. Tried to allocate 2.00 GiB',
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+        'DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.',
+        '[Errno 12] Cannot allocate memory',
+    ],
+)
+def test_what_libraries_say_of_memory_is_known(said: str) -> None:
+    error = library_failure('sub-network cannot run', RuntimeError(said), 'Update it.')
+    assert isinstance(error, OutOfMemoryError)
+    assert str(error).startswith(f'sub-network cannot run: {" ".join(said.split()).rstrip(".")}. ')
+    assert 'no memory left' in str(error) and 'Update it.' not in str(error)
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        'could not construct a memory descriptor using a format tag',
+        '[ONNXRuntimeError] : 10 : INVALID_GRAPH : Node () Op (Conv) is not valid',
+        'CUDA failure 100: no CUDA-capable device is detected',
+    ],
+)
+def test_what_is_not_of_memory_keeps_its_remedy(said: str) -> None:
+    error = library_failure('it cannot run', RuntimeError(said), 'Update it.')
+    assert type(error) is EngineError
+    assert str(error) == f'it cannot run: {said}. Update it.'
+    assert 'it cannot run: MemoryError.' in str(library_failure('it cannot run', MemoryError()))
+
+
+@pytest.mark.parametrize('name', ['onnxruntime', 'openvino'])
+def test_a_sub_network_without_memory_leaves_the_others(bundle: Bundle, name: str) -> None:
+    pytest.importorskip(name)
+    onnx = pytest.importorskip('onnx')
+    manifest = bundle.manifest
+    first, second, _ = manifest.sub_networks
+    # A model of another's pictures that needs the whole of the address space.
+    helper, types = onnx.helper, onnx.TensorProto
+    shape = [1, first.resolution, first.resolution, 3]
+    nodes = [
+        helper.make_node('Cast', ['picture'], ['real'], to=types.FLOAT),
+        helper.make_node('ReduceMean', ['real'], ['mean'], axes=[1, 2, 3]),
+        helper.make_node('Expand', ['mean', 'shape'], ['large']),
+        helper.make_node('ReduceMax', ['large'], ['logits'], axes=[1, 2, 3], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        'large',
+        [helper.make_tensor_value_info('picture', types.UINT8, shape)],
+        [helper.make_tensor_value_info('logits', types.FLOAT, [1])],
+        [helper.make_tensor('shape', types.INT64, [4], [1, 2**15, 2**15, 2**15])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    key = graph_key(manifest, manifest.files[manifest.weights], first)
+    content = Graph(first.id, key, [], model.SerializeToString()).content()
+    files = {**bundle.other_files, f'{first.id}.graph': content}
+    engine = create_engine(name, replace(bundle, other_files=files), 1)
+    with pytest.raises(OutOfMemoryError, match=f'{first.id!r}.*no memory left'):
+        engine.prepare(first, 'cpu')
+    assert engine.prepare(second, 'cpu').run(picture(second.resolution)).any()
 
 
 def test_softmax_is_a_distribution_for_any_logits() -> None:

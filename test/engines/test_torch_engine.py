@@ -15,7 +15,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content
 from dynamic_dnn_ros.engines import torch_engine
-from dynamic_dnn_ros.engines.contract import EngineError, Precision
+from dynamic_dnn_ros.engines.contract import EngineError, OutOfMemoryError, Precision
 from dynamic_dnn_ros.engines.torch_engine import TorchEngine
 from dynamic_dnn_ros.networks.registry import create
 from support.bundles import make_bundle
@@ -62,7 +62,7 @@ def test_a_device_without_memory_costs_that_sub_network(
 
     with monkeypatch.context() as patch:
         patch.setattr(torch_engine, '_traced', full)
-        with pytest.raises(EngineError, match=r"cannot prepare.*'s1' on 'cpu': out of memory"):
+        with pytest.raises(OutOfMemoryError, match=r"prepare.*'s1' on 'cpu': out of memory"):
             engine.prepare(second, 'cpu')
     assert served.run(np.zeros((first.resolution, first.resolution, 3), np.uint8)).any()
     assert engine.prepare(second, 'cpu').sub_network == second
