@@ -54,7 +54,7 @@ class PlatformNode(ManagedNode):
             'platform',
             AUTOMATIC,
             "What to read and set: 'auto' is this computer, as a 'jetson' if it is one or as "
-            "plain 'linux'; 'xavier_nx_simulated' is a model of a Jetson Xavier NX.",
+            "plain 'linux'; 'xavier_nx_simulated' and 'orin_nx_simulated' are models of Jetsons.",
         ),
         ParameterSpecification(
             'rate', 10.0, 'How often the load is published.', 'Hz', minimum=0.2, maximum=100.0

@@ -74,9 +74,7 @@ def scaled(mapping: Mapping[str, Any], scale: Mapping[str, float], where: object
     return result
 
 
-def _entries(
-    node: Mapping[str, Any], path: str
-) -> Iterator[tuple[str, dict[str, Any], str, str]]:
+def _entries(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any], str, str]]:
     """Yield name, the mapping that holds it, its key there and its source of each parameter."""
     if 'value' in node and 'source' in node:
         yield from _values(node, 'value', path, str(node['source']))

@@ -14,9 +14,7 @@ from dynamic_dnn_ros.engines.registry import AUTO, ENGINE_NAMES, create_engine
 
 
 def test_unknown_engine_names_the_known_ones(bundle: Bundle) -> None:
-    with pytest.raises(
-        EngineError, match="engine 'steam' is unknown. Known are: auto, torch"
-    ):
+    with pytest.raises(EngineError, match="engine 'steam' is unknown. Known are: auto, torch"):
         create_engine('steam', bundle, 1)
 
 
