@@ -7,6 +7,8 @@ A `.graph` file is one line of JSON and then an ONNX model (opset 17) whose inpu
 uint8, 1 x resolution x resolution x 3, and whose output `logits` is float32, 1 x classes. What
 the weights file of the bundle has is not in it again: the line names these tensors, and
 `onnx_model` puts them in. So all sub-networks of a bundle have one copy of their weights on disk.
+
+An `.int8.graph` file is the same with weights of its own, in int8, that no weights file has.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 
 GRAPH_SUFFIX = '.graph'
+QUANTISED_SUFFIX = f'.int8{GRAPH_SUFFIX}'
 INPUT_NAME = 'picture'
 OUTPUT_NAME = 'logits'
 
@@ -31,6 +34,11 @@ OUTPUT_NAME = 'logits'
 FORMAT_VERSION = 1
 
 REMEDY = "Run 'dynamic-dnn bundle export BUNDLE' on a computer that has PyTorch"
+
+QUANTISED_REMEDY = (
+    "Run 'dynamic-dnn bundle export BUNDLE --precision int8 --data PICTURES' on a computer that "
+    'has PyTorch'
+)
 
 #: Where a tensor comes from: the weights that all share, or the sub-network's statistics.
 NETWORK, STATISTICS = 'network', 'batch_norm'
@@ -57,12 +65,17 @@ class TensorReference:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph; `key` tells of which sub-network and weights, see `graph_key`."""
+    """
+    A graph; `key` tells of which sub-network and weights, see `graph_key`.
+
+    `calibration` says with what a graph in int8 was calibrated.
+    """
 
     sub_network: str
     key: str
     references: Sequence[TensorReference]
     skeleton: bytes
+    calibration: str = ''
 
     def content(self) -> bytes:
         """Return the content of its file."""
@@ -74,16 +87,19 @@ class Graph:
                 [entry.name, entry.source, entry.tensor, list(entry.shape)]
                 for entry in self.references
             ],
+            'calibration': self.calibration,
         }
         return json.dumps(header).encode() + b'\n' + self.skeleton
 
 
-def graph_name(sub_network: SubNetwork) -> str:
+def graph_name(sub_network: SubNetwork, quantised: bool = False) -> str:
     """Return the name of a sub-network's graph in its bundle."""
-    return f'{sub_network.id}{GRAPH_SUFFIX}'
+    return f'{sub_network.id}{QUANTISED_SUFFIX if quantised else GRAPH_SUFFIX}'
 
 
-def graph_key(manifest: Manifest, weights_sha256: str, sub_network: SubNetwork) -> str:
+def graph_key(
+    manifest: Manifest, weights_sha256: str, sub_network: SubNetwork, quantised: bool = False
+) -> str:
     """Return the SHA-256 of all that a graph is made from."""
     made_from = [
         FORMAT_VERSION,
@@ -95,17 +111,21 @@ def graph_key(manifest: Manifest, weights_sha256: str, sub_network: SubNetwork) 
         list(manifest.preprocessing.mean),
         list(manifest.preprocessing.standard_deviation),
     ]
+    if quantised:
+        made_from.append('int8')
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
-def parse_graph(content: bytes, where: object, key: str) -> Graph:
+def parse_graph(content: bytes, where: object, key: str, quantised: bool = False) -> Graph:
     """
     Read the content of a graph's file.
 
     :param where: named in errors, the file usually
     :param key: that it has to have
+    :param quantised: whether it is one in int8
     :raises BundleError: when it is damaged, of another version, or made from something else
     """
+    remedy = QUANTISED_REMEDY if quantised else REMEDY
     line, newline, skeleton = content.partition(b'\n')
     try:
         header = json.loads(line)
@@ -114,7 +134,7 @@ def parse_graph(content: bytes, where: object, key: str) -> Graph:
             raise BundleError(
                 where,
                 f'has format version {version}, this release runs {FORMAT_VERSION}',
-                REMEDY,
+                remedy,
             )
         graph = Graph(
             str(header['sub_network']),
@@ -124,19 +144,20 @@ def parse_graph(content: bytes, where: object, key: str) -> Graph:
                 for name, source, tensor, shape in header['tensors']
             ],
             skeleton,
+            str(header.get('calibration', '')),
         )
         if not newline or not skeleton:
             raise ValueError('the ONNX model is missing')
     except BundleError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(where, f'is no graph of a sub-network ({error})', REMEDY) from error
+        raise BundleError(where, f'is no graph of a sub-network ({error})', remedy) from error
     if graph.key != key:
         raise BundleError(
             where,
             f'was made for sub-network {graph.sub_network!r} from other weights, another '
             'configuration or by another version',
-            REMEDY,
+            remedy,
         )
     return graph
 

@@ -15,6 +15,7 @@ import threading
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import (
+    QUANTISED_REMEDY,
     REMEDY,
     Graph,
     graph_key,
@@ -46,12 +47,21 @@ class GraphSource:
     The export needs PyTorch and runs in a process of its own, so that this one does not load it.
     """
 
-    def __init__(self, bundle: Bundle, say: Say) -> None:
+    def __init__(self, bundle: Bundle, say: Say, quantised: bool = False) -> None:
         """
         Find graphs of a bundle.
 
         :param say: told of a graph that is passed over, and of an export; once each
+        :param quantised: those in int8; they are in the bundle or nowhere
+        :raises EngineError: when the bundle has none in int8 at all
         """
+        names = {graph_name(entry, quantised) for entry in bundle.manifest.sub_networks}
+        if quantised and not names & bundle.other_files.keys():
+            raise EngineError(
+                f'bundle {bundle.manifest.name!r} has no graphs in int8. {QUANTISED_REMEDY}, and '
+                "install the bundle again; or ask for 'float32'."
+            )
+        self._quantised = quantised
         self._bundle = bundle
         self._say = say
         # Only checked: no copy of the weights is kept for a sub-network that is prepared later.
@@ -76,16 +86,22 @@ class GraphSource:
 
     def _graph(self, sub_network: SubNetwork) -> tuple[Graph, object]:
         key = self._key(sub_network)
-        name = graph_name(sub_network)
+        name = graph_name(sub_network, self._quantised)
         passed_over = ''
         content = self._bundle.other_files.get(name)
         if content is not None:
             where = self._bundle.folder / name
             try:
-                return parse_graph(content, where, key), where
+                return parse_graph(content, where, key, self._quantised), where
             except BundleError as error:
                 passed_over = str(error)
                 self._say_once(f'{error} It is passed over.')
+        if self._quantised:
+            # No cache: to make one, pictures are needed.
+            raise EngineError(
+                f'sub-network {sub_network.id!r} has no graph in int8: '
+                f'{passed_over or f"the bundle has no {name}. {QUANTISED_REMEDY}."}'
+            )
         path = self._cached(key)
         graph = self._read(path, key)
         if graph is None and not self._failure:
@@ -101,7 +117,7 @@ class GraphSource:
         return graph, path
 
     def _key(self, sub_network: SubNetwork) -> str:
-        return graph_key(self._bundle.manifest, self._weights_sha256, sub_network)
+        return graph_key(self._bundle.manifest, self._weights_sha256, sub_network, self._quantised)
 
     def _read(self, path: Path, key: str) -> Graph | None:
         """Return a graph of the cache; one that is damaged is removed, and made again."""

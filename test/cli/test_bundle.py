@@ -17,6 +17,7 @@ import pytest
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME
 from dynamic_dnn_ros.bundles.writer import (
     MODEL_CARD_NAME,
     rewrite_bundle,
@@ -295,3 +296,79 @@ def test_export_without_onnx(
     for arguments in (('--output', tmp_path / 'out'), ()):
         assert run('export', folder, *arguments) == 1
         assert "pip install 'dynamic_dnn_ros[onnx]'" in capsys.readouterr().err
+
+
+def test_export_in_int8(folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    # Nothing is recorded: random weights answer less steadily to rounding than trained ones.
+    bundle = read_bundle(folder)
+    card = {MODEL_CARD_NAME: CARD}
+    write_bundle(folder, bundle.manifest, bundle.weights_content, bundle.profiles, card)
+    assert run('export', folder, '--precision', 'int8', '--data', data) == 0
+    output = capsys.readouterr().out
+    bundle = read_bundle(folder)
+    graphs = {f'{entry.id}.int8.graph' for entry in bundle.manifest.sub_networks}
+    count = sum(len(files) for _, _, files in os.walk(data))
+    for entry in bundle.manifest.sub_networks:
+        assert f'{entry.id}: accuracy ' in output
+    assert f'in int8 on {count - count // 2} pictures of {data.name}' in output
+    assert '3 graphs in int8, ' in output and f'with {count // 2} pictures' in output
+    assert graphs <= bundle.manifest.files.keys() and MODEL_CARD_NAME in bundle.manifest.files
+    # The others are put beside them, and counted alone.
+    assert run('export', folder) == 0
+    assert '3 graphs, ' in capsys.readouterr().out
+    bundle = read_bundle(folder)
+    assert graphs <= bundle.manifest.files.keys()
+    assert run('check', folder) == 0
+    assert f'3 graphs in int8, calibrated with {count // 2} pictures' in capsys.readouterr().out
+    weights = bundle.weights()
+    weights.network['classifier.weight'] = weights.network['classifier.weight'] * 1.001
+    write_bundle(folder, bundle.manifest, weights_content(weights), other_files=bundle.other_files)
+    capsys.readouterr()
+    assert run('check', folder) == 1
+    errors = capsys.readouterr().err
+    assert 's0.int8.graph: was made for' in errors
+    assert '--precision int8 --data' in errors
+
+
+def test_export_in_int8_writes_nothing_that_answers_otherwise(
+    folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    other = record(make_bundle(folder.parent / 'other', seed=1))
+    responses = {RESPONSES_NAME: other.other_files[RESPONSES_NAME]}
+    before = rewrite_bundle(read_bundle(folder), other_files=responses)
+    assert run('export', folder, '--precision', 'int8', '--data', data) == 1
+    said = capsys.readouterr()
+    assert 's0: not written in int8. sub-network' in said.out and 'departs by' in said.out
+    assert 'can be served in int8. Nothing was written' in said.err
+    assert read_bundle(folder).sha256 == before.sha256
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'named'),
+    [
+        (('--precision', 'int8'), '--precision int8 needs --data'),
+        (('--data', 'pictures'), '--data needs --precision int8'),
+        (('--precision', 'int8', '--data', 'absent', '--output', 'out'), 'leave --output out'),
+        (('--precision', 'int8', '--data', 'absent', '--sub-networks', 's0'), 'needs --output'),
+        (('--precision', 'int8', '--data', 'absent'), 'absent cannot be read'),
+    ],
+)
+def test_bad_input_of_an_export_in_int8(
+    folder: Path, arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run('export', folder, *arguments) == 1
+    assert named in capsys.readouterr().err
+
+
+def test_too_few_pictures_for_int8(
+    folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in data.iterdir():
+        (tmp_path / 'few' / part.name).mkdir(parents=True)
+        shutil.copy(next(part.iterdir()), tmp_path / 'few' / part.name)
+    assert run('export', folder, '--precision', 'int8', '--data', tmp_path / 'few') == 1
+    assert 'holds 10 pictures: at least 20 are needed' in capsys.readouterr().err

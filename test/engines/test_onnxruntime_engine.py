@@ -98,5 +98,5 @@ def test_precisions_of_tensorrt_only(bundle: Bundle, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CPUExecutionProvider'])
     with pytest.raises(EngineError, match="in float16 here: that needs TensorRT.*'float32'"):
         create_engine('onnxruntime', bundle, 1, Precision.FLOAT16)
-    with pytest.raises(EngineError, match="in int8 here: this engine never does.*'float32'"):
-        create_engine('onnxruntime', bundle, 1, Precision.INT8)
+    with pytest.raises(EngineError, match="in bfloat16 here: this engine never.*'float32'"):
+        create_engine('onnxruntime', bundle, 1, Precision.BFLOAT16)

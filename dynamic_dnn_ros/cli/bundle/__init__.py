@@ -10,12 +10,15 @@ from pathlib import Path
 import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX
+from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX, QUANTISED_SUFFIX
 from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.cli.bundle.check import Findings, check
+from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError
+from dynamic_dnn_ros.cli.bundle.quantise import quantise
 from dynamic_dnn_ros.cli.bundle.show import description, text
+from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES, ENGINE_NAMES
 
 
@@ -63,6 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='S0,S3',
         help='with --output: ids, separated by commas; default: all',
     )
+    export_action.add_argument(
+        '--precision',
+        default=Precision.FLOAT32.value,
+        choices=[Precision.FLOAT32.value, Precision.INT8.value],
+        help='int8: put graphs in int8 into the bundle besides (with --data); default '
+        '%(default)s, of which bfloat16 and float16 are made too',
+    )
+    export_action.add_argument(
+        '--data',
+        type=Path,
+        metavar='FOLDER_OR_ARCHIVE',
+        help='with --precision int8: pictures to calibrate with and to measure accuracy on, one '
+        'folder of jpg or png files for each class',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,6 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
             return _check(folder, arguments)
         bundle = read_bundle(folder)
         if arguments.action == 'export':
+            if arguments.precision == Precision.INT8.value:
+                return _quantise(bundle, arguments)
+            if arguments.data is not None:
+                return _failed('--data needs --precision int8: nothing else is calibrated.')
             return _export(bundle, arguments.output, arguments.sub_networks)
         shown = description(bundle)
         print(json.dumps(shown, indent=1) if arguments.json else text(shown).rstrip('\n'))
@@ -106,7 +127,11 @@ def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> int:
                 return _failed('--sub-networks needs --output: a bundle has the graphs of all.')
             with exclusive(bundle.folder):
                 written = export_into(bundle)
-            graphs = [name for name in written.other_files if name.endswith(GRAPH_SUFFIX)]
+            graphs = [
+                name
+                for name in written.other_files
+                if name.endswith(GRAPH_SUFFIX) and not name.endswith(QUANTISED_SUFFIX)
+            ]
             size = sum(len(written.other_files[name]) for name in graphs)
             print(f'{written.folder}: {len(graphs)} graphs, {size / 1e6:.2f} MB together')
             return 0
@@ -116,15 +141,39 @@ def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> int:
                 f'{file.difference:.1e} ({file.evaluator})'
             )
     except ModuleNotFoundError as error:
-        if error.name != 'onnx':
-            raise
-        return _failed(
-            'the export needs onnx, which is not installed. Install it: pip install '
-            "'dynamic_dnn_ros[onnx]' (or pip install '.[onnx]' in the sources)."
-        )
+        return _lacks(error)
     except ExportError as error:
         return _failed(error)
     return 0
+
+
+def _quantise(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    # Here, since it needs PyTorch.
+    from dynamic_dnn_ros.networks.onnx_export import ExportError
+
+    if arguments.data is None:
+        return _failed('--precision int8 needs --data: it is calibrated with pictures.')
+    if arguments.output is not None:
+        return _failed('--precision int8 goes into the bundle: leave --output out.')
+    if arguments.sub_networks:
+        return _failed('--sub-networks needs --output: a bundle has the graphs of all.')
+    try:
+        with exclusive(bundle.folder):
+            quantise(bundle, arguments.data)
+    except ModuleNotFoundError as error:
+        return _lacks(error)
+    except (DataError, EngineError, ExportError) as error:
+        return _failed(error)
+    return 0
+
+
+def _lacks(error: ModuleNotFoundError) -> int:
+    if error.name not in ('onnx', 'onnxruntime'):
+        raise error
+    return _failed(
+        f'the export needs {error.name}, which is not installed. Install it: pip install '
+        "'dynamic_dnn_ros[onnx]' (or pip install '.[onnx]' in the sources)."
+    )
 
 
 def _failed(error: object) -> int:

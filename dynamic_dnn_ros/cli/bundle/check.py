@@ -98,16 +98,24 @@ def _check_graphs(bundle: Bundle, findings: Findings) -> None:
     manifest = bundle.manifest
     weights_sha256 = manifest.files[manifest.weights]
     lacking = []
+    calibrations = []
     for entry in manifest.sub_networks:
-        name = graph_name(entry)
-        if name not in bundle.other_files:
-            lacking.append(entry.id)
-            continue
-        try:
-            key = graph_key(manifest, weights_sha256, entry)
-            parse_graph(bundle.other_files[name], bundle.folder / name, key)
-        except BundleError as error:
-            findings.problem(error)
+        for quantised in (False, True):
+            name = graph_name(entry, quantised)
+            if name not in bundle.other_files:
+                lacking += [] if quantised else [entry.id]
+                continue
+            try:
+                key = graph_key(manifest, weights_sha256, entry, quantised)
+                graph = parse_graph(bundle.other_files[name], bundle.folder / name, key, quantised)
+            except BundleError as error:
+                findings.problem(error)
+                continue
+            if quantised:
+                calibrations.append(graph.calibration)
+    if calibrations:
+        said = ' and '.join(sorted(set(calibrations)))
+        findings.say(f'{len(calibrations)} graphs in int8, calibrated with {said}')
     if lacking:
         findings.say(
             f'no graphs for ONNX Runtime and OpenVINO of {", ".join(lacking)}: where PyTorch is '

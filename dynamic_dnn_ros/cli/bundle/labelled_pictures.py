@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 import lzma
 import os
@@ -59,6 +59,11 @@ class LabelledPictures:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def some(self, names: Iterable[str]) -> LabelledPictures:
+        """Return those of these names."""
+        chosen = set(names)
+        return LabelledPictures(self.path, tuple(name for name in self.names if name in chosen))
 
     def check_classes(self, classes: tuple[str, ...]) -> None:
         """
