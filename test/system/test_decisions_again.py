@@ -33,8 +33,8 @@ TOPICS = {
 
 @pytest.mark.xfail(
     strict=False,
-    reason='messages may reach manager and recorder in another order, most often as an application '
-    'appears: then what follows is decided from something else',
+    reason='messages may reach manager and recorder in another order, most often as an '
+    'application appears: then what follows is decided from something else',
 )
 def test_recorded_nodes_decide_the_same_again(
     graph: Graph, start_node: Callable[..., NodeProcess], synthetic_bundle: Path, tmp_path: Path
