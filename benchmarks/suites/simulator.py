@@ -19,9 +19,7 @@ import time
 from typing import Any
 
 from report import Figure, Report, figure
-import yaml
 
-from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.platforms.board_model import (
     BoardModel,
@@ -46,9 +44,11 @@ from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
 from support.orin_nx_published import (
     CO_RUNNERS,
     LIMITED_RATES,
-    UNFITTED,
+    board_mapping,
     co_runners_power,
     limited_rates_power,
+    losses_at,
+    without_pair,
 )
 from support.shared_data import DATA
 
@@ -80,13 +80,8 @@ def run(runs: int) -> Report:
     return Report('simulator', 'simulated', configuration, figures)
 
 
-def _file(name: str) -> Any:
-    path = share_folder() / f'config/platforms/{name}.yaml'
-    return yaml.safe_load(path.read_text(encoding='utf-8'))
-
-
 def _orin_alone() -> list[Figure]:
-    mapping, board = _file('orin_nx'), load_board('orin_nx_simulated')
+    mapping, board = board_mapping(), load_board('orin_nx_simulated')
     measured = read_measurements(DATA / 'platforms/orin_nx/standalone.csv', board)
     figures = _rows(
         'Orin NX, where fitted',
@@ -117,7 +112,7 @@ def _orin_alone() -> list[Figure]:
 
 
 def _orin_together() -> list[Figure]:
-    mapping, board = _file('orin_nx'), load_board('orin_nx_simulated')
+    mapping, board = board_mapping(), load_board('orin_nx_simulated')
     networks = board.networks
     losses = read_losses(DATA / 'platforms/orin_nx/gpu_contention.csv')
     figures = _points(
@@ -128,23 +123,16 @@ def _orin_together() -> list[Figure]:
     left_out: list[float] = []
     names = sorted({name for pair in losses for name in pair})
     for pair in combinations_with_replacement(names, 2):
-        known = {both: loss for both, loss in losses.items() if set(both) != set(pair)}
-        unknown = {both: loss for both, loss in losses.items() if set(both) == set(pair)}
+        known, unknown = without_pair(losses, pair)
         fitted = fit_contention(mapping, networks, known, CONTENTION_CLOCK)
         left_out += contention_errors(fitted, networks, unknown, CONTENTION_CLOCK)
     figures += _points('Orin NX, contention, each pair left out', left_out, '<= 10')
     figures += _other_laws(mapping, networks, losses)
     for clock, unknown in ((918e6, False), (612e6, True), (918e6, True)):
-        pairs = {
-            (each.networks[i], each.networks[1 - i]): each.losses[i]
-            for each in CO_RUNNERS
-            for i in (0, 1)
-            if each.clock == clock and (UNFITTED in each.networks) == unknown
-        }
         whom = 'a network that is in no fitted pair' if unknown else 'the fitted pairs'
         figures += _points(
             f'Orin NX, contention at {clock / 1e6:g} MHz, {whom}',
-            contention_errors(mapping, networks, pairs, clock),
+            contention_errors(mapping, networks, losses_at(clock, unknown), clock),
         )
     two = [(co_runners_power(board, each), each.power) for each in CO_RUNNERS]
     several = [(limited_rates_power(board, each), each.power) for each in LIMITED_RATES]

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.calibration import (
     THROUGHPUT,
@@ -26,9 +25,11 @@ from dynamic_dnn_ros.platforms.measured_network import Measurement
 from support.orin_nx_published import (
     CO_RUNNERS,
     LIMITED_RATES,
-    UNFITTED,
+    board_mapping,
     co_runners_power,
     limited_rates_power,
+    losses_at,
+    without_pair,
 )
 from support.shared_data import shared_data
 
@@ -38,8 +39,7 @@ RAILS = ('VDD_IN', 'VDD_CPU_GPU_CV', 'VDD_SOC')
 
 @pytest.fixture(scope='module')
 def mapping() -> Any:
-    path = share_folder() / 'config/platforms/orin_nx.yaml'
-    return yaml.safe_load(path.read_text(encoding='utf-8'))
+    return board_mapping()
 
 
 @pytest.fixture(scope='module')
@@ -117,13 +117,8 @@ def test_contention_that_was_never_fitted(mapping: Any) -> None:
     """At another clock, and with a network that is in no fitted pair; docs/simulation.md."""
     for clock in (612e6, 918e6):
         for unknown in (False, True):
-            pairs = {
-                (run.networks[i], run.networks[1 - i]): run.losses[i]
-                for run in CO_RUNNERS
-                for i in (0, 1)
-                if run.clock == clock and (UNFITTED in run.networks) == unknown
-            }
             if (clock, unknown) != (612e6, False):
+                pairs = losses_at(clock, unknown)
                 errors = contention_errors(mapping, BOARD.networks, pairs, clock)
                 assert mean(100 * abs(error) for error in errors) <= 5.0
 
@@ -145,9 +140,7 @@ def test_power_of_several_networks_at_limited_rates() -> None:
 
 def test_contention_of_a_pair_left_out(mapping: Any, losses: dict[tuple[str, str], float]) -> None:
     pytest.importorskip('scipy')
-    pair = {'efficientnet_b5', 'resnet50'}
-    known = {names: loss for names, loss in losses.items() if set(names) != pair}
-    unknown = {names: loss for names, loss in losses.items() if set(names) == pair}
+    known, unknown = without_pair(losses, ('efficientnet_b5', 'resnet50'))
     fitted = fit_contention(mapping, BOARD.networks, known, 612e6)
     errors = contention_errors(fitted, BOARD.networks, unknown, 612e6)
     assert max(100 * abs(error) for error in errors) <= 10.0

@@ -10,9 +10,13 @@ at limited rates on GPU and DLA (`plot/out_we`, `plot/plot_policy_config`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import yaml
+
+from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.platforms.measured_network import rates
 
@@ -146,6 +150,34 @@ LIMITED_RATES = (
         dict(zip(_RAILS, (8.503, 3.218, 1.885))),
     ),
 )
+
+
+def board_mapping() -> Any:
+    """Return what the board's file says."""
+    path = share_folder() / 'config/platforms/orin_nx.yaml'
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
+
+
+def losses_at(clock: float, unfitted: bool) -> dict[tuple[str, str], float]:
+    """
+    Return the losses of throughput at a clock in Hz, by a network and the one beside it.
+
+    :param unfitted: of the pairs with the network that is in no pair of the fit, or the others
+    """
+    return {
+        (run.networks[i], run.networks[1 - i]): run.losses[i]
+        for run in CO_RUNNERS
+        for i in (0, 1)
+        if run.clock == clock and (UNFITTED in run.networks) == unfitted
+    }
+
+
+def without_pair(
+    losses: Mapping[tuple[str, str], float], pair: Collection[str]
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
+    """Return the losses of all other pairs, and those of this one."""
+    own = {names: loss for names, loss in losses.items() if set(names) == set(pair)}
+    return {names: loss for names, loss in losses.items() if names not in own}, own
 
 
 def co_runners_power(board: BoardModel, run: CoRunners) -> dict[str, float]:
