@@ -165,6 +165,16 @@ def wait_until_gone(process: int) -> None:
     assert time.monotonic() < deadline, 'the guard still runs'
 
 
+def end_with_files_away(tree: CpufreqTree, folder: Path) -> Path:
+    """End node and guard while a CPU is off line, and return where its files lie meanwhile."""
+    process, guard = start_owner(tree, folder)
+    away = tree.folders[1].rename(tree.folders[1].with_name('away'))
+    process.kill()
+    process.communicate()
+    wait_until_gone(guard)
+    return away
+
+
 def test_sigkill_of_the_owner(tree: CpufreqTree, tmp_path: Path) -> None:
     process, guard = start_owner(tree, tmp_path)
     process.kill()
@@ -192,11 +202,7 @@ def test_cpu_that_is_off_line_at_the_end_is_restored_by_a_later_start(
     tree: CpufreqTree, tmp_path: Path
 ) -> None:
     """Node and guard end while its files are away; a start in between changes nothing of that."""
-    process, guard = start_owner(tree, tmp_path)
-    away = tree.folders[1].rename(tree.folders[1].with_name('away'))
-    process.kill()
-    process.communicate()
-    wait_until_gone(guard)
+    away = end_with_files_away(tree, tmp_path)
     assert len(state_files(tmp_path)) == 1
 
     between = Guard(tree.root, BOOT, tmp_path)
@@ -218,11 +224,7 @@ def test_cpu_that_is_off_line_at_the_end_is_restored_by_a_later_start(
 def test_cpu_that_comes_back_while_a_later_node_runs_is_restored_at_its_end(
     tree: CpufreqTree, tmp_path: Path
 ) -> None:
-    process, guard = start_owner(tree, tmp_path)
-    away = tree.folders[1].rename(tree.folders[1].with_name('away'))
-    process.kill()
-    process.communicate()
-    wait_until_gone(guard)
+    away = end_with_files_away(tree, tmp_path)
     successor = Guard(tree.root, BOOT, tmp_path)
     successor.recover(found(tree))
     away.rename(tree.folders[1])
