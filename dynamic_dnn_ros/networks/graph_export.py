@@ -36,9 +36,8 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle
 from dynamic_dnn_ros.networks.onnx_export import (
-    TOLERANCE,
     ExportError,
-    evaluator_of,
+    checked_difference,
     modules,
     traced_model,
 )
@@ -73,7 +72,8 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
         key = graph_key(manifest, sha256, entry)
         graph = Graph(entry.id, key, references, model.SerializeToString())
         whole = onnx_model(graph, weights.network, statistics, graph_name(entry))
-        _check(whole, wrapped, pictures, entry.id)
+        outputs = f'sub-network {entry.id!r}: the outputs of its graph'
+        checked_difference(whole, wrapped, pictures, outputs, INPUT_NAME)
         yield graph
 
 
@@ -155,22 +155,6 @@ def _is_leading_part(values: NDArray[Any], tensor: NDArray[Any] | None) -> bool:
         return False
     part = tensor[tuple(slice(size) for size in values.shape)]
     return np.array_equal(part, values)
-
-
-def _check(
-    content: bytes, module: nn.Module, pictures: Sequence[NDArray[np.uint8]], identifier: str
-) -> None:
-    evaluate, name = evaluator_of(content, INPUT_NAME)
-    with torch.inference_mode():
-        expected = np.stack([module(torch.from_numpy(each)).numpy() for each in pictures])
-    found = np.stack([evaluate(each) for each in pictures])
-    difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise ExportError(
-            f'sub-network {identifier!r}: the outputs of its graph differ by {difference:.1e} '
-            f'from those of PyTorch ({name}). Report this with the version of torch '
-            f'({torch.__version__}).'
-        )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -79,7 +79,7 @@ def export_bundle(
     :raises ExportError: when a file cannot be written, or computes something else
     :raises ModuleNotFoundError: when `onnx` is not installed
     """
-    import onnx  # noqa: F401 (a missing package is told before any work)
+    import onnx  # a missing package is told before any work
 
     manifest = bundle.manifest
     chosen = [manifest.sub_network(name) for name in identifiers] or list(manifest.sub_networks)
@@ -89,7 +89,9 @@ def export_bundle(
         for entry, module in modules(bundle, chosen):
             batches = _probe_batches(entry.resolution, manifest)
             content = onnx_content(module, entry.resolution)
-            difference, evaluator = _difference(content, module, batches, entry.id)
+            onnx.checker.check_model(content, full_check=True)
+            outputs = f'sub-network {entry.id!r}: the outputs of the ONNX file'
+            difference, evaluator = checked_difference(content, module, batches, outputs)
             path = folder / f'{entry.id}.onnx'
             _write(path, content)
             written.append(ExportedFile(entry, path, len(content), difference, evaluator))
@@ -173,6 +175,35 @@ def reference_evaluator(
     return lambda batch: evaluator.run([OUTPUT_NAME], {input_name: batch})[0], name
 
 
+def checked_difference(
+    content: bytes,
+    module: nn.Module,
+    inputs: Sequence[NDArray[Any]],
+    what: str,
+    input_name: str = INPUT_NAME,
+) -> tuple[float, str]:
+    """
+    Return by how much an ONNX file's outputs differ from a module's, and what ran the file.
+
+    :param what: whose outputs these are, for the error
+    :raises ExportError: when that is more than `TOLERANCE`
+    """
+    import onnx
+
+    evaluate, name = evaluator_of(content, input_name)
+    with torch.inference_mode():
+        expected = np.stack([module(torch.from_numpy(each)).numpy() for each in inputs])
+    found = np.stack([evaluate(each) for each in inputs])
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise ExportError(
+            f'{what} differ by {difference:.1e} from those of PyTorch ({name}), so it is not '
+            f'written. Report this with the versions of torch ({torch.__version__}) and onnx '
+            f'({onnx.__version__}).'
+        )
+    return difference, name
+
+
 def modules(
     bundle: Bundle, chosen: Sequence[SubNetwork]
 ) -> Iterator[tuple[SubNetwork, nn.Module]]:
@@ -206,26 +237,6 @@ def _probe_batches(resolution: int, manifest: Manifest) -> list[Batch]:
         )
         for index in range(PROBES)
     ]
-
-
-def _difference(
-    content: bytes, module: nn.Module, batches: Sequence[Batch], identifier: str
-) -> tuple[float, str]:
-    import onnx
-
-    onnx.checker.check_model(content, full_check=True)
-    evaluate, name = evaluator_of(content)
-    with torch.inference_mode():
-        expected = np.stack([module(torch.from_numpy(batch)).numpy() for batch in batches])
-    found = np.stack([evaluate(batch) for batch in batches])
-    difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise ExportError(
-            f'sub-network {identifier!r}: the outputs of the ONNX file differ by {difference:.1e} '
-            f'from those of PyTorch ({name}), so it is not written. Report this with the versions '
-            f'of torch ({torch.__version__}) and onnx ({onnx.__version__}).'
-        )
-    return difference, name
 
 
 def _description(bundle: Bundle, written: Sequence[ExportedFile]) -> dict[str, Any]:

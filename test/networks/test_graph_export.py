@@ -16,7 +16,7 @@ from support.bundles import make_bundle
 
 onnx = pytest.importorskip('onnx')
 
-from dynamic_dnn_ros.networks import graph_export  # noqa: E402
+from dynamic_dnn_ros.networks import graph_export, onnx_export  # noqa: E402
 from dynamic_dnn_ros.networks.graph_export import export_graphs, export_into  # noqa: E402
 from dynamic_dnn_ros.networks.onnx_export import (  # noqa: E402
     ExportError,
@@ -78,7 +78,7 @@ def test_refuses_what_computes_something_else(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        graph_export, 'evaluator_of', lambda content, name: (lambda x: np.zeros((1, 10)), 'zero')
+        onnx_export, 'evaluator_of', lambda content, name: (lambda x: np.zeros((1, 10)), 'zero')
     )
     with pytest.raises(ExportError, match="'s1': the outputs of its graph differ.*zero"):
         list(export_graphs(bundle, ['s1']))
