@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 import inspect
 import json
-import os
 from pathlib import Path
 import tempfile
 from typing import Any
@@ -33,6 +32,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.responses import PROBES, probe_picture
 from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.storage import write_whole
 
 INPUT_NAME = 'image'
 OUTPUT_NAME = 'logits'
@@ -93,11 +93,11 @@ def export_bundle(
             outputs = f'sub-network {entry.id!r}: the outputs of the ONNX file'
             difference, evaluator = checked_difference(content, module, batches, outputs)
             path = folder / f'{entry.id}.onnx'
-            _write(path, content)
+            write_whole(path, content)
             written.append(ExportedFile(entry, path, len(content), difference, evaluator))
             yield written[-1]
         description = json.dumps(_description(bundle, written), indent=1) + '\n'
-        _write(folder / DESCRIPTION_NAME, description.encode())
+        write_whole(folder / DESCRIPTION_NAME, description.encode())
     except OSError as error:
         raise ExportError(
             f'{folder}: {error.filename or "a file"} cannot be written ({error.strerror}). '
@@ -268,12 +268,3 @@ def _description(bundle: Bundle, written: Sequence[ExportedFile]) -> dict[str, A
             for file in written
         ],
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f'.{path.name}.part')
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

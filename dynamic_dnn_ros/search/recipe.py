@@ -29,6 +29,7 @@ from dynamic_dnn_ros.search.pareto import front_length, near_front, pareto_front
 from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns
 from dynamic_dnn_ros.search.settings import Objective, SearchSettings
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
+from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
@@ -123,8 +124,9 @@ def _search_bundle(
             _tested(network, pool, journal, chosen, test, quiet),
             _comparison(network, evaluator.evaluations, settings, meter),
         )
-        _write(folder / PICTURE_NAME, results.picture())
-        _write(folder / REPORT_NAME, (json.dumps(results.report(), indent=1) + '\n').encode())
+        write_whole(folder / PICTURE_NAME, results.picture())
+        report = json.dumps(results.report(), indent=1) + '\n'
+        write_whole(folder / REPORT_NAME, report.encode())
         return Found(
             results.write(bundle, len(test), command),
             results,
@@ -270,10 +272,3 @@ def _sha256(values: Mapping[str, Any]) -> str:
         else:
             digest.update(repr(value).encode())
     return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file at once or not at all."""
-    part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(content)
-    part.replace(path)

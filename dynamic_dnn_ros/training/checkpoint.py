@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from dynamic_dnn_ros.storage import written_whole
+
 #: Of all files here; a change that older files cannot be read by raises it.
 FORMAT = 1
 
@@ -27,16 +29,11 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
     :raises CheckpointError: if there is no space; the old file stays.
     """
-    part = path.with_suffix('.part')
     try:
-        with part.open('wb') as stream:
+        with written_whole(path) as stream:
             torch.save({'format': FORMAT, **state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
     except (OSError, RuntimeError) as error:
         # torch wraps what the disk says in a RuntimeError.
-        part.unlink(missing_ok=True)
         raise CheckpointError(
             f'{path} cannot be written ({error}): the one of the epoch before is whole; make '
             'space and run the command again to continue'

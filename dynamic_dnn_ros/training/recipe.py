@@ -20,6 +20,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.platforms.hardware import hardware_name
+from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
@@ -102,9 +103,8 @@ def train_alone(
             'training': _report(trainer),
         }
         path = folder / 'result.json'
-        part = path.with_suffix('.part')
-        part.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')
-        return part.replace(path)
+        write_whole(path, (json.dumps(result, indent=1) + '\n').encode())
+        return path
 
 
 @dataclasses.dataclass(frozen=True)
