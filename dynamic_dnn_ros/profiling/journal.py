@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import fcntl
 import json
-import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from dynamic_dnn_ros.profiling.plan import Visit
+from dynamic_dnn_ros.storage import JournalFile, differing
 
 FORMAT_VERSION = 1
 
@@ -45,31 +44,27 @@ class Journal:
         :raises JournalError: when it is of another measurement, in use, missing or unwritable
         """
         self.path = path
-        self.visits: list[Visit] = []
-        expected = json.loads(json.dumps({'format_version': FORMAT_VERSION, **header}))
-        self._file = self._open(resume)
+        self._file = self._open(restart, resume)
         try:
-            content = b'' if restart else self._file.read()
-            whole = content[: content.rfind(b'\n') + 1]
-            if whole:
-                self._take(whole, expected)
-            elif resume:
+            if resume and not self._file.rows:
                 raise JournalError(path, *_NOTHING)
-            self._file.seek(len(whole))
-            if os.fstat(self._file.fileno()).st_size > len(whole):
-                self._file.truncate()
-            if not whole:
-                self._write(expected)
+            expected = json.loads(json.dumps({'format_version': FORMAT_VERSION, **header}))
+            if not self._file.rows:
+                self._append(expected)
+            self.visits = self._visits(expected)
         except BaseException:
             self._file.close()
             raise
 
-    def _open(self, resume: bool) -> BinaryIO:
+    def _open(self, restart: bool, resume: bool) -> JournalFile:
         try:
-            if not resume:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | (0 if resume else os.O_CREAT)
-            file = os.fdopen(os.open(self.path, flags, 0o644), 'r+b', buffering=0)
+            return JournalFile(self.path, create=not resume, restart=restart)
+        except ValueError as error:
+            raise JournalError(self.path, f'is damaged ({error})', _RESTART) from error
+        except BlockingIOError as error:
+            raise JournalError(
+                self.path, 'another command is measuring this', 'Wait for its end, or stop it'
+            ) from error
         except OSError as error:
             if resume and isinstance(error, FileNotFoundError):
                 raise JournalError(self.path, *_NOTHING) from error
@@ -78,27 +73,10 @@ class Journal:
                 f'cannot be written ({error.strerror})',
                 'Name a folder that you may write with --work-folder',
             ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise JournalError(
-                self.path, 'another command is measuring this', 'Wait for its end, or stop it'
-            ) from error
-        return file
 
-    def _take(self, content: bytes, expected: Mapping[str, Any]) -> None:
-        try:
-            header, *visits = (json.loads(line) for line in content.splitlines())
-            different = [
-                name
-                for name in (*expected, *(name for name in header if name not in expected))
-                if header.get(name) != expected.get(name)
-            ]
-            if not different:
-                self.visits = [Visit.from_mapping(visit) for visit in visits]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise JournalError(self.path, f'is damaged ({error})', _RESTART) from error
+    def _visits(self, expected: Mapping[str, Any]) -> list[Visit]:
+        header, *rows = self._file.rows
+        different = differing(expected, header)
         if different:
             raise JournalError(
                 self.path,
@@ -109,6 +87,10 @@ class Journal:
                 ),
                 f'Give the same options to go on with it. {_RESTART}, which forgets it',
             )
+        try:
+            return [Visit.from_mapping(row) for row in rows]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise JournalError(self.path, f'is damaged ({error})', _RESTART) from error
 
     def append(self, visit: Visit) -> None:
         """
@@ -116,14 +98,12 @@ class Journal:
 
         :raises JournalError: when the disk is full
         """
-        self._write(visit.to_mapping())
+        self._append(visit.to_mapping())
         self.visits.append(visit)
 
-    def _write(self, mapping: Mapping[str, Any]) -> None:
-        line = memoryview((json.dumps(mapping) + '\n').encode())
+    def _append(self, row: Mapping[str, Any]) -> None:
         try:
-            while line:
-                line = line[self._file.write(line) :]
+            self._file.append(row)
         except OSError as error:
             raise JournalError(
                 self.path,

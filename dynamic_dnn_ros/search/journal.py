@@ -12,12 +12,8 @@ which it was measured.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import fcntl
-import json
 import math
-import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -26,6 +22,7 @@ from safetensors.numpy import load, save
 from dynamic_dnn_ros.networks.contract import Arrays
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.space import key_of
+from dynamic_dnn_ros.storage import JournalFile, differing, write_whole
 
 JOURNAL_NAME = 'journal.jsonl'
 _STATISTICS_FOLDER = 'statistics'
@@ -50,16 +47,19 @@ class Journal:
         self._accuracies: dict[str, float] = {}
         self._costs: dict[tuple[str, str], float] = {}
         (folder / _STATISTICS_FOLDER).mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open('a+b')
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._read(dict(subject))
+            self._file = JournalFile(self._path)
         except BlockingIOError as error:
-            self._file.close()
             raise SearchError(
                 f'{self._path} is used by another search: wait for its end, or give this one '
                 'another work folder'
             ) from error
+        except ValueError as error:
+            raise self._damaged(error) from error
+        try:
+            if not self._file.rows:
+                self._file.append({'subject': dict(subject)})
+            self._take(subject)
         except BaseException:
             self._file.close()
             raise
@@ -67,12 +67,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def accuracy(self, mapping: Mapping[str, Any]) -> float | None:
@@ -102,65 +97,43 @@ class Journal:
     ) -> None:
         """Keep a measured accuracy, and the statistics it was measured with."""
         key = key_of(mapping)
-        path = self._statistics_path(key)
-        part = path.with_suffix('.part')
-        with part.open('wb') as file:
-            file.write(save(statistics))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        self._append({'configuration': dict(mapping), 'accuracy': accuracy})
+        write_whole(self._statistics_path(key), save(statistics))
+        self._file.append({'configuration': dict(mapping), 'accuracy': accuracy})
         self._accuracies[key] = accuracy
 
     def record_cost(self, mapping: Mapping[str, Any], cost: float, conditions: str) -> None:
         """Keep a measured cost."""
-        self._append({'configuration': dict(mapping), 'cost': cost, 'conditions': conditions})
+        self._file.append({'configuration': dict(mapping), 'cost': cost, 'conditions': conditions})
         self._costs[key_of(mapping), conditions] = cost
 
     def _statistics_path(self, key: str) -> Path:
         return self._folder / _STATISTICS_FOLDER / f'{key}.safetensors'
 
-    def _append(self, row: Mapping[str, Any]) -> None:
-        self._file.write((json.dumps(row) + '\n').encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _read(self, subject: dict[str, Any]) -> None:
-        self._file.seek(0)
-        content = self._file.read()
-        # A kill in the middle of a line leaves that line without its end.
-        whole, _, rest = content.rpartition(b'\n')
-        if rest:
-            self._file.truncate(len(content) - len(rest))
-        lines = whole.splitlines()
-        if not lines:
-            self._append({'subject': subject})
-            return
+    def _take(self, subject: Mapping[str, Any]) -> None:
+        header, *rows = self._file.rows
         try:
-            found = json.loads(lines[0])['subject']
-            differing = [
-                name
-                for name in sorted(subject.keys() | found.keys())
-                if subject.get(name) != found.get(name)
-            ]
-            for line in lines[1:]:
-                self._take(json.loads(line))
+            different = differing(subject, header['subject'])
+            for row in rows:
+                self._take_row(row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(error) from error
+        if different:
             raise SearchError(
-                f'{self._path} is damaged ({error}): remove {self._folder} to search anew'
-            ) from error
-        if differing:
-            raise SearchError(
-                f'{self._path} is of another search, its {", ".join(differing)} differ: remove '
+                f'{self._path} is of another search, its {", ".join(different)} differ: remove '
                 f'{self._folder} to search anew'
             )
 
-    def _take(self, row: Mapping[str, Any]) -> None:
+    def _take_row(self, row: Mapping[str, Any]) -> None:
         if 'cost' in row:
             key = key_of(row['configuration']), str(row['conditions'])
             self._costs[key] = _positive(row['cost'])
         else:
             self._accuracies[key_of(row['configuration'])] = float(row['accuracy'])
+
+    def _damaged(self, error: Exception) -> SearchError:
+        return SearchError(
+            f'{self._path} is damaged ({error}): remove {self._folder} to search anew'
+        )
 
 
 def _positive(value: Any) -> float:
