@@ -238,7 +238,7 @@ def test_energy_of_a_board_with_a_rail(
     np.testing.assert_allclose(profile.idle_power[measured], idle[measured], rtol=1e-6)
     np.testing.assert_allclose(profile.power[measured], idle[measured] + 2.0, rtol=0.1)
     np.testing.assert_allclose(
-        profile.energy[measured], (profile.power * profile.latency_mean)[measured], rtol=0.02
+        profile.energy[measured], (profile.power * profile.latency_mean)[measured], rtol=0.1
     )
     assert np.all(profile.energy[profile.interpolated] > 0)
     assert any("'gpu' is left alone" in said for said in bench.said)
