@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import time
-from types import TracebackType
 
 from dynamic_dnn_ros.platforms.contract import (
     DomainLimits,
@@ -58,12 +57,7 @@ class Clocks:
                 raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Restore. The guard does so again as it ends: a write may have been refused meanwhile."""
         guard, self._guard = self._guard, None
         try:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import math
 import threading
 import time
-from types import TracebackType
 
 import numpy as np
 
@@ -73,12 +72,7 @@ class Recorder:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Take the last reading."""
         if self._thread is not None:
             self._stop.set()

@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 import random
 import tempfile
-from types import TracebackType
 
 DOMAINS = range(1, 102)
 """Domain ids whose ports lie below the ephemeral ones; 0 is left to whoever uses the machine."""
@@ -69,12 +68,7 @@ class Domain:
         """Return the domain."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the domain back."""
         self.release()
 

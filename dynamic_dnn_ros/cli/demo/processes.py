@@ -17,7 +17,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from types import TracebackType
 
 #: Seconds that a process is given to end after SIGINT.
 PATIENCE = 8.0
@@ -179,12 +178,7 @@ class ProcessGroup:
         """Return the group."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all processes."""
         self.end()
 

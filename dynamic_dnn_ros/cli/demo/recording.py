@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 import time
-from types import TracebackType
 
 from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
@@ -69,11 +68,6 @@ class Recording:
         """Return the recording."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Complete the bag, also after an error."""
         self.close()
