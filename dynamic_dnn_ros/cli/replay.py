@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable
+import json
 import math
 from pathlib import Path
 import statistics
@@ -17,24 +19,28 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from dynamic_dnn_ros.files import share_folder
-from dynamic_dnn_ros.management.decisions import PlatformState
-from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.targets import TargetError
+from dynamic_dnn_ros.msg import PerformanceTarget
 from dynamic_dnn_ros.nodes.management_messages import (
     application_of,
     load_of,
     status_of,
     target_of,
 )
+from dynamic_dnn_ros.nodes.manager_inputs import InputKind, inputs_of
+from dynamic_dnn_ros.nodes.manager_parameters import manager_settings
 from dynamic_dnn_ros.nodes.message_values import nanoseconds
 from dynamic_dnn_ros.simulation.contract import Decider
 from dynamic_dnn_ros.simulation.replay import (
     Clearing,
-    Comparison,
     Entry,
+    Question,
     RecordedDecision,
     Recording,
     Refusal,
+    Round,
+    Session,
     Told,
     WhatIf,
     decide_again,
@@ -44,10 +50,15 @@ from dynamic_dnn_ros.simulation.runner import MANAGERS, OURS
 
 PACKAGE = 'dynamic_dnn_ros'
 SAME = 'same'
-TYPES = ('Application', 'InferenceStatus', 'PerformanceTarget', 'SystemLoad', 'ManagerStatus')
-
-CLEAR = 1
-"""`PerformanceTarget.ACTION_CLEAR`."""
+TOLD = {
+    'Application': InputKind.APPLICATION,
+    'InferenceStatus': InputKind.INFERENCE_STATUS,
+    'PerformanceTarget': InputKind.PERFORMANCE_TARGET,
+    'SystemLoad': InputKind.SYSTEM_LOAD,
+}
+_NAMES = {kind: name for name, kind in TOLD.items()}
+TYPES = (*TOLD, 'ManagerStatus', 'ManagerInputs')
+CLEAR, ASK = PerformanceTarget.ACTION_CLEAR, PerformanceTarget.ACTION_ASK
 
 
 class ReplayError(ValueError):
@@ -94,94 +105,157 @@ def read(path: Path) -> Recording:
 
     :raises ReplayError: when it is no bag, or has nothing of this package
     """
+    bag = _Bag()
     try:
-        entries = list(_entries(path))
+        bag.read(path)
     except (AnyReaderError, OSError, KeyError) as error:
         raise ReplayError(
             f'cannot be read ({error}). Give the folder that `ros2 bag record` wrote'
         ) from error
-    if not entries:
+    if not bag.entries and not bag.inputs:
         raise ReplayError(
             'has no messages of this package. Record /dynamic_dnn/application, inference_status, '
-            'performance_target, system_load and manager_status'
+            'performance_target, system_load, manager_status and manager_inputs'
         )
-    return Recording(tuple(entries))
+    return Recording(tuple(bag.entries), bag.sessions())
 
 
-def _entries(path: Path) -> Iterator[Entry]:
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types: dict[str, Any] = {}
-    for file in sorted((share_folder() / 'msg').glob('*.msg')):
-        types.update(get_types_from_msg(file.read_text(), f'{PACKAGE}/msg/{file.stem}'))
-    store.register(types)
-    wanted = {f'{PACKAGE}/msg/{name}': name for name in TYPES}
-    first = None
-    with AnyReader([path], default_typestore=store) as reader:
-        connections = [c for c in reader.connections if c.msgtype in wanted]
-        if not connections:
-            return  # An empty list would mean all to rosbags.
-        for connection, arrival, data in reader.messages(connections=connections):
-            told = _told(
-                wanted[connection.msgtype], store.deserialize_cdr(data, connection.msgtype)
+class _Bag:
+    """What a bag holds of this package."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.entries: list[Entry] = []
+        self.inputs: list[Any] = []
+        self._decisions: dict[tuple[str, int], deque[RecordedDecision]] = {}
+        self._store = get_typestore(Stores.ROS2_JAZZY)
+        types: dict[str, Any] = {}
+        for file in sorted((share_folder() / 'msg').glob('*.msg')):
+            types.update(get_types_from_msg(file.read_text(), f'{PACKAGE}/msg/{file.stem}'))
+        self._store.register(types)
+
+    def read(self, path: Path) -> None:
+        """Read all messages, in the order in which they were recorded."""
+        names = {f'{PACKAGE}/msg/{name}': name for name in TYPES}
+        first = None
+        with AnyReader([path], default_typestore=self._store) as reader:
+            connections = [c for c in reader.connections if c.msgtype in names]
+            if not connections:
+                return  # An empty list would mean all to rosbags.
+            for connection, arrival, data in reader.messages(connections=connections):
+                name = names[connection.msgtype]
+                if name in TOLD:
+                    first = arrival if first is None else first
+                    self._tell(self.entries, TOLD[name], (arrival - first) * 1e-9, arrival, data)
+                    continue
+                message: Any = self._store.deserialize_cdr(data, connection.msgtype)
+                if name == 'ManagerInputs':
+                    self.inputs.append(message)
+                else:
+                    key = message.instance, int(message.decisions)
+                    self._decisions.setdefault(key, deque()).append(_decision(message))
+
+    def sessions(self) -> tuple[Session, ...]:
+        """Return what each manager was told and decided; one begins where decisions are 1."""
+        found: dict[str, list[tuple[ManagerSettings, list[Round]]]] = {}
+        for message in self.inputs:
+            entries: list[Entry] = []
+            for kind, time, arrival, data in inputs_of(message):
+                self._tell(entries, kind, time, arrival, data)
+            number = int(message.decisions)
+            of_manager = found.setdefault(message.instance, [])
+            if number == 1 or not of_manager:
+                of_manager.append((manager_settings(json.loads(message.parameters)), []))
+            decided = self._decisions.get((message.instance, number))
+            of_manager[-1][1].append(
+                Round(
+                    number,
+                    float(message.time),
+                    tuple(entries),
+                    decided.popleft() if decided else None,
+                )
             )
-            if told is not None:
-                first = arrival if first is None else first
-                yield Entry((arrival - first) * 1e-9, arrival, told)
-
-
-def _told(kind: str, message: Any) -> Told | None:
-    """Return what a message says; none where the manager node would ignore it."""
-    if kind == 'PerformanceTarget':
-        try:
-            if message.action == CLEAR:
-                stamp = nanoseconds(message.header.stamp)
-                return Clearing(message.application, stamp, message.sender)
-            return target_of(message)
-        except TargetError as error:
-            return Refusal(message.application, message.sender, error)
-    if kind == 'ManagerStatus':
-        return RecordedDecision(
-            message.instance,
-            tuple(
-                (row.application, row.decision.sub_network, row.decision.processor)
-                for row in message.targets
-            ),
-            tuple((row.name, round(row.maximum / 1e3)) for row in message.domains),
-            PlatformState(message.platform_state),
+        return tuple(
+            Session(instance, settings, tuple(rounds))
+            for instance, of_manager in found.items()
+            for settings, rounds in of_manager
         )
+
+    def _tell(
+        self, entries: list[Entry], kind: InputKind, time: float, arrival: int, data: bytes
+    ) -> None:
+        """Append what a message says; nothing where the manager node ignores it."""
+        message = self._store.deserialize_cdr(data, f'{PACKAGE}/msg/{_NAMES[kind]}')
+        told = _CONVERSIONS[kind](message)
+        if told is not None:
+            entries.append(Entry(time, arrival, told))
+
+
+def _target(message: Any) -> Told:
     try:
-        if kind == 'Application':
-            return application_of(message)[0]
-        return status_of(message) if kind == 'InferenceStatus' else load_of(message)
-    except ValueError:
-        return None
+        if message.action == CLEAR:
+            return Clearing(message.application, nanoseconds(message.header.stamp), message.sender)
+        if message.action == ASK:
+            return Question(target_of(message))
+        return target_of(message)
+    except TargetError as error:
+        return Refusal(message.application, message.sender, error)
 
 
-def again(recording: Recording) -> list[tuple[str, Comparison]]:
-    """
-    Return, for each manager that decided in a recording, how its decisions compare.
+def _or_none(convert: Callable[[Any], Told]) -> Callable[[Any], Told | None]:
+    def converted(message: Any) -> Told | None:
+        try:
+            return convert(message)
+        except ValueError:
+            return None
 
-    :raises ReplayError: when none did
-    """
-    managers = recording.managers()
-    if not managers:
-        raise ReplayError('has no manager_status, so there are no decisions to compare with')
-    return [(name, decide_again(recording, Manager(name))) for name in managers]
+    return converted
+
+
+_CONVERSIONS: dict[InputKind, Callable[[Any], Told | None]] = {
+    InputKind.APPLICATION: _or_none(lambda message: application_of(message)[0]),
+    InputKind.INFERENCE_STATUS: _or_none(status_of),
+    InputKind.PERFORMANCE_TARGET: _target,
+    InputKind.SYSTEM_LOAD: _or_none(load_of),
+}
+
+
+def _decision(message: Any) -> RecordedDecision:
+    return RecordedDecision(
+        tuple(
+            (row.application, row.decision.sub_network, row.decision.processor)
+            for row in message.targets
+        ),
+        tuple((row.name, round(row.maximum / 1e3)) for row in message.domains),
+    )
 
 
 def compared(recording: Recording) -> str:
-    """Return how decisions made again compare with the recorded ones, as text."""
+    """
+    Return how decisions made again compare with the recorded ones, as text.
+
+    :raises ReplayError: when the recording does not say what went into them
+    """
+    if not recording.sessions:
+        raise ReplayError(
+            'has no manager_inputs, so what went into each decision is not known. Record '
+            '/dynamic_dnn/manager_inputs and manager_status too, or ask for another manager'
+        )
     lines = []
-    for name, found in again(recording):
-        same = found.decisions - found.unlike - len(found.differences)
-        lines.append(f'manager {name}: {same} of {found.decisions} decisions are the same')
-        if found.unlike:
+    for session in recording.sessions:
+        found = decide_again(session)
+        same = found.decisions - len(found.differences)
+        lines.append(
+            f'manager {session.instance}: {same} of {found.decisions} decisions are the same'
+        )
+        if session.missing:
             lines.append(
-                f'  {found.unlike} cannot be compared: the load reached it later than the recorder'
+                f'  {session.missing} of its decisions are not in the recording, so what it '
+                'learnt from them is missing here. Begin to record before the manager starts'
             )
-        for time, recorded, made in found.differences[:3]:
-            lines.append(f'  at {time:.3f} s: recorded {recorded.options} {recorded.frequencies}')
-            lines.append(f'             made again {made.options} {made.frequencies}')
+        for number, recorded, made in found.differences[:3]:
+            lines.append(f'  {number}: recorded   {recorded.options} {recorded.frequencies}')
+            lines.append(f'  {number}: made again {made.options} {made.frequencies}')
     return '\n'.join(lines)
 
 

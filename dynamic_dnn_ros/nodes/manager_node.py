@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-import math
 import time
 from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
+from rclpy.serialization import deserialize_message
 
-from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -23,13 +22,14 @@ from dynamic_dnn_ros.management.decisions import (
     TargetReport,
     TargetState,
 )
-from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
+from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Load
-from dynamic_dnn_ros.management.targets import Objective, TargetError
+from dynamic_dnn_ros.management.targets import TargetError
 from dynamic_dnn_ros.msg import (
     Application,
     DvfsSetting,
     InferenceStatus,
+    ManagerInputs,
     ManagerStatus,
     PerformanceTarget,
     SubNetworkSwitch,
@@ -48,8 +48,9 @@ from dynamic_dnn_ros.nodes.management_messages import (
     switch_message,
     target_of,
 )
+from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog
+from dynamic_dnn_ros.nodes.manager_parameters import MODES, PARAMETERS, manager_settings
 from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
-from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
 
@@ -65,9 +66,6 @@ COMPLAINT_PERIOD = 10.0
 FAREWELL = 0.2
 """Seconds that the last message of a node that stops is given to arrive."""
 
-_MODES = {'control': Mode.CONTROL, 'advise': Mode.ADVISE}
-_FLOORS = ('cpu', 'gpu', 'memory')
-
 
 class ManagerNode(ManagedNode):
     """
@@ -77,116 +75,13 @@ class ManagerNode(ManagedNode):
     is published.
     """
 
-    PARAMETERS = (
-        ParameterSpecification(
-            'mode',
-            'control',
-            "'control' switches sub-networks and sets clocks; 'advise' only says what it would "
-            'do.',
-            choices=tuple(_MODES),
-        ),
-        ParameterSpecification(
-            'resource_period',
-            0.5,
-            'Time between two regular decisions.',
-            's',
-            minimum=0.05,
-            maximum=10.0,
-        ),
-        ParameterSpecification(
-            'utilisation_limit',
-            0.8,
-            'Share of a frequency domain that all load together may take where some of it is '
-            'not ours.',
-            minimum=0.1,
-            maximum=1.0,
-        ),
-        ParameterSpecification(
-            'dwell',
-            2.0,
-            'Shortest time between two changes that no target asks for.',
-            's',
-            minimum=0.0,
-            maximum=60.0,
-        ),
-        ParameterSpecification(
-            'application_dwell',
-            1.0,
-            'Shortest time between two moves of an application that answer to single frames.',
-            's',
-            minimum=0.0,
-            maximum=60.0,
-        ),
-        ParameterSpecification(
-            'margin',
-            0.03,
-            'Share of a limit that a new choice leaves free.',
-            minimum=0.0,
-            maximum=0.5,
-        ),
-        ParameterSpecification(
-            'gain',
-            0.03,
-            "Share of the board's power that a change must save to be worth its cost.",
-            minimum=0.0,
-            maximum=0.5,
-        ),
-        ParameterSpecification(
-            'adoption',
-            3.0,
-            'How long a manager that has just started learns before it moves an application '
-            'that another one had set.',
-            's',
-            minimum=0.0,
-            maximum=60.0,
-        ),
-        ParameterSpecification(
-            'default_objective',
-            'maximum_accuracy',
-            'What is improved for an application that was asked for nothing, as long as it '
-            'keeps up with its camera.',
-            choices=tuple(objective.name.lower() for objective in Objective),
-        ),
-        ParameterSpecification(
-            'lease',
-            10.0,
-            'How long a setting of the frequencies holds without renewal; it is renewed at a '
-            'third of it.',
-            's',
-            minimum=0.3,
-            maximum=60.0,
-        ),
-        ParameterSpecification(
-            'power_cap',
-            0.0,
-            'Power of the whole board that no plan may exceed, whatever targets ask for; 0: none.',
-            'W',
-            minimum=0.0,
-        ),
-        ParameterSpecification(
-            'temperature_limit',
-            0.0,
-            'Temperature of the hottest sensor, degrees Celsius, near which plans are given less '
-            'power; 0: none, the board throttles by itself.',
-            minimum=0.0,
-            maximum=150.0,
-        ),
-        *(
-            ParameterSpecification(
-                f'floor_{domain}',
-                0.0,
-                f'Lowest frequency of domain {domain} that may be set; 0: that of the board.',
-                'Hz',
-                minimum=0.0,
-            )
-            for domain in _FLOORS
-        ),
-    )
+    PARAMETERS = PARAMETERS
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__('manager_node', **arguments)
         self._switch_publishers: dict[str, Publisher] = {}
         self._manager = Manager(self.identity.instance)
+        self._inputs = InputLog(self.identity.instance, {})
         self._mode = Mode.CONTROL
         self._decision: Decision | None = None
         self._complaints: dict[str, float] = {}
@@ -202,26 +97,11 @@ class ManagerNode(ManagedNode):
 
     def configure(self) -> None:
         """Take the parameters over; nothing is known of applications or targets."""
-        self._mode = _MODES[self.parameters['mode']]
-        floors = {domain: self.parameters[f'floor_{domain}'] for domain in _FLOORS}
-        self._manager = Manager(
-            self.identity.instance,
-            ManagerSettings(
-                mode=self._mode,
-                resource=ResourceSettings(
-                    utilisation_limit=self.parameters['utilisation_limit'],
-                    dwell=self.parameters['dwell'],
-                    margin=self.parameters['margin'],
-                    gain=self.parameters['gain'],
-                ),
-                adoption=self.parameters['adoption'],
-                application_dwell=self.parameters['application_dwell'],
-                default_objective=Objective[self.parameters['default_objective'].upper()],
-                floors={domain: floor for domain, floor in floors.items() if floor > 0},
-                power_cap=self.parameters['power_cap'] or math.inf,
-                temperature_limit=self.parameters['temperature_limit'] or math.inf,
-            ),
-        )
+        values = {row.name: self.parameters[row.name] for row in PARAMETERS}
+        self._mode = MODES[values['mode']]
+        self._manager = Manager(self.identity.instance, manager_settings(values))
+        self._inputs = InputLog(self.identity.instance, values)
+        self._decisions = 0
         self._decision = None
         self._load = None
         self._setting = None
@@ -233,17 +113,37 @@ class ManagerNode(ManagedNode):
             ManagerStatus, 'manager_status', qos.MANAGER_STATUS
         )
         self._setting_publisher = self._publisher(DvfsSetting, 'dvfs_setting', qos.DVFS_SETTING)
-        for message_type, topic, callback, profile in (
-            (Application, 'application', self._on_application, qos.APPLICATION_SUBSCRIPTION),
-            (InferenceStatus, 'inference_status', self._on_status, qos.INFERENCE_STATUS),
-            (PerformanceTarget, 'performance_target', self._on_target, qos.PERFORMANCE_TARGET),
-            (SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
-            (ManagerStatus, 'manager_status', self._on_manager, qos.MANAGER_STATUS),
+        self._inputs_publisher = self._publisher(
+            ManagerInputs, 'manager_inputs', qos.MANAGER_INPUTS
+        )
+        for kind, message_type, topic, callback, profile in (
+            (
+                InputKind.APPLICATION,
+                Application,
+                'application',
+                self._on_application,
+                qos.APPLICATION_SUBSCRIPTION,
+            ),
+            (
+                InputKind.INFERENCE_STATUS,
+                InferenceStatus,
+                'inference_status',
+                self._on_status,
+                qos.INFERENCE_STATUS,
+            ),
+            (
+                InputKind.PERFORMANCE_TARGET,
+                PerformanceTarget,
+                'performance_target',
+                self._on_target,
+                qos.PERFORMANCE_TARGET,
+            ),
+            (InputKind.SYSTEM_LOAD, SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
         ):
-            subscription = self.create_subscription(
-                message_type, self.shared_topic(topic), callback, profile
+            self._subscribe(
+                message_type, topic, self._taking(kind, message_type, callback), profile, raw=True
             )
-            self.own(self.destroy_subscription, subscription)
+        self._subscribe(ManagerStatus, 'manager_status', self._on_manager, qos.MANAGER_STATUS)
         for period, action in (
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
@@ -295,7 +195,19 @@ class ManagerNode(ManagedNode):
 
     # What arrives.
 
-    def _on_application(self, message: Application) -> None:
+    def _taking(
+        self, kind: InputKind, message_type: type, callback: Callable[[Any, float, int], None]
+    ) -> Callable[[bytes], None]:
+        """Return a callback that notes a message with its times, and hands all of that on."""
+
+        def take(data: bytes) -> None:
+            now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
+            self._inputs.add(Input(kind, now, arrival, data))
+            callback(deserialize_message(data, message_type), now, arrival)
+
+        return take
+
+    def _on_application(self, message: Application, now: float, arrival: int) -> None:
         try:
             application, problem = application_of(message)
         except ValueError as error:
@@ -303,21 +215,20 @@ class ManagerNode(ManagedNode):
             return
         if problem:
             self._complain(f'{message.id}: {problem}')
-        if self._manager.add_application(application, time.monotonic()):
+        if self._manager.add_application(application, now):
             self.get_logger().info(f'{application.id} is {application.state.name.lower()}')
             self._decide_soon()
 
-    def _on_status(self, message: InferenceStatus) -> None:
+    def _on_status(self, message: InferenceStatus, now: float, arrival: int) -> None:
         try:
             status = status_of(message)
         except ValueError as error:
             self._complain(f'Ignored a status of {message.application}: {error}')
             return
-        if self._manager.observe(status, time.monotonic()):
+        if self._manager.observe(status, now):
             self._decide_soon()
 
-    def _on_target(self, message: PerformanceTarget) -> None:
-        arrival = self.get_clock().now().nanoseconds
+    def _on_target(self, message: PerformanceTarget, now: float, arrival: int) -> None:
         sender = message.sender
         try:
             if message.action == PerformanceTarget.ACTION_CLEAR:
@@ -335,13 +246,12 @@ class ManagerNode(ManagedNode):
             )
         self._decide_soon()
 
-    def _on_load(self, message: SystemLoad) -> None:
+    def _on_load(self, message: SystemLoad, now: float, arrival: int) -> None:
         try:
             load = load_of(message)
         except ValueError as error:
             self._complain(f'Ignored a system_load: {error}')
             return
-        now = time.monotonic()
         self._load, self._load_received = load, now
         if self._manager.observe_load(load, now):
             self._decide_soon()
@@ -386,6 +296,9 @@ class ManagerNode(ManagedNode):
         # Whom a decision concerns has it by now; the reasons take longer.
         self._decision = self._manager.reported(decision)
         self._publish_status(self._decision, duration)
+        inputs = self._inputs.message(self._decisions, now)
+        inputs.header.stamp = self.get_clock().now().to_msg()
+        self._inputs_publisher.publish(inputs)
 
     def _renew(self) -> None:
         if self.active and self._setting is not None:
@@ -454,6 +367,21 @@ class ManagerNode(ManagedNode):
             recent = {t: at for t, at in self._complaints.items() if now - at < COMPLAINT_PERIOD}
             self._complaints = {**recent, text: now}
             self.get_logger().error(text)
+
+    def _subscribe(
+        self,
+        message_type: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        profile: Any,
+        raw: bool = False,
+    ) -> None:
+        self.own(
+            self.destroy_subscription,
+            self.create_subscription(
+                message_type, self.shared_topic(topic), callback, profile, raw=raw
+            ),
+        )
 
     def _publisher(self, message_type: type, topic: str, profile: Any) -> Publisher:
         publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)

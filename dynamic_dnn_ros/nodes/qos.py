@@ -59,5 +59,8 @@ DVFS_SETTING = _profile(8)
 #: `manager_status`.
 MANAGER_STATUS = _profile(16)
 
+#: `manager_inputs`: what a recorder missed that found the manager a little late.
+MANAGER_INPUTS = _profile(32, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
 #: `/diagnostics`.
 DIAGNOSTICS = _profile(10)

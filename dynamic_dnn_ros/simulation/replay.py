@@ -3,9 +3,9 @@
 """
 A recorded run before a manager again: were its decisions these, and what if it had been another?
 
-The first feeds what the manager was told, as it was recorded, to a new one of the same kind, and
-compares decisions. The second cannot: another decision would have made other frames. It simulates
-the applications by their profiles, slowed down and loaded as was recorded.
+The first tells a new manager what the recorded one was told, in the same order and at the same
+times, and compares decisions. The second cannot: another decision would have made other frames. It
+simulates the applications by their profiles, slowed down and loaded as was recorded.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import math
 import statistics
 
-from dynamic_dnn_ros.management.decisions import Decision, PlatformState
-from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.decisions import TargetReport
+from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
@@ -44,6 +44,13 @@ class Clearing:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A target that was asked about and not set."""
+
+    target: Target
+
+
+@dataclass(frozen=True)
 class Refusal:
     """A target that could not be read."""
 
@@ -57,35 +64,24 @@ class RecordedDecision:
     """
     What a manager said that it decided.
 
-    `options` are sub-network and processor by application, `frequencies` in kilohertz by domain;
-    `platform` how fresh it held the platform's load to be.
+    `options` are sub-network and processor by application, answers to questions last;
+    `frequencies` in kilohertz by domain.
     """
 
-    instance: str
     options: tuple[tuple[str, str, str], ...]
     frequencies: tuple[tuple[str, int], ...]
-    platform: PlatformState = PlatformState.FRESH
-
-    @classmethod
-    def of(cls, decision: Decision, instance: str) -> RecordedDecision:
-        """Return what a manager would publish of a decision."""
-        return cls(
-            instance,
-            tuple(
-                (r.application, r.decision.sub_network, r.decision.processor)
-                for r in decision.reports
-            ),
-            tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
-            decision.platform_state,
-        )
 
 
-Told = Application | Status | Load | Target | Clearing | Refusal | RecordedDecision
+Told = Application | Status | Load | Target | Clearing | Question | Refusal
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One recorded message: when it came, s from the first one, and what it said."""
+    """
+    One message: when it came, s, and what it said.
+
+    `arrival` is the same on the clock that stamps of targets are compared with, ns.
+    """
 
     time: float
     arrival: int
@@ -93,63 +89,85 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Round:
+    """
+    What went into one decision, in the order in which the manager took it, and what it decided.
+
+    `number` counts the decisions of the manager from 1, `time` in seconds on its own clock;
+    `decision` None where the recording has only what went into it.
+    """
+
+    number: int
+    time: float
+    entries: tuple[Entry, ...]
+    decision: RecordedDecision | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One manager's decisions from its beginning on, or as far back as the recording goes."""
+
+    instance: str
+    settings: ManagerSettings
+    rounds: tuple[Round, ...]
+
+    @property
+    def missing(self) -> int:
+        """Return how many decisions the recording lacks before the last one that it has."""
+        return self.rounds[-1].number - len(self.rounds) if self.rounds else 0
+
+
+@dataclass(frozen=True)
 class Recording:
-    """A recorded run, in the order of time."""
+    """A recorded run: all messages in the order of time, s from the first one; and sessions."""
 
     entries: tuple[Entry, ...]
+    sessions: tuple[Session, ...] = ()
 
     @property
     def duration(self) -> float:
         """Return the time from the first to the last message, s."""
         return self.entries[-1].time if self.entries else 0.0
 
-    def managers(self) -> list[str]:
-        """Return the instances of the managers that decided, the first one first."""
-        found = [e.told.instance for e in self.entries if isinstance(e.told, RecordedDecision)]
-        return list(dict.fromkeys(found))
-
 
 @dataclass(frozen=True)
 class Comparison:
     """
-    Recorded decisions beside those made again; times in seconds.
+    Recorded decisions beside those made again.
 
-    `differences` are the decisions that differ, as (time, recorded, made again), without those
-    that are `unlike`: the recorded manager held the load to be stale, or not yet there, which
-    reached the recorder in time, or the other way round. It was told something else.
+    `differences` are the decisions that differ, as (number, recorded, made again).
     """
 
     decisions: int
-    unlike: int
-    differences: tuple[tuple[float, RecordedDecision, RecordedDecision], ...]
+    differences: tuple[tuple[int, RecordedDecision, RecordedDecision], ...]
 
 
-def decide_again(recording: Recording, manager: Manager) -> Comparison:
-    """
-    Tell a manager what the recorded one was told, and compare what it decides.
-
-    It decides when the recorded one did, since a recording does not say when a timer of a node
-    fires.
-
-    :param manager: a new one with the instance of the recorded one, so that the answers to its
-        switches, which are in the recording, count as answers to these
-    """
-    decisions, unlike = 0, 0
+def decide_again(session: Session) -> Comparison:
+    """Tell a new manager what the recorded one was told, and compare what it decides."""
+    manager = Manager(session.instance, session.settings)
+    decisions = 0
     differences = []
-    for entry in recording.entries:
-        told = entry.told
-        if isinstance(told, RecordedDecision):
-            if told.instance != manager.instance:
-                continue
-            made = RecordedDecision.of(manager.decide(entry.time), manager.instance)
+    for one in session.rounds:
+        answers = []
+        for entry in one.entries:
+            if isinstance(entry.told, Question):
+                answers.append(manager.ask(entry.told.target))
+            else:
+                _tell(manager, entry)
+        decision = manager.decide(one.time)
+        made = RecordedDecision(
+            tuple(_option(report) for report in (*decision.reports, *answers)),
+            tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
+        )
+        if one.decision is not None:
             decisions += 1
-            if made.platform is not told.platform:
-                unlike += 1
-            elif made != told:
-                differences.append((entry.time, told, made))
-        else:
-            _tell(manager, entry)
-    return Comparison(decisions, unlike, tuple(differences))
+            if made != one.decision:
+                differences.append((one.number, one.decision, made))
+    return Comparison(decisions, tuple(differences))
+
+
+def _option(report: TargetReport) -> tuple[str, str, str]:
+    return report.application, report.decision.sub_network, report.decision.processor
 
 
 def _tell(manager: Decider, entry: Entry) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import math
 
@@ -22,8 +23,12 @@ from dynamic_dnn_ros.simulation.closed_loop import (
 from dynamic_dnn_ros.simulation.managers.static import Static
 from dynamic_dnn_ros.simulation.replay import (
     Entry,
+    Question,
     RecordedDecision,
     Recording,
+    Round,
+    Session,
+    Told,
     decide_again,
     what_if,
 )
@@ -39,9 +44,13 @@ class Recorded(Manager):
     def __init__(self) -> None:
         super().__init__('recorded')
         self.entries: list[Entry] = []
+        self.rounds: list[Round] = []
+        self._taken: list[Entry] = []
 
-    def _note(self, told: object, now: float, arrival: int = 0) -> None:
-        self.entries.append(Entry(now, arrival or round(now * 1e9), told))  # type: ignore[arg-type]
+    def _note(self, told: Told, now: float, arrival: int = 0) -> None:
+        entry = Entry(now, arrival or round(now * 1e9), told)
+        self.entries.append(entry)
+        self._taken.append(entry)
 
     def add_application(self, application: Application, now: float) -> bool:
         self._note(application, now)
@@ -61,8 +70,15 @@ class Recorded(Manager):
 
     def decide(self, now: float) -> Decision:
         decision = super().decide(now)
-        told = RecordedDecision.of(decision, self.instance)
-        self._note(told, now)
+        taken, self._taken = self._taken, []
+        told = RecordedDecision(
+            tuple(
+                (r.application, r.decision.sub_network, r.decision.processor)
+                for r in decision.reports
+            ),
+            tuple((d.name, round(d.maximum / 1e3)) for d in decision.domains),
+        )
+        self.rounds.append(Round(len(self.rounds) + 1, now, tuple(taken), told))
         return decision
 
 
@@ -78,34 +94,71 @@ def recording() -> Recording:
         manager, board, [SimulatedApplication(one, 20.0)], [target_event(1.0, TARGET)]
     )
     loop.run(12.0)
-    return Recording(tuple(manager.entries))
+    session = Session('recorded', manager.settings, tuple(manager.rounds))
+    return Recording(tuple(manager.entries), (session,))
 
 
-def test_the_same_manager_decides_the_same(recording: Recording) -> None:
-    found = decide_again(recording, Manager('recorded'))
-    assert found.decisions > 20
+@pytest.fixture(scope='module')
+def session(recording: Recording) -> Session:
+    return recording.sessions[0]
+
+
+def test_the_same_manager_decides_the_same(session: Session) -> None:
+    found = decide_again(session)
+    assert found.decisions == len(session.rounds) > 20
     assert found.differences == ()
-    decisions = {e.told for e in recording.entries if isinstance(e.told, RecordedDecision)}
-    assert len(decisions) > 2, 'the run is to hold different decisions'
+    assert session.missing == 0
+    assert len({one.decision for one in session.rounds}) > 2, 'the run is to hold decisions'
 
 
-def test_a_run_that_was_told_otherwise_is_found_out(recording: Recording) -> None:
-    entries = [
-        replace(entry, told=replace(TARGET, accuracy=0.91, stamp=entry.told.stamp))
-        if isinstance(entry.told, Target)
-        else entry
-        for entry in recording.entries
-    ]
-    found = decide_again(Recording(tuple(entries)), Manager('recorded'))
-    assert found.differences
-    time, recorded, made = found.differences[0]
-    assert time >= 1.0
+def told_otherwise(session: Session, told: Callable[[Target], Told | None]) -> Session:
+    """Return a session in which the target reads otherwise, or is not there."""
+
+    def changed(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        read = [
+            (entry, told(entry.told) if isinstance(entry.told, Target) else entry.told)
+            for entry in entries
+        ]
+        return tuple(replace(entry, told=now) for entry, now in read if now is not None)
+
+    return replace(
+        session,
+        rounds=tuple(replace(one, entries=changed(one.entries)) for one in session.rounds),
+    )
+
+
+def test_a_run_that_was_told_otherwise_is_found_out(session: Session) -> None:
+    found = decide_again(told_otherwise(session, lambda told: replace(told, accuracy=0.91)))
+    number, recorded, made = found.differences[0]
+    assert session.rounds[number - 1].time >= 1.0
     assert recorded.options != made.options
 
 
-def test_decisions_of_other_managers_are_left_out(recording: Recording) -> None:
-    assert decide_again(recording, Manager('another')).decisions == 0
-    assert recording.managers() == ['recorded']
+def test_a_question_is_answered_again_and_sets_nothing(session: Session) -> None:
+    found = decide_again(told_otherwise(session, Question))
+    without = decide_again(told_otherwise(session, lambda told: None))
+    number, recorded, made = found.differences[0]
+    assert len(made.options) == len(recorded.options) + 1, 'the answer'
+    later = [one for one in found.differences if one[0] > number]
+    assert later == [one for one in without.differences if one[0] > number]
+
+
+def test_settings_of_the_recorded_manager_are_those_of_the_new_one(session: Session) -> None:
+    advising = replace(session, settings=replace(session.settings, floors={'gpu': 1e9}))
+    assert decide_again(advising).differences
+
+
+def test_decisions_that_were_not_recorded_are_counted(session: Session) -> None:
+    late = replace(session, rounds=session.rounds[5:])
+    assert late.missing == 5
+    holed = replace(session, rounds=(*session.rounds[:3], *session.rounds[4:]))
+    assert holed.missing == 1
+    silent = replace(
+        session, rounds=(replace(session.rounds[0], decision=None), *session.rounds[1:])
+    )
+    found = decide_again(silent)
+    assert found.decisions == len(session.rounds) - 1
+    assert found.differences == ()
 
 
 def test_what_if_repeats_the_run_with_another_manager(recording: Recording) -> None:

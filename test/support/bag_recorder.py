@@ -8,15 +8,19 @@ from collections.abc import Iterable
 from pathlib import Path
 import threading
 import time
-from types import TracebackType
 from typing import Any
 
+from rclpy.qos import QoSProfile
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from support.bag_player import message_class, type_store
 from support.graph import LATCHED, RELIABLE, Graph
 
-LATCHED_ENDINGS = ('/application', '/sub_network_switch')
+LATCHED_ENDINGS = ('/application', '/sub_network_switch', '/manager_inputs')
+ALL_LATCHED = QoSProfile(
+    depth=RELIABLE.depth, reliability=LATCHED.reliability, durability=LATCHED.durability
+)
+"""Also what writers keep for late joiners, each of their messages, as `ros2 bag record` asks."""
 
 
 class BagRecorder:
@@ -55,7 +59,7 @@ class BagRecorder:
                     lambda data, topic=topic, connection=connection: self._write(
                         topic, connection, data
                     ),
-                    LATCHED if topic.endswith(LATCHED_ENDINGS) else RELIABLE,
+                    ALL_LATCHED if topic.endswith(LATCHED_ENDINGS) else RELIABLE,
                     raw=True,
                 )
             )
@@ -70,12 +74,7 @@ class BagRecorder:
         """Return the topics of which nothing has come yet."""
         return [topic for topic, count in self.counts.items() if count == 0]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Unsubscribe and close the bag."""
         for subscription in self._subscriptions:
             self.graph.node.destroy_subscription(subscription)
