@@ -5,13 +5,13 @@ The application level: move one application along its sub-networks, clocks left 
 
 It answers to single frames between two decisions of the resource level. A frame that is late
 beyond what spread explains is taken at its word: were all frames to be as slow from now on, which
-sub-network on the same processor would still meet the target? Only where there is one it moves.
+sub-network on the same processor would still meet the target? Where there is none, the clocks
+have to mend it: the resource level is told to allow for a slow-down of that much.
 """
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
@@ -22,6 +22,14 @@ from dynamic_dnn_ros.management.tables import FIGURES, ApplicationTable
 
 LONGEST_DWELL = 60.0
 """Seconds up to which the dwell grows when moves turn out to have been needless."""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """The option to move to, or the slow-down that the clocks are to allow for."""
+
+    option: int | None = None
+    suspected: float | None = None
 
 
 class ApplicationLevel:
@@ -53,9 +61,9 @@ class ApplicationLevel:
         ratio: float,
         total: float,
         now: float,
-    ) -> int | None:
+    ) -> Reaction | None:
         """
-        Return the option to move to after a frame, or none to stay.
+        Return what a frame gives reason for, none to leave everything as it is.
 
         :param row: row of the table that the clocks are at
         :param option: option that served the frame
@@ -66,20 +74,20 @@ class ApplicationLevel:
         late = target.latency > 0 and total > target.latency
         if not late or not demand.slow_down.is_outlier(ratio) or now - self._moved < self._dwell:
             return None
-        slowed = copy(demand.slow_down)
-        slowed.mean = ratio
         points = {figure: getattr(table, figure)[row] for figure in FIGURES}
-        supposed = replace(demand, slow_down=slowed)
+        supposed = replace(demand, slow_down=demand.slow_down.supposing(ratio))
         found = assess(supposed, points, table.accuracy, 1.0, margin=0.0)
         same = np.array([p == table.options[option][1] for p in table.processors])
         mends = same & demand.usable & (found.shortfall == 0)
-        if mends[option] or not mends.any():
+        if mends[option]:
             return None
-        values = np.where(mends, objective_values(supposed, found, found.added_power), np.inf)
-        best = values.min()
-        mends &= values <= best + WITHIN * abs(best)
         if not self._answered:
             self._dwell = min(2 * self._dwell, LONGEST_DWELL)
         self._moved = now
         self._answered = False
-        return int(np.where(mends, found.added_power, np.inf).argmin())
+        if not mends.any():
+            return Reaction(suspected=ratio)
+        values = np.where(mends, objective_values(supposed, found, found.added_power), np.inf)
+        best = values.min()
+        mends &= values <= best + WITHIN * abs(best)
+        return Reaction(int(np.where(mends, found.added_power, np.inf).argmin()))

@@ -81,8 +81,7 @@ class Demand:
     def room(self, margin: float) -> float:
         """Return the share of a limit that a new choice leaves free."""
         # The less is known of the slow-down, the more room a new choice leaves.
-        unsure = math.sqrt(self.slow_down.variance) / self.slow_down.mean
-        return min(margin + unsure, LARGEST_MARGIN)
+        return min(margin + self.slow_down.uncertainty, LARGEST_MARGIN)
 
 
 @dataclass(frozen=True, eq=False)

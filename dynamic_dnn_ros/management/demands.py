@@ -73,10 +73,13 @@ def demand_of(
         for processor in set(table.processors)
     }
     shares = np.array([of_processor[processor] for processor in table.processors])
+    slow_down = copy(record.slow_down)
+    if record.suspected:
+        slow_down = slow_down.supposing(record.suspected)
     return Demand(
         effective,
         -1 if target is None else target.priority,
-        copy(record.slow_down),
+        slow_down,
         camera_rate,
         measurements.overhead,
         measurements.overhead_deviation,

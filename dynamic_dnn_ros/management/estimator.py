@@ -14,6 +14,7 @@ measurement noise is learnt from the innovations.
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
@@ -26,7 +27,7 @@ FloatArray = NDArray[np.float64]
 INITIAL_VARIANCE = 0.1**2
 """Of the slow-down before anything was measured (ALERT begins with the same deviation)."""
 
-DRIFT = 0.005
+DRIFT = 0.003
 """Share of the slow-down by which it may drift from one frame to the next."""
 
 SMALLEST_DISPERSION = 0.01
@@ -34,6 +35,9 @@ SMALLEST_DISPERSION = 0.01
 
 SPREAD_WEIGHT = 0.02
 """Weight of one frame in the spread that is learnt, once it has settled."""
+
+SPREAD_UNCERTAINTY = 0.25
+"""Share of the spread of frames by which what is learnt of it moves a quantile up and down."""
 
 GATE = 3.0
 """Standard deviations beyond which the median of innovations is not explained by spread."""
@@ -83,10 +87,22 @@ class SlowDownFilter:
         profiled = (self.mean * self._profiled_dispersion) ** 2
         return sqrt(self.variance + max(0.0, self._dispersion - profiled))
 
+    @property
+    def uncertainty(self) -> float:
+        """Return the standard deviation of mean and learnt spread together, over the mean."""
+        spread = SPREAD_UNCERTAINTY * self.dispersion
+        return sqrt(self.variance + spread**2) / self.mean
+
+    def supposing(self, ratio: float) -> SlowDownFilter:
+        """Return what is known if one frame, slower than all before, is the rule from now on."""
+        supposed = copy(self)
+        supposed.mean = ratio
+        supposed.variance = self.variance + self._frame_variance()
+        return supposed
+
     def is_outlier(self, ratio: float) -> bool:
         """Tell whether a frame is slower than mean and spread explain."""
-        spread = max(self.dispersion, SMALLEST_DISPERSION * self.mean)
-        return ratio - self.mean > OUTLIER * sqrt(self.variance + spread**2)
+        return ratio - self.mean > OUTLIER * sqrt(self.variance + self._frame_variance())
 
     def update(self, ratio: float, profiled_dispersion: float) -> bool:
         """
@@ -120,6 +136,9 @@ class SlowDownFilter:
         self.variance *= 1 - gain
         self.observations += 1
         return stepped
+
+    def _frame_variance(self) -> float:
+        return max(self._dispersion, (SMALLEST_DISPERSION * self.mean) ** 2)
 
     def _has_stepped(self, noise: float) -> bool:
         if len(self._innovations) < 3:

@@ -214,7 +214,7 @@ class Manager:
         changed |= self._budget.observe(load, self._power(), settled, now)
         if changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
-        return changed
+        return changed or self.platform.foreign_rose
 
     @property
     def applications(self) -> tuple[str, ...]:
@@ -327,14 +327,16 @@ class Manager:
             return False
         spread = (table.p95[row, option] - table.p50[row, option]) / 1.645
         ratio = float(status.service / expected)
-        moved = self._react(record, table, row, option, ratio, status.total, now)
+        # Whatever the frame before gave reason to suspect, this one tells.
+        record.suspected = 0.0
+        reacts = self._react(record, table, row, option, ratio, status.total, now)
         dispersion = float(max(spread, 0.0) / table.mean[row, option])
         stepped = record.slow_down.update(ratio, dispersion)
         if stepped:
             record.level.confirm()
         if record.slow_down.observations == ENOUGH:
             record.held_until = -math.inf
-        return moved or stepped
+        return reacts or stepped
 
     def _react(
         self,
@@ -353,12 +355,15 @@ class Manager:
         if not 0 < target.latency < total:
             return False
         demand = demand_of(record, table, (), target, self.settings.default_objective, now)
-        moved = record.level.react(table, row, option, demand, ratio, total, now)
-        if moved is None:
+        reaction = record.level.react(table, row, option, demand, ratio, total, now)
+        if reaction is None:
             return False
-        record.desired = table.options[moved]
-        record.reason = SwitchReason.MEASUREMENT
-        self._resource.note_change(now)
+        if reaction.suspected is not None:
+            record.suspected = reaction.suspected
+        if reaction.option is not None:
+            record.desired = table.options[reaction.option]
+            record.reason = SwitchReason.MEASUREMENT
+            self._resource.note_change(now)
         return True
 
     def _observe_answer(self, record: Record, status: Status, now: float) -> bool:

@@ -24,6 +24,9 @@ FOREIGN_WINDOW = 5.0
 NEGLIGIBLE_FOREIGN = 0.02
 """Share of a domain below which nobody else is there to be protected."""
 
+RISE = 0.05
+"""Share of a domain by which load that is not ours has to rise to ask for a decision at once."""
+
 _MATCH = 1e-3
 """Relative difference within which a profile's frequency is the platform's."""
 
@@ -46,12 +49,15 @@ class PlatformView:
     """
     The last load of one platform and what follows from it.
 
+    `foreign_rose` tells whether the last load showed that others need notably more than before.
+
     :param floors: lowest frequency, Hz, that the operator allows for each domain
     """
 
     def __init__(self, floors: Mapping[str, float] | None = None) -> None:
         """Begin without a platform."""
         self.load: Load | None = None
+        self.foreign_rose = False
         self._floors = dict(floors or {})
         self._received = -math.inf
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
@@ -59,6 +65,7 @@ class PlatformView:
 
     def observe(self, load: Load, now: float) -> bool:
         """Take a load, unless it is overtaken; tell whether what may be set has changed."""
+        self.foreign_rose = False
         before = self.load
         if (
             before is not None
@@ -77,6 +84,8 @@ class PlatformView:
             cycles = domain.utilisation_foreign * domain.granted
             samples = self._foreign.setdefault(domain.name, deque())
             if math.isfinite(cycles) and domain.utilisation_foreign >= NEGLIGIBLE_FOREIGN:
+                known = max((sample for _, sample in samples), default=0.0)
+                self.foreign_rose |= cycles - known > RISE * max(domain.available, default=0.0)
                 samples.append((now, cycles))
             while samples and now - samples[0][0] > FOREIGN_WINDOW:
                 samples.popleft()

@@ -34,7 +34,8 @@ class Record:
     one that it applied: what it said before that is out of date; `held_until` ends the time in
     which a manager that has just started leaves it alone; `excluded` until when options are left
     out, and `refusal` why; `skip` counts frames that belong to a
-    change and say nothing about the operating point.
+    change and say nothing about the operating point; `suspected` is a slow-down that one frame has
+    shown and the next has yet to bear out, 0 for none.
     """
 
     def __init__(self, application: Application, now: float, dwell: float) -> None:
@@ -58,6 +59,7 @@ class Record:
         self.skip = 0
         self.behind_overrun = False
         self.contention = 1.0
+        self.suspected = 0.0
         self.last_frame: Option = ('', '')
 
     @property

@@ -32,6 +32,16 @@ LONGEST_DWELL = 60.0
 """Seconds up to which the dwell grows when changes for less energy have to be taken back."""
 
 
+TAKEN_BACK = 30.0
+"""Seconds within which a miss is laid to the last saving."""
+
+LEAST_GAIN = 1 / 3
+"""Share of `gain` that a change must always show, however long things have stood."""
+
+NOISE_GAIN = 0.4
+"""Gain that a change must show besides, for each unit of frames' relative spread."""
+
+
 class Cause(Enum):
     """Why a plan departs from the one before it."""
 
@@ -114,7 +124,7 @@ class ResourceLevel:
             cause = Cause.FIRST if incumbent is None else Cause.PLATFORM
             return Plan(problem, both, 0, cause)
         usable = all(d.usable[o] for d, o in zip(problem.demands, options))
-        cause = _is_better(problem, both, self._settings.gain)
+        cause = _is_better(problem, both, self._required_gain(problem, now))
         if not usable:
             cause = cause if cause is not Cause.KEPT else Cause.MISSED
         elif cause in (Cause.OBJECTIVE, Cause.ENERGY, Cause.NEARER) and not fresh:
@@ -122,13 +132,25 @@ class ResourceLevel:
                 cause = Cause.KEPT
         if cause is Cause.KEPT:
             return Plan(problem, both, 1, cause)
-        if cause is Cause.MISSED and not fresh and now - self._saved < 4 * self._dwell:
+        if cause is Cause.MISSED and not fresh and self._was_saving(now):
             # The last saving was one too many: wait longer before the next.
             self._dwell = min(2 * self._dwell, LONGEST_DWELL)
         if cause in (Cause.OBJECTIVE, Cause.ENERGY):
             self._saved = now
         self._changed = now
         return Plan(problem, both, 0, cause)
+
+    def _was_saving(self, now: float) -> bool:
+        return now - self._saved < max(TAKEN_BACK, 4 * self._dwell)
+
+    def _required_gain(self, problem: Problem, now: float) -> float:
+        """Return the share of the board's power that a change must save."""
+        # A change costs once, what it saves is saved for as long as things stay as they are.
+        stood = max(now - self._changed, self._dwell)
+        gain = self._settings.gain * max(self._dwell / stood, LEAST_GAIN)
+        # Estimates move with the noise of frames: that is no saving.
+        spread = (d.slow_down.dispersion / d.slow_down.mean for d in problem.demands)
+        return max(gain, NOISE_GAIN * max(spread, default=0.0))
 
     def _best(self, problem: Problem, in_force: int | None) -> tuple[int, tuple[int, ...]]:
         """Return the best setting and options of a problem, which is solved once."""

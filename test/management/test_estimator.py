@@ -54,6 +54,22 @@ def test_does_not_follow_one_late_frame() -> None:
     assert not slow_down.is_outlier(1.03)
 
 
+def test_a_single_frame_is_supposed_with_its_spread_for_doubt() -> None:
+    slow_down = filtered([1.0 + 0.05 * (-1) ** i for i in range(100)])
+    supposed = slow_down.supposing(1.5)
+    assert supposed.mean == 1.5
+    assert supposed.variance == pytest.approx(slow_down.variance + slow_down.dispersion**2)
+    assert slow_down.mean < 1.1
+
+
+def test_less_is_certain_where_frames_spread_more() -> None:
+    random = np.random.default_rng(4)
+    noise = random.standard_normal(300)
+    calm, jittery = (filtered(list(1 + share * noise)) for share in (0.02, 0.2))
+    assert calm.uncertainty < 0.015
+    assert 0.04 < jittery.uncertainty < 0.08
+
+
 def test_white_jitter_is_not_taken_for_steps() -> None:
     random = np.random.default_rng(2)
     slow_down = SlowDownFilter()

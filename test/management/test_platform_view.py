@@ -128,6 +128,15 @@ def test_foreign_load_is_believed_at_once_and_forgotten_slowly() -> None:
     assert view.foreign() == {}
 
 
+def test_says_when_others_need_notably_more_than_before() -> None:
+    view = PlatformView()
+    rose = []
+    for utilisation in (0.0, 0.1, 0.11, 0.05, 0.12, 0.3, math.nan):
+        view.observe(load(utilisation_foreign=utilisation, granted=GPU[-1]), 0.0)
+        rose.append(view.foreign_rose)
+    assert rose == [False, True, False, False, False, True, False]
+
+
 def test_says_when_what_may_be_set_changes() -> None:
     view = PlatformView()
     assert view.observe(load(), 0.0)

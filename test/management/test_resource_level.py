@@ -204,6 +204,40 @@ def test_keeps_what_is_not_worth_a_change_and_waits_for_the_dwell() -> None:
     assert level.decide(tight, low, 9.0, fresh=False).cause is Cause.MISSED
 
 
+def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
+    task = problem([Target(NAMES[0], latency=0.2, latency_quantile=0.5)])
+    plan = decide(task)
+    power = plan.evaluation.power
+    best = (plan.setting, [plan.option(0)])
+    near = next(
+        (int(row), [option])
+        for row in task.settings
+        for option in range(4)
+        if _is_a_little_more(task, int(row), option, float(power[plan.row]))
+    )
+    level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.3))
+    level.note_change(0.0)
+    assert level.decide(task, near, 2.1, fresh=False).cause is Cause.KEPT
+    assert level.decide(task, near, 6.1, fresh=False).cause is Cause.ENERGY
+    noisy = replace(task, demands=tuple(replace(d, slow_down=jittery()) for d in task.demands))
+    assert level.decide(noisy, near, 1000.0, fresh=False).cause is Cause.KEPT
+    assert level.decide(task, best, 1010.0, fresh=False).cause is Cause.KEPT
+
+
+def _is_a_little_more(task: Problem, row: int, option: int, least: float) -> bool:
+    one = evaluate(task, np.array([row]), np.array([[option]]), SETTINGS)
+    met = one.applications[0].shortfall[0] == 0
+    return bool(met and 0.12 < 1 - least / one.power[0] < 0.25)
+
+
+def jittery() -> SlowDownFilter:
+    slow_down = SlowDownFilter()
+    for number in range(200):
+        slow_down.update(1.0 + 0.6 * (-1) ** number, 0.03)
+    slow_down.mean = 1.0
+    return slow_down
+
+
 def test_a_saving_that_had_to_be_taken_back_lengthens_the_dwell() -> None:
     level = ResourceLevel(ResourceSettings(dwell=1.0, margin=0.0))
     loose = problem([Target(NAMES[0], latency=0.05)])
