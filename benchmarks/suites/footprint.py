@@ -26,8 +26,8 @@ from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
 from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
 from support.application import Application
 from support.bundles import make_bundle
+from support.deployment import deployment
 from support.domain import Domain
-from support.graph import Graph
 from support.images import image_message, noise
 from support.process import NodeProcess
 from support.shared_data import REPOSITORY, SHIPPED_BUNDLE
@@ -130,38 +130,32 @@ def _nodes_at_work(
     bundle: Path, memory: dict[str, list[float]], start_up: dict[str, list[float]]
 ) -> None:
     nodes: list[NodeProcess] = []
-    with Domain() as domain:
-        graph = Graph(domain.id)
+    with deployment() as (graph, start):
 
-        def start(name: str, **options: object) -> NodeProcess:
-            nodes.append(NodeProcess(name, domain.id, **options))  # type: ignore[arg-type]
+        def begin(name: str, **options: object) -> NodeProcess:
+            nodes.append(start(name, **options))
             graph.wait_for_state(nodes[-1].full_name, 'active')
             start_up.setdefault(name, []).append(time.monotonic() - nodes[-1].started)
             return nodes[-1]
 
-        try:
-            start('platform_node', parameters={'platform': 'xavier_nx_simulated'})
-            start('manager_node')
-            application = Application(graph, start, bundle, platform='auto')
-            statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
-            targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
-            graph.wait_for_subscriptions(targets)
-            targets.publish(PerformanceTarget(application=application.id, latency=0.5))
-            for index in range(FRAMES):
-                application.serve(image_message(noise(640, 480, index)))
-            statuses.wait_for(
-                lambda status: any(
-                    target.state in (TargetStatus.STATE_MET, TargetStatus.STATE_MISSED)
-                    for target in status.targets
-                ),
-                30.0,
-            )
-            for node in nodes:
-                memory.setdefault(node.name, []).append(float(node.resident_memory()))
-        finally:
-            for node in reversed(nodes):
-                node.close()
-            graph.close()
+        begin('platform_node', parameters={'platform': 'xavier_nx_simulated'})
+        begin('manager_node')
+        application = Application(graph, begin, bundle, platform='auto')
+        statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
+        targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
+        graph.wait_for_subscriptions(targets)
+        targets.publish(PerformanceTarget(application=application.id, latency=0.5))
+        for index in range(FRAMES):
+            application.serve(image_message(noise(640, 480, index)))
+        statuses.wait_for(
+            lambda status: any(
+                target.state in (TargetStatus.STATE_MET, TargetStatus.STATE_MISSED)
+                for target in status.targets
+            ),
+            30.0,
+        )
+        for node in nodes:
+            memory.setdefault(node.name, []).append(float(node.resident_memory()))
 
 
 def _all_prepared_name(engine: str) -> str:
@@ -176,27 +170,15 @@ def _all_prepared(
     names = [entry.id for entry in opened.manifest.sub_networks]
     # Where the bundle lacks graphs, they are exported once and kept: that is no part of it.
     create_engine(engine, opened, 1).prepare(opened.manifest.sub_networks[0], 'cpu').close()
-    nodes: list[NodeProcess] = []
-    with Domain() as domain:
-        graph = Graph(domain.id)
-
-        def start(name: str, **options: object) -> NodeProcess:
-            nodes.append(NodeProcess(name, domain.id, **options))  # type: ignore[arg-type]
-            return nodes[-1]
-
-        try:
-            application = Application(
-                graph, start, bundle, engine=engine, platform='none', memory_budget=0
-            )
-            for index, name in enumerate(names):
-                application.switch(name)
-                application.serve(image_message(noise(640, 480, index)))
-            for index in range(FRAMES):
-                application.serve(image_message(noise(640, 480, index)))
-            described = psutil.Process(application.process.pid).memory_full_info()
-            memory.setdefault(_all_prepared_name(engine), []).append(float(described.rss))
-            unique.setdefault(_all_prepared_name(engine), []).append(float(described.uss))
-        finally:
-            for node in nodes:
-                node.close()
-            graph.close()
+    with deployment() as (graph, start):
+        application = Application(
+            graph, start, bundle, engine=engine, platform='none', memory_budget=0
+        )
+        for index, name in enumerate(names):
+            application.switch(name)
+            application.serve(image_message(noise(640, 480, index)))
+        for index in range(FRAMES):
+            application.serve(image_message(noise(640, 480, index)))
+        described = psutil.Process(application.process.pid).memory_full_info()
+        memory.setdefault(_all_prepared_name(engine), []).append(float(described.rss))
+        unique.setdefault(_all_prepared_name(engine), []).append(float(described.uss))

@@ -38,6 +38,7 @@ Modules:
 - `support.graph`: `Graph`, `Collector`, the qualities of service.
 - `support.images`: numpy arrays to `Image` (any encoding, row padding) and `CompressedImage`.
 - `support.process`: `NodeProcess`.
+- `support.deployment`: a graph and nodes outside of a test, for benchmarks.
 - `support.shared_data`: `shared_data(name)`, `cifar10_test(count)`, `shipped_bundle()`; the first
   and the last skip the test with the reason when the data are absent.
 - `support.bundles`: `make_bundle(folder, ...)`: a small bundle with random weights, in a second.

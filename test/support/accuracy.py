@@ -13,11 +13,9 @@ from PIL import Image as Picture
 from dynamic_dnn_ros.engines.preprocessing import RawPicture
 from dynamic_dnn_ros.msg import Classification, InferenceStatus
 from support.application import Application
-from support.domain import Domain
-from support.graph import Graph
+from support.deployment import deployment
 from support.images import Pixels, decode, image_message, nanoseconds_of
 from support.offline import offline_classifier
-from support.process import NodeProcess
 from support.shared_data import LabelledPicture, cifar10_test
 
 WIDTH, HEIGHT = 320, 240
@@ -68,33 +66,21 @@ def measure_accuracy(bundle: Path, sub_network: str, count: int) -> Accuracy:
     """
     pictures = cifar10_test(count)
     offline = offline_classifier(bundle)
-    nodes: list[NodeProcess] = []
-    with Domain() as domain:
-        graph = Graph(domain.id)
-
-        def start(name: str, **options: object) -> NodeProcess:
-            nodes.append(NodeProcess(name, domain.id, **options))  # type: ignore[arg-type]
-            return nodes[-1]
-
-        try:
-            application = Application(graph, start, bundle, sub_network=sub_network)
-            for index, picture in enumerate(pictures):
-                message = image_message(
-                    frame_of(picture),
-                    'bgr8',
-                    nanoseconds=FIRST_STAMP + index,
-                    frame_id=picture.name,
-                    padding=index % 5,
-                )
-                application.serve(message)
-            status = application.wait_for_event(
-                InferenceStatus.EVENT_HEARTBEAT, len(application.all_statuses)
+    with deployment() as (graph, start):
+        application = Application(graph, start, bundle, sub_network=sub_network)
+        for index, picture in enumerate(pictures):
+            message = image_message(
+                frame_of(picture),
+                'bgr8',
+                nanoseconds=FIRST_STAMP + index,
+                frame_id=picture.name,
+                padding=index % 5,
             )
-            results = list(application.results)
-        finally:
-            for node in nodes:
-                node.close()
-            graph.close()
+            application.serve(message)
+        status = application.wait_for_event(
+            InferenceStatus.EVENT_HEARTBEAT, len(application.all_statuses)
+        )
+        results = list(application.results)
     truth = [picture.class_name for picture in pictures]
     live = [result.results[0].class_id for result in results]
     frames = (frame_of(picture) for picture in pictures)

@@ -16,9 +16,7 @@ import numpy as np
 from dynamic_dnn_ros.msg import Classification, InferenceStatus
 from support.application import Application
 from support.camera import CameraProcess
-from support.domain import Domain
-from support.graph import Graph
-from support.process import NodeProcess
+from support.deployment import deployment
 
 SETTLE = 1.0
 """Seconds at the end of the stream that are free of switches."""
@@ -129,26 +127,18 @@ def run_stream(
     :param parameters: of the node, beside the bundle.
     """
     variables = dict(environment or {})
-    nodes: list[NodeProcess] = []
-    with Domain() as domain:
-        graph = Graph(domain.id)
-
-        def start(name: str, **options: object) -> NodeProcess:
-            nodes.append(NodeProcess(name, domain.id, **options))  # type: ignore[arg-type]
-            return nodes[-1]
-
-        camera = None
+    with deployment() as (graph, start):
+        application = Application(
+            graph,
+            start,
+            bundle,
+            environment=variables,
+            **{'sub_network': sub_networks[0], **(parameters or {})},
+        )
+        # The only publisher of the topic is the camera.
+        graph.node.destroy_publisher(application.images)
+        camera = CameraProcess(application.image_topic, frames, rate, variables)
         try:
-            application = Application(
-                graph,
-                start,
-                bundle,
-                environment=variables,
-                **{'sub_network': sub_networks[0], **(parameters or {})},
-            )
-            # The only publisher of the topic is the camera.
-            graph.node.destroy_publisher(application.images)
-            camera = CameraProcess(application.image_topic, frames, rate, variables)
             graph.spin_until(lambda: 'begins' in camera.log, 40.0, 'the camera to begin')
             sent: list[tuple[int, str]] = []
             answers: list[InferenceStatus] = []
@@ -163,8 +153,7 @@ def run_stream(
                 begun = time.monotonic()
                 answers.append(application.switch(identifier))
                 times.append(time.monotonic() - begun)
-            finished = camera
-            graph.spin_until(lambda: not finished.running, 60.0 + frames / rate, 'the camera')
+            graph.spin_until(lambda: not camera.running, 60.0 + frames / rate, 'the camera')
             if camera.process.returncode != 0:
                 raise RuntimeError(f'the camera failed: {camera.log}')
             last = application.wait_for_event(
@@ -187,12 +176,5 @@ def run_stream(
                 camera.log,
                 application.process.stop(),
             )
-        except TimeoutError as error:
-            said = '\n'.join(node.log for node in nodes)
-            raise TimeoutError(f'{error}; the nodes said:\n{said}') from error
         finally:
-            if camera is not None:
-                camera.close()
-            for node in nodes:
-                node.close()
-            graph.close()
+            camera.close()
