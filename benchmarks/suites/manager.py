@@ -8,15 +8,20 @@ targets for the least energy under schedutil + nvhost_podgov, found by trying ea
 where none meets them the scenario counts in no ratio to it. Energy is that of the whole rail
 unless it says `above idle`; accuracy stands beside it.
 
-DYNAMIC_DNN_SWEEP=1 repeats the headline ratios with each assumed parameter of the boards at -30 %
-and +30 % and gives the range: hours of one core. DYNAMIC_DNN_JOBS says how many runs at once.
+DYNAMIC_DNN_SWEEP=1 repeats the headline ratios, on all scenarios, with each assumed parameter of
+the boards at -30 % and +30 %; each headline is then given as the range over all that, and its bar
+counts as met if the worst end meets it. A parameter is left out where changing it leaves the
+hottest runs of its board as they are, to the last digit. What is done is kept in a file, so a
+sweep that was stopped goes on. DYNAMIC_DNN_JOBS says how many runs at once,
+DYNAMIC_DNN_SWEEP_PARAMETERS (a part of their names) which parameters, for a trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -25,16 +30,20 @@ from typing import Any
 
 from joblib import Parallel, delayed
 from report import Figure, Report, figure
+from tqdm import tqdm
 
+from dynamic_dnn_ros import simulation
 from dynamic_dnn_ros.cli.scenario_networks import workloads
+from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.simulation.clairvoyant import least_energy
 from dynamic_dnn_ros.simulation.contract import Workload
 from dynamic_dnn_ros.simulation.figures import energy, figures, rails_of, shortfall
 from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.runner import BEST_FIXED, ORACLE, OURS, Job, boards_of
 from dynamic_dnn_ros.simulation.runner import run as simulate
-from dynamic_dnn_ros.simulation.scenario import Scenario
+from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from support.shared_data import DATA
 
 RUNS = 1
@@ -43,6 +52,18 @@ JOBS = int(os.environ.get('DYNAMIC_DNN_JOBS', '2'))
 XAVIER, ORIN = 'xavier_nx_simulated', 'orin_nx_simulated'
 LEVELS = DATA / 'platforms' / 'xavier_nx' / 'dynamic_ofa_levels.json'
 OTHERS = ('alert', 'dvfs_only', 'network_only', 'dynamic_ofa')
+PROCESSING_RAIL = 'VDD_CPU_GPU_CV'
+OURS_FOR_RAIL, ORACLE_FOR_RAIL = 'dynamic_dnn for that rail', 'oracle for that rail'
+SLOW_MEMORY, AT_HIGHEST = 'best fixed, slow memory', 'best fixed, highest clocks'
+QUICKER = 0.91
+QUICKER_OURS, QUICKER_ORACLE = 'dynamic_dnn, quicker', 'oracle, quicker'
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    OURS_FOR_RAIL: (OURS, {'rail': PROCESSING_RAIL}),
+    ORACLE_FOR_RAIL: (ORACLE, {'rail': PROCESSING_RAIL}),
+    SLOW_MEMORY: (BEST_FIXED, {'governors': {'memory': 'simple_ondemand'}}),
+    AT_HIGHEST: (BEST_FIXED, {'governors': {'cpu': 'performance', 'gpu': 'performance'}}),
+}
+"""Managers with another objective or beside other governors than those of the headlines."""
 DURATION, MEASURED_FROM = 25.0, 5.0
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 
@@ -62,7 +83,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run comes to; kept in place of the run itself."""
+    """What a run comes to; kept in place of the run itself. Energy in joules, p95 in seconds."""
 
     module: float
     processing: float
@@ -74,6 +95,7 @@ class Outcome:
     accuracy: float
     foreign_late: float
     switches: int
+    clairvoyant: float | None = None
 
     @classmethod
     def of(cls, run: Run) -> Outcome:
@@ -94,12 +116,35 @@ class Outcome:
         )
 
 
+Outcomes = dict[str, Outcome]
+"""What came of one scenario, by manager."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One assumed parameter of one board, and the factor that it is multiplied by."""
+
+    board: str
+    parameter: str
+    factor: float
+
+    def __str__(self) -> str:
+        """Say which."""
+        return f'{self.parameter} of {self.board} x {self.factor:g}'
+
+
 def run(runs: int) -> Report:
     """Run the table with `runs` seeds, and what shows reactions and speed."""
     cases, left_out = table()
-    found = [outcomes(cases, seed, {}) for seed in range(1, runs + 1)]
-    scaled = list(_scaled(cases)) if os.environ.get(SWEEP) else []
-    figures_found = _headlines(cases, found, scaled)
+    found = [outcomes(cases, seed) for seed in range(1, runs + 1)]
+    scaled: dict[Change, list[Outcomes]] = {}
+    without_effect: list[Change] = []
+    if os.environ.get(SWEEP):
+        scaled, without_effect = sweep(cases, found[0])
+    else:
+        left_out['range over assumed parameters'] = f'{SWEEP}=1 gives it'
+    figures_found, worst = _headlines(cases, found, scaled)
+    figures_found += _beside(cases, found)
     figures_found += _classes(cases, found)
     figures_found += _reactions(runs)
     figures_found += _speed()
@@ -109,14 +154,15 @@ def run(runs: int) -> Report:
         'seconds_each': DURATION,
         'measured_from': MEASURED_FROM,
         'baseline': 'best fixed sub-network under schedutil + nvhost_podgov',
-        'assumed_parameters_varied': len(scaled),
+        'changes_of_assumed_parameters': len(scaled),
+        'changes_without_effect_on_the_hottest_runs': [str(each) for each in without_effect],
+        'worst_change_for_each_bar': worst,
+        'better_than_ours': _better(cases, found),
         'networks': 'Xavier NX: sub-networks published with Dynamic-OFA (ImageNet top-1 as '
         'published) and the bundle cifar10_ofa; Orin NX: static networks measured on it',
         'simulated': 'everything but the speed of the simulator, which is processor time',
-        'not_measured': left_out,
+        'not_measured': [f'{name}: {why}' for name, why in left_out.items()],
     }
-    if not scaled:
-        left_out['range over assumed parameters'] = f'takes hours: {SWEEP}=1 gives it'
     return Report('manager', 'simulated', configuration, figures_found)
 
 
@@ -293,63 +339,186 @@ def _job(case: Case, manager: str, seed: int, scale: dict[str, float]) -> Job:
         each.id: _workload(scenario.board, key, json.dumps(each.network, sort_keys=True))
         for each in scenario.applications
     }
-    return Job(scenario, networks, manager)
+    name, more = VARIANTS.get(manager, (manager, {}))
+    return Job(scenario, networks, name, **more)
 
 
-def _outcomes(
-    case: Case, seed: int, scale: dict[str, float], managers: Sequence[str]
-) -> dict[str, Outcome]:
-    return {name: Outcome.of(simulate(_job(case, name, seed, scale))) for name in managers}
+def _outcomes(case: Case, seed: int, scale: dict[str, float], managers: Sequence[str]) -> Outcomes:
+    found = {name: Outcome.of(simulate(_job(case, name, seed, scale))) for name in managers}
+    if set(VARIANTS) <= set(managers) and case.models == 1:
+        found[ORACLE] = replace(found[ORACLE], clairvoyant=_clairvoyant(case, seed))
+        found.update(_quicker(case, seed, found[BEST_FIXED]))
+    return found
 
 
-def outcomes(
-    cases: Sequence[Case],
-    seed: int,
-    scale: dict[str, float],
-    managers: Sequence[str] = (OURS, ORACLE, BEST_FIXED, 'largest', *OTHERS),
-) -> list[dict[str, Outcome]]:
+def _clairvoyant(case: Case, seed: int) -> float | None:
+    """Return the energy of the module if every frame were known, where that limit is known."""
+    job = _job(case, ORACLE, seed, {})
+    try:
+        return least_energy(job.scenario, boards_of(job.scenario), job.workloads, simulate(job))
+    except ScenarioError:
+        return None
+
+
+def _quicker(case: Case, seed: int, fixed: Outcome) -> Outcomes:
+    """Return what comes of asking for less than the latency that the best fixed one has."""
+    (application,) = case.data['applications']
+    if fixed.missed or len(application['targets']) > 1:
+        return {}
+    (target,) = application['targets']
+    asked = {**application, 'targets': [{**target, 'latency': QUICKER * fixed.p95}]}
+    quicker = replace(case, data={**case.data, 'applications': [asked]})
+    return {
+        label: Outcome.of(simulate(_job(quicker, name, seed, {})))
+        for label, name in ((QUICKER_OURS, OURS), (QUICKER_ORACLE, ORACLE))
+    }
+
+
+EVERYONE = (OURS, ORACLE, BEST_FIXED, 'largest', *OTHERS, *VARIANTS)
+
+
+def outcomes(cases: Sequence[Case], seed: int) -> list[Outcomes]:
     """Return what each manager comes to in each scenario."""
-    found: list[Any] = Parallel(n_jobs=JOBS, batch_size=1)(
-        delayed(_outcomes)(case, seed, scale, managers) for case in cases
+    found = Parallel(n_jobs=JOBS, batch_size=1, return_as='generator')(
+        delayed(_outcomes)(case, seed, {}, EVERYONE) for case in cases
     )
-    return list(found)
+    return list(_watched(found, len(cases), 'scenarios'))
 
 
-def _scaled(cases: Sequence[Case]) -> Iterator[list[dict[str, Outcome]]]:
-    """Yield the outcomes with one assumed parameter of one board changed after the other."""
-    boards = {case.data['platform']['board'] for case in cases}
-    for board in sorted(boards):
-        some = [case for case in cases if case.data['platform']['board'] == board]
-        for parameter in load_board(board).parameters:
-            if not parameter.assumed:
-                continue
-            for factor in (0.7, 1.3):
-                changed = outcomes(
-                    some, 1, {parameter.name: factor}, (OURS, ORACLE, BEST_FIXED, 'largest')
-                )
-                yield _merged(cases, some, changed)
+def _watched(found: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+    watched: Iterable[Any] = tqdm(found, total=total, desc=what, unit='')
+    return watched
 
 
-def _merged(
-    cases: Sequence[Case], some: Sequence[Case], changed: Sequence[dict[str, Outcome]]
-) -> list[dict[str, Outcome]]:
-    place = {id(case): found for case, found in zip(some, changed)}
-    return [place.get(id(case), {}) for case in cases]
+# The sweep over what is assumed.
+
+
+def sweep(
+    cases: Sequence[Case], found: Sequence[Outcomes]
+) -> tuple[dict[Change, list[Outcomes]], list[Change]]:
+    """
+    Return the outcomes of all scenarios under each change, and the changes without effect.
+
+    A change of one board leaves the outcomes of the other one as they are.
+    """
+    wanted = os.environ.get(f'{SWEEP}_PARAMETERS', '')
+    changes = [
+        Change(board, parameter.name, factor)
+        for board in sorted({case.data['platform']['board'] for case in cases})
+        for parameter in load_board(board).parameters
+        if parameter.assumed and wanted in parameter.name
+        for factor in (0.7, 1.3)
+    ]
+    kept = Kept(_digest(cases))
+    todo = [change for change in changes if str(change) not in kept.rows]
+    hottest = _hottest(cases, found)
+    made = Parallel(n_jobs=JOBS, batch_size=1, return_as='generator_unordered')(
+        delayed(_changed)(change, cases, found, hottest[change.board]) for change in todo
+    )
+    for change, rows in _watched(made, len(todo), 'assumed parameters'):
+        kept.add(str(change), rows)
+    scaled, without_effect = {}, []
+    for change in changes:
+        rows = kept.rows[str(change)]
+        if not rows:
+            without_effect.append(change)
+            continue
+        places = dict(zip(_of_board(cases, change.board), rows))
+        scaled[change] = [places.get(index, row) for index, row in enumerate(found)]
+    return scaled, without_effect
+
+
+def _changed(
+    change: Change, cases: Sequence[Case], found: Sequence[Outcomes], hottest: int
+) -> tuple[Change, list[Outcomes]]:
+    """Return the outcomes of the scenarios of one board; none where nothing changes."""
+    scale = {change.parameter: change.factor}
+    probes = (OURS, 'largest')
+    probed = _outcomes(cases[hottest], 1, scale, probes)
+    if all(probed[name] == found[hottest][name] for name in probes):
+        return change, []
+    at = _of_board(cases, change.board)
+    return change, [_of_headlines(cases[index], scale) for index in at]
+
+
+def _of_headlines(case: Case, scale: dict[str, float]) -> Outcomes:
+    """Return what the headlines need: nothing more of a scenario that counts in none."""
+    found = _outcomes(case, 1, scale, (BEST_FIXED,))
+    if case.models == 1 and not _comparable(found):
+        return found
+    more = ('largest',) if case.models > 1 else ()
+    return found | _outcomes(case, 1, scale, (OURS, ORACLE, ORACLE_FOR_RAIL, *more))
+
+
+def _of_board(cases: Sequence[Case], board: str) -> list[int]:
+    return [i for i, case in enumerate(cases) if case.data['platform']['board'] == board]
+
+
+def _hottest(cases: Sequence[Case], found: Sequence[Outcomes]) -> dict[str, int]:
+    """Return for each board the scenario in which our manager takes the most energy."""
+    return {
+        board: max(_of_board(cases, board), key=lambda index: found[index][OURS].module)
+        for board in {case.data['platform']['board'] for case in cases}
+    }
+
+
+class Kept:
+    """Outcomes by change, in a file of the user's cache, a line each."""
+
+    def __init__(self, digest: str) -> None:
+        """Read what is there of the same sources, boards and scenarios."""
+        folder = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache'))
+        self._path = folder / 'dynamic_dnn_ros' / f'sweep_{digest}.jsonl'
+        self.rows: dict[str, list[Outcomes]] = {}
+        if self._path.exists():
+            for line in self._path.read_text(encoding='utf-8').splitlines():
+                change, rows = json.loads(line)
+                self.rows[change] = [
+                    {name: Outcome(**outcome) for name, outcome in row.items()} for row in rows
+                ]
+
+    def add(self, change: str, rows: list[Outcomes]) -> None:
+        """Keep the outcomes of one change."""
+        self.rows[change] = rows
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        plain = [{name: asdict(outcome) for name, outcome in row.items()} for row in rows]
+        with self._path.open('a', encoding='utf-8') as file:
+            file.write(json.dumps([change, plain]) + '\n')
+
+
+def _digest(cases: Sequence[Case]) -> str:
+    """Return what outcomes depend on: the sources, the boards, the scenarios, what is kept."""
+    package = Path(simulation.__file__).parents[1]
+    files = [
+        *(
+            path
+            for room in ('management', 'simulation')
+            for path in package.glob(f'{room}/**/*.py')
+        ),
+        *(package / 'platforms' / f'{name}.py' for name in ('board_model', 'governors')),
+        *(share_folder() / 'config' / 'platforms').glob('*.yaml'),
+    ]
+    found = hashlib.sha256()
+    for path in sorted(files):
+        found.update(path.read_bytes())
+    found.update(repr(([case.data for case in cases], fields(Outcome))).encode())
+    return found.hexdigest()[:16]
 
 
 # Figures.
 
 
-def _saving(found: dict[str, Outcome], name: str, rail: str, base: str = BEST_FIXED) -> float:
-    return 1.0 - getattr(found[name], rail) / getattr(found[base], rail)
+def _saving(found: Outcomes, name: str, rail: str, base: str = BEST_FIXED) -> float:
+    saving: float = 1.0 - getattr(found[name], rail) / getattr(found[base], rail)
+    return round(saving, 6)
 
 
-def _comparable(found: dict[str, Outcome]) -> bool:
-    """Tell whether there is a fixed sub-network that meets the same targets, and ours does."""
-    return bool(found) and not found[BEST_FIXED].missed
+def _comparable(found: Outcomes) -> bool:
+    """Tell whether there is a fixed sub-network that meets the same targets."""
+    return not found[BEST_FIXED].missed
 
 
-def _headline(cases: Sequence[Case], found: Sequence[dict[str, Outcome]]) -> dict[str, float]:
+def _headline(cases: Sequence[Case], found: Sequence[Outcomes]) -> dict[str, float]:
     """Return the headline figures of one set of outcomes."""
     one = [f for c, f in zip(cases, found) if c.models == 1 and _comparable(f)]
     smaller = [
@@ -357,7 +526,7 @@ def _headline(cases: Sequence[Case], found: Sequence[dict[str, Outcome]]) -> dic
         for c, f in zip(cases, found)
         if c.models == 1 and 'smaller may' in c.kind and _comparable(f)
     ]
-    two = [f for c, f in zip(cases, found) if c.models == 2 and 'smaller' in c.kind and f]
+    two = [f for c, f in zip(cases, found) if c.models == 2 and 'smaller' in c.kind]
     result: dict[str, float] = {}
 
     def add(name: str, values: Sequence[float]) -> None:
@@ -401,7 +570,18 @@ def _headline(cases: Sequence[Case], found: Sequence[dict[str, Outcome]]) -> dic
             f'two models against two static largest: accuracy given up{label}',
             [f['largest'].accuracy - f[who].accuracy for f in two],
         )
+    for base, some, text in (
+        (BEST_FIXED, one, 'one model'),
+        ('largest', two, 'two models against two static largest'),
+    ):
+        for rail, above in (('processing', ''), ('processing_above', ' above idle')):
+            add(
+                f'{text}: energy saved, CPU+GPU rail{above}, {ORACLE_FOR_RAIL}',
+                [_saving(f, ORACLE_FOR_RAIL, rail, base) for f in some],
+            )
     every = [f for f in found if _comparable(f)]
+    result['scenarios in which a fixed sub-network meets the targets'] = len(every)
+    result['of these: ours meets them'] = sum(not f[OURS].missed for f in every)
     for rail, text in (('module', 'module rail'), ('processing', 'CPU+GPU rail')):
         saved = sum(getattr(f[BEST_FIXED], rail) - getattr(f[OURS], rail) for f in every)
         best = sum(getattr(f[BEST_FIXED], rail) - getattr(f[ORACLE], rail) for f in every)
@@ -423,23 +603,92 @@ _BARS = {
 
 def _headlines(
     cases: Sequence[Case],
-    found: Sequence[Sequence[dict[str, Outcome]]],
-    scaled: Sequence[Sequence[dict[str, Outcome]]],
-) -> list[Figure]:
-    rows = [_headline(cases, each) for each in (*found, *scaled)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    result = [
-        figure(name, [row[name] for row in rows if name in row], 'share', _BARS.get(name))
-        for name in names
-    ]
-    compared = [sum(_comparable(f) for f in each) for each in found]
-    result.append(
-        figure('scenarios in which a fixed sub-network meets the targets', compared, 'scenarios')
-    )
+    found: Sequence[Sequence[Outcomes]],
+    scaled: dict[Change, list[Outcomes]],
+) -> tuple[list[Figure], dict[str, str]]:
+    """
+    Return the headline figures, and for those with a bar which change is the worst.
+
+    The value is that of the boards as they are, lowest and highest are those over all changes.
+    """
+    plain = [_headline(cases, each) for each in found]
+    changed = {change: _headline(cases, each) for change, each in scaled.items()}
+    result, worst = [], {}
+    for name in plain[0]:
+        values = [row[name] for row in plain if name in row]
+        over = {str(change): row[name] for change, row in changed.items() if name in row}
+        unit = 'scenarios' if 'scenarios' in name or 'of these' in name else 'share'
+        own = figure(name, values, unit, _BARS.get(name))
+        extremes = figure(name, [own.low, own.high, *over.values()], unit)
+        result.append(replace(own, low=extremes.low, high=extremes.high))
+        if over and own.bar is not None:
+            change = min(over, key=lambda each: over[each])
+            worst[name] = f'{over[change]:.3g} with {change}'
+    return result, worst
+
+
+def _beside(cases: Sequence[Case], found: Sequence[Sequence[Outcomes]]) -> list[Figure]:
+    """Return what another objective, other governors or foreknowledge would make of it."""
+    rows: dict[str, list[float]] = {}
+    for each in found:
+        one = [f for case, f in zip(cases, each) if case.models == 1]
+        fixed = [f for f in one if _comparable(f)]
+        known = [f for f in fixed if f[ORACLE].clairvoyant is not None]
+        quicker = [f for f in fixed if QUICKER_OURS in f and not f[QUICKER_ORACLE].missed]
+        slow = [f for f in one if not f[SLOW_MEMORY].missed]
+        tight = [f for f in one if f[BEST_FIXED].missed and not f[AT_HIGHEST].missed]
+        new: dict[str, list[float]] = {
+            'one model: energy saved, CPU+GPU rail, ours for that rail': [
+                _saving(f, OURS_FOR_RAIL, 'processing') for f in fixed
+            ],
+            'one model: idle share of the CPU+GPU rail under governors': [
+                1 - f[BEST_FIXED].processing_above / f[BEST_FIXED].processing for f in fixed
+            ],
+        }
+        for who, text in ((OURS, 'ours'), (ORACLE, 'oracle')):
+            for rail, where in (('module', 'module rail'), ('processing', 'CPU+GPU rail')):
+                new[f'memory under simple_ondemand: energy saved, {where}, {text}'] = [
+                    _saving(f, who, rail, SLOW_MEMORY) for f in slow
+                ]
+                new[
+                    'targets that governors miss, against performance: '
+                    f'energy saved, {where}, {text}'
+                ] = [_saving(f, who, rail, AT_HIGHEST) for f in tight]
+            new[f'where frames can be known: energy saved, module rail, {text}'] = [
+                _saving(f, who, 'module') for f in known
+            ]
+        new['where frames can be known: energy saved, module rail, clairvoyant'] = [
+            1 - (f[ORACLE].clairvoyant or 0.0) / f[BEST_FIXED].module for f in known
+        ]
+        for who, text in ((QUICKER_OURS, 'ours'), (QUICKER_ORACLE, 'oracle')):
+            new[f'p95 9 % below the fixed one asked for: energy saved, module rail, {text}'] = [
+                _saving(f, who, 'module') for f in quicker
+            ]
+        for name, values in new.items():
+            if values:
+                rows.setdefault(f'{name} ({len(values)} scenarios)', []).append(
+                    statistics.median(values)
+                )
+    return [figure(name, values, 'share') for name, values in rows.items()]
+
+
+def _better(
+    cases: Sequence[Case], found: Sequence[Sequence[Outcomes]]
+) -> dict[str, dict[str, str]]:
+    """Return by class which other managers meet the targets for less energy, and how much less."""
+    result: dict[str, dict[str, str]] = {}
+    for kind in dict.fromkeys(case.kind for case in cases):
+        mine = [f for each in found for case, f in zip(cases, each) if case.kind == kind]
+        for name in (*OTHERS, BEST_FIXED):
+            less = [1 - f[name].module / f[OURS].module for f in mine if _beaten_by(f, name)]
+            if less:
+                result.setdefault(kind, {})[name] = (
+                    f'{len(less)} of {len(mine)} scenarios, by {max(less):.1%} at most'
+                )
     return result
 
 
-def _classes(cases: Sequence[Case], found: Sequence[Sequence[dict[str, Outcome]]]) -> list[Figure]:
+def _classes(cases: Sequence[Case], found: Sequence[Sequence[Outcomes]]) -> list[Figure]:
     result = []
     for kind in dict.fromkeys(case.kind for case in cases):
         distance, excess, foreign, better, met = [], [], [], [], []
@@ -462,14 +711,14 @@ def _classes(cases: Sequence[Case], found: Sequence[Sequence[dict[str, Outcome]]
     return result
 
 
-def _beats(found: dict[str, Outcome]) -> bool:
+def _beats(found: Outcomes) -> bool:
     """Tell whether no other manager meets the targets for less energy, or at all if ours fails."""
-    ours = found[OURS]
-    for name in (*OTHERS, BEST_FIXED):
-        other = found[name]
-        if not other.missed and (ours.missed or other.module < ours.module * 0.999):
-            return False
-    return True
+    return not any(_beaten_by(found, name) for name in (*OTHERS, BEST_FIXED))
+
+
+def _beaten_by(found: Outcomes, name: str) -> bool:
+    ours, other = found[OURS], found[name]
+    return not other.missed and (ours.missed or other.module < ours.module * 0.999)
 
 
 def _reactions(runs: int) -> list[Figure]:
@@ -491,13 +740,13 @@ def _reactions(runs: int) -> list[Figure]:
         },
     }
     result = []
-    for name, fields in steps.items():
+    for name, step in steps.items():
         first, late = [], []
         for seed in range(1, 3 * runs + 1):
             application = _application(network, rate, 0.095, accuracy)
-            application['targets'] = fields['targets']
-            application['slow_down'] = fields.get('slow_down', [])
-            rest = {k: v for k, v in fields.items() if k in ('other_load', 'power_modes')}
+            application['targets'] = step['targets']
+            application['slow_down'] = step.get('slow_down', [])
+            rest = {k: v for k, v in step.items() if k in ('other_load', 'power_modes')}
             case = _case(name, XAVIER, [application], **rest)
             record = simulate(_job(case, OURS, seed, {})).applications[FRONT]
             after = [f.latency > f.target > 0 for f in record.between(15.0)]

@@ -17,6 +17,9 @@ from dynamic_dnn_ros.simulation.record import ApplicationRun, Run
 TOLERANCE = 0.01
 """Share of the frames by which more may be late than a quantile allows."""
 
+ACCURACY_TOLERANCE = 1e-3
+"""Share by which an accuracy may stay below its target: figures are published rounded."""
+
 RATE_TOLERANCE = 0.03
 """Share by which a rate may stay below its target: the frames at both ends of a stretch count."""
 
@@ -148,7 +151,11 @@ def _missed_of_targets(run: ApplicationRun, start: float, end: float) -> float:
         weight = (finish - begin) / (end - start)
         if target.accuracy:
             accuracy = float(np.mean([frame.accuracy for frame in frames]))
-            total += weight * max(target.accuracy * (1 - 1e-3) - accuracy, 0.0) / target.accuracy
+            total += (
+                weight
+                * max(target.accuracy * (1 - ACCURACY_TOLERANCE) - accuracy, 0.0)
+                / target.accuracy
+            )
         arrived = sum(begin <= at < finish for at in run.arrivals)
         if target.rate and arrived:
             # What the camera does not deliver is nobody's fault.

@@ -12,12 +12,13 @@ from typing import Any
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.contract import Decider, Workload
-from dynamic_dnn_ros.simulation.figures import energy, shortfall
+from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE, energy, shortfall
 from dynamic_dnn_ros.simulation.managers.alert import Alert
 from dynamic_dnn_ros.simulation.managers.dynamic_ofa import DynamicOfaRule
 from dynamic_dnn_ros.simulation.managers.oracle import Oracle
 from dynamic_dnn_ros.simulation.managers.restricted import dvfs_only, network_only
 from dynamic_dnn_ros.simulation.managers.static import Static
+from dynamic_dnn_ros.simulation.rails import with_power_of
 from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.world import World
@@ -52,13 +53,18 @@ GOVERNORS = {
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run to be made; plain data, so that it can be sent to another process."""
+    """
+    One run to be made; plain data, so that it can be sent to another process.
+
+    `rail` is the one whose power managers keep low, the module's if empty.
+    """
 
     scenario: Scenario
     workloads: Mapping[str, Workload]
     manager: str = OURS
     governors: Mapping[str, str] | None = None
     seed: int | None = None
+    rail: str = ''
 
 
 @lru_cache(maxsize=64)
@@ -101,14 +107,16 @@ def run(job: Job) -> Run:
         return best_fixed(job)
     boards = boards_of(scenario)
     if job.manager == ORACLE:
-        manager: Decider = Oracle(scenario, boards, job.workloads, seed)
+        manager: Decider = Oracle(scenario, boards, job.workloads, seed, job.rail)
     elif job.manager in MANAGERS:
         manager = MANAGERS[job.manager]()
     else:
         raise ScenarioError(
             f'manager {job.manager!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
         )
-    return World(scenario, boards, job.workloads, manager, job.manager, job.governors, seed).run()
+    board = boards('')
+    told = {name: with_power_of(each, board, job.rail) for name, each in job.workloads.items()}
+    return World(scenario, boards, told, manager, job.manager, job.governors, seed).run()
 
 
 def best_fixed(job: Job) -> Run:
@@ -121,14 +129,21 @@ def best_fixed(job: Job) -> Run:
     """
     boards = boards_of(job.scenario)
     counts = {name: len(w.points.sub_networks) for name, w in job.workloads.items()}
+    sizes = [
+        {name: min(size, count - 1) for name, count in counts.items()}
+        for size in range(max(counts.values()))
+    ]
+    # One that is not accurate enough is needed only if no other one meets the targets.
+    sizes.sort(key=lambda each: not _accurate(job, each))
     best, worth = None, (float('inf'), float('inf'))
-    for size in range(max(counts.values())):
-        sizes = {name: min(size, count - 1) for name, count in counts.items()}
+    for each in sizes:
+        if worth[0] == 0.0 and not _accurate(job, each):
+            break
         found = World(
             job.scenario,
             boards,
             job.workloads,
-            Static(sizes),
+            Static(each),
             BEST_FIXED,
             job.governors,
             job.seed,
@@ -138,6 +153,20 @@ def best_fixed(job: Job) -> Run:
             best, worth = found, value
     assert best is not None
     return best
+
+
+def _accurate(job: Job, sizes: Mapping[str, int]) -> bool:
+    """Tell whether sub-networks have all accuracies that are asked for in the time measured."""
+    start = job.scenario.measured_from
+    for script in job.scenario.applications:
+        workload = job.workloads[script.id]
+        asked = [script.target_at(start)]
+        asked += [change.target for change in script.targets if change.at > start]
+        least = max((target.accuracy for target in asked if target is not None), default=0.0)
+        accuracy = workload.accuracies[workload.by_size()[sizes[script.id]]]
+        if accuracy < least * (1 - ACCURACY_TOLERANCE):
+            return False
+    return True
 
 
 def sweep(jobs: Sequence[Job], processes: int = 1, backend: str = 'loky') -> list[Run]:

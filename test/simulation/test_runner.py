@@ -71,3 +71,13 @@ def test_runs_side_by_side_are_those_of_one_after_the_other() -> None:
     one, two = sweep(jobs), sweep(jobs, 2)
     assert [each.energy for each in one] == [each.energy for each in two]
     assert [each.manager for each in two] == ['smallest', 'alert']
+
+
+def test_a_fixed_one_of_too_little_accuracy_is_tried_only_where_no_other_one_serves() -> None:
+    tight = [{'at': 0.0, 'latency': 0.001, 'accuracy': 0.75, 'rate': 12.0}]
+    found = simulated(mapping(application(targets=tight)), 'best_fixed')
+    assert shortfall(found) > 0
+    each = [
+        simulated(mapping(application(targets=tight)), name) for name in ('smallest', 'largest')
+    ]
+    assert shortfall(found) <= min(map(shortfall, each)) + 1e-4

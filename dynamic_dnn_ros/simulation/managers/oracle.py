@@ -107,10 +107,10 @@ def truth(board: BoardModel, workload: Workload) -> Truth:
 
 
 @lru_cache(maxsize=32)
-def powers(board: BoardModel) -> tuple[FloatArray, FloatArray]:
-    """Return idle power at each setting, W of the module, and what each busy domain adds."""
+def powers(board: BoardModel, rail: str = '') -> tuple[FloatArray, FloatArray]:
+    """Return idle power of a rail at each setting, W, and what each busy domain adds to it."""
     state = BoardInTime(board)
-    total = state.rails.index(board.total_power_rail)
+    total = state.rails.index(rail or board.total_power_rail)
     idle, slopes = [], []
     count = len(state.places)
     for setting in _settings(board).tolist():
@@ -132,7 +132,11 @@ def _settings(board: BoardModel) -> FloatArray:
 
 
 class Oracle(Baseline):
-    """Carries out the best plan of each stretch."""
+    """
+    Carries out the best plan of each stretch.
+
+    :param rail: whose energy is to be least; empty: the module's
+    """
 
     def __init__(
         self,
@@ -140,6 +144,7 @@ class Oracle(Baseline):
         boards: Callable[[str], BoardModel],
         workloads: Mapping[str, Workload],
         seed: int,
+        rail: str = '',
     ) -> None:
         """Plan every stretch."""
         super().__init__('oracle')
@@ -147,7 +152,7 @@ class Oracle(Baseline):
         self.plans: list[tuple[float, Plan | None]] = []
         known: dict[str, Plan | None] = {}
         for begin, end in scenario.stretches():
-            stretch = _Stretch(scenario, boards, workloads, seed, 0.5 * (begin + end))
+            stretch = _Stretch(scenario, boards, workloads, seed, 0.5 * (begin + end), rail)
             key = stretch.key()
             if key not in known:
                 known[key] = stretch.plan()
@@ -181,8 +186,10 @@ class _Stretch:
         workloads: Mapping[str, Workload],
         seed: int,
         time: float,
+        rail: str,
     ) -> None:
         self._scenario = scenario
+        self._rail = rail
         self._workloads = workloads
         self._seed = seed
         modes = [mode for at, mode in scenario.power_modes if at <= time]
@@ -299,7 +306,7 @@ class _Stretch:
         for d, name in enumerate(domains):
             if self._load.get(name, 0.0) > NEGLIGIBLE_FOREIGN:
                 excess = excess + np.maximum(utilisation[..., d] + demand[:, d] - limit, 0.0)
-        idle, slopes = powers(self._board)
+        idle, slopes = powers(self._board, self._rail)
         others = np.minimum(demand, np.maximum(1.0 - utilisation, 0.0))
         activity[..., : len(domains)] += others
         power = idle + (activity * slopes).sum(axis=-1)
