@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import copy
+import itertools
 from pathlib import Path
 import re
 import threading
@@ -22,6 +23,7 @@ import warnings
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Preprocessing, SubNetwork
@@ -254,10 +256,21 @@ class _TorchSubNetwork(PreparedSubNetwork):
 
 
 def folded(module: nn.Module) -> nn.Module:
-    """Return a copy of a static network in eval mode with batch-norm in its convolutions."""
-    from torch.fx.experimental.optimization import fuse
+    """
+    Return a copy of a static network in eval mode with batch-norm in its convolutions.
 
-    return fuse(copy.deepcopy(module)).eval()
+    A convolution and a batch-norm that are registered next to each other run in this order.
+    """
+    # torch.fx finds such pairs by itself, but while it traces it exchanges what calls a module for
+    # all threads: the frame that another sub-network has in work would fail.
+    copied = copy.deepcopy(module).eval()
+    for parent in copied.modules():
+        children = list(parent.named_children())
+        for (name, first), (next_name, second) in itertools.pairwise(children):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(first, second))
+                setattr(parent, next_name, nn.Identity())
+    return copied
 
 
 def _tensor(picture: Picture) -> torch.Tensor:

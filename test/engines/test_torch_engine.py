@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
@@ -66,6 +68,47 @@ def test_a_device_without_memory_costs_that_sub_network(
             engine.prepare(second, 'cpu')
     assert served.run(np.zeros((first.resolution, first.resolution, 3), np.uint8)).any()
     assert engine.prepare(second, 'cpu').sub_network == second
+
+
+def test_frames_are_served_while_another_is_prepared_in_bfloat16(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_engine, '_has_bfloat16', lambda: True)
+    engine = TorchEngine(bundle, 1, Precision.BFLOAT16)
+    first, second, third = bundle.manifest.sub_networks
+    serving = engine.prepare(first, 'cpu')
+    picture = np.zeros((first.resolution, first.resolution, 3), np.uint8)
+    expected = serving.run(picture)
+    errors: list[BaseException] = []
+
+    def prepare() -> None:
+        try:
+            for entry in (second, third) * 5:
+                engine.prepare(entry, 'cpu')
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    while thread.is_alive():
+        np.testing.assert_array_equal(serving.run(picture), expected)
+    thread.join()
+    assert errors == []
+
+
+def test_batch_norm_is_in_the_convolutions_of_a_folded_network(bundle: Bundle) -> None:
+    network = create(bundle.manifest.family, bundle.manifest.layout)
+    static = network.extract(network.largest()).eval()
+    for module in static.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.uniform_(module.bias)
+    folded = torch_engine.folded(static)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    pictures = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(pictures), static(pictures), rtol=1e-3, atol=1e-3)
 
 
 def test_bfloat16_where_the_processor_has_none(
