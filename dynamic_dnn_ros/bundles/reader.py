@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.locking import real_folder
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
@@ -66,12 +67,14 @@ class Bundle:
         """
         Return the profile for a platform, None where the bundle has none.
 
+        One that was made with other weights is passed over: its sub-networks may be others.
+
         :param hardware: of the computer that is to serve, as `platforms.hardware` names it: a
             profile that was measured on other hardware is passed over then; None: any will do
         :param engine: name and precision of the engine that is to serve: a profile that was
             measured with another is passed over then; None: any will do
         """
-        profiles = [profile for profile in self.profiles if profile.platform == platform]
+        profiles = [profile for profile in self._profiles() if profile.platform == platform]
         if engine is not None:
             unknown = ('', '')
             profiles = [p for p in profiles if (p.engine, p.precision) in (engine, unknown)]
@@ -80,6 +83,19 @@ class Bundle:
             profiles = [profile for profile in profiles if profile.hardware in (hardware, '')]
             profiles.sort(key=lambda profile: profile.hardware != hardware)
         return profiles[0] if profiles else None
+
+    def accuracies(self, engine: str, precision: str) -> dict[str, float]:
+        """Return the top-1 accuracies that were measured with an engine in a precision, by id."""
+        return {
+            name: float(accuracy)
+            for profile in self._profiles()
+            if (profile.engine, profile.precision) == (engine, precision)
+            for name, accuracy in zip(profile.sub_networks, profile.accuracy)
+            if 0 <= accuracy <= 1
+        }
+
+    def _profiles(self) -> list[OperatingPoints]:
+        return [one for one in self.profiles if not is_older_than_weights(one, self.manifest)]
 
     def weights(self) -> Weights:
         """

@@ -10,8 +10,10 @@ from dynamic_dnn_ros.nodes.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
 
 
-def diagnose_camera(camera: CameraInput, worker: FrameWorker, problem: str) -> Diagnostic:
-    """Say whether images arrive; `problem` is why one was rejected lately, or empty."""
+def diagnose_camera(
+    camera: CameraInput, worker: FrameWorker, rejected: int, reason: str
+) -> Diagnostic:
+    """Say whether images arrive; `rejected` of them one after the other lately, and why."""
     values = {
         'topic': camera.topic,
         'received': camera.received,
@@ -31,8 +33,13 @@ def diagnose_camera(camera: CameraInput, worker: FrameWorker, problem: str) -> D
             'publishes there, and that both use the same DDS profile.',
             values,
         )
-    if problem:
-        return Diagnostic('camera', Level.WARNING, f'a frame was rejected: {problem}', values)
+    if rejected:
+        return Diagnostic(
+            'camera',
+            Level.WARNING,
+            f'{rejected} frames were rejected lately, the last one because: {reason}',
+            values,
+        )
     return Diagnostic('camera', Level.OK, 'images arrive', values)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import threading
+import time
 from typing import Any
 
 from rclpy.duration import Duration
@@ -38,6 +39,7 @@ from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.main import chosen_executor, run
 from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.platform_link import PlatformLink
+from dynamic_dnn_ros.nodes.rejections import Rejections
 from dynamic_dnn_ros.nodes.result_publisher import ResultPublisher
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.status_publisher import StatusPublisher
@@ -53,9 +55,6 @@ FAREWELL = 0.2
 #: s that a frame in work may take when the node is deactivated.
 STOP_TIMEOUT = 5.0
 
-#: s between two log lines about rejected frames.
-LOG_PERIOD = 5.0
-
 
 class InferenceNode(ManagedNode):
     """One application: a dynamic network on a camera topic."""
@@ -69,6 +68,7 @@ class InferenceNode(ManagedNode):
         self._forget()
         super().__init__('inference_node', **arguments)
         self._camera = CameraInput(self, self.parameters, self._deliver, self._reject)
+        self._rejections = Rejections(self._say_rejected, self._say_accepted)
 
     def _forget(self) -> None:
         self._served: ServedBundle | None = None
@@ -76,7 +76,6 @@ class InferenceNode(ManagedNode):
         self._worker: FrameWorker | None = None
         self._application: Application | None = None
         self._presented_points: OperatingPoints | None = None
-        self._last_problem = ''
         self._namesake: Identity | None = None
 
     # Transitions
@@ -108,6 +107,8 @@ class InferenceNode(ManagedNode):
             self._refuse,
             self._say_unprepared,
         )
+        if served.unmeasured:
+            self.get_logger().warning(served.unmeasured)
         platform = self._platform = PlatformLink(self, served, self._represent, self._pace)
         served.processor = platform.first_processor()
         first = served.begin(parameters['sub_network'])
@@ -191,6 +192,7 @@ class InferenceNode(ManagedNode):
     def deactivate(self) -> None:
         """Finish the frame in work and serve no more."""
         self._camera.unsubscribe()
+        self._rejections.end()
         worker, self._worker = self._worker, None
         if worker is not None and not worker.stop(STOP_TIMEOUT):
             self.get_logger().error(
@@ -237,12 +239,19 @@ class InferenceNode(ManagedNode):
         self._reject(header, reason)
 
     def _reject(self, header: Header, reason: str) -> None:
-        self._last_problem = reason
-        self.get_logger().error(
-            f'A frame of {self._camera.topic} is rejected: {reason}',
-            throttle_duration_sec=LOG_PERIOD,
-        )
+        self._rejections.add(reason, time.monotonic())
         self._statuses.frame_rejected(header, reason)
+
+    def _say_rejected(self, reason: str) -> None:
+        self.get_logger().error(
+            f'A frame of {self._camera.topic} is rejected: {reason} Further ones are counted on '
+            '/diagnostics, and explained in inference_status, each.'
+        )
+
+    def _say_accepted(self, count: int, reason: str) -> None:
+        self.get_logger().warning(
+            f'{count} frames of {self._camera.topic} were rejected, the last one because: {reason}'
+        )
 
     # Sub-networks and platform
 
@@ -314,6 +323,7 @@ class InferenceNode(ManagedNode):
     def _on_heartbeat(self) -> None:
         assert self._platform is not None
         self._statuses.heartbeat()
+        self._rejections.tick(time.monotonic())
         self._yield_to_namesake()
         self._platform.tick()
 
@@ -358,9 +368,8 @@ class InferenceNode(ManagedNode):
         worker, served, platform = self._worker, self._served, self._platform
         if worker is None or served is None or platform is None:
             return ()
-        problem, self._last_problem = self._last_problem, ''
         return (
-            diagnose_camera(self._camera, worker, problem),
+            diagnose_camera(self._camera, worker, *self._rejections.present),
             diagnose_worker(worker, served, platform.platform, self._statuses.overruns),
             diagnose_sub_networks(served),
         )

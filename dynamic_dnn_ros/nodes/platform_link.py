@@ -10,6 +10,7 @@ import random
 import threading
 import time
 
+from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.engines.contract import EngineError
@@ -144,6 +145,8 @@ class PlatformLink:
         hardware = hardware_name()
         engine = self._served.engine
         points = bundle.profile(platform, hardware, (engine.name, engine.precision.value))
+        if points is None:
+            self._say_unused(platform, hardware)
         if simulated:
             self._begin_pacing(platform)
             if points is None:
@@ -151,16 +154,6 @@ class PlatformLink:
                     load_board(platform), platform, bundle.manifest.sub_networks
                 )
         if points is None:
-            other = bundle.profile(platform)
-            if other is not None:
-                self._node.get_logger().warning(
-                    f'The profile of platform {platform!r} in bundle {bundle.manifest.name!r} was '
-                    f'measured on {other.hardware!r} with {other.engine or "any engine"} '
-                    f'{other.precision}; this is {hardware!r} with {engine.name} '
-                    f'{engine.precision.value}, so it is not used. Measure one here: dynamic-dnn '
-                    f'profile {bundle.folder} --platform {platform} --engine {engine.name} '
-                    f'--precision {engine.precision.value}'
-                )
             self._on_pacing()
             self._measure(platform)
             return
@@ -169,6 +162,30 @@ class PlatformLink:
             self._served.processor = points.processors[0]
         self._on_pacing()
         self._on_points()
+
+    def _say_unused(self, platform: str, hardware: str) -> None:
+        """Say why the profiles that the bundle has of this platform are not used."""
+        bundle, engine = self._served.bundle, self._served.engine
+        for profile in bundle.profiles:
+            if profile.platform != platform:
+                continue
+            if is_older_than_weights(profile, bundle.manifest):
+                reason = (
+                    'was made with other weights than the bundle has now, so its sub-networks '
+                    'may be others'
+                )
+            else:
+                reason = (
+                    f'was measured on {profile.hardware!r} with {profile.engine or "any engine"} '
+                    f'{profile.precision}; this is {hardware!r} with {engine.name} '
+                    f'{engine.precision.value}'
+                )
+            self._node.get_logger().warning(
+                f'The profile of platform {platform!r} in bundle {bundle.manifest.name!r} '
+                f'{reason}. It is not used. Make one here: dynamic-dnn profile {bundle.folder} '
+                f'--platform {platform} --engine {engine.name} --precision '
+                f'{engine.precision.value}'
+            )
 
     def _begin_pacing(self, platform: str) -> None:
         board = load_board(platform)

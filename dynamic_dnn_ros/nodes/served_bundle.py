@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
 from dynamic_dnn_ros.engines.verification import ResponseError, VerifyingEngine
 
@@ -48,6 +48,7 @@ class ServedBundle:
         self._on_unprepared = on_unprepared
         self.processor = ''
         self.refused: dict[str, str] = {}
+        self._accuracies = bundle.accuracies(engine.name, engine.precision.value)
 
     def begin(self, wished: str) -> str:
         """
@@ -58,7 +59,7 @@ class ServedBundle:
         :raises EngineError: when none answers as recorded, or the engine can run none
         :raises BundleError: when the bundle has none of that id
         """
-        manifest = self.bundle.manifest
+        manifest = self.manifest()
         ordered = sorted(manifest.sub_networks, key=lambda entry: -entry.accuracy)
         by_accuracy = [entry.id for entry in ordered]
         failures: list[EngineError] = []
@@ -92,10 +93,37 @@ class ServedBundle:
         return self.exchange.serving.sub_network.id
 
     def manifest(self) -> Manifest:
-        """Return the manifest without the sub-networks that are refused."""
+        """
+        Return the manifest without the sub-networks that are refused.
+
+        Accuracies are those that were measured with this engine in this precision, where a
+        profile has them.
+        """
         manifest = self.bundle.manifest
-        kept = (entry for entry in manifest.sub_networks if entry.id not in self.refused)
+        kept = (
+            replace(entry, accuracy=self._accuracies.get(entry.id, entry.accuracy))
+            for entry in manifest.sub_networks
+            if entry.id not in self.refused
+        )
         return replace(manifest, sub_networks=tuple(kept))
+
+    @property
+    def unmeasured(self) -> str:
+        """Return what is to be done about accuracies that nobody measured; empty: nothing."""
+        name, precision = self.engine.name, self.engine.precision
+        missing = [
+            entry.id
+            for entry in self.bundle.manifest.sub_networks
+            if entry.id not in self._accuracies
+        ]
+        if precision is Precision.FLOAT32 or not missing:
+            return ''
+        return (
+            f'Nobody measured the accuracy of {", ".join(missing)} with {name} in '
+            f'{precision.value}, so accuracy targets are held against that in float32. Measure '
+            f'it: dynamic-dnn profile {self.bundle.folder} --engine {name} --precision '
+            f'{precision.value} --data PICTURES'
+        )
 
     def _unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
         # Of one that is refused its own callback tells.

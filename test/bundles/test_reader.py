@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 import hashlib
 import json
+import math
 from pathlib import Path
 import shutil
 from typing import Any
@@ -15,6 +17,7 @@ from safetensors.numpy import load, save
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import inspect_bundle, read_bundle
 from dynamic_dnn_ros.networks.registry import create
+from support.applications import operating_points
 from support.bundles import make_bundle
 
 
@@ -155,3 +158,22 @@ def test_everything_that_is_wrong_is_found(folder: Path) -> None:
     ]
     with pytest.raises(BundleError, match='truncated or was altered'):
         read_bundle(folder)
+
+
+def test_what_was_made_with_other_weights_is_passed_over(original: Path) -> None:
+    bundle = read_bundle(original)
+    names = [entry.id for entry in bundle.manifest.sub_networks]
+    points = replace(
+        operating_points((), {name: (0.01, 0.5) for name in names}),
+        engine='torch',
+        precision='bfloat16',
+        accuracy=np.array([0.3, math.nan, 0.5]),
+    )
+    present = replace(points, weights_sha256=bundle.manifest.files[bundle.manifest.weights])
+    older = replace(points, weights_sha256='0' * 64)
+    for profile, used in ((points, True), (present, True), (older, False)):
+        profiled = replace(bundle, profiles=(profile,))
+        assert (profiled.profile(points.platform) is profile) == used
+        measured = {names[0]: 0.3, names[2]: 0.5} if used else {}
+        assert profiled.accuracies('torch', 'bfloat16') == measured
+        assert profiled.accuracies('torch', 'float32') == {}

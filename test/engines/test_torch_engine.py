@@ -83,7 +83,7 @@ def test_frames_are_served_while_another_is_prepared_in_bfloat16(
 
     def prepare() -> None:
         try:
-            for entry in (second, third) * 5:
+            for entry in (second, third) * 2:
                 engine.prepare(entry, 'cpu')
         except BaseException as error:
             errors.append(error)

@@ -12,6 +12,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Log
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -240,6 +241,27 @@ def test_bad_image_costs_that_image(
     assert (status.header.frame_id, status.rejected, status.served) == ('bad', 1, 0)
     application.serve(image_message(noise(40, 30, 5)))
     assert application.served_status().served == 1
+
+
+def test_a_series_of_bad_images_is_said_once_and_counted(start: Start, graph: Graph) -> None:
+    application = start()
+    said = graph.collect(Log, '/rosout')
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    bad = image_message(noise(40, 30, 4), encoding='rgb8')
+    bad.encoding = '16UC1'
+    for _ in range(50):
+        application.send(bad)
+        graph.spin_for(0.005)
+    application.statuses.wait_for(lambda s: s.rejected == 50)
+
+    def counted(message: DiagnosticArray) -> bool:
+        return any('50 frames were rejected' in part.message for part in message.status)
+
+    diagnostics.wait_for(counted)
+    application.node.trigger_deactivate()
+    over = said.wait_for(lambda line: '50 frames of /image were rejected' in line.msg)
+    assert '16UC1' in over.msg
+    assert sum('A frame of /image is rejected' in line.msg for line in said) == 1
 
 
 @pytest.mark.parametrize('data', [b'', b'no picture at all', jpeg(noise(40, 30, 1))[:-60]])
@@ -504,6 +526,47 @@ def test_profile_of_another_computer_is_not_used(
         lambda a: a.operating_points.platform == 'linux'
     ).operating_points
     assert (points.latency_mean[0] == made_up) == used
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_accuracies_are_those_of_the_precision_that_serves(
+    start: Start, graph: Graph, tmp_path: Path, precision: str
+) -> None:
+    def profiles(manifest: Manifest) -> list[OperatingPoints]:
+        table = operating_points((), {e.id: (1.0, 0.5) for e in manifest.sub_networks}, 'cpu')
+        accuracy = np.array([0.21, 0.22, 0.23])
+        return [replace(table, engine='torch', precision='bfloat16', accuracy=accuracy)]
+
+    folder = make_bundle(tmp_path / 'profiled', profiles=profiles).folder
+    application = start(bundle=str(folder), precision=precision)
+    (presented,) = application.applications.wait(1)[:1]
+    accuracies = [row.accuracy for row in presented.sub_networks]
+    assert accuracies == pytest.approx(
+        [0.21, 0.22, 0.23] if precision == 'bfloat16' else [0.5, 0.6, 0.7]
+    )
+
+
+def test_profile_that_is_older_than_the_bundle_is_not_used(
+    start: Start, graph: Graph, tmp_path: Path
+) -> None:
+    made_up = 123.0
+
+    def profiles(manifest: Manifest) -> list[OperatingPoints]:
+        table = operating_points((), {e.id: (made_up, 0.5) for e in manifest.sub_networks}, 'cpu')
+        return [replace(table, platform='linux', weights_sha256='0' * 64)]
+
+    folder = make_bundle(tmp_path / 'profiled', profiles=profiles).folder
+    said = graph.collect(Log, '/rosout')
+    application = start(bundle=str(folder), platform='auto')
+    loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
+    graph.wait_for_subscriptions(loads)
+    loads.publish(SystemLoad(platform='linux', kind=SystemLoad.KIND_MEASURED, period=0.1))
+    warning = said.wait_for(lambda line: 'made with other weights' in line.msg).msg
+    assert f'dynamic-dnn profile {folder} --platform linux --engine torch' in warning
+    points = application.applications.wait_for(
+        lambda a: a.operating_points.platform == 'linux'
+    ).operating_points
+    assert points.latency_mean[0] < made_up
 
 
 def test_load_of_another_platform_is_left_alone(start: Start, graph: Graph) -> None:

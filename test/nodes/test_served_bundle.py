@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
+from support.applications import operating_points
 from support.bundles import make_bundle
 from support.gated_engine import GatedEngine
 
@@ -74,3 +80,43 @@ def test_none_that_can_be_served_is_an_error(served: ServedBundle, engine: Gated
 def test_unknown_sub_network_is_refused(served: ServedBundle) -> None:
     with pytest.raises(BundleError, match="no sub-network 's9'"):
         served.begin('s9')
+
+
+def profiled(tmp_path: Path, **changes: Any) -> Bundle:
+    """Return a bundle with accuracies that were measured in int8."""
+
+    def profiles(manifest: Manifest) -> list[OperatingPoints]:
+        table = operating_points((), {e.id: (1.0, 0.5) for e in manifest.sub_networks}, 'cpu')
+        accuracy = np.array([0.4, 0.2, 0.3])
+        measured = replace(table, engine='gated', precision='int8', accuracy=accuracy)
+        return [replace(measured, **changes)]
+
+    return make_bundle(tmp_path / 'profiled', profiles=profiles)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'used'),
+    [
+        ({}, True),
+        ({'engine': 'another'}, False),
+        ({'precision': 'bfloat16'}, False),
+        ({'weights_sha256': '0' * 64}, False),
+    ],
+)
+def test_accuracies_are_those_of_the_engine_that_serves(
+    tmp_path: Path, engine: GatedEngine, changes: dict[str, Any], used: bool
+) -> None:
+    engine.name, engine.precision = 'gated', Precision.INT8
+    bundle = profiled(tmp_path, **changes)
+    served = ServedBundle(bundle, engine, None, True, lambda *_: None, lambda *_: None)
+    try:
+        accuracies = [entry.accuracy for entry in served.manifest().sub_networks]
+        assert accuracies == pytest.approx([0.4, 0.2, 0.3] if used else [0.5, 0.6, 0.7])
+        assert served.begin('') == ('s0' if used else 's2'), 'the most accurate one'
+        assert ('--precision int8 --data' in served.unmeasured) == (not used)
+    finally:
+        served.exchange.close()
+
+
+def test_nothing_is_said_of_accuracies_in_float32(served: ServedBundle) -> None:
+    assert served.unmeasured == ''
