@@ -10,7 +10,8 @@ Needs the measurements beside the repository, and SciPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+import importlib.util
 from itertools import combinations_with_replacement
 import json
 from pathlib import Path
@@ -18,9 +19,9 @@ from statistics import mean
 import time
 from typing import Any
 
+import numpy as np
 from report import Figure, Report, figure
 
-from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.platforms.board_model import (
     BoardModel,
     MeasuredNetwork,
@@ -44,6 +45,7 @@ from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
 from support.orin_nx_published import (
     CO_RUNNERS,
     LIMITED_RATES,
+    LimitedRates,
     board_mapping,
     co_runners_power,
     limited_rates_power,
@@ -140,9 +142,38 @@ def _orin_together() -> list[Figure]:
         ('two networks at once', two),
         ('three or four at limited rates', several),
     ):
-        errors = {rail: [w[rail] / m[rail] - 1 for w, m in runs] for rail in _rails(board)}
-        figures += _rows(f'Orin NX, not fitted, {named}', errors, {})
+        figures += _rows(f'Orin NX, not fitted, {named}', _power_errors(board, runs), {})
+    shares = [_own_cpu(board, [r for r in LIMITED_RATES if r is not run]) for run in LIMITED_RATES]
+    known = [
+        (limited_rates_power(board, run, share), run.power)
+        for run, share in zip(LIMITED_RATES, shares)
+    ]
+    figures += _rows(
+        'Orin NX, three or four at limited rates, CPU load of that program from the other runs',
+        _power_errors(board, known),
+        dict.fromkeys(_rails(board), 0.08),
+    )
+    text = 'Orin NX, at limited rates: CPU load of that program, each run left out in turn'
+    figures.append(figure(text, shares, 'share of all cores'))
     return figures
+
+
+def _power_errors(
+    board: BoardModel, runs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]
+) -> dict[str, list[float]]:
+    """Return errors by rail of modelled and measured power."""
+    return {rail: [w[rail] / m[rail] - 1 for w, m in runs] for rail in _rails(board)}
+
+
+def _own_cpu(board: BoardModel, runs: Sequence[LimitedRates]) -> float:
+    """Return the share of the CPU that explains the power of some runs best, least squares."""
+    rail = board.domains['cpu'].rail
+    slopes, rest = [], []
+    for run in runs:
+        without, whole = (limited_rates_power(board, run, share)[rail] for share in (0.0, 1.0))
+        slopes.append((whole - without) / run.power[rail])
+        rest.append(1.0 - without / run.power[rail])
+    return sum(a * b for a, b in zip(slopes, rest)) / sum(a * a for a in slopes)
 
 
 def _other_laws(
@@ -160,31 +191,69 @@ def _other_laws(
 
 def _xavier() -> list[Figure]:
     board = load_board('xavier_nx_simulated')
-    network = OfaMobileNetV3.from_layout('ofa_mbv3_d234_e346_k357_w1.2')
     path = Path(DATA / 'platforms/xavier_nx/dynamic_ofa_levels.json')
     levels = json.loads(path.read_text(encoding='utf-8'))['levels']
-    errors = []
-    for level in levels:
-        fields = ('kernel_size', 'expand_ratio', 'depth', 'resolution')
-        configuration = network.configuration({key: level[key] for key in fields})
-        cost = NetworkCost(
-            network.multiply_adds(configuration),
-            network.layer_count(configuration),
-            network.parameter_count(configuration),
-        )
-        modelled = board.latency(cost, 'gpu', board.reference_frequencies)
-        errors.append((level['set'], level['gpu_latency_s'] / modelled))
+    costs = _calibration().costs(levels)
+    at = board.reference_frequencies
+    modelled = np.array(
+        [
+            board.latency(NetworkCost(round(row[2]), round(row[1]), round(row[3])), 'gpu', at)
+            for row in costs
+        ]
+    )
+    measured = np.array([level['gpu_latency_s'] for level in levels])
+    second = np.array([level['set'] == 'nets_7' for level in levels])
     # Of two sessions one is slower throughout: their ratio is a parameter of the fit.
-    centre = {
-        session: mean(ratio for own, ratio in errors if own == session)
-        for session in {own for own, _ in errors}
-    }
-    known = [centre[session] / ratio - 1.0 for session, ratio in errors]
-    unknown = [1.0 / ratio - 1.0 for _, ratio in errors]
+    centre = np.array([np.mean((measured / modelled)[second == own]) for own in second])
+    known, unknown = centre * modelled / measured - 1.0, modelled / measured - 1.0
+    scales = np.linspace(0.8, 1.2, 4001)
+    best = min((scale * modelled / measured - 1.0 for scale in scales), key=_size)
+    left_out, from_one = _xavier_left_out(levels, costs, measured, second)
     return [
-        *_rows('Xavier NX, 13 networks, session known', {'latency': known}, {'latency': 0.05}),
-        *_rows('Xavier NX, 13 networks, session unknown', {'latency': unknown}, {}),
+        figure
+        for named, errors, bars in (
+            ('13 networks, session known', known, {'latency': 0.05}),
+            ('13 networks, session unknown', unknown, {}),
+            ('13 networks, session unknown, the best there can be', best, {}),
+            ('a network left out, session from the other networks of it', left_out, {}),
+            ('a network left out, session from one other network of it', from_one, {}),
+        )
+        for figure in _rows(f'Xavier NX, {named}', {'latency': list(map(float, errors))}, bars)
     ]
+
+
+def _xavier_left_out(
+    levels: Sequence[Mapping[str, Any]], costs: Any, measured: Any, second: Any
+) -> tuple[list[float], list[float]]:
+    """Return errors of each network where neither fit nor factor of its session has seen it."""
+    calibration = _calibration()
+    memory = costs[:, 3] * 4 / calibration.BANDWIDTH
+    # Some networks were measured in both sessions.
+    networks = [json.dumps([level['kernel_size'], level['depth']]) for level in levels]
+    left_out, from_one = [], []
+    for index, network in enumerate(networks):
+        keep = np.array([other != network for other in networks])
+        coefficients, _ = calibration.fit(costs[keep], measured[keep], second[keep])
+        modelled = costs[:, :3] @ coefficients + memory
+        factors = (measured / modelled)[keep & (second == second[index])]
+        scaled = modelled[index] / measured[index]
+        left_out.append(float(np.exp(np.log(factors).mean()) * scaled - 1.0))
+        from_one += [float(factor * scaled - 1.0) for factor in factors]
+    return left_out, from_one
+
+
+def _calibration() -> Any:
+    """Return the tool that has made the coefficients of the Xavier NX."""
+    path = Path(__file__).resolve().parents[2] / 'tools' / 'calibrate_xavier_nx.py'
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _size(errors: Any) -> float:
+    return float(np.abs(errors).mean())
 
 
 def _speed(runs: int) -> list[Figure]:

@@ -193,10 +193,16 @@ def co_runners_power(board: BoardModel, run: CoRunners) -> dict[str, float]:
     return board.power(frequencies, activity)
 
 
-def limited_rates_power(board: BoardModel, load: LimitedRates) -> dict[str, float]:
-    """Return what the model says of the power of several networks at limited rates, W a rail."""
+def limited_rates_power(
+    board: BoardModel, load: LimitedRates, own_cpu: float = 0.0
+) -> dict[str, float]:
+    """
+    Return what the model says of the power of several networks at limited rates, W a rail.
+
+    :param own_cpu: share of the CPU that the program itself keeps busy, 0..1
+    """
     frequencies = {**board.reference_frequencies, 'cpu': load.cpu, 'gpu': load.gpu}
-    activity: dict[str, float] = {}
+    activity = {'cpu': own_cpu}
     for name, processor, rate in load.runs:
         parts = board.parts(board.networks[name], processor, frequencies)
         for domain, value in parts.activity().items():
