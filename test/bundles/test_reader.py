@@ -164,7 +164,7 @@ def test_what_was_made_with_other_weights_is_passed_over(original: Path) -> None
     bundle = read_bundle(original)
     names = [entry.id for entry in bundle.manifest.sub_networks]
     points = replace(
-        operating_points((), {name: (0.01, 0.5) for name in names}),
+        operating_points((), dict.fromkeys(names, (0.01, 0.5))),
         engine='torch',
         precision='bfloat16',
         accuracy=np.array([0.3, math.nan, 0.5]),
