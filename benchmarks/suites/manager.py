@@ -26,8 +26,10 @@ import json
 import os
 from pathlib import Path
 import statistics
+import time
 from typing import Any
 
+import event_loops
 from joblib import Parallel, delayed
 from report import Figure, Report, figure
 from tqdm import tqdm
@@ -65,6 +67,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Managers with another objective or beside other governors than those of the headlines."""
 DURATION, MEASURED_FROM = 25.0, 5.0
+LOOP_DURATION = 300.0
+"""Simulated seconds of two event loops."""
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 
 
@@ -148,6 +152,10 @@ def run(runs: int) -> Report:
     figures_found += _classes(cases, found)
     figures_found += _reactions(runs)
     figures_found += _speed()
+    try:
+        figures_found += _loops(runs)
+    except ImportError as error:
+        left_out['event loop against SimPy'] = f'{error}; pip install simpy'
     configuration: dict[str, Any] = {
         'scenarios': len(cases),
         'of_one_model': sum(case.models == 1 for case in cases),
@@ -811,4 +819,23 @@ def _speed() -> list[Figure]:
         figure('simulator: of that in decisions', decisions, 'share'),
         figure('simulator: of that in observing frames and load', frames, 'share'),
         figure('simulator without manager, under governors: real time over', without, 'ratio'),
+    ]
+
+
+def _loops(runs: int) -> list[Figure]:
+    """Return how much faster the loop of the simulation is than SimPy, on the same skeleton."""
+    ratios, speeds = [], []
+    for _ in range(3 * runs):
+        seconds = []
+        for loop in (event_loops.heap, event_loops.simpy):
+            begun = time.process_time()
+            frames = len(loop(LOOP_DURATION))
+            seconds.append(time.process_time() - begun)
+        ratios.append(seconds[1] / seconds[0])
+        speeds.append(frames / seconds[0])
+    return [
+        figure(
+            'event loop alone, without board and manager: SimPy over ours', ratios, 'ratio', '>= 1'
+        ),
+        figure('event loop alone: frames a second of one core', speeds, 'Hz'),
     ]

@@ -138,6 +138,14 @@ def test_power_of_several_networks_at_limited_rates() -> None:
         assert 0.70 <= watts['VDD_CPU_GPU_CV'] / load.power['VDD_CPU_GPU_CV'] <= 1.0
 
 
+def test_a_program_that_keeps_cores_busy_explains_power_at_limited_rates() -> None:
+    """By a third of all cores, estimated in benchmarks/suites/simulator.py from other runs."""
+    for load in LIMITED_RATES:
+        watts = limited_rates_power(BOARD, load, own_cpu=0.35)
+        for rail, measured in load.power.items():
+            assert watts[rail] == pytest.approx(measured, rel=0.08), rail
+
+
 def test_contention_of_a_pair_left_out(mapping: Any, losses: dict[tuple[str, str], float]) -> None:
     pytest.importorskip('scipy')
     known, unknown = without_pair(losses, ('efficientnet_b5', 'resnet50'))
