@@ -92,7 +92,14 @@ def test_show_prints_what_it_is(folder: Path, capsys: pytest.CaptureFixture[str]
     assert run('show', folder) == 0
     output = capsys.readouterr().out
     assert output.startswith('synthetic: Random weights, for tests.\n')
-    for part in ('size on disk', 'recorded for 3 of 3', 'profile of board', '12.50 ms', 'Noise.'):
+    for part in (
+        'MB: weights ',
+        'profiles 0.',
+        'recorded for 3 of 3',
+        'profile of board',
+        '12.50 ms',
+        'Noise.',
+    ):
         assert part in output
     first_words = [line.split()[0] for line in output.splitlines() if line.strip()]
     assert [word for word in first_words if word in ('s0', 's1', 's2')] == ['s0', 's1', 's2'] * 2
@@ -104,6 +111,9 @@ def test_show_gives_the_same_as_data(folder: Path, capsys: pytest.CaptureFixture
     bundle = read_bundle(folder)
     assert shown['sha256'] == bundle.sha256
     assert shown['size'] == sum(file.stat().st_size for file in folder.iterdir())
+    profile_size = (folder / bundle.manifest.profiles[0]).stat().st_size
+    assert shown['sizes']['profiles'] == profile_size
+    assert sum(shown['sizes'].values()) == shown['size']
     assert [entry['id'] for entry in shown['sub_networks']] == ['s0', 's1', 's2']
     assert all(entry['response_recorded'] for entry in shown['sub_networks'])
     (profile,) = shown['profiles']

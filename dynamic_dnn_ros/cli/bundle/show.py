@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import math
 import re
 import textwrap
 from typing import Any
 
 from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
+from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
@@ -30,6 +32,7 @@ def description(bundle: Bundle) -> dict[str, Any]:
         'folder': str(bundle.folder),
         'sha256': bundle.sha256,
         'size': sum(sizes.values()),
+        'sizes': _by_kind(sizes, bundle),
         'files': {
             name: {'size': sizes[name], 'sha256': sha256}
             for name, sha256 in bundle.manifest.files.items()
@@ -41,6 +44,18 @@ def description(bundle: Bundle) -> dict[str, Any]:
         'profiles': [_profile(profile, bundle) for profile in bundle.profiles],
         'model_card': _model_card(bundle),
     }
+
+
+def _by_kind(sizes: Mapping[str, int], bundle: Bundle) -> dict[str, int]:
+    kinds = {
+        name: 'graphs' for name in bundle.manifest.files if name.endswith(GRAPH_SUFFIX)
+    } | dict.fromkeys(bundle.manifest.profiles, 'profiles')
+    kinds[bundle.manifest.weights] = 'weights'
+    result: dict[str, int] = {}
+    for name, size in sizes.items():
+        kind = kinds.get(name, 'other')
+        result[kind] = result.get(kind, 0) + size
+    return dict(sorted(result.items(), key=lambda item: -item[1]))
 
 
 def _profile(profile: OperatingPoints, bundle: Bundle) -> dict[str, Any]:
@@ -106,8 +121,8 @@ def text(shown: dict[str, Any]) -> str:
     facts = {
         'folder': shown['folder'],
         'sha256': shown['sha256'],
-        'size on disk': f'{shown["size"] / 1e6:.2f} MB, of which '
-        + ', '.join(f'{name} {f["size"] / 1e6:.2f}' for name, f in shown['files'].items()),
+        'size on disk': f'{shown["size"] / 1e6:.2f} MB: '
+        + ', '.join(f'{kind} {size / 1e6:.2f}' for kind, size in shown['sizes'].items()),
         'family': shown['family'],
         'classes': f'{len(classes)}: {few}',
         'preprocessing': f'{preprocessing["resize"]}, {preprocessing["interpolation"]}, '
