@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='what sets the clocks that the manager leaves alone, e.g. performance or '
         f'cpu=schedutil+gpu=simple_ondemand; of: {", ".join(GOVERNORS)}; default: %(default)s',
     )
-    parser.add_argument('--seeds', type=int, default=1, help='runs, each of another seed')
+    parser.add_argument(
+        '--seeds', type=int, default=1, help='runs, each of another seed; default: %(default)s'
+    )
     parser.add_argument('--jobs', type=int, default=1, help='runs at once; default: %(default)s')
     parser.add_argument(
         '--backend', default='loky', help='of joblib, e.g. ray for a cluster; default: %(default)s'

@@ -54,10 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
         PictureError,
         TrainingConfigurationError,
     ) as error:
-        print(error, file=sys.stderr)
+        print(f'dynamic-dnn train: {error}', file=sys.stderr)
         return 1
     except OSError as error:
-        print(f'{error}; run the command again to continue', file=sys.stderr)
+        print(f'dynamic-dnn train: {error}; run the command again to continue', file=sys.stderr)
         return 1
     return 0
 

@@ -229,7 +229,12 @@ class TrainingConfiguration:
         try:
             mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
             return cls.from_mapping(mapping)
-        except (OSError, UnicodeError, yaml.YAMLError, TrainingConfigurationError) as error:
+        except OSError as error:
+            raise TrainingConfigurationError(
+                f'training configuration {path}: cannot be read ({error.strerror}). Give the path '
+                "of a YAML file; the package's config/training has some to begin with"
+            ) from error
+        except (UnicodeError, yaml.YAMLError, TrainingConfigurationError) as error:
             raise TrainingConfigurationError(f'training configuration {path}: {error}') from error
 
 

@@ -158,5 +158,6 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, content):
     path = tmp_path / 'colours.yaml'
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(TrainingConfigurationError, match=str(path)):
+    with pytest.raises(TrainingConfigurationError, match=str(path)) as caught:
         TrainingConfiguration.from_file(path)
+    assert content is not None or 'No such file or directory). Give the path' in str(caught.value)
