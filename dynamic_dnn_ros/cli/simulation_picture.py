@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from dynamic_dnn_ros.cli.time_figure import DOMAIN_COLOURS, NEUTRAL, shades, time_figure
 from dynamic_dnn_ros.simulation.figures import rails_of
 from dynamic_dnn_ros.simulation.record import ApplicationRun, Run
 
-_LATE, _LIMIT, _NEUTRAL = '#c62828', '#2e7d32', '#546e7a'
-_DOMAINS = {'cpu': '#ef6c00', 'gpu': '#1565c0', 'memory': '#6a1b9a'}
+_LATE, _LIMIT = '#c62828', '#2e7d32'
 
 
 def draw(run: Run, path: Path) -> None:
@@ -22,37 +22,15 @@ def draw(run: Run, path: Path) -> None:
 
     :param path: of the PNG to write
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
     applications = list(run.applications.values())
-    rows = len(applications) + 2
-    with plt.rc_context(
-        {
-            'font.size': 9,
-            'axes.spines.top': False,
-            'axes.spines.right': False,
-            'axes.grid': True,
-            'grid.color': '#e6e6e6',
-            'axes.axisbelow': True,
-            'legend.frameon': False,
-        }
-    ):
-        figure, axes = plt.subplots(
-            rows,
-            1,
-            figsize=(12, 2.6 * len(applications) + 4.4),
-            sharex=True,
-            gridspec_kw={'height_ratios': [2.2] * len(applications) + [1.2, 1.0]},
-        )
+    heights = (*(2.2 for _ in applications), 1.2, 1.0)
+    size = (12, 2.6 * len(applications) + 4.4)
+    with time_figure(path, heights, size) as (figure, axes):
         for axis, application in zip(axes, applications):
-            _draw_application(axis, application, run.duration, matplotlib)
+            _draw_application(axis, application, run.duration)
         _draw_clocks(axes[-2], run)
         _draw_power(axes[-1], run)
         axes[-1].set_xlim(0, run.duration)
-        axes[-1].set_xlabel('time [s]')
         governors = ', '.join(f'{domain}: {name}' for domain, name in run.governors.items())
         figure.suptitle(f'{run.scenario}: {run.manager}', x=0.07, ha='left', fontweight='bold')
         figure.text(
@@ -62,24 +40,21 @@ def draw(run: Run, path: Path) -> None:
             ha='right',
             va='top',
             fontsize=8,
-            color=_NEUTRAL,
+            color=NEUTRAL,
         )
         figure.subplots_adjust(left=0.07, right=0.985, top=0.93, bottom=0.07, hspace=0.18)
-        figure.savefig(path, dpi=110)
-        plt.close(figure)
 
 
-def _draw_application(axis: Any, run: ApplicationRun, duration: float, matplotlib: Any) -> None:
+def _draw_application(axis: Any, run: ApplicationRun, duration: float) -> None:
     used = sorted({(f.accuracy, f.sub_network) for f in run.frames})
-    scale = matplotlib.colormaps['viridis']
-    for index, (accuracy, name) in enumerate(used):
+    for (accuracy, name), colour in zip(used, shades(len(used))):
         frames = [f for f in run.frames if f.sub_network == name]
         axis.scatter(
             [f.time for f in frames],
             [f.latency * 1e3 for f in frames],
             s=6,
             linewidths=0,
-            color=scale(0.9 - 0.9 * index / max(1, len(used) - 1)),
+            color=colour,
             label=f'{name} ({accuracy:.1%})',
         )
     late = [f for f in run.frames if 0 < f.target < f.latency]
@@ -96,7 +71,8 @@ def _draw_application(axis: Any, run: ApplicationRun, duration: float, matplotli
     for (begin, target), (end, _) in pairwise(changes):
         if target is not None and target.latency:
             axis.hlines(target.latency * 1e3, begin, end, color=_LIMIT, linewidth=1.4)
-    axis.set_ylim(bottom=0)
+    # With room for the legend.
+    axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
     axis.set_ylabel(f'{run.id}\nlatency [ms]')
     axis.legend(loc='upper right', ncol=6, fontsize=7.5, markerscale=1.6)
 
@@ -108,7 +84,7 @@ def _draw_clocks(axis: Any, run: Run) -> None:
             times,
             [sample.granted[index] / 1e6 for sample in run.samples],
             where='post',
-            color=_DOMAINS.get(domain, _NEUTRAL),
+            color=DOMAIN_COLOURS.get(domain, NEUTRAL),
             label=domain,
             linewidth=1.1,
         )

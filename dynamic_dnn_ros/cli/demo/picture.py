@@ -12,9 +12,9 @@ from typing import Any
 from dynamic_dnn_ros.cli.demo.display import honesty
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_title
+from dynamic_dnn_ros.cli.time_figure import DOMAIN_COLOURS, NEUTRAL, shades, time_figure
 
-_MET, _MISSED, _NEUTRAL = '#2e7d32', '#c62828', '#546e7a'
-_DOMAIN_COLOURS = {'gpu': '#1565c0', 'cpu': '#ef6c00', 'memory': '#6a1b9a'}
+_MET, _MISSED = '#2e7d32', '#c62828'
 
 
 def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
@@ -23,32 +23,9 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
 
     :param path: of the PNG to write
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    with plt.rc_context(
-        {
-            'font.size': 9,
-            'axes.spines.top': False,
-            'axes.spines.right': False,
-            'axes.grid': True,
-            'grid.color': '#e6e6e6',
-            'grid.linewidth': 0.7,
-            'axes.axisbelow': True,
-            'legend.frameon': False,
-        }
-    ):
-        figure, axes = plt.subplots(
-            4,
-            1,
-            figsize=(12, 9),
-            sharex=True,
-            gridspec_kw={'height_ratios': [2.6, 1.2, 1.2, 1.0], 'hspace': 0.16},
-        )
+    with time_figure(path, (2.6, 1.2, 1.2, 1.0), (12, 9)) as (figure, axes):
         latency, accuracy, frequency, power = axes
-        colours = _sub_network_colours(run, matplotlib)
+        colours = _sub_network_colours(run)
         _draw_latency(latency, run, colours)
         _draw_accuracy(accuracy, run, colours)
         _draw_frequencies(frequency, run)
@@ -68,7 +45,6 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
             handletextpad=0.3,
             columnspacing=1.4,
         )
-        power.set_xlabel('time [s]')
         figure.text(
             0.065,
             0.98,
@@ -77,18 +53,14 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
             fontweight='bold',
             va='top',
         )
-        figure.text(0.985, 0.977, honesty(run), fontsize=8.5, color=_NEUTRAL, va='top', ha='right')
-        figure.subplots_adjust(left=0.065, right=0.985, top=0.868, bottom=0.082)
-        figure.savefig(path, dpi=110)
-        plt.close(figure)
+        figure.text(0.985, 0.977, honesty(run), fontsize=8.5, color=NEUTRAL, va='top', ha='right')
+        figure.subplots_adjust(left=0.065, right=0.985, top=0.868, bottom=0.082, hspace=0.16)
 
 
-def _sub_network_colours(run: RunRecord, matplotlib: Any) -> dict[str, Any]:
+def _sub_network_colours(run: RunRecord) -> dict[str, Any]:
     """Return a colour for each sub-network, from the least accurate to the most accurate."""
     names = sorted(run.accuracies, key=lambda name: run.accuracies[name])
-    scale = matplotlib.colormaps['viridis']
-    last = max(1, len(names) - 1)
-    return {name: scale(0.92 - 0.92 * index / last) for index, name in enumerate(names)}
+    return dict(zip(names, shades(len(names))))
 
 
 def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
@@ -200,7 +172,7 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
                 *zip(*rows),
                 where='post',
                 label=name,
-                color=_DOMAIN_COLOURS.get(name),
+                color=DOMAIN_COLOURS.get(name),
                 linewidth=1.6,
             )
     # Room above the highest clock for the legend.
@@ -221,7 +193,7 @@ def _draw_power(axis: Any, run: RunRecord) -> None:
 
 def _draw_phases(axes: Any, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
     for record, summary in zip(run.phases, phases):
-        colour = _NEUTRAL if summary.met is None else (_MET if summary.met else _MISSED)
+        colour = NEUTRAL if summary.met is None else (_MET if summary.met else _MISSED)
         for axis in axes:
             axis.axvspan(record.start, record.end, color=colour, alpha=0.045, linewidth=0)
             axis.axvline(record.start, color='#b0bec5', linewidth=0.8)
