@@ -50,6 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--power-mode', default='', help="the board's power mode, e.g. 15W_6CORE; its default else"
     )
     measured = parser.add_argument_group('this computer')
+    _add_engine(measured)
+    _add_sweep(measured)
+    _add_journal(measured)
+    measured.add_argument(
+        '--sysfs-root', default=_DEFAULTS.sysfs_root, help='folder that holds sys and proc'
+    )
+
+
+def _add_engine(measured: argparse._ArgumentGroup) -> None:
     measured.add_argument(
         '--engine',
         default=ENGINE_NAMES[0],
@@ -76,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULTS.threads,
         help='of one inference on the CPU, default %(default)s',
     )
+
+
+def _add_sweep(measured: argparse._ArgumentGroup) -> None:
     measured.add_argument(
         '--settings',
         type=_settings,
@@ -108,6 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     measured.add_argument(
         '--seed', type=_at_least(0), default=_DEFAULTS.seed, help='of the order of measurements'
     )
+
+
+def _add_journal(measured: argparse._ArgumentGroup) -> None:
     how = measured.add_mutually_exclusive_group()
     how.add_argument(
         '--resume',
@@ -121,9 +136,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=_DEFAULTS.work_folder,
         help='where the journal of the measurement lies, default %(default)s',
-    )
-    measured.add_argument(
-        '--sysfs-root', default=_DEFAULTS.sysfs_root, help='folder that holds sys and proc'
     )
 
 

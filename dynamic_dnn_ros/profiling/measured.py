@@ -108,25 +108,7 @@ def measure_profile(
         for entry in prepared
     }
     with Clocks(platform, options.sysfs_root, clock) as clocks:
-        domains: tuple[DomainLimits, ...] = ()
-        refusals: tuple[str, ...] = ('the clocks are left alone, as asked for',)
-        if options.settings != 0:
-            domains, refusals = clocks.settable()
-        check_number(options.settings, domains)
-        plan = Plan.of(
-            domains,
-            options.settings or None,
-            platform=platform.id,
-            hardware=hardware_name(options.sysfs_root),
-            sub_networks=tuple(entry.id for entry in bundle.manifest.sub_networks),
-            processors=engine.processors,
-            seconds=options.seconds,
-            idle_seconds=options.idle_seconds,
-            rail=has_rail(platform.read(clock())),
-            seed=options.seed,
-        )
-        for refusal in refusals:
-            say(refusal)
+        plan = _plan(bundle, engine, platform, clocks, options, say, clock)
         latencies = {
             key: float(timed_runs(run, _once, clock)[0]) for key, run in workloads.items()
         }
@@ -149,7 +131,7 @@ def measure_profile(
     description = '; '.join(
         (
             _how(engine, options, visits),
-            *(() if domains else (f'at the clocks of that moment{_by(governors)}',)),
+            *(() if plan.domains else (f'at the clocks of that moment{_by(governors)}',)),
             *_circumstances(visits),
             *found,
         )
@@ -160,6 +142,37 @@ def measure_profile(
         precision=engine.precision.value,
     )
     return Measurement(profile, found, journal.path)
+
+
+def _plan(
+    bundle: Bundle,
+    engine: Engine,
+    platform: Platform,
+    clocks: Clocks,
+    options: Options,
+    say: Callable[[str], None],
+    clock: Clock,
+) -> Plan:
+    """Return what is to be measured, and say which clocks are left alone, and why."""
+    domains: tuple[DomainLimits, ...] = ()
+    refusals: tuple[str, ...] = ('the clocks are left alone, as asked for',)
+    if options.settings != 0:
+        domains, refusals = clocks.settable()
+    check_number(options.settings, domains)
+    for refusal in refusals:
+        say(refusal)
+    return Plan.of(
+        domains,
+        options.settings or None,
+        platform=platform.id,
+        hardware=hardware_name(options.sysfs_root),
+        sub_networks=tuple(entry.id for entry in bundle.manifest.sub_networks),
+        processors=engine.processors,
+        seconds=options.seconds,
+        idle_seconds=options.idle_seconds,
+        rail=has_rail(platform.read(clock())),
+        seed=options.seed,
+    )
 
 
 def _once(runs: int, seconds: float) -> bool:

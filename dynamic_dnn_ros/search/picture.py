@@ -9,6 +9,7 @@ import dataclasses
 import io
 import textwrap
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -50,6 +51,26 @@ def draw(plot: Plot) -> bytes:
     figure = Figure(figsize=(8.0, 5.2), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    _draw_points(axes, plot)
+    _use_scale(axes, np.concatenate((plot.costs, plot.chosen[0])) * 1e3)
+    _limit_accuracy(axes, plot)
+    axes.set_xlabel(f'measured {plot.cost_name} of one picture ({plot.cost_unit})')
+    axes.set_ylabel('top-1 accuracy (%)')
+    axes.grid(True, which='major', color='#e6e6e6', linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ('top', 'right'):
+        axes.spines[side].set_visible(False)
+    axes.legend(loc='lower right', fontsize=8, frameon=True, framealpha=0.9, edgecolor='none')
+    axes.set_title(plot.title, fontsize=12, loc='left', pad=12)
+    figure.supxlabel(
+        '\n'.join(textwrap.wrap(plot.caption, 140)), x=0.01, ha='left', fontsize=8, color='#666666'
+    )
+    stream = io.BytesIO()
+    figure.savefig(stream, format='png', metadata={'Software': None})
+    return stream.getvalue()
+
+
+def _draw_points(axes: Axes, plot: Plot) -> None:
     axes.scatter(
         plot.costs * 1e3,
         plot.accuracies * 100,
@@ -93,38 +114,20 @@ def draw(plot: Plot) -> bytes:
             fontsize=8,
             color=_TEXT,
         )
-    _use_scale(axes, np.concatenate((plot.costs * 1e3, costs)))
-    _limit_accuracy(axes, plot)
-    axes.set_xlabel(f'measured {plot.cost_name} of one picture ({plot.cost_unit})')
-    axes.set_ylabel('top-1 accuracy (%)')
-    axes.grid(True, which='major', color='#e6e6e6', linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ('top', 'right'):
-        axes.spines[side].set_visible(False)
-    axes.legend(loc='lower right', fontsize=8, frameon=True, framealpha=0.9, edgecolor='none')
-    axes.set_title(plot.title, fontsize=12, loc='left', pad=12)
-    figure.supxlabel(
-        '\n'.join(textwrap.wrap(plot.caption, 140)), x=0.01, ha='left', fontsize=8, color='#666666'
-    )
-    stream = io.BytesIO()
-    figure.savefig(stream, format='png', metadata={'Software': None})
-    return stream.getvalue()
 
 
-def _use_scale(axes: object, costs: Values) -> None:
+def _use_scale(axes: Axes, costs: Values) -> None:
     """Give the axis of costs a logarithmic scale with plain numbers."""
-    axes.set_xscale('log')  # type: ignore[attr-defined]
-    axes.set_xlim(costs.min() / 1.08, costs.max() * 1.08)  # type: ignore[attr-defined]
-    axis = axes.xaxis  # type: ignore[attr-defined]
+    axes.set_xscale('log')
+    axes.set_xlim(costs.min() / 1.08, costs.max() * 1.08)
+    axis = axes.xaxis
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
     axis.set_minor_formatter(NullFormatter())
 
 
-def _limit_accuracy(axes: object, plot: Plot) -> None:
+def _limit_accuracy(axes: Axes, plot: Plot) -> None:
     """Let the front fill the picture: a candidate far below it is cut off."""
     shown = np.concatenate((plot.chosen[1], plot.test_accuracies, plot.front[1])) * 100
     span = max(shown.max() - shown.min(), 1.0)
-    axes.set_ylim(  # type: ignore[attr-defined]
-        max(0.0, shown.min() - 0.25 * span), shown.max() + 0.12 * span
-    )
+    axes.set_ylim(max(0.0, shown.min() - 0.25 * span), shown.max() + 0.12 * span)
