@@ -213,8 +213,9 @@ class PlatformLink:
             processor = self._served.engine_processor(self._served.processor)
             try:
                 points = measure(platform, self._served.exchange.each(processor), stop.is_set)
-            except EngineError as error:
-                self._node.get_logger().error(f'Latencies could not be measured: {error}')
+            except Exception as error:  # an engine's own errors are of any type
+                text = str(error) if isinstance(error, EngineError) else repr(error)
+                self._node.get_logger().error(f'Latencies could not be measured: {text}')
                 return
             if points is None or stop.is_set():
                 return

@@ -1,0 +1,61 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of an inference node by themselves: a bare node, and results without a camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.parameter import Parameter
+from std_msgs.msg import Header
+
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import Engine
+from dynamic_dnn_ros.engines.preprocessing import RawPicture
+from dynamic_dnn_ros.engines.serving import Frame, ServedFrame
+from dynamic_dnn_ros.nodes.inference_parameters import PARAMETERS
+from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
+from support.graph import Graph
+
+
+class ServingNode(ManagedNode):
+    """A node with the parameters of an inference node, and nothing else of it."""
+
+    PARAMETERS = PARAMETERS
+
+
+def serving_node(graph: Graph, **parameters: Any) -> ServingNode:
+    """Return such a node, unconfigured; the graph spins it."""
+    node = ServingNode(
+        'inference_node',
+        context=graph.context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
+    )
+    graph.add_node(node)
+    return node
+
+
+def serve(bundle: Bundle, engine: Engine, first: str = 's0') -> ServedBundle:
+    """Return a bundle that is served by an engine; its `exchange` is to be closed."""
+    served = ServedBundle(bundle, engine, None, True, lambda *_: None, lambda *_: None)
+    served.processor = engine.processors[0]
+    served.begin(first)
+    return served
+
+
+def served_frame(arrival: float, **changes: Any) -> ServedFrame:
+    """Return the result of a grey picture of a camera named ``front``."""
+    picture = RawPicture('mono8', 2, 2, 2, bytes(4))
+    values: dict[str, Any] = {
+        'frame': Frame(picture, arrival, (Header(frame_id='front'), 0.002)),
+        'sub_network': 's1',
+        'processor': 'cpu',
+        'logits': np.arange(10, dtype=np.float32),
+        'waiting': 0.001,
+        'preprocessing': 0.003,
+        'inference': 0.005,
+        'paced': None,
+    }
+    return ServedFrame(**{**values, **changes})
