@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f'cpu=schedutil+gpu=simple_ondemand; of: {", ".join(GOVERNORS)}; default: %(default)s',
     )
     parser.add_argument(
+        '--rail',
+        default='',
+        help='whose power dynamic_dnn and oracle keep low, e.g. VDD_CPU_GPU_CV; '
+        "default: the module's",
+    )
+    parser.add_argument(
         '--seeds', type=int, default=1, help='runs, each of another seed; default: %(default)s'
     )
     parser.add_argument('--jobs', type=int, default=1, help='runs at once; default: %(default)s')
@@ -105,10 +111,15 @@ def simulate(arguments: argparse.Namespace) -> str:
     path = find_scenario(arguments.scenario)
     scenario = Scenario.from_file(path)
     board = boards_of(scenario)(scenario.power_mode)
+    rails = tuple(board.power(board.reference_frequencies, {}))
+    if arguments.rail and arguments.rail not in rails:
+        raise ScenarioError(
+            f'--rail {arguments.rail}', f'{board.name} has none', f'Choose of: {", ".join(rails)}'
+        )
     networks = workloads(scenario, board, path.parent)
     runs = sweep(
         [
-            Job(scenario, networks, manager, governors, scenario.seed + seed)
+            Job(scenario, networks, manager, governors, scenario.seed + seed, arguments.rail)
             for manager in managers
             for seed in range(arguments.seeds)
         ],

@@ -40,6 +40,7 @@ def test_writes_a_table_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixt
     [
         ({}, ['--manager', 'best'], ("'best'", 'is unknown', 'oracle')),
         ({}, ['--governor', 'ondemand'], ("'ondemand'", 'is not modelled', 'schedutil')),
+        ({}, ['--rail', 'VDD_GPU'], ('VDD_GPU', 'has none', 'VDD_CPU_GPU_CV')),
         ({}, ['--seeds', '0'], ('--seeds 0',)),
         ({'platform': {'board': 'toaster_simulated'}}, [], ('toaster_simulated', 'Choose of')),
         (
@@ -77,3 +78,15 @@ def test_says_what_is_wrong(
 def test_names_the_scenarios_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['simulate', 'absent']) == 1
     assert 'two_cameras' in capsys.readouterr().err
+
+
+def test_keeps_the_power_of_a_rail_low(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = scenario(tmp_path, mapping(duration=8.0))
+    joules = []
+    for more in ([], ['--rail', 'VDD_CPU_GPU_CV']):
+        assert main(['simulate', path, '--picture', 'none', *more]) == 0
+        (row,) = [line for line in capsys.readouterr().out.splitlines() if FRONT in line]
+        joules.append([float(row.split('|')[column]) for column in (8, 10)])
+    (module, processing), (other_module, other_processing) = joules
+    assert module < other_module
+    assert other_processing < processing
