@@ -25,7 +25,6 @@ MANIFEST = Manifest(
     files={'weights': SHA256},
 )
 LATENCY = np.array([0.01, 0.02, 0.03, 0.04])
-TWICE = np.array([[1e9], [2e9], [1e9], [1e9]])
 COMPLETE = OperatingPoints(
     platform='board',
     kind=ProfileKind.MEASURED,

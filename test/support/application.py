@@ -10,7 +10,6 @@ from typing import Any
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import Classification, InferenceStatus, SubNetworkSwitch
 from support.graph import LATCHED, Collector, Graph
 from support.process import NodeProcess
@@ -141,11 +140,3 @@ class Application:
             InferenceStatus.EVENT_REJECTED, seen, timeout
         )
         return status
-
-
-def departures(messages: Collector[ApplicationMessage], application: str) -> int:
-    """Return how often an application has announced that it leaves."""
-    return sum(
-        message.id == application and message.state == ApplicationMessage.STATE_DEPARTED
-        for message in messages
-    )

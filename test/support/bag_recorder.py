@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 import threading
 import time
@@ -79,13 +78,3 @@ class BagRecorder:
         for subscription in self._subscriptions:
             self.graph.node.destroy_subscription(subscription)
         self._writer.close()
-
-
-def recordable(graph: Graph, packages: Iterable[str] | None = None) -> dict[str, str]:
-    """Return all topics that have a publisher, with their types; of some packages only."""
-    topics: dict[str, str] = {}
-    for topic, types in graph.node.get_topic_names_and_types():
-        if graph.node.count_publishers(topic) and len(types) == 1:
-            if packages is None or types[0].split('/')[0] in packages:
-                topics[topic] = types[0]
-    return topics

@@ -175,9 +175,6 @@ class Board(Platform):
                 self._files[name].write(1e3 * float(row.minimum), 1e3 * float(row.maximum))
 
 
-Law = Callable[[int, Sequence[float]], float]
-
-
 def law(index: int, clocks: Sequence[float]) -> float:
     """Return the latency of s<index>, s: a part that no clock changes, and work."""
     return 1e-3 + sum((index + 1) * 4e6 / clock for clock in clocks)

@@ -27,9 +27,8 @@ class Stream:
     """
     What came of a stream.
 
-    `sent` are the switches, `answers` the statuses that acknowledge them and `answer_times` the
-    seconds that took; `statuses` are those of the application, the last one a heartbeat from
-    after the last frame.
+    `sent` are the switches, `answers` the statuses that acknowledge them; `statuses` are those of
+    the application, the last one a heartbeat from after the last frame.
     """
 
     frames: int
@@ -37,7 +36,6 @@ class Stream:
     statuses: list[InferenceStatus]
     sent: list[tuple[int, str]]
     answers: list[InferenceStatus]
-    answer_times: list[float]
     camera_log: str
     exit_code: int
 
@@ -61,10 +59,6 @@ class Stream:
                 found.append((replaced - before, switched))
                 before, switched = replaced, False
         return [*found, (replaced - before, switched)]
-
-    def replaced_at_switches(self) -> int:
-        """Return how many frames were replaced between the served frames around a switch."""
-        return sum(replaced for replaced, switched in self.intervals() if switched)
 
     def chance_of_replacements_at_switches(self) -> float:
         """
@@ -142,7 +136,6 @@ def run_stream(
             graph.spin_until(lambda: 'begins' in camera.log, 40.0, 'the camera to begin')
             sent: list[tuple[int, str]] = []
             answers: list[InferenceStatus] = []
-            times: list[float] = []
             generator = np.random.default_rng(0)
             end = time.monotonic() + frames / rate - SETTLE
             for number in range(1, switches + 1):
@@ -150,9 +143,7 @@ def run_stream(
                 graph.spin_for(max(0.0, remaining) * float(generator.uniform(0.5, 1.5)))
                 identifier = str(generator.choice(sub_networks))
                 sent.append((number, identifier))
-                begun = time.monotonic()
                 answers.append(application.switch(identifier))
-                times.append(time.monotonic() - begun)
             graph.spin_until(lambda: not camera.running, 60.0 + frames / rate, 'the camera')
             if camera.process.returncode != 0:
                 raise RuntimeError(f'the camera failed: {camera.log}')
@@ -172,7 +163,6 @@ def run_stream(
                 application.statuses,
                 sent,
                 answers,
-                times,
                 camera.log,
                 application.process.stop(),
             )
