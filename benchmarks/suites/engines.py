@@ -47,6 +47,9 @@ RUNS = 5
 ROUNDS = 7
 """In each run, each request once a round, in an order drawn anew."""
 
+LIMIT_ROUNDS = 25
+"""As `ROUNDS`, of the few requests whose times are nearly the same."""
+
 LAYOUT = 'ofa_mbv3_d234_e346_k357_w1.2'
 PREPROCESSING = Preprocessing(Resize.CENTER_CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -62,7 +65,7 @@ Activation = Callable[[], Forward]
 """Makes the peer run one level, and returns what runs it."""
 
 Times = dict[str, np.ndarray]
-"""Medians of the seconds of each request, runs x levels."""
+"""Seconds of each request, runs x levels x rounds."""
 
 
 def run(runs: int) -> Report:
@@ -75,10 +78,11 @@ def run(runs: int) -> Report:
     try:
         with tempfile.TemporaryDirectory() as folder, _own_cache(Path(folder)):
             bundle, peers, peer = published_levels(Path(folder) / 'w1_2')
-            figures, refused = _engines(bundle, peers, runs)
+            chosen, choice = _choice(bundle)
+            figures, refused = _engines(bundle, peers, chosen, runs)
             not_measured += refused
             figures += _memory(bundle.folder, runs=min(runs, 3))
-            figures += _choice(bundle)
+            figures += choice
     finally:
         torch.set_num_threads(threads)
     configuration = {
@@ -88,6 +92,7 @@ def run(runs: int) -> Report:
         'peer': peer,
         'threads': 1,
         'rounds': ROUNDS,
+        'rounds_of_the_limit': LIMIT_ROUNDS,
         'versions': {name: version(name) for name in installed_engines()},
         'not_measured': not_measured,
     }
@@ -207,18 +212,16 @@ def _normalised(pictures: np.ndarray) -> torch.Tensor:
 
 
 def _engines(
-    bundle: Bundle, peers: Sequence[Activation], runs: int
+    bundle: Bundle, peers: Sequence[Activation], chosen: str, runs: int
 ) -> tuple[list[Figure], list[str]]:
     """Return speed and outputs of each engine, and what cannot be measured."""
     prepared, refused = _prepared(bundle)
     levels = bundle.manifest.sub_networks
     by_hand = _by_hand(bundle)
-    names = [PEER, CONTROL, *prepared, *by_hand]
-    times: Times = {name: np.empty((runs, len(levels))) for name in names}
+    times: Times = _empty([PEER, *prepared], runs, len(levels), ROUNDS)
+    limits: Times = _empty([chosen, CONTROL, *by_hand], runs, len(levels), LIMIT_ROUNDS)
     differences: dict[str, list[float]] = {name: [] for name in prepared}
     generator = np.random.default_rng(0)
-    # The control is the request that takes least, so that it tells of the least that can be told.
-    control = 'onnxruntime float32' if 'onnxruntime float32' in prepared else next(iter(prepared))
     for index, entry in enumerate(levels):
         picture = probe_picture(0, entry.resolution)
         batch = _normalised(picture[None])
@@ -231,12 +234,19 @@ def _engines(
             requests: dict[str, Request] = {PEER: lambda f=forward, b=batch: f(b)}
             for name, sub_networks in prepared.items():
                 requests[name] = lambda s=sub_networks[index], p=picture: s.run(p)
-            requests[CONTROL] = requests[control]
-            requests.update({name: of_level(index) for name, of_level in by_hand.items()})
+            few = {chosen: requests[chosen], CONTROL: requests[chosen]}
+            few.update({name: of_level(index) for name, of_level in by_hand.items()})
             for turn in range(runs):
-                for name, seconds in _turn(requests, generator).items():
+                for name, seconds in _turn(requests, ROUNDS, generator).items():
                     times[name][turn, index] = seconds
-    return _figures(times, differences, prepared, by_hand, control, levels), refused
+                for name, seconds in _turn(few, LIMIT_ROUNDS, generator).items():
+                    limits[name][turn, index] = seconds
+    figures = _figures(times, differences, prepared, levels)
+    return figures + _limits(limits, chosen, by_hand), refused
+
+
+def _empty(names: Sequence[str], runs: int, levels: int, rounds: int) -> Times:
+    return {name: np.empty((runs, levels, rounds)) for name in names}
 
 
 def _difference(found: np.ndarray, expected: np.ndarray, name: str) -> float:
@@ -246,17 +256,19 @@ def _difference(found: np.ndarray, expected: np.ndarray, name: str) -> float:
     return deviation(found[None], expected[None])
 
 
-def _turn(requests: Mapping[str, Request], generator: np.random.Generator) -> dict[str, float]:
-    """Return the median seconds of each request, over rounds in random order."""
+def _turn(
+    requests: Mapping[str, Request], rounds: int, generator: np.random.Generator
+) -> dict[str, list[float]]:
+    """Return the seconds of each request in each round, in random order."""
     names = list(requests)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name in generator.permutation(names):
             requests[name]()  # The caches hold another one's weights.
             begun = time.perf_counter()
             requests[name]()
             seconds[name].append(time.perf_counter() - begun)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
+    return seconds
 
 
 def _prepared(bundle: Bundle) -> tuple[dict[str, list[PreparedSubNetwork]], list[str]]:
@@ -321,17 +333,21 @@ def _openvino_by_hand(content: bytes, batch: np.ndarray) -> Request:
     return infer
 
 
-def _mean(ratios: np.ndarray) -> list[float]:
-    """Return the geometric mean over the levels, one a run."""
-    return [float(value) for value in np.exp(np.log(ratios).mean(axis=1))]
+def _ratios(times: Times, one: str, other: str) -> list[float]:
+    """
+    Return how many times as long one request takes as another, one ratio a run.
+
+    The median of the ratios within each round, since what disturbs a round disturbs both; of these
+    the geometric mean over the levels.
+    """
+    medians = np.median(times[one] / times[other], axis=2)
+    return [float(value) for value in np.exp(np.log(medians).mean(axis=1))]
 
 
 def _figures(
     times: Times,
     differences: Mapping[str, Sequence[float]],
     prepared: Mapping[str, object],
-    by_hand: Mapping[str, object],
-    control: str,
     levels: Sequence[SubNetwork],
 ) -> list[Figure]:
     figures = []
@@ -344,7 +360,7 @@ def _figures(
             figures.append(
                 figure(
                     f'{name}{SPEED}',
-                    _mean(times[PEER] / times[name]),
+                    _ratios(times, PEER, name),
                     'ratio',
                     bar if name == fastest else None,
                 )
@@ -359,50 +375,41 @@ def _figures(
                     '<= 0.001' if precision == 'float32' else None,
                 )
             )
-        if precision == 'float32':
-            figures += _limits(times, fastest, by_hand, control)
     fastest = _fastest(times, [name for name in prepared if name.endswith('float32')])
     for index, entry in enumerate(levels):
         for name in (PEER, fastest):
-            figures.append(figure(f'{entry.id}: {name}', list(times[name][:, index]), 's'))
+            medians = np.median(times[name][:, index], axis=1)
+            figures.append(figure(f'{entry.id}: {name}', [float(m) for m in medians], 's'))
     return figures
 
 
 def _fastest(times: Times, names: Sequence[str]) -> str:
-    return min(names, key=lambda name: float(np.log(times[name]).mean()))
+    return min(names, key=lambda name: float(np.log(np.median(times[name], axis=2)).mean()))
 
 
-def _limits(
-    times: Times, fastest: str, by_hand: Mapping[str, object], control: str
-) -> list[Figure]:
+def _limits(times: Times, chosen: str, by_hand: Mapping[str, object]) -> list[Figure]:
     """Return what the package costs beside the engines themselves."""
     figures = [
-        figure(
-            f'control: {control} against itself',
-            _mean(times[CONTROL] / times[control]),
-            'ratio',
-        )
+        figure(f'control: {chosen} against itself', _ratios(times, CONTROL, chosen), 'ratio')
     ]
     if not by_hand:
         return figures
     limit = _fastest(times, list(by_hand))
-    figures.append(
+    return [
+        *figures,
         figure(
-            f'{fastest} against the fastest engine by hand ({limit.partition(" ")[0]})',
-            _mean(times[fastest] / times[limit]),
+            f'what auto chose ({chosen}) against the fastest engine by hand '
+            f'({limit.partition(" ")[0]})',
+            _ratios(times, chosen, limit),
             'ratio',
             '<= 1.03',
-        )
-    )
-    figures += [
-        figure(
-            f'{name.partition(" ")[0]} float32 against itself by hand',
-            _mean(times[f'{name.partition(" ")[0]} float32'] / times[name]),
-            'ratio',
-        )
-        for name in by_hand
+        ),
+        *(
+            figure(f'{chosen} against {name}', _ratios(times, chosen, name), 'ratio')
+            for name in by_hand
+            if name != limit
+        ),
     ]
-    return figures
 
 
 def draw(report: Report, path: Path) -> None:
@@ -501,14 +508,14 @@ def _static(name: str, file: Path) -> object:
     return request
 
 
-def _choice(bundle: Bundle) -> list[Figure]:
-    """Return what it takes to find the fastest engine, for the first time and later."""
+def _choice(bundle: Bundle) -> tuple[str, list[Figure]]:
+    """Return what `auto` chooses, and what that takes for the first time and later."""
     seconds = []
     for _ in range(2):
         begun = time.perf_counter()
-        fastest_engine(bundle, 1, Precision.FLOAT32, lambda text: print(text))
+        name = fastest_engine(bundle, 1, Precision.FLOAT32, lambda text: print(text))
         seconds.append(time.perf_counter() - begun)
-    return [
+    return f'{name} {Precision.FLOAT32.value}', [
         figure('choice of the fastest engine, the first time', seconds[0], 's'),
         figure('choice of the fastest engine, later', seconds[1], 's'),
     ]

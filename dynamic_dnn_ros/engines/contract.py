@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import Enum
 import re
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.engines.background import return_free_memory
 
 #: Red, green, blue, 0..255, with the shape (resolution, resolution, 3), contiguous.
 Picture = NDArray[np.uint8]
@@ -76,6 +78,59 @@ class PreparedSubNetwork(ABC):
         """
 
 
+class LoadedSubNetwork(PreparedSubNetwork):
+    """What a library has loaded: the part of the contract that no library does differently."""
+
+    def __init__(
+        self,
+        sub_network: SubNetwork,
+        processor: str,
+        compute: Callable[[Picture], Logits],
+        memory: int,
+        library: str,
+    ) -> None:
+        """
+        Hold what a library has loaded.
+
+        :param compute: runs it; nothing else may hold it, so that `close` frees it
+        :param memory: bytes
+        :param library: as errors name it
+        """
+        super().__init__(sub_network, processor)
+        self._compute: Callable[[Picture], Logits] | None = compute
+        self._memory = memory
+        self._library = library
+
+    @property
+    def memory(self) -> int:
+        """Return what it was said to hold, bytes; nothing once it is closed."""
+        return 0 if self._compute is None else self._memory
+
+    def run(self, picture: Picture) -> Logits:
+        """Classify one picture."""
+        # One reference for the whole run: `close` may come from another thread meanwhile.
+        compute = self._compute
+        name = repr(self.sub_network.id)
+        if compute is None:
+            raise EngineError(f'sub-network {name} is closed; prepare it again')
+        shape = (self.sub_network.resolution, self.sub_network.resolution, 3)
+        if picture.shape != shape:
+            raise EngineError(
+                f'sub-network {name} takes pictures of shape {shape}, not {picture.shape}'
+            )
+        try:
+            return compute(picture)
+        except Exception as error:  # the libraries' errors have no common class
+            raise library_failure(
+                f'{self._library} failed on sub-network {name}', error
+            ) from error
+
+    def close(self) -> None:
+        """Drop it; a run that is in work ends as it would have."""
+        self._compute = None
+        return_free_memory()
+
+
 class Engine(ABC):
     """Runs the sub-networks of one bundle."""
 
@@ -116,23 +171,6 @@ def warm_up(prepared: PreparedSubNetwork) -> None:
     side = prepared.sub_network.resolution
     for _ in range(WARM_UP_RUNS):
         prepared.run(np.zeros((side, side, 3), np.uint8))
-
-
-def check_picture(prepared: PreparedSubNetwork, picture: Picture, closed: bool) -> None:
-    """
-    Refuse what cannot be run.
-
-    :param closed: whether the sub-network has given its memory back
-    :raises EngineError: for a closed sub-network, and for a picture of another shape
-    """
-    identifier = prepared.sub_network.id
-    if closed:
-        raise EngineError(f'sub-network {identifier!r} is closed; prepare it again')
-    shape = (prepared.sub_network.resolution, prepared.sub_network.resolution, 3)
-    if picture.shape != shape:
-        raise EngineError(
-            f'sub-network {identifier!r} takes pictures of shape {shape}, not {picture.shape}'
-        )
 
 
 #: What libraries say of memory that a processor has not: the C++ library, PyTorch, the driver and

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import threading
 from typing import Any
 
@@ -17,11 +18,11 @@ from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
+    LoadedSubNetwork,
     Logits,
     Picture,
     Precision,
     PreparedSubNetwork,
-    check_picture,
     library_failure,
     warm_up,
 )
@@ -125,7 +126,13 @@ class OpenVinoEngine(Engine):
                 "Update openvino, make the graphs again with 'dynamic-dnn bundle export', or name "
                 'another engine.',
             ) from error
-        prepared = _Compiled(sub_network, processor, request, self.memory_needed(sub_network))
+        prepared = LoadedSubNetwork(
+            sub_network,
+            processor,
+            _computing(request),
+            self.memory_needed(sub_network),
+            'OpenVINO',
+        )
         warm_up(prepared)
         return_free_memory()
         return prepared
@@ -135,44 +142,18 @@ class OpenVinoEngine(Engine):
         return _PARAMETER[self.precision] * sub_network.parameters + _MODEL
 
 
-class _Compiled(PreparedSubNetwork):
-    def __init__(
-        self,
-        sub_network: SubNetwork,
-        processor: str,
-        request: openvino.InferRequest,
-        memory: int,
-    ) -> None:
-        super().__init__(sub_network, processor)
-        self._request: openvino.InferRequest | None = request
-        self._memory = memory
-        # A request runs once at a time.
-        self._lock = threading.Lock()
+def _computing(request: openvino.InferRequest) -> Callable[[Picture], Logits]:
+    # A request runs once at a time.
+    lock = threading.Lock()
 
-    @property
-    def memory(self) -> int:
-        """Return an estimate from the number of parameters, bytes."""
-        return 0 if self._request is None else self._memory
-
-    def run(self, picture: Picture) -> Logits:
-        with self._lock:
-            request = self._request
-            check_picture(self, picture, closed=request is None)
-            assert request is not None
-            try:
-                # The picture itself is the input, unless it may not be written: nothing is copied.
-                pixels = picture if picture.flags.writeable else picture.copy()
-                tensor = openvino.Tensor(pixels[np.newaxis], shared_memory=True)
-                request.set_tensor(INPUT_NAME, tensor)
-                request.infer()
-                logits: Logits = request.get_output_tensor().data[0].copy()
-            except (RuntimeError, MemoryError) as error:
-                raise library_failure(
-                    f'OpenVINO failed on sub-network {self.sub_network.id!r}', error
-                ) from error
+    def compute(picture: Picture) -> Logits:
+        # The picture itself is the input, unless it may not be written: nothing is copied.
+        pixels = picture if picture.flags.writeable else picture.copy()
+        tensor = openvino.Tensor(pixels[np.newaxis], shared_memory=True)
+        with lock:
+            request.set_tensor(INPUT_NAME, tensor)
+            request.infer()
+            logits: Logits = request.get_output_tensor().data[0].copy()
         return logits
 
-    def close(self) -> None:
-        with self._lock:
-            self._request = None
-        return_free_memory()
+    return compute

@@ -32,11 +32,11 @@ from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
+    LoadedSubNetwork,
     Logits,
     Picture,
     Precision,
     PreparedSubNetwork,
-    check_picture,
     library_failure,
     warm_up,
 )
@@ -58,6 +58,9 @@ _NEEDS = {
 _DEVICES = {'gpu': 'cuda', 'cpu': 'cpu'}
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
+
+#: Of a traced network, bytes for each layer: what runs its graph. Measured on levels of w1.2.
+_LAYER = 100_000
 
 
 class TorchEngine(Engine):
@@ -144,14 +147,7 @@ class TorchEngine(Engine):
         try:
             with self._lock:
                 module, shared = self._extracted(sub_network, device)
-                normalised = _Normalised(module, self._manifest.preprocessing)
-                prepared = _TorchSubNetwork(
-                    sub_network,
-                    processor,
-                    normalised.to(device).eval(),
-                    _TYPES[self.precision],
-                    shared,
-                )
+                prepared = self._loaded(sub_network, processor, module, shared)
             warm_up(prepared)
             return_free_memory()
         except (RuntimeError, MemoryError) as error:  # memory of a device: a RuntimeError
@@ -161,6 +157,11 @@ class TorchEngine(Engine):
                 f'PyTorch cannot prepare sub-network {sub_network.id!r} on {processor!r}', error
             ) from error
         return prepared
+
+    def memory_needed(self, sub_network: SubNetwork) -> int:
+        """Return an estimate of what is no view of the shared weights, bytes."""
+        own = 0 if self.precision is Precision.FLOAT32 else 2 * sub_network.parameters
+        return own + _LAYER * sub_network.layers
 
     def _extracted(self, sub_network: SubNetwork, device: str) -> tuple[nn.Module, set[int]]:
         """Return a sub-network as a module, and the addresses of all shared memory."""
@@ -177,6 +178,32 @@ class TorchEngine(Engine):
             ) from error
         shared = {tensor.untyped_storage().data_ptr() for tensor in network.parameters()}
         return network.extract(configuration, share_weights=True).eval(), shared
+
+    def _loaded(
+        self, sub_network: SubNetwork, processor: str, network: nn.Module, shared: set[int]
+    ) -> PreparedSubNetwork:
+        if self.precision is not Precision.FLOAT32:
+            network = folded(network).to(_TYPES[self.precision])
+            # PyTorch's annotations leave this form of `to` out.
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = _Normalised(network, self._manifest.preprocessing).to(_DEVICES[processor]).eval()
+        own = sum(
+            tensor.untyped_storage().nbytes()
+            for tensor in (*module.parameters(), *module.buffers())
+            if tensor.untyped_storage().data_ptr() not in shared
+        )
+        side = sub_network.resolution
+        if processor == 'gpu':
+            forward: Forward = _CudaGraph(module, side)
+        else:
+            forward = _traced(module, torch.zeros(side, side, 3, dtype=torch.uint8))
+        return LoadedSubNetwork(
+            sub_network,
+            processor,
+            _computing(forward),
+            own + _LAYER * sub_network.layers,
+            'PyTorch',
+        )
 
 
 class _Normalised(nn.Module):
@@ -206,53 +233,13 @@ class _Normalised(nn.Module):
         return next(self.network.parameters()).dtype
 
 
-class _TorchSubNetwork(PreparedSubNetwork):
-    def __init__(
-        self,
-        sub_network: SubNetwork,
-        processor: str,
-        module: _Normalised,
-        dtype: torch.dtype,
-        shared: set[int],
-    ) -> None:
-        super().__init__(sub_network, processor)
-        if dtype != torch.float32:
-            network = folded(module.network).to(dtype)
-            # PyTorch's annotations leave this form of `to` out.
-            module.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._memory = sum(
-            tensor.untyped_storage().nbytes()
-            for tensor in (*module.parameters(), *module.buffers())
-            if tensor.untyped_storage().data_ptr() not in shared
-        )
-        side = sub_network.resolution
-        if processor == 'gpu':
-            self._forward: Forward | None = _CudaGraph(module, side)
-        else:
-            self._forward = _traced(module, torch.zeros(side, side, 3, dtype=torch.uint8))
-
-    @property
-    def memory(self) -> int:
-        """Return the bytes of all tensors that are no views of the shared weights."""
-        return 0 if self._forward is None else self._memory
-
-    def run(self, picture: Picture) -> Logits:
-        # One reference for the whole run: `close` may come from another thread meanwhile.
-        forward = self._forward
-        check_picture(self, picture, closed=forward is None)
-        assert forward is not None
-        try:
-            with torch.inference_mode():
-                logits: Logits = forward(_tensor(picture)).cpu().numpy()
-        except (RuntimeError, MemoryError) as error:
-            raise library_failure(
-                f'PyTorch failed on sub-network {self.sub_network.id!r}', error
-            ) from error
+def _computing(forward: Forward) -> Callable[[Picture], Logits]:
+    def compute(picture: Picture) -> Logits:
+        with torch.inference_mode():
+            logits: Logits = forward(_tensor(picture)).cpu().numpy()
         return logits
 
-    def close(self) -> None:
-        self._forward = None
-        return_free_memory()
+    return compute
 
 
 def folded(module: nn.Module) -> nn.Module:
@@ -283,15 +270,29 @@ def _tensor(picture: Picture) -> torch.Tensor:
 
 
 def _traced(module: nn.Module, example: torch.Tensor) -> Forward:
-    """Return a module without what Python takes between its layers; the weights stay shared."""
+    """
+    Return a module without what Python takes between its layers; the weights stay shared.
+
+    Made from the tracer's graph: `torch.jit.trace` makes classes besides, 10 MB for a level of
+    w1.2, which PyTorch keeps for ever.
+    """
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         try:
-            traced: Forward = torch.jit.trace(module, example, check_trace=False)
+            graph, _ = torch.jit._trace._get_trace_graph(module, (example,))
+            # Without where in the code each operation stands, a third of it all.
+            plain = re.sub(r', scope: [^\n]*', '', graph.str(False))
+            compute = torch._C._create_function_from_graph('forward', torch._C.parse_ir(plain))
+            state = tuple(torch.jit._trace._unique_state_dict(module, keep_vars=True).values())
         except (AttributeError, NotImplementedError):
             # A release without this tracer: the module itself does the same in more time.
             return module
-    return traced
+
+    def forward(picture: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = compute(picture, *state)
+        return logits
+
+    return forward
 
 
 class _CudaGraph:
