@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from dynamic_dnn_ros.files import share_folder
@@ -108,6 +109,8 @@ def read(path: Path) -> Recording:
     bag = _Bag()
     try:
         bag.read(path)
+    except SerdeError as error:
+        raise _of_another_version(error) from error
     except (AnyReaderError, OSError, KeyError) as error:
         raise ReplayError(
             f'cannot be read ({error}). Give the folder that `ros2 bag record` wrote'
@@ -117,7 +120,18 @@ def read(path: Path) -> Recording:
             'has no messages of this package. Record /dynamic_dnn/application, inference_status, '
             'performance_target, system_load, manager_status and manager_inputs'
         )
-    return Recording(tuple(bag.entries), bag.sessions())
+    try:
+        sessions = bag.sessions()
+    except (SerdeError, KeyError, ValueError) as error:
+        raise _of_another_version(error) from error
+    return Recording(tuple(bag.entries), sessions)
+
+
+def _of_another_version(error: Exception) -> ReplayError:
+    return ReplayError(
+        f'has messages of another version of this package ({error}). Replay it with the version '
+        'that it was recorded with'
+    )
 
 
 class _Bag:

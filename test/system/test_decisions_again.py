@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.cli.replay import answer, compared, read
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget
@@ -33,7 +34,11 @@ TOPICS = {
 
 
 def test_recorded_nodes_decide_the_same_again(
-    graph: Graph, start_node: Callable[..., NodeProcess], synthetic_bundle: Path, tmp_path: Path
+    graph: Graph,
+    start_node: Callable[..., NodeProcess],
+    synthetic_bundle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with BagRecorder(graph, tmp_path / 'bag', TOPICS):
         start_node('platform_node', parameters={'platform': 'xavier_nx_simulated'})
@@ -70,6 +75,9 @@ def test_recorded_nodes_decide_the_same_again(
     decided = {one.decision.options for one in session.rounds if one.decision is not None}
     assert len(decided) > 1, 'something was decided'
     assert found.differences == (), compared(recording)
+    assert main(['replay', str(tmp_path / 'bag')]) == 0
+    total = found.decisions
+    assert f'{total} of {total} decisions are the same' in capsys.readouterr().out
     simulated = what_if(recording, Manager('simulated'))
     assert len(simulated.simulated[application.id]) > 10
     assert application.id in answer(simulated, 'dynamic_dnn')
