@@ -140,10 +140,11 @@ class Change:
 def run(runs: int) -> Report:
     """Run the table with `runs` seeds, and what shows reactions and speed."""
     cases, left_out = table()
-    found = [outcomes(cases, seed) for seed in range(1, runs + 1)]
+    sweeping = bool(os.environ.get(SWEEP))
+    found = [outcomes(cases, seed, sweeping) for seed in range(1, runs + 1)]
     scaled: dict[Change, list[Outcomes]] = {}
     without_effect: list[Change] = []
-    if os.environ.get(SWEEP):
+    if sweeping:
         scaled, without_effect = sweep(cases, found[0])
     else:
         left_out['range over assumed parameters'] = f'{SWEEP}=1 gives it'
@@ -385,12 +386,23 @@ def _quicker(case: Case, seed: int, fixed: Outcome) -> Outcomes:
 EVERYONE = (OURS, ORACLE, BEST_FIXED, 'largest', *OTHERS, *VARIANTS)
 
 
-def outcomes(cases: Sequence[Case], seed: int) -> list[Outcomes]:
-    """Return what each manager comes to in each scenario."""
+def outcomes(cases: Sequence[Case], seed: int, keep: bool) -> list[Outcomes]:
+    """
+    Return what each manager comes to in each scenario.
+
+    :param keep: whether to take it from the file of a sweep that was stopped, and to add it there
+    """
+    kept = Kept(_digest(cases)) if keep else None
+    key = f'seed {seed}: {sorted(EVERYONE)}, {sorted(VARIANTS.items())}, {QUICKER}'
+    if kept is not None and key in kept.rows:
+        return kept.rows[key]
     found = Parallel(n_jobs=JOBS, batch_size=1, return_as='generator')(
         delayed(_outcomes)(case, seed, {}, EVERYONE) for case in cases
     )
-    return list(_watched(found, len(cases), 'scenarios'))
+    rows = list(_watched(found, len(cases), 'scenarios'))
+    if kept is not None:
+        kept.add(key, rows)
+    return rows
 
 
 def _watched(found: Iterable[Any], total: int, what: str) -> Iterable[Any]:
