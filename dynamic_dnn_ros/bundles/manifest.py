@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 import re
 from typing import Any
@@ -204,7 +204,11 @@ class SubNetwork:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The manifest of a bundle; `files` maps each file to its SHA-256."""
+    """
+    The manifest of a bundle; `files` maps each file to its SHA-256.
+
+    Whoever makes a bundle leaves `weights`, `profiles` and `files` to the writer.
+    """
 
     name: str
     family: str
@@ -212,9 +216,9 @@ class Manifest:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     sub_networks: tuple[SubNetwork, ...]
-    weights: str
-    profiles: tuple[str, ...]
-    files: Mapping[str, str]
+    weights: str = ''
+    profiles: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     description: str = ''
     accuracy_data: str = ''
 

@@ -78,9 +78,6 @@ def write_trained_bundle(
             interpolation=CAMERA_INTERPOLATION,
         ),
         sub_networks=tuple(sub_networks),
-        weights='',
-        profiles=(),
-        files={},
         description=f'{configuration.family}, {_layout(configuration)}, '
         f'trained on {configuration.data_name}',
         accuracy_data=f'{configuration.data_name}, {len(test)} test pictures',

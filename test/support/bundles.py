@@ -107,9 +107,6 @@ def make_bundle(
         classes=tuple(f'class_{index}' for index in range(LAYOUT.classes)),
         preprocessing=PREPROCESSING,
         sub_networks=tuple(sub_networks),
-        weights='',
-        profiles=(),
-        files={},
         description='Random weights, for tests.',
         accuracy_data='none: the accuracies are made up',
     )

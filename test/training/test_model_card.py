@@ -32,9 +32,6 @@ def manifest():
         classes=('red', 'green'),
         preprocessing=Preprocessing(Resize.STRETCH, (0.5,) * 3, (0.25,) * 3),
         sub_networks=ENTRIES,
-        weights='',
-        profiles=(),
-        files={},
         description='trained on colours',
         accuracy_data='colours, 60 test pictures',
     )
