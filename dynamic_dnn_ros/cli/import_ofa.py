@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 import hashlib
-import json
 from pathlib import Path
 import re
 import sys
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -21,17 +19,17 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
+from dynamic_dnn_ros.cli.ofa_choices import Choice, InputError, read_choices, text_of
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, statistics_of
 from dynamic_dnn_ros.networks.ofa_checkpoint import (
     PUBLISHED_LAYOUTS,
     OfaCheckpointError,
-    configuration_mapping,
     network_from_checkpoint,
     read_state_dict,
 )
-from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import MobileNetV3Configuration, OfaMobileNetV3
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import manifest_entry
@@ -42,21 +40,6 @@ _PREPROCESSING = Preprocessing(
 )
 _RECALIBRATION_PICTURES = 2000
 """As the authors take (elastic_nn/utils.py, set_running_statistics)."""
-_ACCURACY_FIELDS = ('accuracy', 'imagenet_top1')
-_NOTES = ('set', 'level', 'gpu_latency_s', 'wid')
-"""Fields beside a configuration that published lists have, and a bundle has no place for."""
-
-
-class InputError(ValueError):
-    """An argument, or a file that it names, cannot be used; says the problem and the remedy."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A sub-network to put into the bundle, with the accuracy that was published for it."""
-
-    configuration: MobileNetV3Configuration
-    published_accuracy: float | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,9 +152,6 @@ def _import(arguments: argparse.Namespace) -> Bundle:
         classes=classes,
         preprocessing=_PREPROCESSING,
         sub_networks=tuple(sub_networks),
-        weights='',
-        profiles=(),
-        files={},
         description=f'{network.family}, layout {layout}, weights of the authors of Once-for-All '
         f'from {arguments.checkpoint.name}',
         accuracy_data=_accuracy_data(arguments, test),
@@ -204,74 +184,6 @@ def _check(arguments: argparse.Namespace) -> None:
             f'--output {arguments.output}: the name of the folder is that of the bundle, so it '
             f'may have lower-case letters, digits and _ only. Give another one than {name!r}'
         )
-
-
-def read_choices(
-    path: Path, chosen_set: str | None, network: OfaMobileNetV3, layout: str
-) -> list[Choice]:
-    """
-    Read the sub-networks that a file lists.
-
-    :param chosen_set: take only the entries whose `set` it is.
-    :raises InputError: naming the file, the entry, and what is wrong with it.
-    """
-    try:
-        content = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f'{path}: is not JSON ({error}): give a list of configurations'
-        ) from error
-    entries = content
-    if isinstance(content, Mapping):
-        entries = content.get('levels')
-        meant_for = content.get('super_network', layout)
-        if meant_for != layout:
-            raise InputError(
-                f'{path}: its sub-networks are of layout {meant_for}, the checkpoint is of '
-                f'{layout}: give the checkpoint or the list of the other one'
-            )
-    if (
-        not isinstance(entries, list)
-        or not entries
-        or not all(isinstance(entry, Mapping) for entry in entries)
-    ):
-        raise InputError(f"{path}: needs a list of configurations, bare or under 'levels'")
-    sets = sorted({str(entry['set']) for entry in entries if 'set' in entry})
-    if chosen_set is not None:
-        entries = [entry for entry in entries if entry.get('set') == chosen_set]
-        if not entries:
-            raise InputError(
-                f'{path}: has no set {chosen_set!r}: choose from {", ".join(sets) or "none"}'
-            )
-    elif len(sets) > 1:
-        raise InputError(f'{path}: has several sets: choose with --set from {", ".join(sets)}')
-    return [
-        _choice(entry, network, f'{path}: entry {number}') for number, entry in enumerate(entries)
-    ]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path}: cannot be read ({error}): give a text file, UTF-8') from error
-
-
-def _choice(entry: Mapping[str, Any], network: OfaMobileNetV3, where: str) -> Choice:
-    beside = (*_ACCURACY_FIELDS, *_NOTES)
-    fields = {name: value for name, value in entry.items() if name not in beside}
-    try:
-        configuration = network.configuration(configuration_mapping(fields))
-    except ConfigurationError as error:
-        raise InputError(f'{where}: {error}') from error
-    for name in _ACCURACY_FIELDS:
-        if name not in entry:
-            continue
-        value = entry[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise InputError(f'{where}: {name} is {value!r}: allowed is a number of 0 to 1')
-        return Choice(configuration, float(value))
-    return Choice(configuration)
 
 
 def _measured(
@@ -309,7 +221,7 @@ def _class_names(
     path: Path | None, data: Sequence[Pictures | None], count: int
 ) -> tuple[str, ...]:
     if path is not None:
-        names = tuple(line.strip() for line in _text(path).splitlines() if line.strip())
+        names = tuple(line.strip() for line in text_of(path).splitlines() if line.strip())
         if len(names) != count:
             raise InputError(f'{path}: has {len(names)} names, the network {count} classes')
         if len(set(names)) != count:
