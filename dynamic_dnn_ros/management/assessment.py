@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 import math
 
 import numpy as np
@@ -137,22 +138,68 @@ class Assessment:
     """
     What is expected of operating points of one application; all arrays share one shape.
 
-    `misses` is by how much each limit is missed, as a share of it, in the order of
-    `CONSTRAINTS`, and `shortfall` their sum; `margined_misses` and `margined` are the same with
-    the margin kept free.
-    `busy` is the share of time for which its processor works for it.
+    `shortfall` is the sum of what limits are missed by, as shares of them, and `margined` the
+    same with the margin kept free; what only reports need is worked out when it is asked for.
     """
 
-    latency: FloatArray
-    accuracy: FloatArray
-    energy: FloatArray
-    rate: FloatArray
-    busy: FloatArray
-    added_power: FloatArray
-    misses: FloatArray
-    margined_misses: FloatArray
-    shortfall: FloatArray
-    margined: FloatArray
+    demand: Demand
+    expected: Expectation
+    margin: float
+
+    @property
+    def latency(self) -> FloatArray:
+        """Return the latency at the target's quantile, s."""
+        return self.expected.latency
+
+    @cached_property
+    def accuracy(self) -> FloatArray:
+        """Return the accuracy, 0..1."""
+        return np.broadcast_to(self.expected.accuracy, self.latency.shape)
+
+    @property
+    def energy(self) -> FloatArray:
+        """Return the energy of a frame, J."""
+        return self.expected.energy
+
+    @cached_property
+    def rate(self) -> FloatArray:
+        """Return the frames that are served, Hz."""
+        return np.minimum(self.demand.camera_rate, 1 / self.expected.service)
+
+    @property
+    def busy(self) -> FloatArray:
+        """Return the share of time for which its processor works for it."""
+        return self.expected.busy
+
+    @property
+    def added_power(self) -> FloatArray:
+        """Return what it adds to idle power, W."""
+        return self.expected.added_power
+
+    @cached_property
+    def shortfall(self) -> FloatArray:
+        """Return the sum of what limits are missed by."""
+        return shortfall(self.demand, self.expected, 0.0)
+
+    @cached_property
+    def margined(self) -> FloatArray:
+        """Return the same with the margin kept free."""
+        return shortfall(self.demand, self.expected, self.demand.room(self.margin))
+
+    @cached_property
+    def misses(self) -> FloatArray:
+        """Return by how much each limit is missed, in the order of `CONSTRAINTS`."""
+        return self._misses(0.0)
+
+    @cached_property
+    def margined_misses(self) -> FloatArray:
+        """Return the same with the margin kept free."""
+        return self._misses(self.demand.room(self.margin))
+
+    def _misses(self, room: float) -> FloatArray:
+        none = np.zeros_like(self.latency)
+        rows = missed_by(self.demand, self.expected, room)
+        return np.stack([none if miss is None else miss + none for miss in rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,29 +312,7 @@ def assess(
     :param accuracy: of each point
     :param contention: factor by which others make service last longer
     """
-    found = expect(demand, points, accuracy, contention)
-    none = np.zeros_like(found.latency)
-    missing = ~np.isfinite(found.latency)
-
-    def misses(room: float) -> tuple[FloatArray, FloatArray]:
-        rows = [none if m is None else m + none for m in missed_by(demand, found, room)]
-        stacked = np.stack(rows)
-        return stacked, np.where(missing, np.inf, stacked.sum(axis=0))
-
-    plain, plain_sum = misses(0.0)
-    close, close_sum = misses(demand.room(margin))
-    return Assessment(
-        found.latency,
-        np.broadcast_to(accuracy, found.latency.shape),
-        found.energy,
-        np.minimum(demand.camera_rate, 1 / found.service),
-        found.busy,
-        found.added_power,
-        plain,
-        close,
-        plain_sum,
-        close_sum,
-    )
+    return Assessment(demand, expect(demand, points, accuracy, contention), margin)
 
 
 def evaluate(

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.management.assessment import (
     Problem,
     ResourceSettings,
 )
-from dynamic_dnn_ros.management.forecast import Forecast
+from dynamic_dnn_ros.management.forecast import ALONE, Forecast
 from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.tables import UNKNOWN, LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
@@ -107,6 +107,12 @@ class Bounds:
             _only(processors, demand.usable)
             for processors, demand in zip(problem.joint.processors, problem.demands)
         ]
+        # Those that cannot avoid each other.
+        self._sharing = [
+            sharing
+            for processor in sorted({p for p in self._processors if p is not None})
+            if len(sharing := [a for a, p in enumerate(self._processors) if p == processor]) > 1
+        ]
         self._accurate = [
             demand.target.accuracy * (1 - _SLACK) if demand.target.accuracy else -math.inf
             for demand in problem.demands
@@ -178,10 +184,12 @@ class Bounds:
         left = left[outlook.possible[left]]
         for a in self._order:
             if not best.met[a] and len(left):
+                near = best.margined[a] * (1 + WITHIN + _SLACK)
+                left = left[self._lacking(a, outlook, left) <= near]
                 lower = self._margined(a, outlook, left)
                 if (lower < best.margined[a] * (1 - _SLACK)).any():
                     return _first(left, lower, size)
-                left = left[lower <= best.margined[a] * (1 + WITHIN + _SLACK)]
+                left = left[lower <= near]
         for a in self._order:
             if a in best.values and len(left):
                 better, left = self._by_objective(a, required, best, left)
@@ -261,16 +269,19 @@ class Bounds:
                 return None
             figures.append(found if rows is None else found.take(rows, axis=1))
         forecasts = self._forecasts
-        contention: list[FloatArray | float] = [1.0] * len(figures)
+        contention: list[FloatArray | float] = [ALONE] * len(figures)
         if len(figures) > 1:
             taken = [
                 np.minimum(points[0] * (f.slow_down * f.rate), 1.0)
                 for f, points in zip(forecasts, figures)
             ]
-            for a, mine in enumerate(self._processors):
-                for b, theirs in enumerate(self._processors):
-                    if a != b and mine is not None and mine == theirs:
-                        contention[a] = contention[a] + taken[b]
+            for sharing in self._sharing:
+                total = taken[sharing[0]] + taken[sharing[1]]
+                for a in sharing[2:]:
+                    total += taken[a]
+                total += 1.0
+                for a in sharing:
+                    contention[a] = total - taken[a]
         unhindered, latency = {}, {}
         lacking = np.zeros(figures[0].shape[1])
         for a in required:
@@ -293,6 +304,17 @@ class Bounds:
         unhindered += forecast.overhead
         # A spread of service makes frames wait longer; without one they wait the least.
         return unhindered, unhindered + forecast.waiting(mean, None), mean
+
+    def _lacking(self, a: int, outlook: Outlook, positions: IndexArray) -> FloatArray:
+        """Return less than `_margined` does, or as much, from the least of all options."""
+        figures = outlook.figures[a][:, positions]
+        contention = outlook.contention[a]
+        if isinstance(contention, np.ndarray):
+            contention = contention[positions]
+        _, latency, mean = self._latency(a, figures, contention)
+        energy = self._forecasts[a].without_neighbours(_ANY_ACCURACY, figures[4])
+        lacking = self._forecasts[a].missed(energy, latency, mean)
+        return np.broadcast_to(lacking, mean.shape)
 
     def _margined(self, a: int, outlook: Outlook, positions: IndexArray) -> FloatArray:
         """Return what an application lacks at least at some settings, margins kept."""

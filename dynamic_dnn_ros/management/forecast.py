@@ -87,9 +87,9 @@ class Forecast:
         self, median: FloatArray, variance: FloatArray, contention: Contention
     ) -> FloatArray:
         """Return preprocessing + inference at the quantile, s, from the slowed-down median."""
-        spread = variance * (contention * contention) if contention is not _ALONE else variance
+        spread = variance * (contention * contention) if contention is not ALONE else variance
         spread = np.sqrt(spread + self._other if self._other else spread)
-        spread += median * contention if contention is not _ALONE else median
+        spread += median * contention if contention is not ALONE else median
         return spread
 
     def waiting(self, mean: FloatArray, service: FloatArray | None) -> FloatArray:
@@ -144,7 +144,8 @@ class Forecast:
         return total
 
 
-_ALONE = 1.0
+ALONE = 1.0
+"""The contention of an application that has its processor for itself; known by identity."""
 
 
 class Points:
@@ -174,14 +175,14 @@ class Points:
 
     def busy(self, contention: Contention) -> FloatArray:
         """Return the share of time for which the processor works, never more than its turn."""
-        if contention is _ALONE:
+        if contention is ALONE:
             return self.busy_alone
         return np.minimum(self.busy_alone, 1 / contention)
 
     def latency(self, contention: Contention) -> tuple[FloatArray | None, FloatArray]:
         """Return latency at the quantile, none where nobody asks for it, and mean service, s."""
         forecast = self.forecast
-        mean = self.mean * contention if contention is not _ALONE else self.mean
+        mean = self.mean * contention if contention is not ALONE else self.mean
         if not forecast.minds_time:
             return None, mean
         service = forecast.service(self.median, self.variance, contention)

@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
-
-import numpy as np
 
 from dynamic_dnn_ros.management.observations import Status
 
@@ -61,21 +59,21 @@ class Measurements:
     @property
     def overhead(self) -> float:
         """Return what a frame takes beside waiting for a predecessor and service, s."""
-        return float(np.median(self._overheads)) if self._overheads else 0.0
+        return _quantile(sorted(self._overheads), 0.5) if self._overheads else 0.0
 
     @property
     def overhead_deviation(self) -> float:
         """Return the standard deviation of that, s, from its upper half."""
         if len(self._overheads) < ENOUGH:
             return 0.0
-        median, upper = np.quantile(np.fromiter(self._overheads, np.float64), (0.5, 0.9))
-        return float(upper - median) / 1.2816
+        ordered = sorted(self._overheads)
+        return (_quantile(ordered, 0.9) - _quantile(ordered, 0.5)) / 1.2816
 
     def latency(self, quantile: float) -> float:
         """Return the measured latency at a quantile, s; NaN before enough frames were served."""
         if len(self._totals) < ENOUGH:
             return math.nan
-        return float(np.quantile(np.fromiter(self._totals, dtype=np.float64), quantile))
+        return _quantile(sorted(self._totals), quantile)
 
     def served_rate(self) -> float:
         """Return the measured rate of results, Hz; NaN before it is known."""
@@ -125,6 +123,14 @@ class Measurements:
             key = (status.processor, domain)
             if math.isfinite(share):
                 self._shares[key] = self._shares.get(key, share) * 0.9 + share * 0.1
+
+
+def _quantile(ordered: Sequence[float], quantile: float) -> float:
+    """Interpolate linearly; for so few values many times as fast as numpy."""
+    place = quantile * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
 def _append(samples: deque[tuple[float, int]], now: float, count: int) -> None:

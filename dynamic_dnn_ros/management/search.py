@@ -42,15 +42,15 @@ from dynamic_dnn_ros.management.assessment import (
     by_priority,
 )
 from dynamic_dnn_ros.management.bounds import Best, Bounds
-from dynamic_dnn_ros.management.forecast import Forecast, Points
+from dynamic_dnn_ros.management.forecast import ALONE, Forecast, Points
 from dynamic_dnn_ros.management.narrowing import WITHIN, narrow
 from dynamic_dnn_ros.management.tables import LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
-FIRST_BATCH = 16
+FIRST_BATCH = 32
 """Settings that are looked at first; each further batch is four times as large."""
 
-EFFORT = 1024
+EFFORT = 384
 """
 Joint candidates after which a search ends. Settings come in the order of what the bounds promise,
 so that what the rest could still mend is little; the choice stays the same for the same input.
@@ -142,6 +142,7 @@ def search(
             found = new if found is None else found.joined(new)
             bounds.done(unseen)
         elif len(unseen):
+            unseen = unseen[: effort - seen]
             new = task.candidates(unseen, own, strategies)
             found = new if found is None else found.joined(new)
             costs = new.costs() & (strategies > 0)
@@ -154,7 +155,7 @@ def search(
             bounds.done(owed_at)
         best = best_of(problem.demands, found, order)
         size *= 4
-        at = bounds.after(best, size) if len(found.power) < effort else at[:0]
+        at = bounds.after(best, size) if len(found.power) + strategies < effort else at[:0]
         if not len(at):
             return int(found.settings[best.row]), found.options[:, best.row]
 
@@ -233,6 +234,31 @@ class _Task:
         return _Choosing(self, rows, strategies, attitudes.repeat(len(at), axis=1))(numbers)
 
 
+class _Turns:
+    """What applications take of each processor, in every row."""
+
+    def __init__(self) -> None:
+        self._total: dict[int, FloatArray] = {}
+        self._of: dict[int, dict[int, FloatArray]] = {}
+
+    def take(self, a: int, taken: dict[int, FloatArray]) -> None:
+        """Put what an application takes in place of what it took before."""
+        before = self._of.get(a, {})
+        for processor, busy in taken.items():
+            more = busy - before[processor] if processor in before else busy
+            total = self._total.get(processor)
+            self._total[processor] = more if total is None else total + more
+        self._of[a] = taken
+
+    def contention(self, a: int, processor: int) -> FloatArray | float:
+        """Return the factor by which others make an application's service last longer."""
+        if not any(processor in taken for b, taken in self._of.items() if b != a):
+            return ALONE
+        factor = 1.0 + self._total[processor]
+        mine = self._of.get(a, {}).get(processor)
+        return factor if mine is None else factor - mine
+
+
 class _Choosing:
     """The applications' choices at some settings, each with an attitude, in order of priority."""
 
@@ -267,36 +293,42 @@ class _Choosing:
             )
             self._idle.append(taken[5])
         self._counted = problem.counted_domains()
-        self._foreign: FloatArray | None = None
+        # Load that is not ours, and shares, of the counted domains alone.
+        self._foreign = np.zeros((0, len(self._rows)))
         if self._counted:
             self._foreign = problem.foreign_utilisation(self._rows).T[self._counted]
+        self._shares = [
+            demand.shares[usable][:, self._counted].T
+            for demand, usable in zip(problem.demands, self._usable)
+        ]
         nothing = np.zeros(len(self._rows))
         self._options = [np.zeros(len(self._rows), dtype=np.int64)] * len(self._points)
         self._busy = [nothing] * len(self._points)
+        self._turns = _Turns()
+        # What each application takes of the counted domains, and all together with other load.
+        self._loads: dict[int, FloatArray] = {}
+        self._load = self._foreign
 
     def __call__(self, strategy: IndexArray) -> Candidates:
         """Return the candidates, each with the number of its strategy."""
-        chosen: list[int] = []
         for a in self._order:
-            self._choose(a, chosen)
-            chosen.append(a)
-        if len(chosen) > 1:
-            # The last one knew what all others take: it only chooses again if that has changed.
-            changed = [self._choose(a, [b for b in chosen if b != a]) for a in chosen[:-1]]
-            if any(changed):
-                self._choose(chosen[-1], chosen[:-1])
+            self._choose(a)
+        # The last one knew what all others take: it only chooses again if that has changed.
+        changed = [self._choose(a) for a in self._order[:-1]]
+        if any(changed):
+            self._choose(self._order[-1])
         return self._valued(strategy)
 
-    def _choose(self, a: int, others: Sequence[int]) -> bool:
+    def _choose(self, a: int) -> bool:
         """Choose an application's option in every row; return whether it takes other time now."""
         points, objective = self._points[a], self._problem.demands[a].target.objective
-        contention = self._contention(a, others, self._busy, None)
+        contention = self._contention(a, self._turns, None)
         latency, mean = points.latency(contention)
         busy = points.busy(contention)
         added = busy * points.dynamic_power
         keep: BoolArray | None = None
-        if self._foreign is not None:
-            keep = narrow(keep, self._excess(a, others, busy), absolute=WITHIN, axis=0)
+        if self._counted:
+            keep = narrow(keep, self._excess(a, busy), absolute=WITHIN, axis=0)
         margined = points.forecast.missed(points.fixed, latency, mean)
         least, own = self._is_least[a], self._is_own[a]
         if isinstance(margined, np.ndarray):
@@ -304,7 +336,9 @@ class _Choosing:
                 # The least need not meet the target, but be in the profile.
                 margined = np.where(least & np.isfinite(margined), 0.0, margined)
             # Where some meet the target, only those are kept.
-            keep = narrow(keep, np.broadcast_to(margined, mean.shape), WITHIN, axis=0)
+            if margined.shape != mean.shape:
+                margined = np.broadcast_to(margined, mean.shape)
+            keep = narrow(keep, margined, WITHIN, axis=0)
         values: FloatArray | float = 0.0
         if objective is Objective.MAXIMUM_ACCURACY:
             values = np.broadcast_to(-np.nan_to_num(self._accuracy[a])[:, None], mean.shape)
@@ -323,70 +357,74 @@ class _Choosing:
             busy = busy[choice, self._columns]
         changed = bool((busy != self._busy[a]).any() or (choice != self._options[a]).any())
         self._options[a], self._busy[a] = choice, busy
+        if changed:
+            self._turns.take(a, self._by_processor(a, busy))
+            if self._counted:
+                before = self._loads.get(a)
+                taken = self._loads[a] = busy * self._shares[a][:, choice]
+                self._load = self._load + (taken if before is None else taken - before)
         return changed
 
-    def _contention(
-        self, a: int, others: Sequence[int], busy: Sequence[FloatArray], mine: IndexArray | None
-    ) -> FloatArray | float:
+    def _by_processor(self, a: int, busy: FloatArray) -> dict[int, FloatArray]:
+        """Return what an application takes of each processor in every row."""
+        single = self._single[a]
+        if single is not None:
+            return {single: busy}
+        at = self._processors[a][self._options[a]]
+        return {p: np.where(at == p, busy, 0.0) for p in set(self._processors[a].tolist())}
+
+    def _contention(self, a: int, turns: _Turns, mine: IndexArray | None) -> FloatArray | float:
         """
         Return the factor by which others make service last longer.
 
         :param mine: the option in each row; none: for each of the application's options
         """
-        factor: FloatArray | float = 1.0
-        for b in others:
-            one, other = self._single[a], self._single[b]
-            if one is not None and other is not None:
-                if one == other:
-                    factor = factor + busy[b]
-                continue
-            theirs = self._processors[b][self._options[b]]
-            own = self._processors[a]
-            factor = factor + (theirs == (own[:, None] if mine is None else own[mine])) * busy[b]
-        return factor
+        single = self._single[a]
+        if single is not None:
+            return turns.contention(a, single)
+        factors = [turns.contention(a, p) for p in self._processors[a].tolist()]
+        nothing = np.zeros(len(self._rows))
+        every = np.stack([factor + nothing for factor in factors])
+        return every if mine is None else every[mine, self._columns]
 
-    def _excess(self, a: int, others: Sequence[int], busy: FloatArray) -> FloatArray:
+    def _excess(self, a: int, busy: FloatArray) -> FloatArray:
         """Return the excess over the limit of utilisation with each option."""
-        assert self._foreign is not None
+        others = self._load - self._loads[a] if a in self._loads else self._load
         most = np.zeros_like(busy)
-        for foreign, domain in zip(self._foreign, self._counted):
-            load = foreign
-            for b in others:
-                shares = self._problem.demands[b].shares[self._usable[b], domain]
-                load = load + self._busy[b] * shares[self._options[b]]
-            shares = self._problem.demands[a].shares[self._usable[a], domain]
-            taken = load + busy * shares[:, None]
-            np.maximum(most, taken - self._limit, out=most)
+        for load, shares in zip(others, self._shares[a]):
+            taken = busy * shares[:, None]
+            taken += load - self._limit
+            np.maximum(most, taken, out=most)
         return most
 
     def _valued(self, strategy: IndexArray) -> Candidates:
         """Return what has been chosen and what it comes to."""
         count, rows = len(self._points), self._rows
         picked = [p.chosen(o, self._columns) for p, o in zip(self._points, self._options)]
-        alone = [points.busy_alone for points in picked]
+        turns = _Turns()
+        for a, points in enumerate(picked):
+            turns.take(a, self._by_processor(a, points.busy_alone))
         margined = np.empty((count, len(rows)))
         values = np.empty((count, len(rows)))
         power, idle = np.zeros(len(rows)), np.zeros(len(rows))
         load = self._foreign
         for a, (points, demand) in enumerate(zip(picked, self._problem.demands)):
             options = self._options[a]
-            others = [b for b in range(count) if b != a]
-            contention = self._contention(a, others, alone, options)
+            contention = self._contention(a, turns, options)
             latency, mean = points.latency(contention)
             margined[a] = points.forecast.missed(points.fixed, latency, mean)
             busy = points.busy(contention)
             power += busy * points.dynamic_power
             np.maximum(idle, self._idle[a][options, self._columns], out=idle)
-            if load is not None:
-                shares = demand.shares[:, self._counted][self._usable[a]][options]
-                load = load + busy * shares.T
+            if self._counted:
+                load = load + busy * self._shares[a][:, options]
             if demand.target.objective is Objective.MAXIMUM_ACCURACY:
                 values[a] = -np.nan_to_num(self._accuracy[a])[options]
             elif latency is not None and demand.target.objective is Objective.MINIMUM_LATENCY:
                 values[a] = latency
         power += idle
         excess = np.zeros(len(rows))
-        if load is not None:
+        if self._counted:
             excess = np.maximum((load - self._limit).max(axis=0), 0.0)
         if self._problem.power_cap < np.inf:
             np.maximum(excess, power / self._problem.power_cap - 1, out=excess)
