@@ -11,8 +11,6 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, graph_key, onnx_model, parse_graph
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
-from dynamic_dnn_ros.networks.registry import create
-from support.bundles import make_bundle
 
 onnx = pytest.importorskip('onnx')
 
@@ -25,20 +23,11 @@ from dynamic_dnn_ros.networks.onnx_export import (  # noqa: E402
 )
 
 
-@pytest.fixture(scope='module', params=['ofa_mobilenet_v3', 'incremental_group'])
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp('graphs') / 'synthetic'
-    if request.param == 'ofa_mobilenet_v3':
-        return make_bundle(folder)
-    network = create(request.param, 'incremental_group_32x32').eval()
-    return make_bundle(folder, network=network)
-
-
-def test_a_graph_computes_what_the_engine_does(bundle: Bundle) -> None:
-    engine = create_engine('torch', bundle, 1)
-    weights = bundle.weights()
-    for graph in export_graphs(bundle):
-        entry = bundle.manifest.sub_network(graph.sub_network)
+def test_a_graph_computes_what_the_engine_does(family_bundle: Bundle) -> None:
+    engine = create_engine('torch', family_bundle, 1)
+    weights = family_bundle.weights()
+    for graph in export_graphs(family_bundle):
+        entry = family_bundle.manifest.sub_network(graph.sub_network)
         content = onnx_model(
             graph, weights.network, weights.batch_norm_statistics[entry.id], 'graph'
         )
@@ -54,40 +43,42 @@ def test_a_graph_computes_what_the_engine_does(bundle: Bundle) -> None:
             np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
-def test_has_no_second_copy_of_the_weights(bundle: Bundle) -> None:
-    weights = sum(4 * entry.parameters for entry in bundle.manifest.sub_networks)
+def test_has_no_second_copy_of_the_weights(family_bundle: Bundle) -> None:
+    weights = sum(4 * entry.parameters for entry in family_bundle.manifest.sub_networks)
     kept = 0
-    for graph in export_graphs(bundle):
+    for graph in export_graphs(family_bundle):
         model = onnx.load_from_string(graph.skeleton)
         kept += sum(len(tensor.raw_data) for tensor in model.graph.initializer)
     # Kernels that a learnt transform makes are in no weights file.
     assert kept < 0.1 * weights
 
 
-def test_puts_them_into_the_bundle(bundle: Bundle) -> None:
-    read = read_bundle(export_into(bundle).folder)
+def test_puts_them_into_the_bundle(family_bundle: Bundle) -> None:
+    read = read_bundle(export_into(family_bundle).folder)
     identifiers = [entry.id for entry in read.manifest.sub_networks]
     assert {f'{name}.graph' for name in identifiers} <= read.manifest.files.keys()
-    assert read.manifest.sub_networks == bundle.manifest.sub_networks
+    assert read.manifest.sub_networks == family_bundle.manifest.sub_networks
     for entry in read.manifest.sub_networks:
         key = graph_key(read.manifest, read.manifest.files[read.manifest.weights], entry)
         assert parse_graph(read.other_files[f'{entry.id}.graph'], '', key).references
 
 
 def test_refuses_what_computes_something_else(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    family_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         onnx_export, 'evaluator_of', lambda content, name: (lambda x: np.zeros((1, 10)), 'zero')
     )
     with pytest.raises(ExportError, match="'s1': the outputs of its graph differ.*zero"):
-        list(export_graphs(bundle, ['s1']))
+        list(export_graphs(family_bundle, ['s1']))
     with pytest.raises(BundleError, match="no sub-network 's9'"):
-        list(export_graphs(bundle, ['s9']))
+        list(export_graphs(family_bundle, ['s9']))
 
 
-def test_as_a_program(bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert graph_export.main([str(bundle.folder), str(tmp_path), 's1']) == 0
+def test_as_a_program(
+    family_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert graph_export.main([str(family_bundle.folder), str(tmp_path), 's1']) == 0
     assert [path.name for path in tmp_path.iterdir()] == ['s1']
-    assert graph_export.main([str(bundle.folder), str(tmp_path), 's9']) == 1
+    assert graph_export.main([str(family_bundle.folder), str(tmp_path), 's9']) == 1
     assert "no sub-network 's9'" in capsys.readouterr().err

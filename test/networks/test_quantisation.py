@@ -14,8 +14,6 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.responses import deviation
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.registry import create_engine
-from dynamic_dnn_ros.networks.registry import create
-from support.bundles import make_bundle
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -33,28 +31,21 @@ def quantised(bundle: Bundle) -> list[Graph]:
     return list(quantised_graphs(bundle, calibration, '8 pictures of noise'))
 
 
-@pytest.fixture(scope='module', params=['ofa_mobilenet_v3', 'incremental_group'])
-def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp('quantised') / 'synthetic'
-    if request.param == 'ofa_mobilenet_v3':
-        return make_bundle(folder)
-    network = create(request.param, 'incremental_group_32x32').eval()
-    return make_bundle(folder, network=network)
+@pytest.fixture(scope='module')
+def graphs(family_bundle: Bundle) -> list[Graph]:
+    return quantised(family_bundle)
 
 
 @pytest.fixture(scope='module')
-def graphs(plain: Bundle) -> list[Graph]:
-    return quantised(plain)
-
-
-@pytest.fixture(scope='module')
-def bundle(plain: Bundle, graphs: list[Graph]) -> Bundle:
+def bundle(family_bundle: Bundle, graphs: list[Graph]) -> Bundle:
     """Return a bundle with graphs in int8, and no others."""
     files = {
-        graph_name(plain.manifest.sub_network(graph.sub_network), quantised=True): graph.content()
+        graph_name(
+            family_bundle.manifest.sub_network(graph.sub_network), quantised=True
+        ): graph.content()
         for graph in graphs
     }
-    return replace(plain, other_files={**plain.other_files, **files})
+    return replace(family_bundle, other_files={**family_bundle.other_files, **files})
 
 
 def test_weights_of_most_convolutions_are_in_eight_bits(graphs: list[Graph]) -> None:
@@ -80,8 +71,8 @@ def test_weights_of_most_convolutions_are_in_eight_bits(graphs: list[Graph]) -> 
         assert len(kinds['int8']) > 5
 
 
-def test_a_graph_says_what_it_is(plain: Bundle, graphs: list[Graph]) -> None:
-    manifest = plain.manifest
+def test_a_graph_says_what_it_is(family_bundle: Bundle, graphs: list[Graph]) -> None:
+    manifest = family_bundle.manifest
     weights = manifest.files[manifest.weights]
     for graph, entry in zip(graphs, manifest.sub_networks):
         key = graph_key(manifest, weights, entry, quantised=True)
@@ -90,9 +81,9 @@ def test_a_graph_says_what_it_is(plain: Bundle, graphs: list[Graph]) -> None:
         assert graph.calibration == '8 pictures of noise'
 
 
-def test_leaves_logging_as_it_was(plain: Bundle) -> None:
+def test_leaves_logging_as_it_was(family_bundle: Bundle) -> None:
     before = logging.getLogger().level
-    quantised(plain)
+    quantised(family_bundle)
     assert logging.getLogger().level == before
 
 
@@ -113,13 +104,13 @@ def test_engines_run_it_near_float32(bundle: Bundle, name: str) -> None:
 
 @pytest.mark.parametrize('name', ['onnxruntime', 'openvino'])
 def test_what_is_not_there_is_refused_with_the_command(
-    plain: Bundle, bundle: Bundle, name: str
+    family_bundle: Bundle, bundle: Bundle, name: str
 ) -> None:
     pytest.importorskip(name)
     remedy = 'bundle export BUNDLE --precision int8 --data PICTURES'
     with pytest.raises(EngineError, match=f"has no graphs in int8.*{remedy}.*'float32'"):
-        create_engine(name, plain, 1, Precision.INT8)
-    s0, s1, s2 = plain.manifest.sub_networks[:3]
+        create_engine(name, family_bundle, 1, Precision.INT8)
+    s0, s1, s2 = family_bundle.manifest.sub_networks[:3]
     files = dict(bundle.other_files)
     del files['s0.int8.graph']
     files['s1.int8.graph'] = files['s2.int8.graph']

@@ -42,6 +42,18 @@ def evaluator_of(folder, network, meter, jobs=1):
     return Evaluator(space, pool, meter, journal, CALIBRATION, HELD_OUT, 2, quiet=True)
 
 
+def rising_evaluator(folder, network):
+    """Return one that has measured six candidates, the dearer the more accurate."""
+    evaluator = evaluator_of(folder, network, MultiplyAdds(network))
+    evaluator.objectives(SearchSpace(network).start(6, seed=0))
+    by_cost = sorted(evaluator.evaluations, key=lambda each: each.cost)
+    evaluator.evaluations = [
+        dataclasses.replace(each, accuracy=0.5 + 0.05 * place)
+        for place, each in enumerate(by_cost)
+    ]
+    return evaluator
+
+
 def test_nothing_is_measured_twice(tmp_path, network):
     meter = MultiplyAdds(network)
     evaluator = evaluator_of(tmp_path, network, meter)
@@ -72,13 +84,8 @@ def test_refined_costs_are_in_the_unit_of_the_meter(tmp_path, network):
 
 
 def test_a_cost_that_came_out_too_low_hides_nothing(tmp_path, network):
-    evaluator = evaluator_of(tmp_path, network, MultiplyAdds(network))
-    evaluator.objectives(SearchSpace(network).start(6, seed=0))
-    by_cost = sorted(evaluator.evaluations, key=lambda each: each.cost)
-    evaluator.evaluations = [
-        dataclasses.replace(each, accuracy=0.5 + 0.05 * place)
-        for place, each in enumerate(by_cost)
-    ]
+    evaluator = rising_evaluator(tmp_path, network)
+    by_cost = list(evaluator.evaluations)
     # As measured, the second most expensive one is the cheapest of all.
     lying = dataclasses.replace(evaluator.evaluations[-2], cost=1e-6)
     evaluator.evaluations[-2] = lying
@@ -87,13 +94,8 @@ def test_a_cost_that_came_out_too_low_hides_nothing(tmp_path, network):
 
 
 def test_what_is_not_accurate_enough_is_not_kept(tmp_path, network):
-    evaluator = evaluator_of(tmp_path, network, MultiplyAdds(network))
-    evaluator.objectives(SearchSpace(network).start(6, seed=0))
-    by_cost = sorted(evaluator.evaluations, key=lambda each: each.cost)
-    evaluator.evaluations = [
-        dataclasses.replace(each, accuracy=0.5 + 0.05 * place)
-        for place, each in enumerate(by_cost)
-    ]
+    evaluator = rising_evaluator(tmp_path, network)
+    by_cost = list(evaluator.evaluations)
     front, _ = choose(evaluator, SearchSettings(minimum_accuracy=0.58))
     assert [each.configuration for each in front] == [each.configuration for each in by_cost[2:]]
     with pytest.raises(SearchError, match='minimum_accuracy is 0.9: the most accurate of'):

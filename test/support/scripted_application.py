@@ -9,7 +9,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 
-from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.bundles.profile import FIGURES, OperatingPoints
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.msg import (
     Application,
@@ -107,16 +107,7 @@ class ScriptedApplication:
             sub_network=array('H', points.sub_network.tolist()),
             processor=array('B', points.processor.tolist()),
         )
-        for name in (
-            'frequencies',
-            'latency_mean',
-            'latency_p50',
-            'latency_p95',
-            'latency_p99',
-            'power',
-            'idle_power',
-            'energy',
-        ):
+        for name in ('frequencies', *FIGURES):
             setattr(table, name, array('d', getattr(points, name).ravel().tolist()))
         message.operating_points = table
         return message

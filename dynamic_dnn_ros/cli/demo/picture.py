@@ -87,18 +87,7 @@ def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
             linewidths=0.7,
             label='overrun of this machine',
         )
-    labelled = False
-    for record in run.phases:
-        if record.phase.goal.latency:
-            axis.hlines(
-                record.phase.goal.latency * 1e3,
-                record.start,
-                record.end,
-                color='black',
-                linewidth=1.6,
-                label=None if labelled else 'target (p95)',
-            )
-            labelled = True
+    _draw_limits(axis, run, 'latency', 1e3, 'target (p95)')
     # A single outlier must not flatten everything else.
     shown = sorted(frame.latency * 1e3 for frame in run.frames if not frame.overrun)
     targets = [record.phase.goal.latency * 1e3 for record in run.phases]
@@ -111,6 +100,17 @@ def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
         axis.yaxis.set_major_formatter(lambda value, position: f'{value:g}')
         axis.minorticks_off()
     axis.set_ylabel('latency [ms]')
+
+
+def _draw_limits(axis: Any, run: RunRecord, name: str, factor: float, label: str = '') -> None:
+    """Draw what each phase asks for under a name, where it asks for anything."""
+    asked = [
+        (getattr(record.phase.goal, name) * factor, record.start, record.end)
+        for record in run.phases
+        if getattr(record.phase.goal, name)
+    ]
+    if asked:
+        axis.hlines(*zip(*asked), color='black', linewidth=1.6, label=label or None)
 
 
 def _seconds_locator(start: float, end: float) -> Any:
@@ -131,15 +131,7 @@ def _decade_locator() -> Any:
 def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
     for name, start, end in _served_spans(run):
         axis.hlines(run.accuracies[name] * 100, start, end, color=colours[name], linewidth=5.0)
-    for record in run.phases:
-        if record.phase.goal.accuracy:
-            axis.hlines(
-                record.phase.goal.accuracy * 100,
-                record.start,
-                record.end,
-                color='black',
-                linewidth=1.6,
-            )
+    _draw_limits(axis, run, 'accuracy', 100)
     if run.accuracies:
         low, high = min(run.accuracies.values()) * 100, max(run.accuracies.values()) * 100
         margin = max(0.5, 0.15 * (high - low))
