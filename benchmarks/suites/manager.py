@@ -8,11 +8,11 @@ targets for the least energy under schedutil + nvhost_podgov, found by trying ea
 where none meets them the scenario counts in no ratio to it. Energy is that of the whole rail
 unless it says `above idle`; accuracy stands beside it.
 
-DYNAMIC_DNN_SWEEP=1 repeats the headline ratios, on all scenarios, with each assumed parameter of
-the boards at -30 % and +30 %; each headline is then given as the range over all that, and its bar
-counts as met if the worst end meets it. A parameter is left out where changing it leaves the
-hottest runs of its board as they are, to the last digit. What is done is kept in a file, so a
-sweep that was stopped goes on. DYNAMIC_DNN_JOBS says how many runs at once,
+DYNAMIC_DNN_SWEEP=1 repeats the headline ratios with each assumed parameter of the boards at -30 %
+and +30 %, on all scenarios that count in them; each headline is then given as the range over all
+that, and its bar counts as met if the worst end meets it. A parameter is left out where changing
+it leaves the hottest runs of its board as they are, to the last digit. What is done is kept in a
+file, so a sweep that was stopped goes on. DYNAMIC_DNN_JOBS says how many runs at once,
 DYNAMIC_DNN_SWEEP_PARAMETERS (a part of their names) which parameters, for a trial.
 """
 
@@ -458,16 +458,23 @@ def _changed(
     if all(probed[name] == found[hottest][name] for name in probes):
         return change, []
     at = _of_board(cases, change.board)
-    return change, [_of_headlines(cases[index], scale) for index in at]
+    return change, [_of_headlines(cases[index], scale, found[index]) for index in at]
 
 
-def _of_headlines(case: Case, scale: dict[str, float]) -> Outcomes:
-    """Return what the headlines need: nothing more of a scenario that counts in none."""
+def _of_headlines(case: Case, scale: dict[str, float], plain: Outcomes) -> Outcomes:
+    """
+    Return what the headlines need; nothing of a scenario that counts in none.
+
+    :param plain: what came of it with the boards as they are
+    """
+    if case.models > 1:
+        return _outcomes(case, 1, scale, (BEST_FIXED, OURS, ORACLE, 'largest'))
+    if not _comparable(plain):
+        return {}
     found = _outcomes(case, 1, scale, (BEST_FIXED,))
-    if case.models == 1 and not _comparable(found):
+    if not _comparable(found):
         return found
-    more = ('largest',) if case.models > 1 else ()
-    return found | _outcomes(case, 1, scale, (OURS, ORACLE, ORACLE_FOR_RAIL, *more))
+    return found | _outcomes(case, 1, scale, (OURS, ORACLE, ORACLE_FOR_RAIL))
 
 
 def _of_board(cases: Sequence[Case], board: str) -> list[int]:
@@ -535,7 +542,7 @@ def _saving(found: Outcomes, name: str, rail: str, base: str = BEST_FIXED) -> fl
 
 def _comparable(found: Outcomes) -> bool:
     """Tell whether there is a fixed sub-network that meets the same targets."""
-    return not found[BEST_FIXED].missed
+    return bool(found) and not found[BEST_FIXED].missed
 
 
 def _headline(cases: Sequence[Case], found: Sequence[Outcomes]) -> dict[str, float]:
@@ -597,7 +604,7 @@ def _headline(cases: Sequence[Case], found: Sequence[Outcomes]) -> dict[str, flo
         for rail, above in (('processing', ''), ('processing_above', ' above idle')):
             add(
                 f'{text}: energy saved, CPU+GPU rail{above}, {ORACLE_FOR_RAIL}',
-                [_saving(f, ORACLE_FOR_RAIL, rail, base) for f in some],
+                [_saving(f, ORACLE_FOR_RAIL, rail, base) for f in some if ORACLE_FOR_RAIL in f],
             )
     every = [f for f in found if _comparable(f)]
     result['scenarios in which a fixed sub-network meets the targets'] = len(every)
