@@ -384,7 +384,8 @@ def _figures(
 
 
 def _fastest(times: Times, names: Sequence[str]) -> str:
-    return min(names, key=lambda name: float(np.log(np.median(times[name], axis=2)).mean()))
+    reference = next(iter(times))
+    return min(names, key=lambda name: float(np.median(_ratios(times, name, reference))))
 
 
 def _limits(times: Times, chosen: str, by_hand: Mapping[str, object]) -> list[Figure]:

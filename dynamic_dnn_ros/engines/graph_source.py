@@ -6,12 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import hashlib
+import json
 import os
 from pathlib import Path
 import subprocess
 import sys
 import tempfile
 import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import (
@@ -64,8 +69,9 @@ class GraphSource:
         self._quantised = quantised
         self._bundle = bundle
         self._say = say
-        # Only checked: no copy of the weights is kept for a sub-network that is prepared later.
+        # Only checked: of the weights no other copy is kept than the content of their file.
         bundle.weights()
+        self._tensors = _views(bundle.weights_content)
         self._weights_sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -80,9 +86,16 @@ class GraphSource:
         """
         with self._lock:
             graph, where = self._graph(sub_network)
-        weights = self._bundle.weights()
-        statistics = weights.batch_norm_statistics.get(sub_network.id, {})
-        return onnx_model(graph, weights.network, statistics, where)
+        network = self._of('network.')
+        statistics = self._of(f'batch_norm.{sub_network.id}.')
+        return onnx_model(graph, network, statistics, where)
+
+    def _of(self, prefix: str) -> dict[str, NDArray[Any]]:
+        return {
+            name[len(prefix) :]: tensor
+            for name, tensor in self._tensors.items()
+            if name.startswith(prefix)
+        }
 
     def _graph(self, sub_network: SubNetwork) -> tuple[Graph, object]:
         key = self._key(sub_network)
@@ -200,3 +213,25 @@ class GraphSource:
         if text not in self._said:
             self._said.add(text)
             self._say(text)
+
+
+def _views(content: bytes) -> dict[str, NDArray[Any]]:
+    """
+    Return the tensors of a safetensors file that was found to be whole, where they lie.
+
+    To load them all for each sub-network that is prepared would hold the interpreter for 20 ms,
+    and frames with it. The format: https://github.com/huggingface/safetensors#format
+    """
+    size = int.from_bytes(content[:8], 'little')
+    header = json.loads(content[8 : 8 + size])
+    header.pop('__metadata__', None)
+    view = memoryview(content)
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = (8 + size + offset for offset in entry['data_offsets'])
+        # F32, I64 and so on: the kind and the bits.
+        kind, bits = entry['dtype'][0].lower(), entry['dtype'][1:]
+        if bits.isdigit():
+            values = np.frombuffer(view[begin:end], f'<{kind}{int(bits) // 8}')
+            tensors[name] = values.reshape(entry['shape'])
+    return tensors

@@ -82,7 +82,7 @@ def test_one_that_is_closed_leaves_nothing_behind(bundle: Bundle) -> None:
         text=True,
         check=True,
     )
-    # bytes each; 900 kB with the classes of `torch.jit.trace`
+    # bytes each; 4 MB with the classes of `torch.jit.trace`
     assert float(answer.stdout) < 200e3
 
 
