@@ -12,7 +12,8 @@ from typing import Any
 
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.ofa_checkpoint import configuration_mapping
-from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import MobileNetV3Configuration, OfaMobileNetV3
+from dynamic_dnn_ros.networks.ofa_layouts import MobileNetV3Configuration
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 
 _ACCURACY_FIELDS = ('accuracy', 'imagenet_top1')
 _NOTES = ('set', 'level', 'gpu_latency_s', 'wid')

@@ -21,7 +21,8 @@ import zipfile
 
 import torch
 
-from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import LAYOUTS, MobileNetV3Layout, OfaMobileNetV3
+from dynamic_dnn_ros.networks.ofa_layouts import LAYOUTS, MobileNetV3Layout
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 
 PUBLISHED_LAYOUTS = ('ofa_mbv3_d234_e346_k357_w1.0', 'ofa_mbv3_d234_e346_k357_w1.2')
 """Names of the layouts whose weights the authors published."""

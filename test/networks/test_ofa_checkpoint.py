@@ -19,7 +19,8 @@ from dynamic_dnn_ros.networks.ofa_checkpoint import (
     published_shapes,
     read_state_dict,
 )
-from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import LAYOUTS, OfaMobileNetV3
+from dynamic_dnn_ros.networks.ofa_layouts import LAYOUTS
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from support import once_for_all
 from support import published_checkpoint as published
 

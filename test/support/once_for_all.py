@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from dynamic_dnn_ros.networks.ofa_checkpoint import network_from_checkpoint
-from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import MobileNetV3Configuration, OfaMobileNetV3
+from dynamic_dnn_ros.networks.ofa_layouts import MobileNetV3Configuration
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 
 VARIABLE = 'DYNAMIC_DNN_OFA_SOURCE'
 """Environment variable with the folder that holds the package `ofa`."""
