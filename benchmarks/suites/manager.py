@@ -537,7 +537,7 @@ def _digest(cases: Sequence[Case]) -> str:
 
 def _saving(found: Outcomes, name: str, rail: str, base: str = BEST_FIXED) -> float:
     saving: float = 1.0 - getattr(found[name], rail) / getattr(found[base], rail)
-    return round(saving, 6)
+    return round(saving, 6) + 0.0  # no -0
 
 
 def _comparable(found: Outcomes) -> bool:
