@@ -41,6 +41,7 @@ TOPICS = {
     '/dynamic_dnn/system_load': f'{PACKAGE}/msg/SystemLoad',
     '/dynamic_dnn/dvfs_setting': f'{PACKAGE}/msg/DvfsSetting',
     '/dynamic_dnn/manager_status': f'{PACKAGE}/msg/ManagerStatus',
+    '/dynamic_dnn/manager_inputs': f'{PACKAGE}/msg/ManagerInputs',
 }
 """Every topic of the interface, for one camera in the namespace ``/camera``."""
 
