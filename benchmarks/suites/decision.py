@@ -9,6 +9,8 @@ one thread. Each decision is another random problem: targets, rates, slow-downs 
 it, each for another problem. `decision` is what passes before switches and settings are sent
 (`Manager.choose`): with a new target and other foreign load before each, and in steady operation,
 where frames jitter by a tenth and nothing else changes. `reports` come after what is sent.
+
+The resident memory is that of a `manager_node` that has such applications and decides for them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import replace
 import gc
 import itertools
 import time
+from typing import Any
 
 import numpy as np
 from report import Figure, Report, figure
@@ -40,8 +43,13 @@ from dynamic_dnn_ros.management.observations import (
 from dynamic_dnn_ros.management.resource_level import ResourceLevel
 from dynamic_dnn_ros.management.tables import JointTable, application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
+from dynamic_dnn_ros.msg import Application as ApplicationMessage
+from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
+from dynamic_dnn_ros.msg import SubNetwork as SubNetworkMessage
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
+from support.deployment import deployment
+from support.scripted_application import ScriptedApplication
 from support.shared_data import REPOSITORY
 
 RUNS = 3
@@ -110,6 +118,10 @@ def run(runs: int) -> Report:
     for count in COUNTS:
         name = f'preparation of tables, {count} applications'
         figures.append(figure(name, preparation[count], 's', '<= 0.2'))
+    for count, bar in ((2, '<= 100'), (8, None)):
+        name = f'manager_node with {count} applications: resident memory'
+        memory = [resident_memory(applications[:count]) for _ in range(runs)]
+        figures.append(figure(name, [each / 1e6 for each in memory], 'MB', bar))
     configuration = {
         'settings': len(joint.settings),
         'sub_networks': SUB_NETWORKS,
@@ -161,6 +173,47 @@ def make_applications(count: int) -> list[Application]:
             )
         )
     return applications
+
+
+class Presented(ScriptedApplication):
+    """One of the applications, as a node of its own that serves frames."""
+
+    def __init__(self, graph: Any, one: Application) -> None:
+        self._one = one
+        super().__init__(graph, one.id, one.operating_points)
+
+    def _presentation(self) -> ApplicationMessage:
+        message = super()._presentation()
+        message.sub_networks = [
+            SubNetworkMessage(id=name, accuracy=accuracy)
+            for name, accuracy in self._one.accuracies.items()
+        ]
+        message.sub_network, message.processor = self._one.sub_network, self._one.processor
+        return message
+
+    def _latency(self) -> float:
+        return 0.02
+
+
+def resident_memory(applications: list[Application]) -> float:
+    """Return what a manager node takes once it has decided for some applications, bytes."""
+    with deployment() as (graph, start):
+        platform = start('platform_node', parameters={'platform': 'xavier_nx_simulated'})
+        manager = start('manager_node')
+        for node in (platform, manager):
+            graph.wait_for_state(node.full_name, 'active')
+        statuses = graph.collect(ManagerStatus, '/dynamic_dnn/manager_status')
+        targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
+        graph.wait_for_subscriptions(targets)
+        for one in applications:
+            Presented(graph, one)
+            targets.publish(PerformanceTarget(application=one.id, latency=0.5))
+        answered = (TargetStatus.STATE_MET, TargetStatus.STATE_MISSED)
+        statuses.wait_for(
+            lambda status: sum(t.state in answered for t in status.targets) == len(applications),
+            60.0,
+        )
+        return float(manager.resident_memory())
 
 
 def _noisy(points: OperatingPoints, generator: np.random.Generator) -> OperatingPoints:

@@ -50,6 +50,7 @@ from dynamic_dnn_ros.nodes.management_messages import (
 )
 from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog
 from dynamic_dnn_ros.nodes.manager_parameters import MODES, PARAMETERS, manager_settings
+from dynamic_dnn_ros.nodes.memory import return_large_blocks
 from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.uniqueness import Identity
@@ -392,4 +393,5 @@ class ManagerNode(ManagedNode):
 def main() -> int:
     """Run the node as a process."""
     decline_image_profile()
+    return_large_blocks()
     return run(ManagerNode)
