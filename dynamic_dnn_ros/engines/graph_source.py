@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import hashlib
 import json
 import os
@@ -35,6 +36,9 @@ from dynamic_dnn_ros.engines.contract import EngineError
 
 #: s, after which an export that does not end is given up, for each sub-network.
 EXPORT_TIMEOUT = 120.0
+
+#: How many graphs the cache keeps, the newest ones; a search makes hundreds, of 50 to 100 kB each.
+KEPT = 1000
 
 Say = Callable[[str], None]
 
@@ -201,6 +205,7 @@ class GraphSource:
                 part = work / 'part'
                 part.write_bytes(digest + b'\n' + content)
                 os.replace(part, self._cached(self._key(sub_network)))
+        _forget_oldest(max(KEPT, len(missing)))
         if done.returncode == 0:
             return ''
         lines = done.stderr.strip().splitlines()
@@ -213,6 +218,16 @@ class GraphSource:
         if text not in self._said:
             self._said.add(text)
             self._say(text)
+
+
+def _forget_oldest(kept: int) -> None:
+    """Remove graphs from the cache until so many are left; other processes may do the same."""
+    ages = []
+    for path in cache_folder().glob('*.graph'):
+        with suppress(FileNotFoundError):
+            ages.append((path.stat().st_mtime, path))
+    for _, path in sorted(ages)[:-kept]:
+        path.unlink(missing_ok=True)
 
 
 def _views(content: bytes) -> dict[str, NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -120,6 +121,22 @@ def test_a_damaged_file_of_the_cache_is_made_again(plain_bundle: Bundle, own_cac
         path.write_bytes(path.read_bytes()[:-10])
     assert GraphSource(plain_bundle, said.append).model(entry) == model
     assert any('is damaged' in text for text in said)
+
+
+def test_the_cache_forgets_its_oldest_graphs(
+    plain_bundle: Bundle, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_cache.mkdir(parents=True)
+    for age in range(8):
+        old = own_cache / f'{age}.graph'
+        old.write_bytes(b'of another bundle')
+        os.utime(old, (1e9 - age, 1e9 - age))
+    (own_cache / 'engine_1.json').write_bytes(b'a verdict')
+    monkeypatch.setattr(graph_source, 'KEPT', 5)
+    GraphSource(plain_bundle, lambda text: None).model(plain_bundle.manifest.sub_networks[0])
+    left = {path.name for path in own_cache.iterdir()}
+    assert {'0.graph', '1.graph', 'engine_1.json'} <= left
+    assert len(left) == 5 + 1
 
 
 def test_weights_that_are_none(bundle: Bundle) -> None:
