@@ -284,8 +284,9 @@ def _traced(module: nn.Module, example: torch.Tensor) -> Forward:
             plain = re.sub(r', scope: [^\n]*', '', graph.str(False))
             compute = torch._C._create_function_from_graph('forward', torch._C.parse_ir(plain))
             state = tuple(torch.jit._trace._unique_state_dict(module, keep_vars=True).values())
-        except (AttributeError, NotImplementedError):
-            # A release without this tracer: the module itself does the same in more time.
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+            # A release without this tracer, or a graph with a tensor in it, which text does not
+            # hold: the module itself does the same in more time.
             return module
 
     def forward(picture: torch.Tensor) -> torch.Tensor:

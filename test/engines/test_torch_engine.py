@@ -130,6 +130,17 @@ def test_frames_are_served_while_another_is_prepared_in_bfloat16(
     assert errors == []
 
 
+def test_a_graph_with_a_tensor_in_it_runs_as_the_module() -> None:
+    class Shifted(nn.Module):
+        def forward(self, picture: torch.Tensor) -> torch.Tensor:
+            return picture.float() + torch.tensor([1.0, 2.0, 3.0])
+
+    module = Shifted()
+    picture = torch.full((4, 4, 3), 7, dtype=torch.uint8)
+    forward = torch_engine._traced(module, torch.zeros_like(picture))
+    assert torch.equal(forward(picture), module(picture))
+
+
 def test_batch_norm_is_in_the_convolutions_of_a_folded_network(bundle: Bundle) -> None:
     network = create(bundle.manifest.family, bundle.manifest.layout)
     static = network.extract(network.largest()).eval()
