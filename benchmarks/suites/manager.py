@@ -526,7 +526,7 @@ def _digest(cases: Sequence[Case]) -> str:
         *(share_folder() / 'config' / 'platforms').glob('*.yaml'),
     ]
     found = hashlib.sha256()
-    for path in sorted(files):
+    for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
         found.update(path.read_bytes())
     found.update(
         repr(([case.data for case in cases], [field.name for field in fields(Outcome)])).encode()
