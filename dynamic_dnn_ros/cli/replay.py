@@ -15,13 +15,16 @@ import sys
 from typing import Any
 
 import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.management.manager import ManagerSettings
+from dynamic_dnn_ros.management.observations import points_digest
 from dynamic_dnn_ros.management.targets import TargetError
+from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import PerformanceTarget
 from dynamic_dnn_ros.nodes.management_messages import (
     application_of,
@@ -29,7 +32,7 @@ from dynamic_dnn_ros.nodes.management_messages import (
     status_of,
     target_of,
 )
-from dynamic_dnn_ros.nodes.manager_inputs import InputKind, inputs_of
+from dynamic_dnn_ros.nodes.manager_inputs import InputKind, inputs_of, reference
 from dynamic_dnn_ros.nodes.manager_parameters import manager_settings
 from dynamic_dnn_ros.nodes.message_values import nanoseconds
 from dynamic_dnn_ros.simulation.contract import Decider
@@ -142,6 +145,7 @@ class _Bag:
         self.entries: list[Entry] = []
         self.inputs: list[Any] = []
         self._decisions: dict[tuple[str, int], deque[RecordedDecision]] = {}
+        self._points: dict[str, Any] = {}
         self._store = get_typestore(Stores.ROS2_JAZZY)
         types: dict[str, Any] = {}
         for file in sorted((share_folder() / 'msg').glob('*.msg')):
@@ -174,12 +178,16 @@ class _Bag:
         found: dict[str, list[tuple[ManagerSettings, list[Round]]]] = {}
         for message in self.inputs:
             entries: list[Entry] = []
-            for kind, time, arrival, data in inputs_of(message):
+            known = [
                 self._tell(entries, kind, time, arrival, data)
+                for kind, time, arrival, data in inputs_of(message)
+            ]
             number = int(message.decisions)
             of_manager = found.setdefault(message.instance, [])
             if number == 1 or not of_manager:
                 of_manager.append((manager_settings(json.loads(message.parameters)), []))
+            if not all(known):
+                continue  # What went into it is not in the recording.
             decided = self._decisions.get((message.instance, number))
             of_manager[-1][1].append(
                 Round(
@@ -197,12 +205,48 @@ class _Bag:
 
     def _tell(
         self, entries: list[Entry], kind: InputKind, time: float, arrival: int, data: bytes
-    ) -> None:
-        """Append what a message says; nothing where the manager node ignores it."""
-        message = self._store.deserialize_cdr(data, f'{PACKAGE}/msg/{_NAMES[kind]}')
+    ) -> bool:
+        """
+        Append what a message says; nothing where the manager node ignores it.
+
+        :return: whether all that it says is in the recording
+        """
+        message: Any
+        if kind is not InputKind.APPLICATION:
+            message = self._store.deserialize_cdr(data, f'{PACKAGE}/msg/{_NAMES[kind]}')
+        else:
+            message = _presentation(bytes(data))
+            meant = reference(message.operating_points)
+            if meant is None:
+                self._points[points_digest(message.operating_points)] = message.operating_points
+            elif meant in self._points:
+                message.operating_points = self._points[meant]
+            else:
+                return False
         told = _CONVERSIONS[kind](message)
         if told is not None:
             entries.append(Entry(time, arrival, told))
+        return True
+
+
+def _presentation(data: bytes) -> ApplicationMessage:
+    """
+    Return what an application said of itself.
+
+    Not by rosbags: it expects padding after an empty sequence of float64, which nobody writes, so
+    it cannot read an application without a profile.
+
+    :raises SerdeError: when it is of another version
+    """
+    try:
+        message = deserialize_message(data, ApplicationMessage)
+        difference = len(serialize_message(message)) - len(data)
+    except Exception as error:  # Each middleware has its own.
+        raise SerdeError(f'an Application is not readable: {error}') from error
+    # They may pad the end to four bytes.
+    if abs(difference) >= 4:
+        raise SerdeError('an Application has another size')
+    return message
 
 
 def _target(message: Any) -> Told:
@@ -265,7 +309,8 @@ def compared(recording: Recording) -> str:
         if session.missing:
             lines.append(
                 f'  {session.missing} of its decisions are not in the recording, so what it '
-                'learnt from them is missing here. Begin to record before the manager starts'
+                'learnt from them is missing here. Begin to record before the manager starts, and '
+                'record /dynamic_dnn/application too'
             )
         for number, recorded, made in found.differences[:3]:
             lines.append(f'  {number}: recorded   {recorded.options} {recorded.frequencies}')

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 import math
+from typing import Any
+import zlib
 
-from dynamic_dnn_ros.bundles.profile import OperatingPoints
+import numpy as np
+
+from dynamic_dnn_ros.bundles.profile import FIGURES, OperatingPoints
 from dynamic_dnn_ros.management.targets import Target
 
 
@@ -29,6 +33,13 @@ class StatusEvent(IntEnum):
     SWITCH = 2
     REJECTED = 3
 
+
+_COLUMNS = {
+    'sub_network': '<u2',
+    'processor': '<u1',
+    **dict.fromkeys(('frequencies', *FIGURES), '<f8'),
+}
+"""Columns of operating points, as `OperatingPoints.msg` types them."""
 
 SWITCH_APPLIED = 1
 """`switch_result` of a switch that was applied; what lies above is a refusal."""
@@ -140,3 +151,25 @@ class Load:
     def domain(self, name: str) -> DomainLoad | None:
         """Return the domain of that name, or none."""
         return next((domain for domain in self.domains if domain.name == name), None)
+
+
+def points_digest(points: Any) -> str:
+    """
+    Return what names operating points by all that an application says of them.
+
+    :param points: `OperatingPoints`, or a message of that name from anywhere: the digest is the
+        same. Names of sub-networks are not part of it.
+    """
+    head = (
+        str(points.platform),
+        int(points.kind),
+        bool(points.extrapolated),
+        [str(name) for name in points.domains],
+        [str(name) for name in points.processors],
+        len(points.sub_network),
+    )
+    # Of each column, so that what was measured anew differs in many. A checksum, since hashlib
+    # loads OpenSSL: 4 MB in a process that needs it for nothing else.
+    parts: list[Any] = [repr(head).encode()]
+    parts += [np.ascontiguousarray(getattr(points, n), kind).data for n, kind in _COLUMNS.items()]
+    return ''.join(f'{zlib.crc32(part):08x}' for part in parts)

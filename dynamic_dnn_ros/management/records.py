@@ -5,14 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 import math
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.application_level import ApplicationLevel
 from dynamic_dnn_ros.management.decisions import Switch, SwitchReason
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.measurements import Measurements
-from dynamic_dnn_ros.management.observations import Application, ApplicationState
+from dynamic_dnn_ros.management.observations import (
+    Application,
+    ApplicationState,
+    points_digest,
+)
 from dynamic_dnn_ros.management.tables import ApplicationTable, application_table
 from dynamic_dnn_ros.management.targets import Target
 
@@ -23,6 +31,18 @@ SUCCEEDED_AFTER = 1.5
 """Seconds of silence after which a later instance with the same id takes its place."""
 
 Option = tuple[str, str]
+
+
+class Presented(NamedTuple):
+    """
+    An application as it presents itself, with its operating points as a table only.
+
+    Thousands of points as they came would take as much memory again; `points` names them.
+    """
+
+    application: Application
+    points: tuple[tuple[str, ...], str]
+    table: ApplicationTable | None
 
 
 class Record:
@@ -38,14 +58,14 @@ class Record:
     shown and the next has yet to bear out, 0 for none.
     """
 
-    def __init__(self, application: Application, now: float, dwell: float) -> None:
+    def __init__(self, presented: Presented, now: float, dwell: float) -> None:
         """Begin with what the application says of itself."""
-        self.application = application
-        self.table = _prepared(application)
+        self.presented = presented
         self.slow_down = SlowDownFilter()
         self.measurements = Measurements()
         self.level = ApplicationLevel(dwell)
         self.heard = now
+        application = presented.application
         self.actual: Option = (application.sub_network, application.processor)
         self.desired: Option = self.actual
         self.echo = application.target
@@ -63,16 +83,25 @@ class Record:
         self.last_frame: Option = ('', '')
 
     @property
+    def application(self) -> Application:
+        """Return what the application said last of itself, without its operating points."""
+        return self.presented.application
+
+    @property
+    def table(self) -> ApplicationTable | None:
+        """Return its operating points; none where it has none."""
+        return self.presented.table
+
+    @property
     def serves(self) -> bool:
         """Tell whether the application is active."""
         return self.application.state is ApplicationState.ACTIVE
 
     def update(self, application: Application) -> bool:
         """Take what the same instance says now; tell whether there is something new to choose."""
-        before, self.application = self.application, application
-        changed = before.state is not application.state
-        if not _same_points(before.operating_points, application.operating_points):
-            self.table = _prepared(application)
+        before, self.presented = self.presented, _presented(application, self.presented)
+        changed = before.application.state is not application.state
+        if self.presented.points != before.points:
             self.slow_down = SlowDownFilter()
             changed = True
         said = (application.switch_manager, application.switch_sequence)
@@ -112,24 +141,26 @@ def is_handed_over(target: Target | None, echo: Target | None) -> bool:
     return target.asks_the_same(echo) and target.sender == echo.sender
 
 
-def _prepared(application: Application) -> ApplicationTable | None:
+def _presented(application: Application, before: Presented | None = None) -> Presented:
+    """Lay out the operating points, unless they are those of before."""
     points = application.operating_points
-    if points.kind is ProfileKind.NONE or not len(points):
-        return None
-    return application_table(application)
+    name = (points.sub_networks, points_digest(points))
+    table = None
+    if before is not None and before.points == name:
+        table = before.table
+    elif points.kind is not ProfileKind.NONE and len(points):
+        table = application_table(application)
+    return Presented(replace(application, operating_points=_emptied(points)), name, table)
 
 
-def _same_points(one: OperatingPoints, other: OperatingPoints) -> bool:
-    if one is other:
-        return True
-    columns = ('frequencies', 'latency_mean', 'latency_p95', 'power', 'sub_network', 'processor')
-    return (one.sub_networks, one.processors, one.domains, one.kind, len(one)) == (
-        other.sub_networks,
-        other.processors,
-        other.domains,
-        other.kind,
-        len(other),
-    ) and all(getattr(one, c).tobytes() == getattr(other, c).tobytes() for c in columns)
+def _emptied(points: OperatingPoints) -> OperatingPoints:
+    values = {field.name: getattr(points, field.name) for field in fields(points)}
+    empty: dict[str, Any] = {
+        name: np.zeros((0, *value.shape[1:]), value.dtype)
+        for name, value in values.items()
+        if isinstance(value, np.ndarray)
+    }
+    return replace(points, **empty)
 
 
 class Registry:
@@ -143,7 +174,7 @@ class Registry:
         """Begin with none."""
         self._dwell = dwell
         self._records: dict[str, Record] = {}
-        self._others: dict[str, dict[str, Application]] = {}
+        self._others: dict[str, dict[str, Presented]] = {}
 
     def __getitem__(self, name: str) -> Record:
         """Return the record of an application that is there."""
@@ -174,7 +205,7 @@ class Registry:
         if record is not None and record.application.instance == application.instance:
             record.heard = now
             return None, record.update(application)
-        self._others.setdefault(name, {})[application.instance] = application
+        self._others.setdefault(name, {})[application.instance] = _presented(application)
         if record is not None and now - record.heard < SUCCEEDED_AFTER:
             if record.application.started <= application.started:
                 return None, False
@@ -210,13 +241,12 @@ class Registry:
         """Put aside applications that have said nothing for long; return their ids."""
         silent = [n for n, r in self._records.items() if now - r.heard > SILENT_AFTER]
         for name in silent:
-            application = self._records.pop(name).application
+            presented = self._records.pop(name).presented
             # It may only have been stopped for a while, and presents itself only once.
-            self._others.setdefault(name, {})[application.instance] = application
+            self._others.setdefault(name, {})[presented.application.instance] = presented
         return silent
 
     def _take(self, name: str, instance: str, now: float) -> Record:
-        application = self._others[name].pop(instance)
-        record = Record(application, now, self._dwell)
+        record = Record(self._others[name].pop(instance), now, self._dwell)
         self._records[name] = record
         return record

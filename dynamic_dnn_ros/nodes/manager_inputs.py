@@ -10,7 +10,13 @@ from enum import IntEnum
 import json
 from typing import Any, NamedTuple
 
-from dynamic_dnn_ros.msg import ManagerInputs
+from rclpy.serialization import serialize_message
+
+from dynamic_dnn_ros.management.observations import points_digest
+from dynamic_dnn_ros.msg import Application, ManagerInputs, OperatingPoints
+
+REFERENCE = 'digest:'
+"""What the platform of operating points begins with that only name the ones they stand for."""
 
 
 class InputKind(IntEnum):
@@ -26,7 +32,8 @@ class Input(NamedTuple):
     """
     One message that the manager took.
 
-    `time` s on its monotonic clock, `arrival` ns on the clock of its node, `data` serialised.
+    `time` s on its monotonic clock, `arrival` ns on the clock of its node, `data` serialised; of
+    an application `abridged`.
     """
 
     kind: InputKind
@@ -83,3 +90,31 @@ def inputs_of(message: Any) -> Iterator[Input]:
         end = start + int(size)
         yield Input(InputKind(kind), float(time), int(arrival), messages[start:end])
         start = end
+
+
+def abridged(message: Application) -> bytes:
+    """
+    Return a presentation, serialised, that names its operating points instead of holding them.
+
+    They are megabytes, stay the same from one presentation to the next, and are in a recording
+    already, with the presentation itself.
+    """
+    points = message.operating_points
+    if not len(points.sub_network):
+        return bytes(serialize_message(message))
+    message.operating_points = OperatingPoints(platform=REFERENCE + points_digest(points))
+    try:
+        return bytes(serialize_message(message))
+    finally:
+        message.operating_points = points
+
+
+def reference(points: Any) -> str | None:
+    """
+    Return the digest of the operating points that these stand for; none where they are given.
+
+    :param points: an `OperatingPoints` of rclpy, or one that was read from a bag
+    """
+    if len(points.sub_network) or not points.platform.startswith(REFERENCE):
+        return None
+    return str(points.platform[len(REFERENCE) :])

@@ -48,7 +48,7 @@ from dynamic_dnn_ros.nodes.management_messages import (
     switch_message,
     target_of,
 )
-from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog
+from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog, abridged
 from dynamic_dnn_ros.nodes.manager_parameters import MODES, PARAMETERS, manager_settings
 from dynamic_dnn_ros.nodes.memory import return_large_blocks
 from dynamic_dnn_ros.nodes.message_values import nanoseconds, stamp
@@ -203,8 +203,11 @@ class ManagerNode(ManagedNode):
 
         def take(data: bytes) -> None:
             now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
+            message = deserialize_message(data, message_type)
+            if kind is InputKind.APPLICATION:
+                data = abridged(message)
             self._inputs.add(Input(kind, now, arrival, data))
-            callback(deserialize_message(data, message_type), now, arrival)
+            callback(message, now, arrival)
 
         return take
 

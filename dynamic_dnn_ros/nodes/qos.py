@@ -59,8 +59,7 @@ DVFS_SETTING = _profile(8)
 #: `manager_status`.
 MANAGER_STATUS = _profile(16)
 
-#: `manager_inputs`: a few for a recorder that finds the manager a little late. Each may hold the
-#: tables of an application, half a megabyte, so more of them would take the manager's memory.
+#: `manager_inputs`: a few for a recorder that finds the manager a little late.
 MANAGER_INPUTS = _profile(8, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 #: `/diagnostics`.

@@ -11,12 +11,14 @@ from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from dynamic_dnn_ros.cli.main import main
-from dynamic_dnn_ros.cli.replay import read
-from dynamic_dnn_ros.management.observations import Load
+from dynamic_dnn_ros.cli.replay import ReplayError, read
+from dynamic_dnn_ros.management.observations import Application, Load, points_digest
 from dynamic_dnn_ros.msg import DomainSetting, ManagerStatus, SystemLoad
-from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog
+from dynamic_dnn_ros.nodes.management_messages import application_of
+from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog, abridged
 from dynamic_dnn_ros.nodes.manager_parameters import PARAMETERS
 from support.bag_player import PACKAGE, type_store
+from support.presentation import presentation
 from support.shared_data import DRIVING_BAG, shared_data
 
 
@@ -121,3 +123,59 @@ def test_refuses_messages_of_another_version(
     path = write_bag(tmp_path / 'older', [('ManagerInputs', log.message(1, 1.0))])
     assert main(['replay', str(path)]) == 1
     assert 'has messages of another version of this package' in capsys.readouterr().err
+
+
+def test_operating_points_are_those_of_the_recorded_presentation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = presentation(20)
+    log = InputLog('one', {row.name: row.default for row in PARAMETERS})
+    recorded: list[tuple[str, object]] = []
+    for number, server in enumerate(('s1', 's2'), 1):
+        message.sub_network = server
+        log.add(Input(InputKind.APPLICATION, number - 0.5, 0, abridged(message)))
+        recorded += [
+            ('ManagerInputs', log.message(number, float(number))),
+            decision('one', number, 'gpu'),
+        ]
+    # A late recorder hears only the newest presentation, with the same operating points.
+    (session,) = read(write_bag(tmp_path / 'bag', [*recorded, ('Application', message)])).sessions
+    assert session.missing == 0
+    told = [entry.told for one in session.rounds for entry in one.entries]
+    expected = application_of(message)[0].operating_points
+    assert [one.sub_network for one in told if isinstance(one, Application)] == ['s1', 's2']
+    for one in told:
+        assert isinstance(one, Application)
+        assert points_digest(one.operating_points) == points_digest(expected)
+
+    log.add(Input(InputKind.SYSTEM_LOAD, 2.5, 0, serialize_message(SystemLoad(period=0.1))))
+    recorded += [('ManagerInputs', log.message(3, 3.0)), decision('one', 3, 'gpu')]
+    path = write_bag(tmp_path / 'without', recorded)
+    (session,) = read(path).sessions
+    assert [one.number for one in session.rounds] == [3]
+    assert main(['replay', str(path)]) == 0
+    said = capsys.readouterr().out
+    assert '2 of its decisions are not in the recording' in said
+    assert 'record /dynamic_dnn/application too' in said
+
+
+def test_reads_an_application_without_a_profile(tmp_path: Path) -> None:
+    message = presentation(0)
+    recording = read(write_bag(tmp_path / 'bag', [('Application', message)]))
+    (entry,) = recording.entries
+    assert isinstance(entry.told, Application)
+    assert entry.told.id == message.id
+
+
+def test_refuses_presentations_of_another_version(tmp_path: Path) -> None:
+    store = type_store()
+    for name, data in (
+        ('longer', serialize_message(presentation(2)) + bytes(16)),
+        ('shorter', serialize_message(presentation(2))[:-40]),
+    ):
+        with Writer(tmp_path / name, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            kind = f'{PACKAGE}/msg/Application'
+            connection = writer.add_connection('/application', kind, typestore=store)
+            writer.write(connection, 0, data)
+        with pytest.raises(ReplayError, match='another version'):
+            read(tmp_path / name)

@@ -14,7 +14,7 @@ import pytest
 from dynamic_dnn_ros.management.assessment import Demand, Problem
 from dynamic_dnn_ros.management.demands import NOMINAL_RATE, demand_of, steadied
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.records import Record
+from dynamic_dnn_ros.management.records import Registry
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
 from support.applications import application
@@ -91,8 +91,8 @@ def test_an_estimate_may_move_by_as_much_as_it_was_unsure() -> None:
 
 
 def test_an_application_that_was_asked_for_nothing_keeps_up_with_its_camera() -> None:
-    record = Record(application(), 0.0, 1.0)
-    assert record.table is not None
+    record, _ = Registry(1.0).add(application(), 0.0)
+    assert record is not None and record.table is not None
     found = demand_of(record, record.table, ('gpu',), None, Objective.MAXIMUM_ACCURACY, 0.0)
     assert found.priority == -1
     assert found.target.latency == pytest.approx(1 / NOMINAL_RATE)

@@ -35,6 +35,23 @@ def test_what_was_learnt_stays_while_the_profile_does() -> None:
     assert record.slow_down.observations == 0
 
 
+def test_operating_points_are_kept_once_as_a_table() -> None:
+    registry = Registry(1.0)
+    record, _ = registry.add(application(), 0.0)
+    assert record is not None and record.table is not None
+    assert len(record.application.operating_points) == 0
+    table = record.table
+    points = operating_points()
+    cheaper = replace(points, energy=points.energy * 0.5)
+    assert registry.add(application(operating_points=cheaper), 1.0) == (None, True)
+    assert record.table is not table
+    table = record.table
+    registry.drop_silent(1.1 + SILENT_AFTER)
+    back, _ = registry.hear(FRONT, application().instance, 10.0)
+    assert back is not None
+    assert back.table is table
+
+
 def test_an_application_comes_back_from_silence() -> None:
     registry = Registry(1.0)
     registry.add(application(), 0.0)
