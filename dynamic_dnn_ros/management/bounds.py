@@ -120,10 +120,15 @@ class Bounds:
         self._outlooks: dict[tuple[tuple[int, float], ...], Outlook | None] = {}
         self._powers: dict[int, FloatArray] = {}
         self._over: FloatArray | None = None
+        self._limited = bool(problem.counted_domains()) or problem.power_cap < math.inf
         self.all_may_be_met = True
 
-    def most_promising(self, size: int) -> IndexArray:
-        """Return settings to begin with: some that are cheap, and some that are fast."""
+    def most_promising(self, size: int, yielding: int) -> IndexArray:
+        """
+        Return settings to begin with: some that are cheap, and some that are fast.
+
+        :param yielding: how many if not all targets can be met
+        """
         everything = np.arange(len(self._left))
         if len(everything) <= size:
             return everything
@@ -136,16 +141,53 @@ class Bounds:
         assert outlook is not None
         possible = outlook.possible
         self.all_may_be_met = len(required) == len(self._demands) and bool(possible.any())
+        if not self.all_may_be_met:
+            size = yielding
         if not possible.any():
             return _first(everything, outlook.lacking + 1e-6 * self._fastest(outlook), size)
         fast = self._fastest(outlook)
-        if any(d.target.objective is not Objective.MINIMUM_ENERGY for d in self._demands):
+        objectives = {demand.target.objective for demand in self._demands}
+        if Objective.MINIMUM_LATENCY in objectives:
             return _first(everything, fast, size)
+        if Objective.MAXIMUM_ACCURACY in objectives and self.all_may_be_met:
+            promised = self._outlook(self._promised(required, outlook, fast))
+            if promised is None or not promised.possible.any():
+                return _first(everything, fast, size)
+            outlook, possible = promised, promised.possible
+        if self._limited:
+            # What is asked too much of the board comes to nothing, however cheap.
+            within = possible & (self._least_excess() <= WITHIN)
+            possible = within if within.any() else possible
         power = np.where(possible, self._power_of(outlook), np.inf)
         cheap = _first(everything, power, size - size // FASTEST)
         both = np.zeros(len(everything), dtype=bool)
         both[cheap] = both[_first(everything, fast, size // FASTEST)] = True
         return np.flatnonzero(both)
+
+    def _promised(
+        self, required: Mapping[int, float], outlook: Outlook, fast: FloatArray
+    ) -> dict[int, float]:
+        """
+        Return what is required where applications get the accuracy that they would have most of.
+
+        It is what each may have at the fastest settings, the others at their least: where it can
+        be had, the cheapest settings are as good as they promise to be.
+        """
+        promised = dict(required)
+        at = _first(np.arange(len(fast)), fast, FASTEST)
+        rows = self._problem.settings[at]
+        for a, demand in enumerate(self._demands):
+            if demand.target.objective is not Objective.MAXIMUM_ACCURACY:
+                continue
+            accuracies, figures = self._least[a].by_accuracy(rows)
+            contention = outlook.contention[a]
+            if isinstance(contention, np.ndarray):
+                contention = contention[at]
+            met = (self._missed(a, figures, contention)[1] <= _SLACK).any(axis=1)
+            if met.any():
+                highest = float(accuracies[met.argmax()])
+                promised[a] = max(required[a], _as_good_as(highest))
+        return promised
 
     def done(self, at: IndexArray) -> None:
         """Note that nothing is left to be looked at in some settings."""
@@ -160,10 +202,8 @@ class Bounds:
         left = np.flatnonzero(self._left)
         if not len(left):
             return left
-        if self._problem.counted_domains() or self._problem.power_cap < math.inf:
-            if self._over is None:
-                self._over = self._excess()
-            lower = self._over[left]
+        if self._limited:
+            lower = self._least_excess()[left]
             if (lower < best.excess - _SLACK).any():
                 return _first(left, lower, size)
             left = left[lower <= best.excess + WITHIN + _SLACK]
@@ -232,11 +272,15 @@ class Bounds:
         better = left[:0]
         if higher is not None:
             better = self._possible({**required, a: max(higher, required[a])}, left)
-        required[a] = max(required[a], -value * (1 - WITHIN - _SLACK))
+        required[a] = max(required[a], _as_good_as(-value))
         return better, self._possible(required, left)
 
     def _possible(self, required: Mapping[int, float], left: IndexArray) -> IndexArray:
         """Return the settings among some where all that is required may be had."""
+        if _key(required) in self._outlooks or 2 * len(left) > len(self._left):
+            # No figures need to be gathered, and it may be asked for again.
+            outlook = self._outlook(required)
+            return left[outlook.possible[left]] if outlook is not None else left[:0]
         outlook = self._outlook_at(required, left)
         return left[outlook.possible] if outlook is not None else left[:0]
 
@@ -285,10 +329,8 @@ class Bounds:
         unhindered, latency = {}, {}
         lacking = np.zeros(figures[0].shape[1])
         for a in required:
-            forecast = forecasts[a]
-            unhindered[a], latency[a], mean = self._latency(a, figures[a], contention[a])
-            energy = forecast.without_neighbours(_ANY_ACCURACY, figures[a][4])
-            lacking = lacking + forecast.missed(energy, latency[a], mean)
+            (unhindered[a], latency[a]), missed = self._missed(a, figures[a], contention[a])
+            lacking = lacking + missed
             if not self._least[a].complete:
                 lacking[figures[a][0] >= UNKNOWN] = np.inf
         return Outlook(figures, contention, unhindered, latency, lacking)
@@ -305,16 +347,23 @@ class Bounds:
         # A spread of service makes frames wait longer; without one they wait the least.
         return unhindered, unhindered + forecast.waiting(mean, None), mean
 
+    def _missed(
+        self, a: int, figures: FloatArray, contention: FloatArray | float
+    ) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
+        """Return the least latency without and with waiting, s, and what limits lack by it."""
+        forecast = self._forecasts[a]
+        unhindered, latency, mean = self._latency(a, figures, contention)
+        energy = forecast.without_neighbours(_ANY_ACCURACY, figures[4])
+        missed = forecast.missed(energy, latency, mean)
+        return (unhindered, latency), np.broadcast_to(missed, mean.shape)
+
     def _lacking(self, a: int, outlook: Outlook, positions: IndexArray) -> FloatArray:
         """Return less than `_margined` does, or as much, from the least of all options."""
         figures = outlook.figures[a][:, positions]
         contention = outlook.contention[a]
         if isinstance(contention, np.ndarray):
             contention = contention[positions]
-        _, latency, mean = self._latency(a, figures, contention)
-        energy = self._forecasts[a].without_neighbours(_ANY_ACCURACY, figures[4])
-        lacking = self._forecasts[a].missed(energy, latency, mean)
-        return np.broadcast_to(lacking, mean.shape)
+        return self._missed(a, figures, contention)[1]
 
     def _margined(self, a: int, outlook: Outlook, positions: IndexArray) -> FloatArray:
         """Return what an application lacks at least at some settings, margins kept."""
@@ -336,6 +385,12 @@ class Bounds:
         for forecast, points in zip(self._forecasts, outlook.figures):
             total = total + points[0] * forecast.rate
         return total
+
+    def _least_excess(self) -> FloatArray:
+        """Return the least excess at all settings, which is worked out once."""
+        if self._over is None:
+            self._over = self._excess()
+        return self._over
 
     def _excess(self) -> FloatArray:
         """Return the least excess over the limits of utilisation and power at all settings."""
@@ -391,6 +446,11 @@ class Bounds:
 
 
 _ANY_ACCURACY = np.full(1, np.inf)
+
+
+def _as_good_as(accuracy: float) -> float:
+    """Return the least accuracy that counts as equal."""
+    return accuracy * (1 - WITHIN - _SLACK)
 
 
 def _key(required: Mapping[int, float]) -> tuple[tuple[int, float], ...]:

@@ -171,6 +171,14 @@ class LeastFigures:
         count = int(np.searchsorted(self._ascending, -accuracy, side='right'))
         return self._least[:, count - 1] if count else None
 
+    def by_accuracy(self, settings: IndexArray) -> tuple[FloatArray, FloatArray]:
+        """
+        Return the accuracies, descending, and the least over options of at least each of them.
+
+        Shapes (options,) and (figures, options, settings).
+        """
+        return -self._ascending, self._least[:, :, settings]
+
     def points(self, settings: IndexArray) -> FloatArray:
         """Return all options at some settings, shape (figures, options, settings)."""
         return np.ascontiguousarray(self._by_setting[settings].transpose(1, 2, 0))

@@ -142,14 +142,24 @@ def problem(seed: int, most: int) -> Problem:
 
 
 SETTINGS = ResourceSettings()
+UNLIMITED = 1_000_000
+"""Joint candidates, more than there are."""
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 2**32 - 1))
-def test_finds_what_looking_at_every_setting_finds(seed: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 6]))
+def test_finds_what_looking_at_every_setting_finds(seed: int, first_batch: int) -> None:
     task = problem(seed, most=3)
-    setting, options = search(task, SETTINGS, first_batch=2)
+    setting, options = search(task, SETTINGS, first_batch, effort=UNLIMITED)
     assert (setting, tuple(options)) == exhaustive_search(task, SETTINGS)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32 - 1))
+def test_the_size_of_the_first_batch_does_not_matter(seed: int) -> None:
+    task = problem(seed, most=3)
+    found = [search(task, SETTINGS, size, effort=UNLIMITED) for size in (1, 4, 100)]
+    assert len({(setting, *options.tolist()) for setting, options in found}) == 1
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
