@@ -212,10 +212,13 @@ class _Bag:
         :return: whether all that it says is in the recording
         """
         message: Any
-        if kind is not InputKind.APPLICATION:
+        try:
             message = self._store.deserialize_cdr(data, f'{PACKAGE}/msg/{_NAMES[kind]}')
-        else:
+        except SerdeError:
+            if kind is not InputKind.APPLICATION:
+                raise
             message = _presentation(bytes(data))
+        if kind is InputKind.APPLICATION:
             meant = reference(message.operating_points)
             if meant is None:
                 self._points[points_digest(message.operating_points)] = message.operating_points
@@ -233,18 +236,17 @@ def _presentation(data: bytes) -> ApplicationMessage:
     """
     Return what an application said of itself.
 
-    Not by rosbags: it expects padding after an empty sequence of float64, which nobody writes, so
-    it cannot read an application without a profile.
+    For what rclpy itself has serialised: where operating points are empty it may be longer than
+    what came over DDS, and than what rosbags takes.
 
     :raises SerdeError: when it is of another version
     """
     try:
         message = deserialize_message(data, ApplicationMessage)
-        difference = len(serialize_message(message)) - len(data)
+        same = len(serialize_message(message)) == len(data)
     except Exception as error:  # Each middleware has its own.
         raise SerdeError(f'an Application is not readable: {error}') from error
-    # They may pad the end to four bytes.
-    if abs(difference) >= 4:
+    if not same:
         raise SerdeError('an Application has another size')
     return message
 
