@@ -100,13 +100,15 @@ def test_halves_of_the_manager_see_half_of_the_profile() -> None:
     for manager in (clocks, networks):
         manager.add_application(application(FRONT, sub_network='s2'), 0.0)
         manager.set_target(Target(FRONT, latency=0.03), 1)
-    one = clocks._registry[FRONT].application.operating_points
-    assert {one.sub_networks[index] for index in one.sub_network} == {'s2'}
-    assert len(one) == len(GPU)
-    other = networks._registry[FRONT].application.operating_points
+    one = clocks._registry[FRONT].table
+    assert one is not None
+    assert {sub_network for sub_network, _ in one.options} == {'s2'}
+    assert len(one.rows) == len(GPU)
+    other = networks._registry[FRONT].table
+    assert other is not None
     assert other.domains == ()
-    assert len(other) == len(SUB_NETWORKS)
-    assert other.latency_mean.max() == pytest.approx(0.022)
+    assert len(other.options) == len(SUB_NETWORKS)
+    assert other.mean.max() == pytest.approx(0.022)
 
 
 def test_readings_are_biased_noisy_and_late_as_asked() -> None:
