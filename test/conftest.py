@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,12 @@ import pytest
 if TYPE_CHECKING:
     from support.graph import Graph
     from support.process import NodeProcess
+
+
+# A shell starts what runs in the background with SIGINT ignored, and the processes of tests would
+# inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

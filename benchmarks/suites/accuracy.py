@@ -28,7 +28,7 @@ RUNS = 1
 PICTURES = 1000
 FRAMES_PER_PICTURE = 10
 """So many times the pictures go through preprocessing alone: the whole test set."""
-WIDTH, HEIGHT = 640, 480
+WIDTH, HEIGHT = 1280, 720
 BATCH = 100
 JPEG_QUALITY = 90
 

@@ -54,7 +54,7 @@ PARAMETERS = (
     ParameterSpecification(
         'reduced_decoding',
         True,
-        'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least four '
+        'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least eight '
         "times the network's input; false: always all pixels.",
     ),
     EXECUTOR_PARAMETER,

@@ -189,16 +189,17 @@ def decoded_sizes(
 @pytest.mark.parametrize(
     ('size', 'resolution', 'decoded'),
     [
-        ((1920, 1080), 32, (240, 135)),
-        ((640, 480), 32, (320, 240)),
+        ((1920, 1080), 32, (480, 270)),
+        ((1280, 720), 32, (640, 360)),
+        ((640, 480), 32, (640, 480)),
         ((640, 480), 224, (640, 480)),
         ((1920, 1080), 224, (1920, 1080)),
-        ((1920, 1080), 112, (960, 540)),
-        ((511, 512), 32, (256, 256)),
-        ((512, 512), 32, (128, 128)),
+        ((1920, 1080), 112, (1920, 1080)),
+        ((1023, 1024), 32, (512, 512)),
+        ((1024, 1024), 32, (256, 256)),
     ],
 )
-def test_jpeg_is_decoded_no_larger_than_needed_and_at_least_twice_the_input(
+def test_jpeg_is_decoded_no_larger_than_needed_and_at_least_eight_times_the_input(
     monkeypatch: pytest.MonkeyPatch,
     size: tuple[int, int],
     resolution: int,
@@ -206,13 +207,13 @@ def test_jpeg_is_decoded_no_larger_than_needed_and_at_least_twice_the_input(
     resize: Resize,
 ) -> None:
     assert decoded_sizes(monkeypatch, size, resolution, resize) == decoded
-    assert min(decoded) >= 2 * resolution
+    assert min(decoded) >= min(8 * resolution, *size)
 
 
 def test_reduced_decoding_is_close_and_off_by_default() -> None:
     for photograph in photographs():
         file = io.BytesIO()
-        photograph.resize((640, 480)).save(file, 'JPEG', quality=90)
+        photograph.resize((1280, 720)).save(file, 'JPEG', quality=90)
         picture = CompressedPicture(file.getvalue())
         with Image.open(file) as image:
             expected = training_transform(image, 32, STRETCH)

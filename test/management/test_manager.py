@@ -531,6 +531,10 @@ def test_whatever_happens_nothing_illegal_is_decided(
             name, points = value
             processor = points.processors[0] if points.processors else 'gpu'
             one = application(name, operating_points=points, processor=processor)
+            if name in present:
+                # The same instance has not forgotten the last switch that it answered.
+                said = ('switch_manager', 'switch_sequence', 'target')
+                one = replace(one, **{field: getattr(present[name], field) for field in said})
             present[name] = one
             subject.add_application(one, now)
         elif kind == 'frame' and value[0] in present:
