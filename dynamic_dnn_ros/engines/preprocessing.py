@@ -53,8 +53,9 @@ _ENCODINGS = {
 }
 
 #: Rows may be averaged by blocks before a picture is filtered, while at least this many blocks
-#: remain for each row of the result; columns while `_COLUMNS_PER_PIXEL` do. Then it departs by no
-#: more than one grey level, measured on photographs (with half as many, by up to 4).
+#: remain for each row of the result; where they are not, columns, while `_COLUMNS_PER_PIXEL` do.
+#: Then it departs by no more than one grey level, measured on photographs (with half as many, by
+#: up to 4).
 #: docs/camera.md has what it saves.
 _ROWS_PER_PIXEL = {
     Interpolation.BILINEAR: 7.0,
@@ -164,8 +165,9 @@ class RawPicture:
         size = (right - left, (lower - upper) // rows)
         image = _image(encoding.unordered, size, data, encoding.unordered, step)
         inner = (box[0] - left, (box[1] - upper) / rows, box[2] - left, (box[3] - upper) / rows)
-        pixels = np.asarray(_resized(image, resolution, preprocessing.interpolation, inner))
-        return pixels.reshape(resolution, resolution, -1)[..., encoding.order]
+        # What both rows and columns round adds up to two grey levels now and then.
+        resized = _resized(image, resolution, preprocessing.interpolation, inner, rows == 1)
+        return np.asarray(resized).reshape(resolution, resolution, -1)[..., encoding.order]
 
 
 @dataclass(frozen=True)
@@ -309,13 +311,17 @@ def _image(
 
 
 def _resized(
-    image: Image.Image, resolution: int, interpolation: Interpolation, box: _Box
+    image: Image.Image,
+    resolution: int,
+    interpolation: Interpolation,
+    box: _Box,
+    may_average: bool = True,
 ) -> Image.Image:
-    """Return a part of an image, scaled to a square."""
+    """Return a part of an image, scaled to a square; columns averaged before where they may be."""
     size = (resolution, resolution)
     if image.size == size and box == (0.0, 0.0, *map(float, size)):
         return image
     columns = (box[2] - box[0]) / (resolution * _COLUMNS_PER_PIXEL)
-    averaged = interpolation is not Interpolation.BOX and columns >= _FEWEST_COLUMNS
-    gap = _COLUMNS_PER_PIXEL if averaged else None
+    enough = interpolation is not Interpolation.BOX and columns >= _FEWEST_COLUMNS
+    gap = _COLUMNS_PER_PIXEL if enough and may_average else None
     return image.resize(size, _FILTERS[interpolation], box, gap)

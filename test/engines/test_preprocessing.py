@@ -128,6 +128,18 @@ def test_real_pictures_are_within_one_grey_level_of_the_training_transform(
             assert np.abs(difference).max() <= 1, (image.size, resolution)
 
 
+@pytest.mark.parametrize('seed', [28, 41, 47, 94])
+def test_a_small_picture_enlarged_is_within_one_grey_level(seed: int) -> None:
+    """Smooth as it is, what several roundings do to it adds up: with these seeds to two levels."""
+    small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    image = Image.fromarray(small).resize((32, 32), Image.Resampling.BICUBIC)
+    image = image.resize((1280, 720), Image.Resampling.BICUBIC)
+    picture = RawPicture('rgb8', 1280, 720, 1280 * 3, image.tobytes())
+    preprocessing = replace(STRETCH, interpolation=Interpolation.HAMMING)
+    expected = training_transform(image, 32, preprocessing)
+    assert np.abs(square(picture, 32, preprocessing) - expected).max() <= 1
+
+
 @pytest.mark.parametrize('resize', Resize)
 @pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8'])
 def test_averaged_rows_of_every_encoding(encoding: str, resize: Resize) -> None:
