@@ -190,7 +190,9 @@ class CompressedPicture:
             image = Image.open(io.BytesIO(self.data))
             if least_side is not None:
                 image.draft(None, (least_side, least_side))
-            return image.convert('L' if image.mode == 'L' else 'RGB')
+            image.load()
+            # To convert a picture to the mode that it has would copy it.
+            return image if image.mode in ('L', 'RGB') else image.convert('RGB')
         except UnidentifiedImageError as error:
             raise PictureError(
                 f'{what}: it is no picture that can be decoded. '
