@@ -23,22 +23,9 @@ from dynamic_dnn_ros.nodes.inference_diagnostics import (
     diagnose_worker,
 )
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
-from support.bundles import make_bundle
 from support.gated_engine import GatedEngine
 from support.graph import Graph
 from support.serving import serve, served_frame, serving_node
-
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_bundle(tmp_path_factory.mktemp('diagnosed') / 'synthetic')
-
-
-@pytest.fixture
-def engine() -> GatedEngine:
-    engine = GatedEngine()
-    engine.open_gates()
-    return engine
 
 
 @pytest.fixture

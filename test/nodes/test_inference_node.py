@@ -48,11 +48,6 @@ ID = '/inference_node'
 PLATFORM = 'xavier_nx_simulated'
 
 
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_bundle(tmp_path_factory.mktemp('node') / 'synthetic')
-
-
 @dataclass
 class Served:
     """An inference node in the test's process, and everything that it publishes."""

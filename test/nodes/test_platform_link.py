@@ -16,7 +16,6 @@ from dynamic_dnn_ros.msg import SystemLoad
 from dynamic_dnn_ros.nodes import platform_link
 from dynamic_dnn_ros.nodes.lifecycle import Problem
 from dynamic_dnn_ros.nodes.platform_link import PlatformLink
-from support.bundles import make_bundle
 from support.gated_engine import GatedEngine, GatedSubNetwork
 from support.graph import Graph
 from support.serving import serve, serving_node
@@ -52,11 +51,6 @@ class Link:
         while not condition():
             assert time.monotonic() < end
             time.sleep(0.01)
-
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_bundle(tmp_path_factory.mktemp('linked') / 'synthetic')
 
 
 @pytest.fixture

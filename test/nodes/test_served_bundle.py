@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,6 @@ from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
 from support.applications import operating_points
 from support.bundles import make_bundle
 from support.gated_engine import GatedEngine
-
-Serve = Callable[..., ServedBundle]
-
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_bundle(tmp_path_factory.mktemp('served') / 'synthetic')
-
-
-@pytest.fixture
-def engine() -> GatedEngine:
-    engine = GatedEngine()
-    engine.open_gates()
-    return engine
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.msg import InferenceStatus, SubNetworkSwitch
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.switching import SwitchAnswer, SwitchReceiver
-from support.bundles import make_bundle
 from support.gated_engine import TIMEOUT, GatedEngine
 
 ID = '/inference_node'
@@ -54,11 +53,6 @@ class Receiver(SwitchReceiver):
         while not condition():
             assert time.monotonic() < end, self.answers
             time.sleep(0.01)
-
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_bundle(tmp_path_factory.mktemp('switching') / 'synthetic')
 
 
 @pytest.fixture
