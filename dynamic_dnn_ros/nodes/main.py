@@ -14,6 +14,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.memory import keep_out_of_collections
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 
 SPIN_TIMEOUT = 0.1
@@ -81,7 +82,11 @@ def run(
         executor.add_node(node)
         try:
             node.start()
+            configured = False
             while not ended.is_set():
+                if node.configured != configured:
+                    configured = node.configured
+                    keep_out_of_collections(configured)
                 try:
                     executor.spin_once(timeout_sec=SPIN_TIMEOUT)
                 except Exception:
