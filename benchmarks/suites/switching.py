@@ -28,6 +28,7 @@ from dynamic_dnn_ros.engines.preprocessing import RawPicture
 from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
 from dynamic_dnn_ros.engines.serving import Frame, FrameWorker, ServedFrame
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
+from dynamic_dnn_ros.nodes.memory import keep_out_of_collections
 from suites.engines import LAYOUT, published_levels
 from support import once_for_all
 from support.bundles import make_bundle
@@ -240,6 +241,7 @@ def _streams(engine_name: str, bundle: Bundle, runs: int) -> list[Figure]:
             try:
                 exchange.start(bundle.manifest.sub_networks[0].id, 'cpu')
                 _wait_until_idle(exchange)
+                keep_out_of_collections(True)  # as the process of a node does
                 found[kind].append(_segment(exchange, bundle, period, turn))
             finally:
                 exchange.close()
