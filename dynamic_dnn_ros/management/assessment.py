@@ -39,7 +39,7 @@ RATE_TOLERANCE = 0.02
 """Share by which a rate may stay below its limit: cameras do not keep theirs to the last digit."""
 
 WORST = 1e6
-"""Share to which a shortfall is cut, so that sums stay finite."""
+"""Share to which a shortfall and a slow-down are cut, so that sums and squares stay finite."""
 
 
 @dataclass(frozen=True)

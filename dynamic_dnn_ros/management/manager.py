@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings
+from dynamic_dnn_ros.management.assessment import WORST, Problem, ResourceSettings
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -280,7 +280,6 @@ class Manager:
             self.targets,
             self._plan,
             self._planned,
-            decision.domains,
             self.settings.mode is Mode.CONTROL,
             decision.time,
         )
@@ -300,7 +299,8 @@ class Manager:
             record.held_until = -math.inf
 
     def _observe_frame(self, record: Record, status: Status, now: float) -> bool:
-        if status.overrun or not math.isfinite(status.total) or not status.service > 0:
+        told = math.isfinite(status.total) and 0 < status.service < math.inf
+        if status.overrun or not told:
             record.behind_overrun = True
             return False
         if record.behind_overrun:
@@ -326,7 +326,8 @@ class Manager:
         if not expected > 0:
             return False
         spread = (table.p95[row, option] - table.p50[row, option]) / 1.645
-        ratio = float(status.service / expected)
+        # No frame is that slow; the square of what a broken clock says may be out of range.
+        ratio = min(float(status.service / expected), WORST)
         # Whatever the frame before gave reason to suspect, this one tells.
         record.suspected = 0.0
         reacts = self._react(record, table, row, option, ratio, status.total, now)
@@ -543,8 +544,7 @@ class Manager:
         if load is not None and load.setting_result >= 10:
             if load.setting_manager == self.instance:
                 parts.append(f'The platform refused the last setting: {load.setting_message}')
-        if self._budget.budget < math.inf:
-            parts += self._message_of_power()
+        parts += self._message_of_power()
         if self._joint is not None and self._joint.unjoined:
             parts.append(
                 f'The profiles of {", ".join(self._joint.unjoined)} share no setting of the '
@@ -555,12 +555,14 @@ class Manager:
     def _message_of_power(self) -> list[str]:
         plan, budget = self._plan, self._budget.budget
         parts = [self._budget.message] if self._budget.message else []
-        if plan is not None and plan.problem.power_cap == math.inf:
+        if budget == math.inf or plan is None:
+            return parts
+        if plan.problem.power_cap == math.inf:
             parts.append(
                 'The profiles have no power, so no cap of it can be kept. Profile on a platform '
                 'with power sensors.'
             )
-        elif plan is not None and self._power() > budget * (1 + WITHIN):
+        elif self._power() > budget * (1 + WITHIN):
             parts.append(
                 f'No setting takes as little as the {budget:.3g} W that plans may take: the '
                 'least is chosen.'

@@ -87,6 +87,8 @@ class PlatformView:
                 known = max((sample for _, sample in samples), default=0.0)
                 self.foreign_rose |= cycles - known > RISE * max(domain.available, default=0.0)
                 samples.append((now, cycles))
+        # Of domains too that are no longer reported.
+        for samples in self._foreign.values():
             while samples and now - samples[0][0] > FOREIGN_WINDOW:
                 samples.popleft()
         return changed

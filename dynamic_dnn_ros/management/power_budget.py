@@ -55,6 +55,7 @@ class PowerBudget:
         self._measured = -math.inf
         self._thermal = math.inf
         self._stepped = -math.inf
+        self._helpless = False
         self._budget = cap * (1 - MARGIN)
 
     @property
@@ -64,7 +65,13 @@ class PowerBudget:
 
     @property
     def message(self) -> str:
-        """Return what bounds the power, empty where nothing does."""
+        """Return what bounds the power, or why nothing can; empty where nothing is to."""
+        if self._helpless:
+            return (
+                f'The board nears its temperature limit of {self.temperature_limit:.4g} degrees '
+                'Celsius, but neither platform nor profiles tell its power, so plans cannot be '
+                'given less. Profile on a platform with power sensors.'
+            )
         if self._thermal < self.cap:
             return (
                 f'The board nears its temperature limit of {self.temperature_limit:.4g} degrees '
@@ -106,12 +113,15 @@ class PowerBudget:
             return
         over = (load.temperature - (self.temperature_limit - BAND)) / BAND
         taken = load.power if math.isfinite(load.power) else predicted
+        self._helpless = over > 0 and math.isnan(taken)
         if over > 0 and taken > 0:
             self._stepped = now
             self._thermal = min(self._thermal, taken) * (1 - min(LOWER * over, 0.5))
         elif over < -1 and math.isfinite(self._thermal):
             self._stepped = now
-            self._thermal *= 1 + RAISE
+            # However far it was lowered while no plan took less: at this one the board is cool.
+            least = predicted if math.isfinite(predicted) else LEAST
+            self._thermal = max(self._thermal, least) * (1 + RAISE)
             if taken > 0 and self._thermal > 2 * taken:
                 # More than twice of what is wanted bounds nothing any more.
                 self._thermal = math.inf

@@ -21,7 +21,6 @@ from dynamic_dnn_ros.management.assessment import (
 )
 from dynamic_dnn_ros.management.decisions import (
     Constraint,
-    DomainFrequency,
     Prediction,
     TargetReport,
     TargetState,
@@ -71,7 +70,6 @@ class Reporter:
         targets: TargetStore,
         plan: Plan | None,
         planned: Sequence[str],
-        domains: Sequence[DomainFrequency],
         control: bool,
         now: float,
     ) -> tuple[TargetReport, ...]:
@@ -79,7 +77,7 @@ class Reporter:
         Return the reports, in the order of the applications' ids.
 
         :param planned: the applications that the plan is for, in its order
-        :param domains: frequencies decided on
+        :param control: whether decisions are carried out
         """
         self._expire(now)
         reports = []

@@ -31,7 +31,6 @@ from dynamic_dnn_ros.management.targets import Objective
 LONGEST_DWELL = 60.0
 """Seconds up to which the dwell grows when changes for less energy have to be taken back."""
 
-
 TAKEN_BACK = 30.0
 """Seconds within which a miss is laid to the last saving."""
 
@@ -147,7 +146,8 @@ class ResourceLevel:
         """Return the share of the board's power that a change must save."""
         # A change costs once, what it saves is saved for as long as things stay as they are.
         stood = max(now - self._changed, self._dwell)
-        gain = self._settings.gain * max(self._dwell / stood, LEAST_GAIN)
+        share = self._dwell / stood if stood > 0 else 0.0
+        gain = self._settings.gain * max(share, LEAST_GAIN)
         # Estimates move with the noise of frames: that is no saving.
         spread = (d.slow_down.dispersion / d.slow_down.mean for d in problem.demands)
         return max(gain, NOISE_GAIN * max(spread, default=0.0))

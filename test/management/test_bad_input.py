@@ -49,6 +49,29 @@ def test_a_profile_without_the_platform_s_domains_leaves_the_clocks_alone() -> N
     assert decision.reports[0].decision.sub_network in SUB_NETWORKS
 
 
+@pytest.mark.parametrize('inference', [math.inf, 1e200])
+def test_frames_as_slow_as_none_can_be_cost_no_decision(inference: float) -> None:
+    subject = manager()
+    now = 0.0
+    for number in range(80):
+        now += 1 / 30
+        broken = 35 <= number < 40
+        frame = replace(
+            ALIVE,
+            event=StatusEvent.SERVED,
+            preprocessing=0.0,
+            inference=inference if broken else 0.02,
+            total=0.021,
+            received=number,
+            served=number,
+        )
+        subject.observe_load(load(now), now)
+        subject.observe(frame, now)
+        (report,) = subject.decide(now).reports
+        assert math.isfinite(report.slow_down)
+    assert report.slow_down < 100
+
+
 def test_a_profile_of_one_point_leaves_no_choice_but_is_served() -> None:
     points = operating_points((GPU[2],), {'s2': SUB_NETWORKS['s2']})
     decision = manager(points).decide(0.0)
@@ -109,6 +132,15 @@ def test_without_power_rails_it_decides_by_the_profile() -> None:
     subject.decide(0.0)
     subject.observe_load(load(0.1, power=math.nan, temperature=math.nan), 0.1)
     assert subject.decide(0.1).power <= 6.0
+
+
+def test_a_temperature_limit_that_cannot_be_kept_is_said_to_be() -> None:
+    subject = manager(operating_points(power=False), ManagerSettings(temperature_limit=70.0))
+    assert 'temperature' not in subject.decide(0.0).message
+    subject.observe_load(load(0.1, temperature=69.0), 0.1)
+    assert 'tell its power, so plans cannot be given less' in subject.decide(0.1).message
+    subject.observe_load(load(0.2, temperature=50.0), 0.2)
+    assert 'temperature' not in subject.decide(0.2).message
 
 
 def test_a_load_that_comes_too_late_or_twice_changes_nothing() -> None:

@@ -128,6 +128,15 @@ def test_foreign_load_is_believed_at_once_and_forgotten_slowly() -> None:
     assert view.foreign() == {}
 
 
+def test_load_of_a_domain_that_is_no_longer_reported_is_forgotten_too() -> None:
+    view = PlatformView()
+    view.observe(load(utilisation_foreign=0.5), 0.0)
+    view.observe(load(name='cpu'), 1.0)
+    assert list(view.foreign()) == ['gpu']
+    view.observe(load(name='cpu'), FOREIGN_WINDOW + 0.5)
+    assert view.foreign() == {}
+
+
 def test_says_when_others_need_notably_more_than_before() -> None:
     view = PlatformView()
     rose = []

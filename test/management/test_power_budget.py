@@ -70,3 +70,24 @@ def test_heat_lowers_the_budget_until_the_board_is_cool() -> None:
             replace(LOAD, power=power, temperature=temperature), power, True, 0.1 * step
         )
     assert budget.budget == math.inf
+
+
+def test_once_cool_the_budget_begins_at_what_plans_take() -> None:
+    """Heat that others make cannot be mended by plans, which take the least there is."""
+    budget = PowerBudget(temperature_limit=75.0)
+    hot = replace(LOAD, power=20.0, temperature=80.0)
+    for step in range(0, 6000, 10):
+        budget.observe(hot, 4.0, True, 0.1 * step)
+    assert budget.budget < 4.0
+    assert budget.observe(replace(hot, temperature=50.0), 4.0, True, 700.0)
+    assert budget.budget > 4.0
+
+
+def test_without_any_power_heat_can_only_be_told() -> None:
+    budget = PowerBudget(temperature_limit=75.0)
+    hot = replace(LOAD, power=math.nan, temperature=80.0)
+    budget.observe(hot, math.nan, True, 0.0)
+    assert budget.budget == math.inf
+    assert 'temperature limit of 75' in budget.message
+    budget.observe(replace(hot, temperature=50.0), math.nan, True, 10.0)
+    assert budget.message == ''

@@ -23,7 +23,7 @@ ERROR = TargetError('latency', -1.0, 'is negative', 'Give seconds')
 def reports(
     reporter: Reporter, registry: Registry, targets: TargetStore, now: float = 0.0
 ) -> dict[str, TargetReport]:
-    found = reporter.reports(registry, targets, None, (), (), True, now)
+    found = reporter.reports(registry, targets, None, (), True, now)
     return {report.application: report for report in found}
 
 

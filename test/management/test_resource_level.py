@@ -204,6 +204,15 @@ def test_keeps_what_is_not_worth_a_change_and_waits_for_the_dwell() -> None:
     assert level.decide(tight, low, 9.0, fresh=False).cause is Cause.MISSED
 
 
+def test_without_a_dwell_it_may_decide_twice_at_one_time() -> None:
+    level = ResourceLevel(ResourceSettings(dwell=0.0, margin=0.0))
+    tight = problem([Target(NAMES[0], latency=0.0075)])
+    plan = level.decide(tight, None, 5.0, fresh=True)
+    high = (plan.setting, [plan.option(0)])
+    loose = problem([Target(NAMES[0], latency=0.05)])
+    assert level.decide(loose, high, 5.0, fresh=False).cause is Cause.ENERGY
+
+
 def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
     task = problem([Target(NAMES[0], latency=0.2, latency_quantile=0.5)])
     plan = decide(task)
