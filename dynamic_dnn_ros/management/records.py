@@ -30,6 +30,12 @@ SILENT_AFTER = 3.0
 SUCCEEDED_AFTER = 1.5
 """Seconds of silence after which a later instance with the same id takes its place."""
 
+KEPT_ASIDE = 3
+"""
+Instances of one id beside the one that counts that are remembered, the last ones: one that dies
+again and again, always under a new instance, does not fill the memory with its tables.
+"""
+
 Option = tuple[str, str]
 
 
@@ -37,11 +43,12 @@ class Presented(NamedTuple):
     """
     An application as it presents itself, with its operating points as a table only.
 
-    Thousands of points as they came would take as much memory again; `points` names them.
+    Thousands of points as they came would take as much memory again; `points` names them and the
+    accuracies beside them.
     """
 
     application: Application
-    points: tuple[tuple[str, ...], str]
+    points: tuple[tuple[str, ...], str, str]
     table: ApplicationTable | None
 
 
@@ -144,7 +151,9 @@ def is_handed_over(target: Target | None, echo: Target | None) -> bool:
 def _presented(application: Application, before: Presented | None = None) -> Presented:
     """Lay out the operating points, unless they are those of before."""
     points = application.operating_points
-    name = (points.sub_networks, points_digest(points))
+    # As text: an accuracy that is not known, NaN, does not equal itself.
+    accuracies = repr([application.accuracies.get(s) for s in points.sub_networks])
+    name = (points.sub_networks, points_digest(points), accuracies)
     table = None
     if before is not None and before.points == name:
         table = before.table
@@ -205,7 +214,7 @@ class Registry:
         if record is not None and record.application.instance == application.instance:
             record.heard = now
             return None, record.update(application)
-        self._others.setdefault(name, {})[application.instance] = _presented(application)
+        self._put_aside(name, _presented(application))
         if record is not None and now - record.heard < SUCCEEDED_AFTER:
             if record.application.started <= application.started:
                 return None, False
@@ -241,10 +250,16 @@ class Registry:
         """Put aside applications that have said nothing for long; return their ids."""
         silent = [n for n, r in self._records.items() if now - r.heard > SILENT_AFTER]
         for name in silent:
-            presented = self._records.pop(name).presented
             # It may only have been stopped for a while, and presents itself only once.
-            self._others.setdefault(name, {})[presented.application.instance] = presented
+            self._put_aside(name, self._records.pop(name).presented)
         return silent
+
+    def _put_aside(self, name: str, presented: Presented) -> None:
+        others = self._others.setdefault(name, {})
+        others.pop(presented.application.instance, None)
+        others[presented.application.instance] = presented
+        while len(others) > KEPT_ASIDE:
+            del others[next(iter(others))]
 
     def _take(self, name: str, instance: str, now: float) -> Record:
         record = Record(self._others[name].pop(instance), now, self._dwell)

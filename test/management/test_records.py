@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 
 from dynamic_dnn_ros.management.observations import ApplicationState
 from dynamic_dnn_ros.management.records import (
+    KEPT_ASIDE,
     SILENT_AFTER,
     SUCCEEDED_AFTER,
     Registry,
@@ -50,6 +52,32 @@ def test_operating_points_are_kept_once_as_a_table() -> None:
     back, _ = registry.hear(FRONT, application().instance, 10.0)
     assert back is not None
     assert back.table is table
+
+
+def test_an_accuracy_that_was_measured_anew_counts() -> None:
+    registry = Registry(1.0)
+    accuracies = {'s0': 0.7, 's1': math.nan, 's2': 0.9, 's3': 0.92}
+    record, _ = registry.add(application(accuracies=accuracies), 0.0)
+    assert record is not None and record.table is not None
+    table = record.table
+    assert registry.add(application(accuracies=dict(accuracies)), 1.0) == (None, False)
+    assert record.table is table
+    accuracies['s1'] = 0.8
+    assert registry.add(application(accuracies=accuracies), 2.0) == (None, True)
+    assert record.table.accuracy.tolist() == [0.7, 0.8, 0.9, 0.92]
+
+
+def test_of_one_that_dies_again_and_again_few_instances_are_remembered() -> None:
+    registry = Registry(1.0)
+    instances = [str(number) for number in range(10)]
+    for number, instance in enumerate(instances):
+        now = number * 2 * SILENT_AFTER
+        registry.drop_silent(now)
+        record, _ = registry.add(application(instance=instance, started=number), now)
+        assert record is not None
+    registry.drop_silent(1000.0)
+    known = [i for i in instances if registry.hear(FRONT, i, 2000.0 + 10 * int(i))[0]]
+    assert known == instances[-KEPT_ASIDE:]
 
 
 def test_an_application_comes_back_from_silence() -> None:
