@@ -167,7 +167,8 @@ class TargetStore:
         Put a target into force.
 
         :param arrival: when it arrived, nanoseconds of the same clock as its stamp; taken for a
-            stamp of 0 and for one that lies in the future, which would block every later target
+            stamp of 0 and for one that lies in the future, which would block every later target;
+            where what is in force lies in the future, the clock was put back, and this is newer
         :return: the target as it is kept
         :raises TargetError: when one that was asked for later is in force
         """
@@ -197,6 +198,10 @@ class TargetStore:
         stamp = min(stamp, arrival) if stamp > 0 else arrival
         entry = self._entries.get(application)
         if entry is not None and stamp < entry.stamp:
+            if arrival < entry.stamp:
+                # The clock was put back since. What is in force was asked for earlier all the
+                # same; to keep its stamp lets no echo of it come back.
+                return entry.stamp
             raise TargetError(
                 'header.stamp',
                 stamp,

@@ -112,6 +112,24 @@ def test_a_stamp_from_the_future_does_not_block_later_targets() -> None:
     assert kept.latency == 0.2
 
 
+@pytest.mark.parametrize('stamp', [0, 150, 10**18])
+def test_a_clock_that_was_put_back_does_not_block_later_targets(stamp: int) -> None:
+    store = TargetStore()
+    before = store.set(Target(FRONT, latency=0.1), arrival=1000)
+    kept = store.set(Target(FRONT, latency=0.2, stamp=stamp), arrival=200)
+    assert kept.latency == 0.2
+    # What an application echoes meanwhile is the target before.
+    assert not store.adopt(before)
+    assert store.get(FRONT) == kept
+    store.clear(FRONT, stamp=stamp, arrival=300)
+    assert not store.adopt(before)
+    assert store.get(FRONT) is None
+    later = store.set(Target(FRONT, latency=0.3, stamp=1100), arrival=1200)
+    assert later.stamp == 1100
+    with pytest.raises(TargetError, match='older'):
+        store.set(Target(FRONT, latency=0.4, stamp=900), arrival=1300)
+
+
 def test_adopts_echoes_unless_something_newer_is_known() -> None:
     store = TargetStore()
     echo = Target(FRONT, latency=0.1, stamp=100, sender='operator')
