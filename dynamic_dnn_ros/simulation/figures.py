@@ -31,7 +31,8 @@ class ApplicationFigures:
 
     `late` is the share of the served frames beyond the latency that was asked for, `allowed` what
     the quantile leaves; `served` the share of the arrived frames that were served; latencies in
-    seconds, NaN without frames; `shortfall` sums by how much targets are missed beyond
+    seconds, NaN without frames; where frames arrived and none was served, all are late;
+    `shortfall` sums by how much targets are missed beyond
     `TOLERANCE`, as shares, `exact_shortfall` without that tolerance.
     """
 
@@ -60,11 +61,9 @@ def application_figures(run: ApplicationRun, start: float, end: float) -> Applic
     arrived = sum(start <= at < end for at in run.arrivals)
     latencies = np.array([frame.latency for frame in frames])
     asked = [frame for frame in frames if frame.target > 0]
-    late = (
-        sum(f.latency > f.target for f in asked) / len(asked)
-        if asked
-        else (0.0 if frames else 1.0)
-    )
+    # One may still be in work at the end, another in the mailbox.
+    starved = arrived > 2 and not frames
+    late = sum(f.latency > f.target for f in asked) / len(asked) if asked else float(not frames)
     allowed = 1.0 - (
         float(np.mean([f.quantile for f in asked])) if asked else DEFAULT_LATENCY_QUANTILE
     )
@@ -83,8 +82,8 @@ def application_figures(run: ApplicationRun, start: float, end: float) -> Applic
         float(latencies.mean()) if frames else math.nan,
         accuracy,
         sum(start <= at < end for at, _ in run.switches),
-        others + (max(late - allowed - TOLERANCE, 0.0) if asked else 0.0),
-        others + (max(late - allowed, 0.0) if asked else 0.0),
+        others + (max(late - allowed - TOLERANCE, 0.0) if asked or starved else 0.0),
+        others + (max(late - allowed, 0.0) if asked or starved else 0.0),
     )
 
 

@@ -74,7 +74,8 @@ class Run:
 
     `energy` in joules by rail, from `measured_from` on; `idle_power` watts by rail of the idle
     board at its lowest clocks; `foreign_late` is the share of the time with other load for which
-    that lagged behind. `wall` and `deciding` are real seconds: of all, and inside the manager.
+    that lagged behind. `wall`, `deciding` and `observing` are seconds of processor time that the
+    run took: all of it, decisions, and what the manager made of frames and loads.
     """
 
     scenario: str

@@ -8,9 +8,10 @@ Times in seconds from the beginning; docs/scenarios.md explains every field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+import math
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,10 @@ def _of(mapping: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _check(mapping: Any, where: object) -> None:
+    unbounded = _unbounded(mapping, '')
+    if unbounded is not None:
+        # Comparisons with it are all false, so the schema lets it pass.
+        raise ScenarioError(f'{where}: {unbounded}', 'is not a number', 'Give a finite one')
     error = jsonschema.exceptions.best_match(
         jsonschema.Draft7Validator(SCHEMA).iter_errors(mapping)
     )
@@ -318,6 +323,18 @@ def _check(mapping: Any, where: object) -> None:
         known = ', '.join(sorted(error.schema['properties']))
         remedy = f'Known here are: {known}'
     raise ScenarioError(f'{where}: {place}' if place else where, error.message, remedy)
+
+
+def _unbounded(value: Any, place: str) -> str | None:
+    """Return where the first number stands that is infinite or NaN, and it; none: none is."""
+    parts: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'{place} = {value}'
+    if isinstance(value, Mapping):
+        parts = ((f'{place}.{name}'.lstrip('.'), part) for name, part in value.items())
+    elif isinstance(value, list):
+        parts = ((f'{place}[{index}]', part) for index, part in enumerate(value))
+    return next(filter(None, (_unbounded(part, inner) for inner, part in parts)), None)
 
 
 def _application(entry: Mapping[str, Any], where: str) -> ApplicationScript:

@@ -39,18 +39,18 @@ class Sensing:
         """Return what a platform node would publish now."""
         board, sensors = self._board, self._sensors
         span = now - self._since
-        if span >= 0.5 * self._period or span <= 0.0 < now:
-            if span > 0.0:
-                self._shares = [
-                    ((own - a) / span, (foreign - b) / span)
-                    for own, a, foreign, b in zip(
-                        board.own_seconds, self._own, board.foreign_seconds, self._foreign
-                    )
-                ]
-                self._watts = tuple((e - b) / span for e, b in zip(board.energy, self._energy))
-                self._since = now
-                self._own, self._foreign = list(board.own_seconds), list(board.foreign_seconds)
-                self._energy = list(board.energy)
+        # A sample soon after the last one, as after a setting, would mean too short a time.
+        if span >= 0.5 * self._period:
+            self._shares = [
+                ((own - a) / span, (foreign - b) / span)
+                for own, a, foreign, b in zip(
+                    board.own_seconds, self._own, board.foreign_seconds, self._foreign
+                )
+            ]
+            self._watts = tuple((e - b) / span for e, b in zip(board.energy, self._energy))
+            self._since = now
+            self._own, self._foreign = list(board.own_seconds), list(board.foreign_seconds)
+            self._energy = list(board.energy)
         domains = []
         for index, name in enumerate(board.domains):
             offered = board.offered(index)

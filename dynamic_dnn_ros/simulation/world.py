@@ -280,7 +280,8 @@ class World:
         return action
 
     def _moding(self, mode: str) -> Callable[[float], None]:
-        return lambda now: self.board.set_power_mode(self._boards(mode))
+        model = self._boards(mode)  # A mode that the board lacks is refused before the run.
+        return lambda now: self.board.set_power_mode(model)
 
     def _other_load(self, now: float) -> None:
         self.board.set_foreign(self.scenario.other_load_at(now))

@@ -53,6 +53,9 @@ def test_an_application_that_got_nothing_misses_everything() -> None:
     found = application_figures(made_up([0.04] * 10, replaced=10), 0.0, 1.0)
     assert found.late == 1.0
     assert found.frames == 0
+    assert not found.met
+    # One in work and one in the mailbox at the end of a stretch are no miss.
+    assert application_figures(made_up([0.04] * 10, replaced=10), 0.0, 0.15).met
 
 
 def test_energy_above_idle_and_the_table() -> None:

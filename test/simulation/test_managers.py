@@ -4,21 +4,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from dynamic_dnn_ros.cli.scenario_networks import workloads
 from dynamic_dnn_ros.management.observations import Status, StatusEvent
 from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
+from dynamic_dnn_ros.simulation.board import BoardInTime
 from dynamic_dnn_ros.simulation.managers.alert import Alert
 from dynamic_dnn_ros.simulation.managers.baseline import Baseline, Grid
 from dynamic_dnn_ros.simulation.managers.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.simulation.managers.oracle import Oracle, Plan
 from dynamic_dnn_ros.simulation.managers.restricted import dvfs_only, network_only
 from dynamic_dnn_ros.simulation.managers.static import Static
+from dynamic_dnn_ros.simulation.runner import boards_of
+from dynamic_dnn_ros.simulation.scenario import Scenario
 from dynamic_dnn_ros.simulation.sensing import Sensing
-from support.applications import GPU, SUB_NETWORKS, application, operating_points
-from support.scenarios import job, mapping, simulated
-
-FRONT = '/front/inference_node'
+from support.applications import GPU, SUB_NETWORKS, operating_points
+from support.applications import application as presented
+from support.scenarios import FRONT, application, job, mapping, simulated
 
 
 def serve(manager: Baseline, sub_network: str, latency: float, count: int) -> list[bool]:
@@ -44,7 +52,7 @@ def serve(manager: Baseline, sub_network: str, latency: float, count: int) -> li
 
 def told(manager: Baseline, target: Target) -> Baseline:
     """Give a manager one application that serves its second sub-network, and a target."""
-    manager.add_application(application(FRONT, sub_network='s2'), 0.0)
+    manager.add_application(presented(FRONT, sub_network='s2'), 0.0)
     manager.set_target(target, 1)
     return manager
 
@@ -95,10 +103,40 @@ def test_static_ones_never_change() -> None:
     assert not any(serve(manager, 's3', 1.0, 50))
 
 
+def oracle(data: dict[str, Any], board: BoardModel | None = None) -> list[Plan]:
+    """Return the plans of an oracle, one a stretch."""
+    scenario = Scenario.from_mapping(data)
+    boards = boards_of(scenario) if board is None else lambda _: board
+    networks = workloads(scenario, boards(scenario.power_mode), Path('.'))
+    found = [plan for _, plan in Oracle(scenario, boards, networks, 1).plans]
+    assert all(found)
+    return [plan for plan in found if plan is not None]
+
+
+def test_the_oracle_finds_the_processor_that_others_leave_alone() -> None:
+    board = load_board('orin_nx_simulated')
+    board.processors = ('gpu', 'dla0')
+    target = {'at': 0.0, 'latency': 0.007, 'rate': 20.0}
+    data = mapping(
+        application(network={'measured': 'resnet50'}, rate=20.0, targets=[target]),
+        platform={'board': 'orin_nx_simulated'},
+        other_load=[{'at': 0.0, 'gpu': 0.5}],
+    )
+    (plan,) = oracle(data, board)
+    assert plan.options[FRONT] == ('resnet50', 'dla0')
+
+
+def test_the_oracle_keeps_to_the_power_mode_that_was_set_last() -> None:
+    modes = [{'at': 12, 'mode': '20W_6CORE'}, {'at': 6, 'mode': '10W_DESKTOP'}]
+    tight = [{'at': 0.0, 'latency': 0.045, 'accuracy': 0.70, 'rate': 12.0}]
+    plans = oracle(mapping(application(targets=tight), power_modes=modes))
+    assert [plan.clocks['gpu'] > 510e6 for plan in plans] == [True, False, True]
+
+
 def test_halves_of_the_manager_see_half_of_the_profile() -> None:
     clocks, networks = dvfs_only(), network_only()
     for manager in (clocks, networks):
-        manager.add_application(application(FRONT, sub_network='s2'), 0.0)
+        manager.add_application(presented(FRONT, sub_network='s2'), 0.0)
         manager.set_target(Target(FRONT, latency=0.03), 1)
     one = clocks._registry[FRONT].table
     assert one is not None
@@ -112,9 +150,6 @@ def test_halves_of_the_manager_see_half_of_the_profile() -> None:
 
 
 def test_readings_are_biased_noisy_and_late_as_asked() -> None:
-    from dynamic_dnn_ros.platforms.board_model import load_board
-    from dynamic_dnn_ros.simulation.board import BoardInTime
-
     board = BoardInTime(load_board('xavier_nx_simulated'))
     data = mapping(
         sensors={'delay': 0.2, 'power': {'bias': 0.5}, 'silent': [{'at': 1, 'until': 2}]}

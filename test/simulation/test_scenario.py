@@ -65,6 +65,11 @@ def test_takes_everything_over() -> None:
     ('change', 'parts'),
     [
         ({'duration': -1}, ('duration', '-1')),
+        ({'duration': float('nan')}, ('duration = nan', 'is not a number')),
+        (
+            {'applications': [application(starts=float('inf'))]},
+            ('applications[0].starts = inf', 'Give a finite one'),
+        ),
         ({'durations': 3}, ('durations', 'Known here are', 'duration')),
         ({'applications': []}, ('applications', '[]')),
         ({'measured_from': 20}, ('measured_from = 20', 'not before the end')),

@@ -7,9 +7,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.figures import figures
+from dynamic_dnn_ros.simulation.managers.static import Static
 from dynamic_dnn_ros.simulation.record import Run
-from support.scenarios import FRONT, REAR, application, mapping, simulated
+from dynamic_dnn_ros.simulation.runner import boards_of
+from dynamic_dnn_ros.simulation.world import World
+from support.scenarios import FRONT, REAR, application, job, mapping, simulated
 
 
 def accounted(run: Run) -> None:
@@ -120,6 +124,12 @@ def test_a_power_mode_and_heat_change_what_may_be_set() -> None:
     gpu = run.domains.index('gpu')
     assert all(sample.granted[gpu] <= 510e6 for sample in run.samples if sample.time > 10)
     assert max(run.samples[-1].temperatures) > max(run.samples[20].temperatures)
+
+
+def test_a_power_mode_that_the_board_lacks_is_refused_before_the_run() -> None:
+    made = job(mapping(power_modes=[{'at': 10, 'mode': '99W'}]))
+    with pytest.raises(PlatformError, match='99W'):
+        World(made.scenario, boards_of(made.scenario), made.workloads, Static(0))
 
 
 def test_the_governor_is_the_one_asked_for() -> None:

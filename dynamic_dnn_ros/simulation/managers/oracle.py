@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,8 +193,9 @@ class _Stretch:
         self._rail = rail
         self._workloads = workloads
         self._seed = seed
-        modes = [mode for at, mode in scenario.power_modes if at <= time]
-        self._mode = modes[-1] if modes else scenario.power_mode
+        modes = [change for change in scenario.power_modes if change[0] <= time]
+        latest = max(modes, key=lambda change: change[0], default=None)
+        self._mode = latest[1] if latest is not None else scenario.power_mode
         self._board = boards(self._mode)
         self._boards = boards
         self._scripts = [
@@ -250,11 +252,6 @@ class _Stretch:
         domains = tuple(self._board.domains)
         highest = np.array([self._board.domains[name].frequencies[-1] for name in domains])
         demand = np.array([self._load.get(n, 0.0) for n in domains]) * highest / settings
-        names = [processor for t in truths for _, processor in t.options]
-        columns = [domains.index(p) if p in domains else -1 for p in dict.fromkeys(names)]
-        foreign = np.zeros(len(settings))
-        if columns and columns[0] >= 0:
-            foreign = np.minimum(demand[:, columns[0]], HIGHEST_LOAD)
         missed = np.zeros((*counts, len(settings)))
         surely = np.ones((*counts, len(settings)), dtype=bool)
         objective = np.zeros((*counts, len(settings)))
@@ -262,11 +259,16 @@ class _Stretch:
         activity = np.zeros((*counts, len(settings), powers(self._board)[1].shape[1]))
         contention = self._board.contention
         shares = [self._spread(t.share, a, len(counts)) for a, t in enumerate(truths)]
+        processors = [
+            self._spread(np.array([[p] for _, p in t.options]), a, len(counts))
+            for a, t in enumerate(truths)
+        ]
         order = sorted(range(len(counts)), key=lambda a: (-self._targets[a].priority, a))
         for place, a in enumerate(order):
             t, target, rate = truths[a], self._targets[a], self._rates[a]
             factor, sigma = self._factors[a], self._sigmas[a]
-            alone = t.latency * factor * (1 + t.share * (1 / (1 - foreign) - 1))
+            free = 1 - self._foreign(t.options, demand, domains)
+            alone = t.latency * factor * (1 + t.share * (1 / free - 1))
             base = self._spread(alone, a, len(counts))
             held = np.zeros_like(missed)
             for b in range(len(counts)):
@@ -274,7 +276,10 @@ class _Stretch:
                     both, neither = shares[a] * shares[b], (1 - shares[a]) * (1 - shares[b])
                     delay = contention.processor_delay * both + contention.other_delay * neither
                     own = self._spread(t.latency, a, len(counts))
-                    held = held + (contention.sharing * both + delay / own) / (1 - foreign)
+                    by_it = (contention.sharing * both + delay / own) / self._spread(
+                        free, a, len(counts)
+                    )
+                    held = held + by_it * (processors[a] == processors[b])
             crowded = base * (1 + held)
             score = standard_score(target.quantile)
             tail = math.exp(score * sigma - 0.5 * sigma * sigma)
@@ -314,7 +319,19 @@ class _Stretch:
         flat = np.lexsort((power.ravel(), np.round(objective.ravel(), 6), missed.ravel()))
         return self._best(flat, missed, objective, power, surely, truths, settings, domains)
 
-    def _spread(self, values: FloatArray, axis: int, count: int) -> FloatArray:
+    def _foreign(
+        self, options: Sequence[Option], demand: FloatArray, domains: tuple[str, ...]
+    ) -> FloatArray:
+        """Return what other load takes of each option's processor, shape (options, settings)."""
+        none = np.zeros(len(demand))
+        return np.array(
+            [
+                np.minimum(demand[:, domains.index(p)], HIGHEST_LOAD) if p in domains else none
+                for _, p in options
+            ]
+        )
+
+    def _spread(self, values: NDArray[Any], axis: int, count: int) -> NDArray[Any]:
         """Lay one application's options x settings (x domains) out among those of all."""
         shape = [1] * count
         shape[axis] = values.shape[0]
