@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 import statistics
 
@@ -218,6 +218,7 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
 
     Cameras run at their mean recorded rate; each application is slower than its profile by what
     was measured, and other load is what the platform reported, both over windows of a second.
+    A target that was in force before the recording began is that which the application echoed.
 
     :raises ValueError: when the recording holds no application with a profile that served
     """
@@ -229,6 +230,7 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
             'application, inference_status, performance_target and system_load'
         )
     duration = recording.duration - start
+    entries = _with_echoes(recording, applications)
     series = {name: _slow_downs(recording, one, start) for name, one in applications.items()}
     foreign = _foreign(recording, start)
     jitter = statistics.fmean(spread for _, _, spread in series.values())
@@ -242,12 +244,14 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
         manager,
         board,
         [
-            SimulatedApplication(one, _camera_rate(recording, name), offset=0.007 * index)
+            SimulatedApplication(
+                _as_profiled(one, recording), _camera_rate(recording, name), offset=0.007 * index
+            )
             for index, (name, one) in enumerate(applications.items())
         ],
         [
             Event(max(e.time - start, 0.0), _telling(e))
-            for e in recording.entries
+            for e in entries
             if isinstance(e.told, (Target, Clearing)) and e.told.application in applications
         ],
     )
@@ -255,11 +259,15 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     found = WhatIf(
         energy=record.energy, switches=len(record.switches), settings=len(record.settings)
     )
-    limits = _limits(recording)
+    limits = _limits(entries)
     for name, one in applications.items():
         frames = [e for e in recording.entries if _is_frame(e, {name: one})]
         found.recorded[name] = [
-            (e.told.total, _at(*limits[name], e.time, 0.0), one.accuracies[e.told.sub_network])
+            (
+                e.told.total,
+                _at(*limits[name], e.time, 0.0),
+                one.accuracies.get(e.told.sub_network, math.nan),
+            )
             for e in frames
             if isinstance(e.told, Status) and not e.told.overrun
         ]
@@ -299,6 +307,32 @@ def _profiled(recording: Recording) -> dict[str, Application]:
     return found
 
 
+def _with_echoes(recording: Recording, applications: dict[str, Application]) -> list[Entry]:
+    """Return all messages, and the target that an application echoed when it was heard first."""
+    found = []
+    for entry in recording.entries:
+        found.append(entry)
+        told = entry.told
+        if isinstance(told, Application) and told is applications.get(told.id):
+            if told.target is not None and told.target.application == told.id:
+                found.append(Entry(entry.time, told.target.stamp, told.target))
+    return found
+
+
+def _as_profiled(application: Application, recording: Recording) -> Application:
+    """Return an application that begins with what its profile has: the first that it served."""
+    options = application_table(application).options
+    if (application.sub_network, application.processor) in options:
+        return application
+    served = (
+        (entry.told.sub_network, entry.told.processor)
+        for entry in recording.entries
+        if isinstance(entry.told, Status) and _is_frame(entry, {application.id: application})
+    )
+    sub_network, processor = next((one for one in served if one in options), options[0])
+    return replace(application, sub_network=sub_network, processor=processor)
+
+
 def _is_frame(entry: Entry, applications: dict[str, Application]) -> bool:
     told = entry.told
     return (
@@ -306,7 +340,7 @@ def _is_frame(entry: Entry, applications: dict[str, Application]) -> bool:
         and told.event is StatusEvent.SERVED
         and told.application in applications
         and math.isfinite(told.total)
-        and told.service > 0
+        and 0 < told.service < math.inf
     )
 
 
@@ -353,10 +387,10 @@ def _foreign(recording: Recording, start: float) -> dict[str, tuple[list[float],
     return found
 
 
-def _limits(recording: Recording) -> dict[str, tuple[list[float], list[float]]]:
+def _limits(entries: Sequence[Entry]) -> dict[str, tuple[list[float], list[float]]]:
     """Return, for each application, times and the latency asked for from then on, s."""
     found: dict[str, tuple[list[float], list[float]]] = {}
-    for entry in recording.entries:
+    for entry in entries:
         told = entry.told
         if isinstance(told, (Target, Clearing)):
             times, values = found.setdefault(told.application, ([], []))

@@ -178,6 +178,37 @@ def test_what_if_repeats_the_run_with_another_manager(recording: Recording) -> N
     assert sum(late) == pytest.approx(sum(was_late), abs=0.1 * len(late))
 
 
+def test_a_target_from_before_the_recording_is_the_one_that_was_echoed(
+    recording: Recording,
+) -> None:
+    entries = []
+    for entry in recording.entries:
+        told = entry.told
+        if isinstance(told, Application) and told.target is None:
+            entry = replace(entry, told=replace(told, target=replace(TARGET, stamp=1)))
+        if not isinstance(told, Target):
+            entries.append(entry)
+    found = what_if(Recording(tuple(entries)), Manager('simulated'))
+    assert {limit for _, limit, _ in found.recorded[FRONT]} == {TARGET.latency}
+    assert {limit for _, limit, _ in found.simulated[FRONT]} == {TARGET.latency}
+    late = [latency > limit for latency, limit, _ in found.simulated[FRONT]]
+    assert sum(late) < 0.2 * len(late)
+    assert min(accuracy for _, _, accuracy in found.simulated[FRONT]) < 0.92
+
+
+def test_one_that_began_with_what_its_profile_lacks_begins_with_what_it_served(
+    recording: Recording,
+) -> None:
+    entries = tuple(
+        replace(entry, told=replace(entry.told, processor='cpu'))
+        if isinstance(entry.told, Application) and entry.time == 0
+        else entry
+        for entry in recording.entries
+    )
+    found = what_if(Recording(entries), Static(-1))
+    assert len(found.simulated[FRONT]) > 100
+
+
 def test_a_recording_without_frames_is_refused() -> None:
     with pytest.raises(ValueError, match='has no frame'):
         what_if(Recording(()), Manager('simulated'))
