@@ -143,19 +143,8 @@ class PlatformNode(ManagedNode):
                     foreign_load=self._foreign_load(),
                 ),
             )
-            found = self._platform.limits_found()
-            if found:
-                folder = self.parameters['state_folder']
-                self._guard = Guard(
-                    self.parameters['sysfs_root'],
-                    self._boot_id,
-                    Path(folder).expanduser() if folder else None,
-                )
-                recovered = self._guard.recover(found)
-                if recovered:
-                    self.get_logger().warning(
-                        f'Restored {len(recovered)} limits that an earlier run left behind'
-                    )
+            if self._platform.limits_found():
+                self._guard = self._new_guard()
         except PlatformError as error:
             raise Problem(str(error)) from error
         self._lease = LeaseKeeper(
@@ -167,6 +156,25 @@ class PlatformNode(ManagedNode):
             f'Platform {self._platform.id} ({self._platform.kind.name.lower()}); '
             f'frequencies are set of: {", ".join(settable) or "no domain"}'
         )
+
+    def _new_guard(self) -> Guard:
+        """Return a guard that has restored what an earlier run left behind."""
+        folder = self.parameters['state_folder']
+        guard = Guard(
+            self.parameters['sysfs_root'],
+            self._boot_id,
+            Path(folder).expanduser() if folder else None,
+        )
+        try:
+            recovered = guard.recover()
+        except PlatformError:
+            guard.close()
+            raise
+        if recovered:
+            self.get_logger().warning(
+                f'Restored {len(recovered)} limits that an earlier run left behind'
+            )
+        return guard
 
     def activate(self) -> None:
         """Begin to publish and to accept settings."""
@@ -185,9 +193,13 @@ class PlatformNode(ManagedNode):
             )
             self.own(self.destroy_subscription, subscription)
         period = 1.0 / self.parameters['rate']
-        self.own(self.destroy_timer, self.create_timer(period, self._publish))
-        self.own(self.destroy_timer, self.create_timer(RESTORE_PERIOD, self._restore_the_rest))
-        self._lease_timer = self.create_timer(self.parameters['maximum_lease'], self._on_expiry)
+        self.own(self.destroy_timer, self.create_steady_timer(period, self._publish))
+        self.own(
+            self.destroy_timer, self.create_steady_timer(RESTORE_PERIOD, self._restore_the_rest)
+        )
+        self._lease_timer = self.create_steady_timer(
+            self.parameters['maximum_lease'], self._on_expiry
+        )
         self._lease_timer.cancel()
         self.own(self.destroy_timer, self._lease_timer)
 
@@ -302,7 +314,8 @@ class PlatformNode(ManagedNode):
             self._lease.end()
             self._restore()
         if result >= SettingResult.REFUSED_PLATFORM:
-            self.get_logger().warning(f'Setting refused: {text}', throttle_duration_sec=1.0)
+            # A manager asks again four times a second, and counts its settings.
+            self.complain(f'Setting refused: {text}', f'{result.name} {setting.manager}')
         self._last = (result, text, setting.sequence, setting.manager)
         self._watch_lease(now)
         self._publish()
@@ -314,8 +327,12 @@ class PlatformNode(ManagedNode):
         if setting.release:
             self._lease.end()
             return SettingResult.RELEASED, self._restore()
+        found = self._platform.limits_found()
+        if found and self._guard is None:
+            self._guard = self._new_guard()  # at the start there was nothing to set
+            found = self._platform.limits_found()
         if self._guard is not None:
-            self._guard.arm(self._platform.limits_found())
+            self._guard.arm(found)
         if not self._lease.holder(now):
             self._unrestored = ''  # what is left over is part of the new setting's restoration
         grants = {grant.name: grant for grant in self._platform.apply(now, ranges)}
@@ -336,7 +353,7 @@ class PlatformNode(ManagedNode):
         try:
             guard.arm(platform.limits_found())
         except PlatformError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=10.0)
+            self.complain(str(error))
 
     def _watch_lease(self, now: float) -> None:
         if self._lease is None or self._lease_timer is None:

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from dynamic_dnn_ros.platforms.contract import HardwareError, LimitsFound
+from dynamic_dnn_ros.platforms.guard_process import PROCESSORS
 from dynamic_dnn_ros.platforms.sysfs import FrequencyFiles, Sysfs, nearest_below
 
 KILOHERTZ = 1e3
@@ -93,13 +94,16 @@ class MinimumMaximumControl(FrequencyControl):
         table: Path,
         current: Path,
         governor: Path,
+        processors: Path | None = None,
     ) -> None:
         """
         Describe the control.
 
         :param unit: hertz that one unit of its files stands for
+        :param processors: lists those on line that it serves; without one it is away
         """
         self.name = name
+        self._processors = processors
         self._sysfs, self._files, self._unit = sysfs, files, unit
         self._table, self._current, self._governor = table, current, governor
 
@@ -109,7 +113,12 @@ class MinimumMaximumControl(FrequencyControl):
 
     def range(self) -> Range | None:
         """Return what the two files hold."""
-        return self._files.read()
+        return None if self._is_away() else self._files.read()
+
+    def _is_away(self) -> bool:
+        # Before Linux 5.20 the limits of CPUs that are off line can be read, but not written.
+        path = self._processors
+        return path is not None and path.exists() and not self._sysfs.text(path)
 
     def current(self) -> float | None:
         """Return what it runs at."""
@@ -122,7 +131,7 @@ class MinimumMaximumControl(FrequencyControl):
 
     def found(self) -> LimitsFound | None:
         """Return what the two files hold, as the kernel prints it."""
-        return self._files.found()
+        return None if self._is_away() else self._files.found()
 
     def found_for(self, limits: Range, before: LimitsFound) -> LimitsFound:
         """Return the same files with other limits."""
@@ -268,6 +277,7 @@ def cpufreq_control(sysfs: Sysfs, folder: Path) -> MinimumMaximumControl:
         table=folder / 'scaling_available_frequencies',
         current=folder / 'scaling_cur_freq',
         governor=folder / 'scaling_governor',
+        processors=folder / PROCESSORS,
     )
 
 
@@ -307,6 +317,17 @@ def merged(found: Range, written: Range, present: Range) -> Range:
         elif low > written[1]:
             high = max(found[1], low)
     return low, high
+
+
+def made_of(present: Range, *written: Range | None) -> bool:
+    """
+    Return whether each limit is that of one of some ranges.
+
+    Where two ranges were written, the kernel may show the minimum of one and the maximum of the
+    other for a moment.
+    """
+    ranges = [each for each in written if each is not None]
+    return all(any(_same(limit, r[i]) for r in ranges) for i, limit in enumerate(present))
 
 
 def _same(one: float, other: float) -> bool:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 import fcntl
 import hashlib
@@ -42,35 +42,43 @@ class Guard:
     """
     Makes sure that what was found is restored after this process, for one tree of sysfs.
 
-    Only one guard a tree exists on a computer: it holds a lock, which its process inherits, so
-    the lock is free only when everything is restored.
+    Only one guard a tree exists on a computer, whoever runs it: it holds a lock on the tree's
+    folder, which its process inherits, so the lock is free only when everything is restored.
     """
 
     def __init__(self, sysfs_root: str | Path, boot_id: str, folder: Path | None = None) -> None:
         """
         Take the lock of a tree.
 
-        :param folder: where lock and state file lie; None: `state_folder()`
+        :param folder: where the state file lies; None: `state_folder()`
         :raises PlatformError: when another platform node holds the lock, or the folder refuses
         """
-        key = hashlib.sha256(str(Path(sysfs_root).resolve()).encode()).hexdigest()[:12]
-        base = (folder or state_folder()) / f'dynamic_dnn_ros-{os.geteuid()}-{key}'
+        root = Path(os.path.abspath(sysfs_root))
+        key = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
+        folder = folder or state_folder()
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise PlatformError(
+                f'folder {folder} for what the next start has to restore',
+                'is no folder that this user may write',
+                "Set parameter 'state_folder' or XDG_RUNTIME_DIR to one",
+            )
+        self.state_file = folder / f'dynamic_dnn_ros-{os.geteuid()}-{key}.json'
         self._boot_id = boot_id
-        self._state_file = base.with_suffix('.json')
-        self._lock_file = base.with_suffix('.lock')
+        self._files = root / 'sys'
         self._process: subprocess.Popen[bytes] | None = None
         self._armed: tuple[LimitsFound, ...] = ()
         self._absent: tuple[LimitsFound, ...] = ()
         self._lock = self._take_lock()
 
     def _take_lock(self) -> int:
+        folder = self._files if self._files.is_dir() else self._files.parent
         try:
-            lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise PlatformError(
-                self._lock_file,
+                folder,
                 f'cannot be opened ({error.strerror})',
-                'Set state_folder or XDG_RUNTIME_DIR to a folder that the node may write',
+                "Set parameter 'sysfs_root' to the folder that holds 'sys'",
             ) from error
         deadline = time.monotonic() + LOCK_TIMEOUT
         while True:
@@ -81,33 +89,32 @@ class Guard:
                 if time.monotonic() > deadline:
                     os.close(lock)
                     raise PlatformError(
-                        self._lock_file,
+                        folder,
                         'another platform node sets the clocks of this computer',
                         'Stop it, or run only one platform node on a board',
                     ) from error
                 time.sleep(0.05)
 
-    def recover(self, known: Iterable[LimitsFound]) -> tuple[LimitsFound, ...]:
+    def recover(self) -> tuple[LimitsFound, ...]:
         """
         Restore what a predecessor and its guard left behind, and return what was restored.
 
-        A control that is away, as that of a CPU that is off line, stays in the state file.
+        All of it, whatever may be set this time. A control that is away, as that of a CPU that is
+        off line, stays in the state file.
 
-        :param known: limits of the controls that there are; nothing else is written
         :raises PlatformError: when it cannot be restored
         """
-        controls = {_files(row) for row in known}
         left = self._left_behind()
-        rows = tuple(row for row in left if _files(row) in controls)
         self._absent = tuple(row for row in left if guard_process.is_absent(asdict(row)))
+        rows = tuple(row for row in left if row not in self._absent)
         if not guard_process.restore([asdict(row) for row in rows]):
             raise PlatformError(
-                self._state_file,
+                self.state_file,
                 'names limits that were found before an earlier setting and cannot be restored',
                 'Write them back by hand, then delete the file',
             )
         guard_process.keep(
-            str(self._state_file), self._boot_id, [asdict(row) for row in self._absent]
+            str(self.state_file), self._boot_id, [asdict(row) for row in self._absent]
         )
         return rows
 
@@ -116,10 +123,10 @@ class Guard:
         Return what the state file of this boot says.
 
         A file that another user could have written is not trusted, and one from another boot
-        is void: the kernel has its own limits again.
+        is void: the kernel has its own limits again. Nothing outside of the tree is written.
         """
         try:
-            descriptor = os.open(self._state_file, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(self.state_file, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
             return ()
         with os.fdopen(descriptor, encoding='ascii') as file:
@@ -133,9 +140,13 @@ class Guard:
                 content = json.load(file)
                 if content['boot_id'] != self._boot_id:
                     return ()
-                return tuple(LimitsFound(**row) for row in content['limits'])
+                rows = (LimitsFound(**row) for row in content['limits'])
+                return tuple(row for row in rows if all(map(self._is_inside, _files(row))))
             except (ValueError, KeyError, TypeError):
                 return ()
+
+    def _is_inside(self, file: str) -> bool:
+        return Path(os.path.normpath(file)).is_relative_to(self._files)
 
     @property
     def process_id(self) -> int | None:
@@ -181,7 +192,7 @@ class Guard:
             self._end_process()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, '-I', '-S', str(_SCRIPT), str(self._state_file), self._boot_id],
+                [sys.executable, '-I', '-S', str(_SCRIPT), str(self.state_file), self._boot_id],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd='/',

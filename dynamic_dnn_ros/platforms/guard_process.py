@@ -19,6 +19,8 @@ import time
 
 ATTEMPTS = 8
 PAUSE = 0.05
+PROCESSORS = 'affected_cpus'
+"""The file beside the limits of a cpufreq policy that lists its CPUs that are on line."""
 
 
 def read(path: str) -> str:
@@ -30,45 +32,69 @@ def read(path: str) -> str:
         return ''
 
 
-def write(path: str, value: str) -> None:
-    """Write a file that is there; what the kernel refuses is found out by reading back."""
+def write(path: str, value: str) -> bool:
+    """Write a file that is there, and return whether the kernel took it."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
     except OSError:
-        return
+        return False
     try:
         os.write(descriptor, value.encode('ascii'))
     except OSError:
-        pass
+        return False
     finally:
         os.close(descriptor)
+    return True
 
 
 def is_absent(row: dict[str, str]) -> bool:
-    """Return whether a control is away, as that of a CPU that is off line."""
-    return not (os.path.exists(row['minimum_file']) and os.path.exists(row['maximum_file']))
+    """Return whether a control is away: no files, none that can be read, or its CPUs off line."""
+    processors = os.path.join(os.path.dirname(row['minimum_file']), PROCESSORS)
+    off_line = os.path.exists(processors) and not read(processors)
+    return off_line or not (read(row['minimum_file']) and read(row['maximum_file']))
 
 
-def restore(limits: list[dict[str, str]]) -> bool:
+def put_back(row: dict[str, str]) -> bool:
     """
-    Put limits back and return whether all of them hold.
+    Write the limits of one control, and return whether the kernel took them.
 
     The maximum is written before and after the minimum: one of the two orders is the one that
     the kernel accepts.
     """
+    write(row['maximum_file'], row['maximum'])
+    low = write(row['minimum_file'], row['minimum'])
+    return write(row['maximum_file'], row['maximum']) and low
+
+
+def holds(row: dict[str, str]) -> bool:
+    """Return whether the limits of one control are back."""
+    return (read(row['minimum_file']), read(row['maximum_file'])) == (
+        row['minimum'],
+        row['maximum'],
+    )
+
+
+def is_held_down(row: dict[str, str]) -> bool:
+    """Return whether limits are below what was written, as for the temperature: that passes."""
+    try:
+        low, high = float(read(row['minimum_file'])), float(read(row['maximum_file']))
+    except ValueError:
+        return False
+    return low <= float(row['minimum']) and high < float(row['maximum'])
+
+
+def restore(limits: list[dict[str, str]]) -> bool:
+    """Put limits back, and return whether all of them hold but for what is away or held down."""
+    taken: list[bool] = []
     for _ in range(ATTEMPTS):
-        for row in limits:
-            write(row['maximum_file'], row['maximum'])
-            write(row['minimum_file'], row['minimum'])
-            write(row['maximum_file'], row['maximum'])
-        if all(
-            read(row['maximum_file']) in (row['maximum'], '')
-            and read(row['minimum_file']) in (row['minimum'], '')
-            for row in limits
-        ):
+        taken = [put_back(row) for row in limits]
+        if all(holds(row) or is_absent(row) for row in limits):
             return True
         time.sleep(PAUSE)
-    return False
+    return all(
+        holds(row) or is_absent(row) or (took and is_held_down(row))
+        for row, took in zip(limits, taken)
+    )
 
 
 def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import math
+import time
 
 import psutil
 
@@ -27,6 +28,7 @@ from dynamic_dnn_ros.platforms.frequency_control import (
     FrequencyControl,
     Range,
     differs,
+    made_of,
     merged,
     steps,
 )
@@ -44,6 +46,12 @@ REFUSED_FOR = 30.0
 
 NOTICE_DURATION = 30.0
 """Seconds for which an event stays a notice."""
+
+SETTLING = 0.02
+"""
+Seconds to wait until the kernel shows what was written: cpufreq takes limits over in a work item,
+a moment after the write (since Linux 5.4).
+"""
 
 SLOWER = 0.95
 """Share of the lowest frequency asked for below which a clock counts as held down."""
@@ -67,11 +75,13 @@ class _Held:
     A control that we have written, or were about to.
 
     `written` are the limits that it has by us; None where that is not known, as before the first
-    write, or after one that failed while it was away.
+    write, or after one that failed while it was away. `asked` is what was written last: it may
+    show later than it was read back, and where something held the clock down, once that is over.
     """
 
     found: LimitsFound
     written: Range | None = None
+    asked: Range | None = None
 
 
 class KernelPlatform(Platform):
@@ -99,7 +109,6 @@ class KernelPlatform(Platform):
         self._power_mode = PowerMode(sysfs)
         self._mode = self._power_mode.read()
         self._activity = ActivityTracker()
-        self._cores = psutil.cpu_count() or 1
         self._now = -math.inf
         self._setting: dict[str, DomainRange] = {}
         self._held: dict[FrequencyControl, _Held] = {}
@@ -136,9 +145,11 @@ class KernelPlatform(Platform):
     def limits_found(self) -> tuple[LimitsFound, ...]:
         """Return what a guard has to restore: what was found where we wrote, else what holds."""
         rows = []
+        slowing = self._zones.slowing()
         for control in self._managed():
             held = self._held.get(control)
-            found = held.found if held is not None else control.found()
+            cool = self._cool.get(control) if slowing else None
+            found = held.found if held is not None else cool or control.found()
             if found is not None:
                 rows.append(found)
         return tuple(rows)
@@ -158,6 +169,7 @@ class KernelPlatform(Platform):
             for domain in self._domains
             if domain.name not in wanted
             for control in domain.controls
+            if control.range() is not None  # what is away is restored when it is back
         ]
         grants = []
         domain = None
@@ -186,17 +198,19 @@ class KernelPlatform(Platform):
             held = self._held.get(control) or self._hold(control)
             if held is None:
                 continue
-            asked = wanted.minimum, wanted.maximum
+            held.asked = asked = control.rounded((wanted.minimum, wanted.maximum))
             try:
                 kept = control.write(asked)
+                kept = self._settled(control, asked, kept) or kept
             except HardwareError:
                 # One file of two may have been written; where none was, nothing is to be restored.
+                self._settled(control, asked)
                 if control.found() != held.found:
                     held.written = self._present(control)
                 raise
             grants.append(kept)
             # Held down for the temperature, it comes up to what was asked for when it is cool.
-            held.written = control.rounded(asked) if self._zones.slowing() else kept
+            held.written = asked if self._zones.slowing() else kept
         if not grants:
             raise HardwareError(
                 f'frequency domain {domain.name!r}',
@@ -244,13 +258,27 @@ class KernelPlatform(Platform):
                 continue
             try:
                 if held.written is not None or control.found() != held.found:
+                    held.asked = limits = control.limits_of(held.found)
                     control.put_back(held.found)
+                    self._settled(control, limits)
                 del self._held[control]
             except HardwareError as error:
                 held.written = self._present(control)
                 errors.append(error)
         if errors:
             raise errors[0]
+
+    def _settled(
+        self, control: FrequencyControl, wanted: Range, present: Range | None = None
+    ) -> Range | None:
+        """Return the limits in force, `wanted` if the kernel takes them over in a moment."""
+        end = time.monotonic() + SETTLING
+        while present is None or differs(present, wanted):
+            present = control.range()
+            if present is None or self._zones.slowing() or time.monotonic() > end:
+                break
+            time.sleep(SETTLING / 10)
+        return present
 
     def _present(self, control: FrequencyControl) -> Range | None:
         """Return the limits that a control has by us; None where the temperature hides them."""
@@ -277,7 +305,8 @@ class KernelPlatform(Platform):
                 present = control.range()
                 if held is None or held.written is None or present is None:
                     continue
-                if not differs(present, held.written):
+                if made_of(present, held.written, held.asked):
+                    held.written = present
                     continue
                 lowered = present[1] < held.written[1] and not mode_changed
                 if lowered and self._zones.slowing():
@@ -297,7 +326,7 @@ class KernelPlatform(Platform):
         before = control.limits_of(held.found)
         after = present if mode_changed else merged(before, held.written, present)
         held.found = control.found_for(after, held.found)
-        held.written = present
+        held.written, held.asked = present, None
         table = control.table()
         like = ''
         if table and present[0] == present[1] == max(table):
@@ -385,7 +414,9 @@ class KernelPlatform(Platform):
 
     def _own(self, name: str, now: float) -> float:
         """Return the share of a domain that our applications take; a CPU has several cores."""
-        return min(1.0, self._activity.total(now, name) / (self._cores if name == CPU else 1))
+        busy = self._activity.total(now, name)
+        # A power mode takes CPUs off line.
+        return min(1.0, busy / ((psutil.cpu_count() or 1) if name == CPU else 1))
 
     def _total(self, name: str) -> float:
         """Return the share of a domain that is busy, 0..1; NaN where it is not known."""

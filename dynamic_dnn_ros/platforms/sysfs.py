@@ -31,7 +31,7 @@ class Sysfs:
     """
 
     def __init__(self, root: str | Path = '/') -> None:
-        self.root = Path(root)
+        self.root = Path(root).absolute()  # the guard runs in another folder
 
     @staticmethod
     def of(root: str | Path | Sysfs) -> Sysfs:

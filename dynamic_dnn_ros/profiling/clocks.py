@@ -51,7 +51,7 @@ class Clocks:
         if found:
             self._guard = Guard(self._sysfs_root, boot_id())
             try:
-                self._guard.recover(found)
+                self._guard.recover()
             except BaseException:
                 self._guard.close()
                 raise

@@ -23,6 +23,7 @@ from dynamic_dnn_ros.msg import (
     NamedValue,
     SystemLoad,
 )
+from dynamic_dnn_ros.platforms.frequency_control import MemoryControl
 from support.cpufreq import CpufreqTree
 from support.graph import Collector, Graph
 from support.kernel import Kernel, xavier_nx
@@ -183,8 +184,12 @@ def test_setting_renewal_release(start_node: Callable[..., NodeProcess], manager
     assert domain(load, 'gpu').requested_maximum == 0.0
 
 
-def test_lease_ends_by_itself(start_node: Callable[..., NodeProcess], manager: Manager) -> None:
-    start_node('platform_node', parameters=XAVIER)
+@pytest.mark.parametrize('use_sim_time', [False, True])
+def test_lease_ends_by_itself(
+    start_node: Callable[..., NodeProcess], manager: Manager, use_sim_time: bool
+) -> None:
+    """Also where nobody publishes `/clock`: a lease is counted on the monotonic clock."""
+    start_node('platform_node', parameters={**XAVIER, 'use_sim_time': use_sim_time})
     manager.connect()
     load = manager.send(manager.setting(lease=0.6))
     applied = load.monotonic_time
@@ -230,7 +235,7 @@ def test_every_refusal_says_why_and_costs_only_itself(
     start_node: Callable[..., NodeProcess], manager: Manager
 ) -> None:
     """One node, one setting in force, all refusals one after the other."""
-    start_node('platform_node', parameters=XAVIER)
+    node = start_node('platform_node', parameters=XAVIER)
     manager.connect()
     manager.send(manager.setting(lease=20.0))
     for name, changes, result in REFUSALS:
@@ -240,6 +245,11 @@ def test_every_refusal_says_why_and_costs_only_itself(
         assert load.lease_manager == 'manager_1', name
         assert domain(load, 'gpu').granted == 510e6, name
     assert manager.send(manager.setting()).setting_result == SystemLoad.SETTING_APPLIED
+    # A manager asks four times a second as long as it is refused.
+    said = node.log.count('Setting refused')
+    for _ in range(3):
+        manager.send(manager.setting(lease=0.0))
+    assert node.log.count('Setting refused') == said
 
 
 def test_replayed_recording_sets_nothing(
@@ -548,6 +558,28 @@ def test_a_jetson_is_known_by_its_files_and_set_and_restored(
     killed = time.monotonic()
     while limits_of(xavier) != before:
         assert time.monotonic() - killed < 1.0, limits_of(xavier)
+        time.sleep(0.005)
+
+
+def test_a_domain_that_could_not_be_set_at_the_start_is_guarded_as_well(
+    start_jetson: Callable[..., NodeProcess], manager: Manager, xavier: Kernel, tmp_path: Path
+) -> None:
+    """The memory clock, the only domain that may be set, was fixed by somebody else meanwhile."""
+    lock = xavier.root / MemoryControl.FOLDER.lstrip('/') / 'mrq_rate_locked'
+    lock.write_text('1\n')
+    node = start_jetson(manage_cpu=False, manage_gpu=False, manage_memory=True)
+    manager.connect()
+    lock.write_text('0\n')
+    memory = [DomainSetting(name='memory', minimum=800e6, maximum=800e6)]
+    load = manager.send(manager.setting(domains=memory, lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+    assert lock.read_text().strip() == '1'
+    (state,) = tmp_path.glob('*.json')
+    assert 'mrq_rate_locked' in state.read_text()
+    os.kill(node.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    while lock.read_text().strip() != '0':
+        assert time.monotonic() - killed < 1.0
         time.sleep(0.005)
 
 

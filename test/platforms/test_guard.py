@@ -16,11 +16,14 @@ import time
 import psutil
 import pytest
 
+from dynamic_dnn_ros.platforms import guard_process
 from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError
+from dynamic_dnn_ros.platforms.frequency_control import MemoryControl
 from dynamic_dnn_ros.platforms.guard import Guard, state_folder
 from dynamic_dnn_ros.platforms.guard_process import restore
 from dynamic_dnn_ros.platforms.linux import LinuxPlatform
 from support.cpufreq import CpufreqTree
+from support.kernel import Away, xavier_nx
 
 BOOT = 'this-boot'
 RESTORED = [(800000, 2000000)] * 2
@@ -192,7 +195,7 @@ def test_both_killed_the_next_start_recovers(tree: CpufreqTree, tmp_path: Path) 
     wait_until_gone(guard)
     assert tree.limits() == [(1200000, 1200000)] * 2
     successor = Guard(tree.root, BOOT, tmp_path)
-    assert len(successor.recover(found(tree))) == 2
+    assert len(successor.recover()) == 2
     assert tree.limits() == RESTORED
     assert state_files(tmp_path) == []
     successor.close()
@@ -206,7 +209,7 @@ def test_cpu_that_is_off_line_at_the_end_is_restored_by_a_later_start(
     assert len(state_files(tmp_path)) == 1
 
     between = Guard(tree.root, BOOT, tmp_path)
-    assert between.recover(found(tree)) == ()
+    assert between.recover() == ()
     between.arm(found(tree))
     between.disarm()
     between.close()
@@ -215,7 +218,7 @@ def test_cpu_that_is_off_line_at_the_end_is_restored_by_a_later_start(
     away.rename(tree.folders[1])
     assert tree.limits() == [(800000, 2000000), (1200000, 1200000)]
     successor = Guard(tree.root, BOOT, tmp_path)
-    assert len(successor.recover(found(tree))) == 1
+    assert len(successor.recover()) == 1
     assert tree.limits() == RESTORED
     assert state_files(tmp_path) == []
     successor.close()
@@ -226,7 +229,7 @@ def test_cpu_that_comes_back_while_a_later_node_runs_is_restored_at_its_end(
 ) -> None:
     away = end_with_files_away(tree, tmp_path)
     successor = Guard(tree.root, BOOT, tmp_path)
-    successor.recover(found(tree))
+    successor.recover()
     away.rename(tree.folders[1])
     successor.arm(found(tree))  # which now finds the limits that nobody has restored yet
     successor.disarm()
@@ -242,10 +245,15 @@ def test_guard_makes_no_files(tmp_path: Path) -> None:
 
 
 def test_second_guard_of_one_tree_is_refused(tree: CpufreqTree, tmp_path: Path) -> None:
+    """Wherever its state file lies, as that of another user does."""
     first = Guard(tree.root, BOOT, tmp_path)
     with pytest.raises(PlatformError, match='another platform node'):
         Guard(tree.root, BOOT, tmp_path)
-    other = Guard(tree.root / 'sys', BOOT, tmp_path)
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    with pytest.raises(PlatformError, match='another platform node'):
+        Guard(tree.root, BOOT, elsewhere)
+    other = Guard(CpufreqTree(tmp_path / 'other').root, BOOT, tmp_path)
     other.close()
     first.close()
     Guard(tree.root, BOOT, tmp_path).close()
@@ -253,8 +261,8 @@ def test_second_guard_of_one_tree_is_refused(tree: CpufreqTree, tmp_path: Path) 
 
 def write_state(guard: Guard, folder: Path, boot: str, rows: list[dict[str, str]]) -> Path:
     """Write what a predecessor would have left, in the place of this guard."""
-    (lock,) = folder.glob('dynamic_dnn_ros-*.lock')
-    path = lock.with_suffix('.json')
+    path = guard.state_file
+    assert path.parent == folder
     path.write_text(json.dumps({'boot_id': boot, 'limits': rows}))
     path.chmod(0o600)
     return path
@@ -268,18 +276,81 @@ def test_state_of_another_boot_is_void(tree: CpufreqTree, guard: Guard, tmp_path
     rows = rows_of(tree)
     pin(tree)
     write_state(guard, tmp_path, 'an-earlier-boot', rows)
-    assert guard.recover(found(tree)) == ()
+    assert guard.recover() == ()
     assert tree.limits() == [(1200000, 1200000)] * 2
 
 
-def test_state_names_only_files_of_this_platform(
+def test_what_this_start_may_not_set_is_restored_as_well(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path
+) -> None:
+    """The last one had `manage_cpu`, this one has not."""
+    rows = rows_of(tree)
+    pin(tree)
+    write_state(guard, tmp_path, BOOT, rows)
+    assert len(guard.recover()) == 2
+    assert tree.limits() == RESTORED
+
+
+def test_memory_that_a_predecessor_left_fixed_is_freed(tmp_path: Path) -> None:
+    """Fixed as it is, the platform would not say that it is its own to set."""
+    kernel = xavier_nx(tmp_path / 'root')
+    memory = MemoryControl(kernel)
+    row = memory.found()
+    assert row is not None
+    memory.write((204e6, 1331.2e6))
+    assert memory.found() is None
+    guard = Guard(kernel.root, BOOT, tmp_path)
+    write_state(guard, tmp_path, BOOT, [vars(row)])
+    assert guard.recover() == (row,)
+    assert memory.found() == row
+    guard.close()
+
+
+@pytest.mark.parametrize('away', [Away.UNREADABLE, Away.READ_ONLY])
+def test_limits_of_a_cpu_that_is_off_line_are_kept_for_later(tmp_path: Path, away: Away) -> None:
+    kernel = xavier_nx(tmp_path / 'root')
+    rows = LinuxPlatform(kernel, manage_cpu=True, manage_gpu=False).limits_found()
+    for name in ('policy0', 'policy2', 'policy4'):
+        kernel.by_hand(name, 1267200, 1267200)
+    kernel.switch('policy4', False, away)
+    guard = Guard(kernel.root, BOOT, tmp_path)
+    write_state(guard, tmp_path, BOOT, [vars(row) for row in rows])
+    assert [row.minimum_file for row in guard.recover()] == [
+        str(kernel.clocks[name].minimum_file) for name in ('policy0', 'policy2')
+    ]
+    assert len(json.loads(guard.state_file.read_text())['limits']) == 1
+    guard.close()
+
+
+def test_limits_that_heat_holds_down_count_as_restored(
+    tree: CpufreqTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel took them and shows them once it is cool: a node must be able to start now."""
+    rows = rows_of(tree)
+    pin(tree, 1000000)
+
+    def read_hot(path: str) -> str:
+        text = Path(path).read_text().strip() if os.path.exists(path) else ''
+        return '1600000' if text == '2000000' else text
+
+    monkeypatch.setattr(guard_process, 'read', read_hot)
+    assert restore(rows)
+    assert tree.limits() == RESTORED
+
+
+def test_a_folder_that_cannot_be_written_is_said(tree: CpufreqTree, tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match='absent.*state_folder'):
+        Guard(tree.root, BOOT, tmp_path / 'absent')
+
+
+def test_only_files_of_the_tree_are_written(
     tree: CpufreqTree, guard: Guard, tmp_path: Path
 ) -> None:
     victim = tmp_path / 'victim'
     victim.write_text('precious')
     row = {'minimum_file': str(victim), 'maximum_file': str(victim), 'minimum': '1'}
     write_state(guard, tmp_path, BOOT, [{**row, 'maximum': '2'}])
-    assert guard.recover(found(tree)) == ()
+    assert guard.recover() == ()
     assert victim.read_text() == 'precious'
 
 
@@ -288,7 +359,7 @@ def test_damaged_state_is_void(
     tree: CpufreqTree, guard: Guard, tmp_path: Path, damage: str
 ) -> None:
     write_state(guard, tmp_path, BOOT, []).write_text(damage)
-    assert guard.recover(found(tree)) == ()
+    assert guard.recover() == ()
 
 
 def test_state_that_others_may_write_is_not_trusted(
@@ -297,7 +368,7 @@ def test_state_that_others_may_write_is_not_trusted(
     rows = rows_of(tree)
     pin(tree)
     write_state(guard, tmp_path, BOOT, rows).chmod(0o666)
-    assert guard.recover(found(tree)) == ()
+    assert guard.recover() == ()
     assert tree.limits() == [(1200000, 1200000)] * 2
 
 
@@ -308,7 +379,7 @@ def test_state_behind_a_link_is_not_trusted(
     pin(tree)
     target = path.rename(tmp_path / 'elsewhere')
     path.symlink_to(target)
-    assert guard.recover(found(tree)) == ()
+    assert guard.recover() == ()
 
 
 def test_restore_says_when_it_fails(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from dynamic_dnn_ros.platforms.kernel_platform import (
     KernelPlatform,
 )
 from dynamic_dnn_ros.platforms.linux import LinuxPlatform
-from support.kernel import Kernel, laptop, memory_folder, orin_nx, xavier_nx
+from support.kernel import Away, Kernel, laptop, memory_folder, orin_nx, xavier_nx
 
 
 def jetson(kernel: Kernel) -> JetsonPlatform:
@@ -140,7 +140,8 @@ def test_nothing_stays_changed_whatever_happens(
                 for each in kernel.clocks:
                     kernel.throttle(each, None)
         elif event == 6 and len(cpus) > 1:
-            kernel.switch(cpus[-1], not kernel.clocks[cpus[-1]].online)
+            away = chance.choice(list(Away))
+            kernel.switch(cpus[-1], not kernel.clocks[cpus[-1]].online, away)
         elif event == 7:
             try:
                 platform.restore(now)
@@ -219,14 +220,17 @@ def test_what_a_refusal_left_is_remembered_until_it_is_restored(
     assert kernel.requests() == before
 
 
+@pytest.mark.parametrize('away', Away)
 def test_cpus_that_go_off_line_are_restored_when_they_are_back(
-    xavier: tuple[Kernel, JetsonPlatform],
+    xavier: tuple[Kernel, JetsonPlatform], away: Away
 ) -> None:
     kernel, platform = xavier
     before = kernel.requests()
     platform.apply(0.0, [fixed('cpu', 1.2672e9)])
-    kernel.switch('policy4', False)
+    kernel.switch('policy4', False, away)
     assert platform.apply(1.0, [fixed('cpu', 1.344e9)]) == (fixed('cpu', 1.344e9),)
+    # It does not stand in the way of another domain either.
+    assert platform.apply(1.5, [fixed('gpu', 510e6)]) == (fixed('gpu', 510e6),)
     with pytest.raises(HardwareError, match='policy4'):
         platform.restore(2.0)
     kernel.switch('policy4', True)
@@ -316,6 +320,44 @@ def test_throttling_is_no_change_by_hand(xavier: tuple[Kernel, JetsonPlatform]) 
     kernel.throttle('17000000.gv11b', None)
     kernel.cool(device, 0)
     assert platform.read(11.0).domains[1].limit_maximum == 1109.25e6
+
+
+def test_limits_that_the_kernel_takes_over_late_are_not_somebody_elses(
+    xavier: tuple[Kernel, JetsonPlatform],
+) -> None:
+    """However long the old limits are shown after a write, they are not what was set by us."""
+    kernel, platform = xavier
+    before = kernel.requests()
+    kernel.late = 10**9
+    platform.apply(0.0, [fixed('cpu', 1.2672e9)])
+    assert platform.read(0.1).notices == ()
+    kernel.show()
+    assert platform.read(0.2).notices == ()
+    platform.restore(0.3)
+    assert kernel.requests() == before
+
+
+def test_our_own_limits_are_not_taken_for_those_found_where_they_are_shown_late(
+    xavier: tuple[Kernel, JetsonPlatform],
+) -> None:
+    """A setting that comes as soon as the last one is restored."""
+    kernel, platform = xavier
+    before = kernel.requests()
+    kernel.late = 5
+    for frequency in (1.2672e9, 1.344e9, 1.1904e9):
+        assert platform.apply(0.0, [fixed('cpu', frequency)]) == (fixed('cpu', frequency),)
+        platform.restore(0.0)
+    assert kernel.requests() == before
+
+
+def test_the_guard_is_not_told_what_heat_left_of_the_limits(
+    xavier: tuple[Kernel, JetsonPlatform],
+) -> None:
+    kernel, platform = xavier
+    found = platform.limits_found()
+    kernel.cool(kernel.root / 'sys/class/thermal/cooling_device1/cur_state', 1)
+    kernel.throttle('policy0', 1190400)
+    assert platform.limits_found() == found
 
 
 def test_a_hot_board_at_start_is_not_taken_for_what_is_to_be_restored(folder: Path) -> None:

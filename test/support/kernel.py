@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 import errno
 import os
 from pathlib import Path
 import tempfile
 
 from dynamic_dnn_ros.platforms.frequency_control import MemoryControl
+from dynamic_dnn_ros.platforms.guard_process import PROCESSORS
 from dynamic_dnn_ros.platforms.nvpmodel import CONFIGURATION, STATUS
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 
@@ -42,6 +44,14 @@ def memory_folder() -> Iterator[Path]:
     memory = '/dev/shm'
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
+
+
+class Away(Enum):
+    """What becomes of the files of a policy whose CPUs are all off line."""
+
+    GONE = 'gone'
+    UNREADABLE = 'unreadable'  # Linux 5.20 and later
+    READ_ONLY = 'read only'  # before: they show what they had, and refuse writes
 
 
 @dataclass
@@ -81,6 +91,9 @@ class Kernel(Sysfs):
         self.refused: dict[Path, int] = {}
         self.unannounced: set[Path] = set()
         self.writes: list[tuple[Path, str]] = []
+        self.late = 0
+        """Readings of a clock's limits after a write that still show those before it."""
+        self._unshown: dict[Path, int] = {}
         root.mkdir(parents=True, exist_ok=True)
 
     # The tree.
@@ -113,7 +126,9 @@ class Kernel(Sysfs):
             minimum or min(table),
             maximum or max(table),
         )
-        return self._add(folder.name, clock, folder / 'scaling_governor', governor, shown)
+        self._add(folder.name, clock, folder / 'scaling_governor', governor, shown)
+        (folder / PROCESSORS).write_text(f'{policy}\n')
+        return clock
 
     def devfreq(self, folder: str, table: Sequence[int], governor: str = 'nvhost_podgov') -> Clock:
         """Add a devfreq device, Hz."""
@@ -195,15 +210,21 @@ class Kernel(Sysfs):
         """Set the state of a cooling device."""
         device.write_text(f'{state}\n')
 
-    def switch(self, name: str, online: bool) -> None:
+    def switch(self, name: str, online: bool, away: Away = Away.GONE) -> None:
         """Take the CPUs of a policy off line, or back: its requests stay."""
         clock = self.clocks[name]
+        processors = clock.folder / PROCESSORS
         clock.online = online
         if online:
             self._show(clock)
-        else:
-            for path in (clock.minimum_file, clock.maximum_file, clock.current_file):
+            processors.write_text(f'{name[len("policy") :]}\n')
+            return
+        processors.write_text('\n')
+        for path in (clock.minimum_file, clock.maximum_file, clock.current_file):
+            if away is Away.GONE:
                 path.unlink(missing_ok=True)
+            elif away is Away.UNREADABLE:
+                path.write_text('')
 
     def refuse(self, path: Path, code: int = errno.EACCES, announced: bool = True) -> None:
         """Refuse writes to a file; `announced`: its mode says so before."""
@@ -221,6 +242,12 @@ class Kernel(Sysfs):
         """Return what users asked for last, by clock, whatever the temperature leaves of it."""
         return {name: (clock.minimum, clock.maximum) for name, clock in self.clocks.items()}
 
+    def show(self) -> None:
+        """Show all limits that are in force."""
+        self._unshown.clear()
+        for clock in self.clocks.values():
+            self._show(clock)
+
     def _show(self, clock: Clock) -> None:
         if not clock.online:
             return
@@ -229,7 +256,17 @@ class Kernel(Sysfs):
         clock.maximum_file.write_text(f'{high}\n')
         clock.current_file.write_text(f'{high}\n')
 
-    # The kernel's side of a write.
+    # The kernel's side of reading and writing.
+
+    def load(self, path: Path) -> str:
+        """Return the content of a file; the kernel takes limits over a moment after the write."""
+        left = self._unshown.get(path.parent)
+        if left is not None and path.name in ('scaling_min_freq', 'scaling_max_freq'):
+            self._unshown[path.parent] = left - 1
+            if left <= 0:
+                del self._unshown[path.parent]
+                self._show(self.clocks[path.parent.name])
+        return super().load(path)
 
     def writable(self, path: Path) -> bool:
         """Return what the file's mode says."""
@@ -246,6 +283,8 @@ class Kernel(Sysfs):
         self.writes.append((path, value))
         for clock in self.clocks.values():
             if path in (clock.minimum_file, clock.maximum_file):
+                if not clock.online:
+                    raise OSError(errno.EINVAL, 'Invalid argument', str(path))
                 self._limit(clock, path, value)
                 return
         if path.name == 'rate' and (path.parent / 'mrq_rate_locked').read_text().strip() == '0':
@@ -267,7 +306,10 @@ class Kernel(Sysfs):
         if low > high and self.strict:
             raise OSError(errno.EINVAL, 'Invalid argument', str(path))
         clock.minimum, clock.maximum = low, high
-        self._show(clock)
+        if self.late and path.name.startswith('scaling'):
+            self._unshown[clock.folder] = self.late
+        else:
+            self._show(clock)
 
 
 def xavier_nx(root: Path, strict: bool = True) -> Kernel:
