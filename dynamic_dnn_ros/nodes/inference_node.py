@@ -165,9 +165,11 @@ class InferenceNode(ManagedNode):
         ):
             subscription = self.create_subscription(message_type, topic, callback, profile)
             self.own(self.destroy_subscription, subscription)
-        self.own(self.destroy_timer, self.create_timer(HEARTBEAT_PERIOD, self._on_heartbeat))
+        self.own(
+            self.destroy_timer, self.create_steady_timer(HEARTBEAT_PERIOD, self._on_heartbeat)
+        )
         if self.parameters['lazy']:
-            timer = self.create_timer(LAZY_PERIOD, self._subscribe_if_wanted)
+            timer = self.create_steady_timer(LAZY_PERIOD, self._subscribe_if_wanted)
             self.own(self.destroy_timer, timer)
 
     def activate(self) -> None:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import time
 import traceback
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.timer import Timer
 
@@ -38,6 +40,9 @@ COMMON_PARAMETERS = (
 )
 
 DIAGNOSTICS_PERIOD = 1.0
+
+COMPLAINT_PERIOD = 10.0
+"""Seconds for which the same problem is not logged again."""
 
 
 class Problem(Exception):
@@ -69,12 +74,16 @@ class ManagedNode(LifecycleNode):
         self.problem = ''
         self._active = False
         self._configured = False
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._one_shots: set[Timer] = set()
+        self._complaints: dict[str, float] = {}
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self._diagnostics_publisher = self.create_publisher(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
         )
-        self._diagnostics_timer = self.create_timer(DIAGNOSTICS_PERIOD, self.publish_diagnostics)
+        self._diagnostics_timer = self.create_steady_timer(
+            DIAGNOSTICS_PERIOD, self.publish_diagnostics
+        )
 
     # For subclasses to implement.
 
@@ -115,6 +124,26 @@ class ManagedNode(LifecycleNode):
         """Return the full name of a topic under parameter `manager_namespace`."""
         return f'{self.parameters["manager_namespace"]}/{name}'
 
+    def create_steady_timer(self, period: float, callback: Callable[[], None]) -> Timer:
+        """
+        Create a timer, period in seconds, on the monotonic clock.
+
+        With `use_sim_time`, timers of the node's own clock stop while `/clock` does.
+        """
+        return self.create_timer(period, callback, clock=self._steady_clock)
+
+    def complain(self, text: str, kind: str = '') -> None:
+        """
+        Log a problem, and the same one not again for a while.
+
+        :param kind: what makes two problems the same; empty: their text
+        """
+        now, kind = time.monotonic(), kind or text
+        recent = {k: at for k, at in self._complaints.items() if now - at < COMPLAINT_PERIOD}
+        if kind not in recent:
+            self.get_logger().error(text)
+        self._complaints = {kind: now, **recent}
+
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Have the executor call something once, outside the present callback."""
 
@@ -124,7 +153,7 @@ class ManagedNode(LifecycleNode):
             self.destroy_timer(timer)
             callback()
 
-        timer = self.create_timer(0.0, fire)
+        timer = self.create_steady_timer(0.0, fire)
         self._one_shots.add(timer)
 
     def own(self, destroy: Callable[[Any], Any], entity: Any) -> None:
@@ -161,14 +190,13 @@ class ManagedNode(LifecycleNode):
         one has gone.
         """
 
-        def stop() -> None:
-            if self._active:
-                self.trigger_deactivate()
+        def give_way() -> None:
+            # The other one may have been heard twice before this one stops.
             if self._configured:
-                self.trigger_cleanup()
-            self._report(problem)
+                self.stop()
+                self._report(problem)
 
-        self.call_soon(stop)
+        self.call_soon(give_way)
 
     def start(self) -> None:
         """Configure and activate, where parameter `autostart` asks for it."""
@@ -177,7 +205,7 @@ class ManagedNode(LifecycleNode):
                 self.trigger_activate()
 
     def stop(self) -> None:
-        """Deactivate and clean up, in whatever state the node is; for the end of the process."""
+        """Deactivate and clean up, in whatever state the node is."""
         if self._active:
             self.trigger_deactivate()
         if self._configured:
@@ -211,6 +239,7 @@ class ManagedNode(LifecycleNode):
         try:
             if self.parameters.problems:
                 raise Problem(' '.join(self.parameters.problems))
+            self.parameters.take_over()
             self.configure()
         except Exception as error:
             self._failed('configure', error)

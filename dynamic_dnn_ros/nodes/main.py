@@ -91,7 +91,7 @@ def run(
                     executor.spin_once(timeout_sec=SPIN_TIMEOUT)
                 except Exception:
                     # A robot is better off with a node that lost one message than without it.
-                    node.get_logger().error(f'A callback failed:\n{traceback.format_exc()}')
+                    node.complain(f'A callback failed:\n{traceback.format_exc()}')
         finally:
             node.stop()
             executor.shutdown()

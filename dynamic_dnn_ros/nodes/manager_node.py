@@ -61,9 +61,6 @@ LISTENING = 1.0
 RETRY = 0.25
 """Seconds between two tries while another manager still holds the lease."""
 
-COMPLAINT_PERIOD = 10.0
-"""Seconds for which the same problem is not logged again."""
-
 FAREWELL = 0.2
 """Seconds that the last message of a node that stops is given to arrive."""
 
@@ -85,7 +82,6 @@ class ManagerNode(ManagedNode):
         self._inputs = InputLog(self.identity.instance, {})
         self._mode = Mode.CONTROL
         self._decision: Decision | None = None
-        self._complaints: dict[str, float] = {}
         self._decisions = 0
         self._answers: list[TargetReport] = []
         self._deciding = False
@@ -149,7 +145,7 @@ class ManagerNode(ManagedNode):
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
         ):
-            self.own(self.destroy_timer, self.create_timer(period, action))
+            self.own(self.destroy_timer, self.create_steady_timer(period, action))
         self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
 
     def deactivate(self) -> None:
@@ -163,11 +159,12 @@ class ManagerNode(ManagedNode):
             for publisher in self._switch_publishers.values():
                 self.destroy_publisher(publisher)
             self._switch_publishers.clear()
+            # What is said on /diagnostics is of now.
+            self._decision = None
 
     def clean_up(self) -> None:
         """Forget applications and targets; the applications keep their targets."""
         self._manager = Manager(self.identity.instance)
-        self._decision = None
 
     def diagnose(self) -> Sequence[Diagnostic]:
         """Say which targets are missed, and whether there is a platform."""
@@ -215,10 +212,10 @@ class ManagerNode(ManagedNode):
         try:
             application, problem = application_of(message)
         except ValueError as error:
-            self._complain(f'Ignored an application: {error}')
+            self.complain(f'Ignored an application: {error}')
             return
         if problem:
-            self._complain(f'{message.id}: {problem}')
+            self.complain(f'{message.id}: {problem}')
         if self._manager.add_application(application, now):
             self.get_logger().info(f'{application.id} is {application.state.name.lower()}')
             self._decide_soon()
@@ -227,7 +224,7 @@ class ManagerNode(ManagedNode):
         try:
             status = status_of(message)
         except ValueError as error:
-            self._complain(f'Ignored a status of {message.application}: {error}')
+            self.complain(f'Ignored a status of {message.application}: {error}')
             return
         if self._manager.observe(status, now):
             self._decide_soon()
@@ -254,7 +251,7 @@ class ManagerNode(ManagedNode):
         try:
             load = load_of(message)
         except ValueError as error:
-            self._complain(f'Ignored a system_load: {error}')
+            self.complain(f'Ignored a system_load: {error}')
             return
         self._load, self._load_received = load, now
         if self._manager.observe_load(load, now):
@@ -363,14 +360,6 @@ class ManagerNode(ManagedNode):
 
     def _platform_id(self) -> str:
         return self._load.platform if self._load is not None else ''
-
-    def _complain(self, text: str) -> None:
-        """Log a problem, and the same one not again for a while."""
-        now = time.monotonic()
-        if now - self._complaints.get(text, -COMPLAINT_PERIOD) >= COMPLAINT_PERIOD:
-            recent = {t: at for t, at in self._complaints.items() if now - at < COMPLAINT_PERIOD}
-            self._complaints = {**recent, text: now}
-            self.get_logger().error(text)
 
     def _subscribe(
         self,

@@ -40,8 +40,8 @@ class ParameterSpecification:
     One parameter of a node.
 
     The type is that of `default`. `minimum` and `maximum` are inclusive. `live` parameters take
-    effect at once, the others when the node is configured next. `check` returns what is wrong
-    with a value, or None.
+    effect at once, the others when the node is configured next (`Parameters.take_over`). `check`
+    returns what is wrong with a value, or None.
     """
 
     name: str
@@ -147,11 +147,20 @@ class Parameters:
         self._problems: dict[str, str] = {}
         for specification in table:
             self._declare(specification)
+        self._values: dict[str, Any] = {}
+        self.take_over()
         node.add_on_set_parameters_callback(self._validate)
 
     def __getitem__(self, name: str) -> Any:
-        """Return the present value of a parameter of the table."""
-        return self._node.get_parameter(self._table[name].name).value
+        """Return the value in force: the present one, if it is live."""
+        return self._present(name) if self._table[name].live else self._values[name]
+
+    def take_over(self) -> None:
+        """Put the present values of all parameters into force."""
+        self._values = {name: self._present(name) for name in self._table}
+
+    def _present(self, name: str) -> Any:
+        return self._node.get_parameter(name).value
 
     @property
     def problems(self) -> tuple[str, ...]:

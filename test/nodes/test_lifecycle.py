@@ -11,6 +11,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from dynamic_dnn_ros.nodes import lifecycle
 from dynamic_dnn_ros.nodes.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.parameters import ParameterSpecification
 from support.graph import Graph
@@ -148,6 +149,57 @@ def test_node_that_gives_way_stops_and_says_why(graph: Graph, create: Create) ->
     assert node.problem == 'Another one is here. End it.'
     assert node.calls[-2:] == ['deactivate', 'clean_up']
     assert node.trigger_configure() == SUCCESS
+
+
+def test_two_words_of_a_rival_stop_the_node_once(
+    graph: Graph, create: Create, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = create()
+    node.start()
+    for _ in range(2):
+        node.give_way('Another one is here. End it.')
+    done: list[bool] = []
+    node.call_soon(lambda: done.append(True))
+    graph.spin_until(lambda: done, timeout=5.0)
+    assert node.calls.count('clean_up') == 1
+    assert capfd.readouterr().err.count('Another one is here') == 1
+
+
+def test_nothing_waits_for_a_simulated_time_that_stands(graph: Graph, create: Create) -> None:
+    node = create(use_sim_time=True)
+    last = diagnosed(graph)
+    node.start()
+    calls: list[str] = []
+    node.call_soon(lambda: calls.append('soon'))
+    node.own(node.destroy_timer, node.create_steady_timer(0.05, lambda: calls.append('timer')))
+    graph.spin_until(lambda: {'soon', 'timer'} <= set(calls), timeout=5.0)
+    assert last().level == DiagnosticStatus.OK
+    node.destroy_owned()
+
+
+def test_the_same_complaint_is_logged_once(
+    create: Create, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = create()
+    for number in range(3):
+        node.complain('no light')
+        node.complain(f'setting {number}', 'settings')
+    assert capfd.readouterr().err.count('no light') == 1
+    monkeypatch.setattr(lifecycle, 'COMPLAINT_PERIOD', 0.0)
+    node.complain('no light')
+    node.complain('setting 4', 'settings')
+    said = capfd.readouterr().err
+    assert 'no light' in said and 'setting 4' in said
+
+
+def test_a_change_waits_for_the_next_configuration(create: Create) -> None:
+    node = create()
+    node.start()
+    assert node.set_parameters([Parameter('rate', value=5.0)])[0].successful
+    assert node.parameters['rate'] == 10.0
+    node.stop()
+    node.start()
+    assert node.parameters['rate'] == 5.0
 
 
 def test_a_player_of_recordings_is_no_rival(graph: Graph, create: Create) -> None:

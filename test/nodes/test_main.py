@@ -28,9 +28,9 @@ class Node(ManagedNode):
 
     def call(self):
         self.calls += 1
-        if self.calls == 1:
+        if self.calls < 4:
             raise RuntimeError('a bad message')
-        if self.calls == 3:
+        if self.calls == 4:
             print('goes on', flush=True)
 
     def clean_up(self):
@@ -66,6 +66,7 @@ def test_goes_on_after_a_failed_callback_and_ends_in_order(
     assert process.returncode == 0
     assert output == 'cleaned up\n'
     assert 'a bad message' in errors
+    assert errors.count('A callback failed') == 1
 
 
 CONFIGURED_AND_CLEANED_UP = """

@@ -85,6 +85,14 @@ def test_bad_value_later_is_refused_and_the_old_one_stays(graph: Graph, nodes: l
     assert (parameters['rate'], parameters['mode'], parameters['name']) == (10.0, 'fast', 'a')
 
 
+def test_only_live_values_count_at_once(graph: Graph, nodes: list[Node]) -> None:
+    node, parameters = declare(graph, nodes)
+    node.set_parameters([Parameter('rate', value=20.0), Parameter('count', value=7)])
+    assert (parameters['rate'], parameters['count']) == (10.0, 7)
+    parameters.take_over()
+    assert parameters['rate'] == 20.0
+
+
 def test_descriptor_tells_what_the_table_tells(graph: Graph, nodes: list[Node]) -> None:
     node, _ = declare(graph, nodes)
     rate = node.describe_parameter('rate')
