@@ -28,10 +28,10 @@ class ResultPublisher:
         self._classification: Publisher = node.create_lifecycle_publisher(
             Classification, '~/classification', qos.RESULT
         )
-        node.own(node.destroy_publisher, self._classification)
+        node.own(node.destroy_lifecycle_publisher, self._classification)
         self._vision = VisionPublisher.create(node)
         if self._vision is not None:
-            node.own(node.destroy_publisher, self._vision.publisher)
+            node.own(node.destroy_lifecycle_publisher, self._vision.publisher)
 
     @property
     def wanted(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import math
 from pathlib import Path
 import sys
+import threading
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -774,6 +775,26 @@ def test_memory_budget_limits_what_is_ready(
         answer = application.switch(sub_network=identifier, sequence=number)
         assert answer.switch_result == InferenceStatus.SWITCH_APPLIED
         assert application.serve(image_message(noise(40, 30, 1))).sub_network == identifier
+
+
+def test_configuring_again_and_again_leaves_nothing_behind(
+    start: Start, gated: GatedEngine
+) -> None:
+    gated.open_gates()
+    node = start(platform=PLATFORM, lazy=True).node
+    node.stop()
+
+    def owned() -> list[int]:
+        kinds = (node.publishers, node.subscriptions, node.timers, node._managed_entities)
+        return [len(list(entities)) for entities in kinds]
+
+    before, threads = owned(), threading.active_count()
+    for _ in range(5):
+        node.start()
+        assert node.active
+        node.stop()
+    assert owned() == before
+    assert threading.active_count() == threads
 
 
 def find_diagnostic(diagnostics: Collector, part: str) -> DiagnosticStatus:
