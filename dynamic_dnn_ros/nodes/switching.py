@@ -14,6 +14,12 @@ from dynamic_dnn_ros.engines.exchange import Overtaken
 from dynamic_dnn_ros.msg import InferenceStatus, SubNetworkSwitch
 from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
 
+#: Answers that leave the one to the newest switch standing.
+_BESIDE_THE_POINT = (
+    InferenceStatus.SWITCH_REFUSED_APPLICATION,
+    InferenceStatus.SWITCH_REFUSED_SEQUENCE,
+)
+
 
 class SwitchAnswer(NamedTuple):
     """What the last switch that arrived was answered; `result` as in `InferenceStatus.msg`."""
@@ -64,6 +70,15 @@ class SwitchReceiver:
         One that waits for its sub-network to be prepared is answered then; a manager that asks
         again meanwhile has it prepared only once.
         """
+        if message.application != self._application:
+            # Its sequence number is another application's.
+            self._refuse(
+                message,
+                InferenceStatus.SWITCH_REFUSED_APPLICATION,
+                f'a switch for {message.application!r} arrived at {self._application!r}. '
+                f'Send it to {message.application}/sub_network_switch.',
+            )
+            return
         manager, sequence = self._newest
         if message.sequence and message.manager == manager:
             if message.sequence == sequence:
@@ -91,12 +106,6 @@ class SwitchReceiver:
         )
 
     def _refusal(self, message: SubNetworkSwitch) -> tuple[int, str] | None:
-        if message.application != self._application:
-            return (
-                InferenceStatus.SWITCH_REFUSED_APPLICATION,
-                f'a switch for {message.application!r} arrived at {self._application!r}. '
-                f'Send it to {message.application}/sub_network_switch.',
-            )
         refused = self._served.refused.get(message.sub_network)
         if refused is not None:
             return InferenceStatus.SWITCH_REFUSED_SUB_NETWORK, refused
@@ -137,5 +146,5 @@ class SwitchReceiver:
         previous = self.answer
         self.answer = SwitchAnswer(message.manager, message.sequence, result, problem)
         self._publish_answer()
-        if result == InferenceStatus.SWITCH_REFUSED_SEQUENCE:
+        if result in _BESIDE_THE_POINT:
             self.answer = previous

@@ -112,6 +112,19 @@ def test_one_older_than_the_one_that_waits_is_refused(receiver: Receiver) -> Non
     assert receiver.answers[1] == SwitchAnswer('m', 5, APPLIED, '')
 
 
+def test_one_for_another_application_counts_for_nothing(receiver: Receiver) -> None:
+    receiver.switch('s0', 5)
+    receiver.switch('s0', 9, application='/rear/inference_node')
+    assert receiver.answers[-1].result == InferenceStatus.SWITCH_REFUSED_APPLICATION
+    # Sequence numbers are counted for each application.
+    receiver.switch('s0', 5)
+    receiver.switch('s0', 6)
+    assert receiver.answers[-2:] == [
+        SwitchAnswer('m', 5, APPLIED, ''),
+        SwitchAnswer('m', 6, APPLIED, ''),
+    ]
+
+
 def test_failure_is_answered_with_its_reason(receiver: Receiver) -> None:
     receiver.engine.errors['s1'] = EngineError('no memory left')
     receiver.engine.open_gates()
