@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import io
 import threading
 import time
+import traceback
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,12 @@ class CameraNode(ManagedNode):
             self._publish_stream(source)
         except SourceError as error:
             self._source_problem = str(error)
-            self.get_logger().error(self._source_problem)
+        except Exception as error:  # a decoder's own errors are of any type
+            self.get_logger().error(traceback.format_exc())
+            self._source_problem = f'{source.description} failed: {error!r}. Choose another one.'
+        else:
+            return
+        self.get_logger().error(self._source_problem)
 
     def _publish_stream(self, source: FrameSource) -> None:
         rate = self.parameters['rate'] or source.rate

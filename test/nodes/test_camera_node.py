@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
+from dynamic_dnn_ros.nodes import camera_node
 from support.graph import BEST_EFFORT, Graph
 from support.images import nanoseconds_of
 
@@ -107,6 +108,36 @@ def test_bad_source_is_reported_and_mended(
     graph.change_state('/camera_node', 'activate')
     images.wait(1)
     assert node.running
+
+
+class BrokenSource:
+    """A source whose decoder fails in a way of its own."""
+
+    description = 'a video that breaks off'
+    rate = 50.0
+
+    def read(self) -> None:
+        raise RuntimeError('bad packet')
+
+    def rewind(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_whatever_a_decoder_raises_is_said(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_node, 'open_source', lambda *arguments: BrokenSource())
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+    node = camera_node.CameraNode(context=graph.context)
+    graph.add_node(node)
+    node.start()
+    diagnostics.wait_for(
+        lambda array: any(
+            status.level == b'\x02' and 'breaks off failed: RuntimeError' in status.message
+            for status in array.status
+        )
+    )
+    node.stop()
+    assert not node.configured
 
 
 def test_stops_at_the_end_and_while_inactive(
