@@ -22,6 +22,7 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
     TargetStatus,
 )
+from dynamic_dnn_ros.nodes.manager_node import ManagerNode
 from support.applications import empty_points, operating_points
 from support.graph import LATCHED, Collector, Graph
 from support.process import NodeProcess
@@ -68,9 +69,10 @@ class Session:
 
     def start_manager(self, **parameters: Any) -> NodeProcess:
         """Start a manager and wait until it decides."""
-        before = len(self.statuses)
+        last = self.statuses.last
         process = self.start_node('manager_node', parameters=parameters)
-        self.statuses.wait(before + 1, 40.0)
+        # What one that was killed said last may still lie in the queue.
+        self.statuses.wait_for(lambda s: last is None or s.instance != last.instance, 40.0)
         self.graph.wait_for_subscriptions(self.targets)
         return process
 
@@ -309,8 +311,9 @@ def test_restart_takes_over_targets_and_sub_networks_without_a_switch(session: S
     session.graph.spin_for(4.0)  # what is learnt of the slow-down has settled
     old = session.statuses.last
     assert old is not None
-    served = front.message.sub_network, rear.message.sub_network
     manager.kill()
+    session.graph.spin_for(0.5)  # what it sent last may still lie in the queue
+    served = front.message.sub_network, rear.message.sub_network
     counts = len(front.switches), len(rear.switches)
     session.start_manager()
     for name, latency in ((FRONT, 0.05), (REAR, 0.08)):
@@ -467,6 +470,16 @@ def test_is_small_and_imports_no_engine(session: Session, start_node: Start) -> 
     assert process.loaded_engines() == []
     engines = {'torch', 'onnxruntime', 'openvino', 'tensorrt'}
     assert not {name.split('.')[0] for name in process.imported_modules()} & engines
+
+
+def test_an_inactive_manager_says_nothing_of_targets(graph: Graph) -> None:
+    node = ManagerNode(context=graph.context)
+    graph.add_node(node)
+    node.start()
+    graph.spin_until(node.diagnose, 10.0, 'a decision')
+    node.trigger_deactivate()
+    assert node.configured and not node.diagnose()
+    node.stop()
 
 
 def test_latched_targets_match_too(session: Session) -> None:
