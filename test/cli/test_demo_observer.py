@@ -22,6 +22,7 @@ from dynamic_dnn_ros.msg import (
     ClassScore,
     FrequencyDomain,
     InferenceStatus,
+    ManagerInputs,
     ManagerStatus,
     NamedValue,
     OperatingPoints,
@@ -256,7 +257,12 @@ def test_recording_holds_every_message_as_it_was(
     with Recording(tmp_path / 'bag') as recording:
         observer = observe()
         observer.record(recording, images=False)
-        sent = publish_all(graph)
+        # What went into each decision: without it no decision can be made again.
+        topic = '/dynamic_dnn/manager_inputs'
+        inputs = graph.publisher(ManagerInputs, topic, LATCHED)
+        graph.wait_for_subscriptions(inputs)
+        inputs.publish(ManagerInputs(instance='one', decisions=1))
+        sent = {topic, *publish_all(graph)}
         graph.spin_until(lambda: observer.errors and observer.seen)
         graph.spin_for(0.2)
         observer.send(Goal(latency=0.025))

@@ -161,6 +161,7 @@ def test_whole_run(start_demo: StartDemo, tmp_path: Path) -> None:
         'Classification',
         'CompressedImage',
         'InferenceStatus',
+        'ManagerInputs',
         'ManagerStatus',
         'PerformanceTarget',
         'SubNetworkSwitch',

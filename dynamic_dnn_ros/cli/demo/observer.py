@@ -31,6 +31,7 @@ from dynamic_dnn_ros.msg import (
     Classification,
     DvfsSetting,
     InferenceStatus,
+    ManagerInputs,
     ManagerStatus,
     OperatingPoints,
     PerformanceTarget,
@@ -173,6 +174,7 @@ class Observer(Node):
             (SystemLoad, f'{NAMESPACE}/system_load', qos.SYSTEM_LOAD),
             (DvfsSetting, f'{NAMESPACE}/dvfs_setting', qos.DVFS_SETTING),
             (ManagerStatus, f'{NAMESPACE}/manager_status', qos.MANAGER_STATUS),
+            (ManagerInputs, f'{NAMESPACE}/manager_inputs', qos.MANAGER_INPUTS),
             (PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET),
             (
                 SubNetworkSwitch,
