@@ -21,7 +21,7 @@ def decline_image_profile() -> None:
     """
     Have this process use the default transports instead of the package's profiles for images.
 
-    With the profile each participant holds a segment of 64 MB that it publishes from, images or
+    With the profile each participant holds a segment of 35 MB that it publishes from, images or
     not; without it the two kinds still talk to each other. A user's own profile stays. Call it
     before `rclpy.init`.
     """
