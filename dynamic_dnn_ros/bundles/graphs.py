@@ -150,7 +150,7 @@ def parse_graph(content: bytes, where: object, key: str, quantised: bool = False
             raise ValueError('the ONNX model is missing')
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise BundleError(where, f'is no graph of a sub-network ({error})', remedy) from error
     if graph.key != key:
         raise BundleError(

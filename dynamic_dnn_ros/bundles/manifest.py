@@ -20,7 +20,12 @@ MANIFEST_NAME = 'manifest.json'
 _REMEDY = 'Export the bundle again, or install an undamaged copy'
 
 #: A plain file name: no folder, no `..`, nothing hidden.
-_FILE_NAME = re.compile(r'^[A-Za-z0-9_][A-Za-z0-9_.-]*$')
+_FILE_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*')
+
+#: What a message and numpy hold of a whole number.
+_LARGEST = 2**63 - 1
+
+_COUNT = {'type': 'integer', 'minimum': 1, 'maximum': _LARGEST}
 
 _SCHEMA: dict[str, Any] = {
     'type': 'object',
@@ -40,7 +45,7 @@ _SCHEMA: dict[str, Any] = {
         'format_version': {'const': FORMAT_VERSION},
         'name': {
             'type': 'string',
-            'pattern': '^[a-z0-9_]+$',
+            'pattern': r'^[a-z0-9_]+\Z',
             'description': 'small letters, digits and underscores',
         },
         'description': {'type': 'string'},
@@ -87,15 +92,15 @@ _SCHEMA: dict[str, Any] = {
                 'properties': {
                     'id': {
                         'type': 'string',
-                        'pattern': '^[a-z0-9_]{1,16}$',
+                        'pattern': r'^[a-z0-9_]{1,16}\Z',
                         'description': '1 to 16 small letters, digits and underscores',
                     },
                     'configuration': {'type': 'object'},
                     'resolution': {'type': 'integer', 'minimum': 8, 'maximum': 4096},
                     'accuracy': {'type': 'number', 'minimum': 0, 'maximum': 1},
-                    'multiply_adds': {'type': 'integer', 'minimum': 1},
-                    'parameters': {'type': 'integer', 'minimum': 1},
-                    'layers': {'type': 'integer', 'minimum': 1},
+                    'multiply_adds': _COUNT,
+                    'parameters': _COUNT,
+                    'layers': _COUNT,
                 },
             },
         },
@@ -105,7 +110,7 @@ _SCHEMA: dict[str, Any] = {
             'type': 'object',
             'additionalProperties': {
                 'type': 'string',
-                'pattern': '^[0-9a-f]{64}$',
+                'pattern': r'^[0-9a-f]{64}\Z',
                 'description': 'a SHA-256 as 64 hexadecimal digits',
             },
         },
@@ -202,6 +207,14 @@ class SubNetwork:
     layers: int
 
 
+def _sub_network(entry: Mapping[str, Any]) -> SubNetwork:
+    # JSON does not tell 32.0 from 32, nor 1 from 1.0.
+    whole = {
+        name: int(entry[name]) for name in ('resolution', 'multiply_adds', 'parameters', 'layers')
+    }
+    return SubNetwork(**{**entry, **whole, 'accuracy': float(entry['accuracy'])})
+
+
 @dataclass(frozen=True)
 class Manifest:
     """
@@ -272,7 +285,7 @@ class Manifest:
                     mapping['preprocessing'].get('interpolation', Interpolation.BILINEAR.value)
                 ),
             ),
-            sub_networks=tuple(SubNetwork(**entry) for entry in mapping['sub_networks']),
+            sub_networks=tuple(map(_sub_network, mapping['sub_networks'])),
             weights=mapping['weights'],
             profiles=tuple(mapping['profiles']),
             files=mapping['files'],
@@ -284,7 +297,7 @@ class Manifest:
 
     def _check_names(self, where: object) -> None:
         for name in (self.weights, *self.profiles, *self.files):
-            if not _FILE_NAME.match(name):
+            if not _FILE_NAME.fullmatch(name):
                 raise BundleError(
                     where,
                     f'names the file {name!r}, which is not a plain name inside the bundle',

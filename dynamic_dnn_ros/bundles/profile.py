@@ -86,7 +86,7 @@ class OperatingPoints:
         Check that the columns agree with each other.
 
         :raises BundleError: when a column has another length, an index points outside its list,
-            or a latency is not positive
+            a latency is not positive, or a power or energy is negative or infinite
         """
         points = len(self.sub_network)
         if not len(self.interpolated):
@@ -100,7 +100,7 @@ class OperatingPoints:
                 f'{(points, len(self.domains))} (points x domains)',
                 remedy,
             )
-        for name in _COLUMNS:
+        for name in ('sub_network', *_COLUMNS):
             if getattr(self, name).shape != (points,):
                 raise BundleError(
                     where,
@@ -124,6 +124,12 @@ class OperatingPoints:
             if not np.all(np.isfinite(column) & (column > 0)):
                 raise BundleError(
                     where, f'column {name!r} holds a latency that is not positive', remedy
+                )
+        for name in ('power', 'idle_power', 'energy'):
+            column = getattr(self, name)
+            if not np.all(np.isnan(column) | (np.isfinite(column) & (column >= 0))):
+                raise BundleError(
+                    where, f'column {name!r} holds a figure that is negative or infinite', remedy
                 )
         if not np.all(np.isfinite(self.frequencies) & (self.frequencies > 0)):
             raise BundleError(where, 'a frequency is not positive', remedy)
@@ -223,7 +229,7 @@ class OperatingPoints:
             )
         except BundleError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise BundleError(where, f'cannot be read ({error})', remedy) from error
 
 
@@ -251,7 +257,7 @@ def parse_profile(content: bytes, where: object) -> OperatingPoints:
         mapping = json.loads(content)
         if not isinstance(mapping, dict):
             raise ValueError('no JSON object')
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise BundleError(
             where, f'cannot be read ({error})', "Make the profile again with 'dynamic-dnn profile'"
         ) from error

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
 from dynamic_dnn_ros.bundles.errors import BundleError
@@ -23,8 +22,23 @@ from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, parse_profile
 from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, Responses, parse_responses
 
-_NETWORK = 'network.'
-_STATISTICS = 'batch_norm.'
+#: How the names of tensors in the weights file begin; a sub-network's id follows the second.
+NETWORK_PREFIX = 'network.'
+STATISTICS_PREFIX = 'batch_norm.'
+
+#: The numbers of a weights file, by their names in its header.
+_NUMBERS = {'F16': '<f2', 'F32': '<f4', 'F64': '<f8'}
+
+#: What content that is no safetensors file makes `_views` raise.
+_NO_TENSORS = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 _DAMAGED = 'Install an undamaged copy of the bundle'
 
 Tensors = dict[str, NDArray[Any]]
@@ -99,31 +113,42 @@ class Bundle:
 
     def weights(self) -> Weights:
         """
-        Return the tensors, as float32.
+        Return the tensors, as float32 and for the caller alone.
+
+        :raises BundleError: as `weight_views`
+        """
+        views = self.weight_views()
+        return Weights(
+            _copied(views.network),
+            {name: _copied(found) for name, found in views.batch_norm_statistics.items()},
+        )
+
+    def weight_views(self) -> Weights:
+        """
+        Return the tensors where they lie in the file's content: read-only, as they were written.
 
         :raises BundleError: when the file is no safetensors file, or some sub-networks have
             batch-norm statistics and others have none
         """
         where = self.folder / self.manifest.weights
         try:
-            tensors = load(self.weights_content)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            tensors = _views(self.weights_content)
+        except _NO_TENSORS as error:
             raise BundleError(where, f'is no safetensors file ({error})', _DAMAGED) from error
         network: Tensors = {}
         statistics: dict[str, Tensors] = {
             sub_network.id: {} for sub_network in self.manifest.sub_networks
         }
         for name, tensor in tensors.items():
-            value = tensor.astype(np.float32, copy=False)
-            if name.startswith(_NETWORK):
-                network[name[len(_NETWORK) :]] = value
+            if name.startswith(NETWORK_PREFIX):
+                network[name[len(NETWORK_PREFIX) :]] = tensor
                 continue
-            identifier, _, rest = name[len(_STATISTICS) :].partition('.')
-            if not name.startswith(_STATISTICS) or identifier not in statistics:
+            identifier, _, rest = name[len(STATISTICS_PREFIX) :].partition('.')
+            if not name.startswith(STATISTICS_PREFIX) or identifier not in statistics:
                 raise BundleError(
                     where, f'holds a tensor {name!r} that belongs to nothing', _DAMAGED
                 )
-            statistics[identifier][rest] = value
+            statistics[identifier][rest] = tensor
         # A family may have one set of statistics, among its weights, for all sub-networks.
         for identifier, found in statistics.items():
             if not found and any(statistics.values()):
@@ -133,6 +158,36 @@ class Bundle:
                     'Recalibrate the sub-network and write the bundle again',
                 )
         return Weights(network, statistics)
+
+
+def _views(content: bytes) -> Tensors:
+    """
+    Return the tensors of a safetensors file without a copy, by their names.
+
+    The library would copy each: 20 ms in which no other thread has the interpreter, and frames
+    would wait for them. The format: https://github.com/huggingface/safetensors#format
+    """
+    begin = 8 + int.from_bytes(content[:8], 'little')
+    header = json.loads(content[8:begin])
+    header.pop('__metadata__', None)
+    tensors = {}
+    for name, entry in header.items():
+        shape = [int(side) for side in entry['shape']]
+        first, last = entry['data_offsets']
+        if entry['dtype'] not in _NUMBERS:
+            raise ValueError(f'tensor {name!r} is of {entry["dtype"]}, not {", ".join(_NUMBERS)}')
+        numbers = np.dtype(_NUMBERS[entry['dtype']])
+        size = math.prod(shape)
+        if min(shape, default=0) < 0 or not 0 <= first <= last <= len(content) - begin:
+            raise ValueError(f'tensor {name!r} lies outside of it')
+        if last - first != size * numbers.itemsize:
+            raise ValueError(f'tensor {name!r} has not the size that its shape says')
+        tensors[name] = np.frombuffer(content, numbers, size, begin + first).reshape(shape)
+    return tensors
+
+
+def _copied(tensors: Tensors) -> Tensors:
+    return {name: np.array(tensor, np.float32) for name, tensor in tensors.items()}
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -237,8 +292,13 @@ def _no_folder(folder: Path) -> BundleError:
 
 def _parse_manifest(content: bytes, where: Path) -> Manifest:
     try:
-        mapping = json.loads(content, parse_constant=_refuse_constant)
-    except ValueError as error:
+        mapping = json.loads(
+            content,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_of_64_bits,
+        )
+    except (RecursionError, ValueError) as error:
         raise BundleError(where, f'is not JSON ({error})', _DAMAGED) from error
     manifest = Manifest.from_mapping(mapping, where)
     layout_classes = manifest.layout.get('classes')
@@ -253,6 +313,19 @@ def _parse_manifest(content: bytes, where: Path) -> Manifest:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f'{name} is no number of JSON')
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f'{digits[:20]} is too large a number')
+    return value
+
+
+def _of_64_bits(digits: str) -> int:
+    if len(digits) > 20 or abs(value := int(digits)) >= 2**63:
+        raise ValueError(f'{digits[:20]} is too large a number')
+    return value
 
 
 def _parse_profile(content: bytes, where: Path, manifest: Manifest) -> OperatingPoints:
@@ -272,6 +345,8 @@ def _read_file(folder: Path, name: str) -> bytes:
     try:
         if path.is_symlink():
             raise BundleError(path, 'is a link', 'Copy the file itself into the bundle')
+        if path.exists() and not path.is_file():
+            raise BundleError(path, 'is no file', _DAMAGED)  # to read a pipe would never end
         return path.read_bytes()
     except FileNotFoundError as error:
         raise BundleError(path, 'is missing', _DAMAGED) from error

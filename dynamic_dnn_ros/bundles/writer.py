@@ -21,7 +21,13 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.locking import exclusive, real_folder
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.bundles.reader import Bundle, Weights, read_bundle
+from dynamic_dnn_ros.bundles.reader import (
+    NETWORK_PREFIX,
+    STATISTICS_PREFIX,
+    Bundle,
+    Weights,
+    read_bundle,
+)
 
 WEIGHTS_NAME = 'weights.safetensors'
 MODEL_CARD_NAME = 'MODEL_CARD.md'
@@ -29,10 +35,10 @@ MODEL_CARD_NAME = 'MODEL_CARD.md'
 
 def weights_content(weights: Weights, dtype: type[np.floating] = np.float32) -> bytes:
     """Return the content of the weights file; `dtype` float16 halves its size."""
-    tensors = {f'network.{name}': value for name, value in weights.network.items()}
+    tensors = {f'{NETWORK_PREFIX}{name}': value for name, value in weights.network.items()}
     for identifier, statistics in weights.batch_norm_statistics.items():
         for name, value in statistics.items():
-            tensors[f'batch_norm.{identifier}.{name}'] = value
+            tensors[f'{STATISTICS_PREFIX}{identifier}.{name}'] = value
     return bytes(
         save({name: np.ascontiguousarray(value, dtype) for name, value in tensors.items()})
     )

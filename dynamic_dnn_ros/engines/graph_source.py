@@ -7,17 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 import hashlib
-import json
 import os
 from pathlib import Path
 import subprocess
 import sys
 import tempfile
 import threading
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import (
@@ -63,6 +58,7 @@ class GraphSource:
         :param say: told of a graph that is passed over, and of an export; once each
         :param quantised: those in int8; they are in the bundle or nowhere
         :raises EngineError: when the bundle has none in int8 at all
+        :raises BundleError: when the weights cannot be read
         """
         names = {graph_name(entry, quantised) for entry in bundle.manifest.sub_networks}
         if quantised and not names & bundle.other_files.keys():
@@ -73,9 +69,8 @@ class GraphSource:
         self._quantised = quantised
         self._bundle = bundle
         self._say = say
-        # Only checked: of the weights no other copy is kept than the content of their file.
-        bundle.weights()
-        self._tensors = _views(bundle.weights_content)
+        # Of the weights no other copy is kept than the content of their file.
+        self._weights = bundle.weight_views()
         self._weights_sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -90,16 +85,8 @@ class GraphSource:
         """
         with self._lock:
             graph, where = self._graph(sub_network)
-        network = self._of('network.')
-        statistics = self._of(f'batch_norm.{sub_network.id}.')
-        return onnx_model(graph, network, statistics, where)
-
-    def _of(self, prefix: str) -> dict[str, NDArray[Any]]:
-        return {
-            name[len(prefix) :]: tensor
-            for name, tensor in self._tensors.items()
-            if name.startswith(prefix)
-        }
+        statistics = self._weights.batch_norm_statistics.get(sub_network.id, {})
+        return onnx_model(graph, self._weights.network, statistics, where)
 
     def _graph(self, sub_network: SubNetwork) -> tuple[Graph, object]:
         key = self._key(sub_network)
@@ -146,7 +133,8 @@ class GraphSource:
             return parse_graph(content, path, key)
         except BundleError as error:
             self._say_once(str(error))
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         except OSError:
             pass
         return None
@@ -228,25 +216,3 @@ def _forget_oldest(kept: int) -> None:
             ages.append((path.stat().st_mtime, path))
     for _, path in sorted(ages)[:-kept]:
         path.unlink(missing_ok=True)
-
-
-def _views(content: bytes) -> dict[str, NDArray[Any]]:
-    """
-    Return the tensors of a safetensors file that was found to be whole, where they lie.
-
-    To load them all for each sub-network that is prepared would hold the interpreter for 20 ms,
-    and frames with it. The format: https://github.com/huggingface/safetensors#format
-    """
-    size = int.from_bytes(content[:8], 'little')
-    header = json.loads(content[8 : 8 + size])
-    header.pop('__metadata__', None)
-    view = memoryview(content)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = (8 + size + offset for offset in entry['data_offsets'])
-        # F32, I64 and so on: the kind and the bits.
-        kind, bits = entry['dtype'][0].lower(), entry['dtype'][1:]
-        if bits.isdigit():
-            values = np.frombuffer(view[begin:end], f'<{kind}{int(bits) // 8}')
-            tensors[name] = values.reshape(entry['shape'])
-    return tensors

@@ -46,7 +46,15 @@ def test_reads_back_what_was_written() -> None:
 
 @pytest.mark.parametrize(
     'content',
-    [b'', b'no json\nabc', b'{}\nabc', b'[1]\nabc', GRAPH.content().partition(b'\n')[0]],
+    [
+        b'',
+        b'no json\nabc',
+        b'{}\nabc',
+        b'[1]\nabc',
+        b'[' * 200_000 + b'\nabc',
+        GRAPH.content().replace(b'300', b'1e999', 1),
+        GRAPH.content().partition(b'\n')[0],
+    ],
 )
 def test_refuses_what_is_no_graph(content: bytes) -> None:
     with pytest.raises(BundleError, match='s0.graph: is no graph.*bundle export'):

@@ -70,6 +70,9 @@ def test_reads_back_what_it_writes() -> None:
         ('preprocessing.mean', [0.5], 'mean'),
         ('weights', 'other.safetensors', "no SHA-256 for 'other.safetensors'"),
         ('files', {'weights.safetensors': 'short'}, 'files'),
+        ('name', 'tiny\n', 'name'),
+        ('sub_networks.0.id', 's0\n', 'id'),
+        ('sub_networks.0.parameters', 1e300, 'parameters'),
     ],
 )
 def test_refuses_a_broken_field_by_name(path: str, value: object, named: str) -> None:
@@ -100,7 +103,16 @@ def test_names_several_errors_at_once() -> None:
         Manifest.from_mapping(mapping, 'here')
 
 
-@pytest.mark.parametrize('name', ['/etc/passwd', '../weights', 'a/b', '..', '.hidden', 'a\\b', ''])
+def test_whole_numbers_are_whole_however_they_are_written() -> None:
+    mapping = changed('sub_networks.0.resolution', 32.0)
+    mapping['sub_networks'][0]['accuracy'] = 1
+    (entry,) = Manifest.from_mapping(mapping, 'here').sub_networks
+    assert type(entry.resolution) is int and type(entry.accuracy) is float
+
+
+@pytest.mark.parametrize(
+    'name', ['/etc/passwd', '../weights', 'a/b', '..', '.hidden', 'a\\b', '', 'a\n']
+)
 def test_refuses_a_name_that_leaves_the_folder(name: str) -> None:
     mapping = changed('weights', name)
     mapping['files'] = {name: 'a' * 64}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ def test_reads_back_what_it_writes() -> None:
         ({'frequencies': [[1.0, 0.0], [1.0, 1.0]]}, 'frequency'),
         ({'frequencies': [[1.0], [1.0]]}, 'cannot be read'),
         ({'kind': 'guessed'}, 'cannot be read'),
+        ({'sub_network': [0, 10**400]}, 'cannot be read'),
+        ({'power': [10**400, 1.0]}, 'cannot be read'),
+        ({'sub_network': [[0, 0], [1, 1]]}, "column 'sub_network' has shape"),
+        ({'energy': [0.05, -0.18]}, "column 'energy'.*negative"),
+        ({'idle_power': [3.0, math.inf]}, "column 'idle_power'.*infinite"),
     ],
 )
 def test_refuses_a_broken_column_by_name(changes: dict[str, Any], named: str) -> None:
@@ -79,7 +85,7 @@ def test_refuses_a_missing_column_and_what_is_no_json() -> None:
     del mapping['energy']
     with pytest.raises(BundleError, match='missing energy'):
         parse_profile(json.dumps(mapping).encode(), 'here')
-    for content in (b'{"truncated', b'[1, 2]', b'\xff'):
+    for content in (b'{"truncated', b'[1, 2]', b'\xff', b'[' * 200_000):
         with pytest.raises(BundleError, match='here'):
             parse_profile(content, 'here')
 

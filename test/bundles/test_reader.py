@@ -6,6 +6,7 @@ from dataclasses import replace
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 import shutil
 from typing import Any
@@ -94,10 +95,69 @@ def test_folder_of_links_as_a_symlink_install_makes_it(folder: Path, tmp_path: P
     assert read_bundle(installed).manifest == read_bundle(folder).manifest
 
 
-def test_weights_that_are_no_tensors(folder: Path) -> None:
-    exchange_weights(folder, b'\x80\x04cos\nsystem\n')  # a pickle
+def safetensors(header: object, data: bytes = bytes(8)) -> bytes:
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, 'little') + text + data
+
+
+def described(**changes: Any) -> bytes:
+    tensor = {'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 8], **changes}
+    return safetensors({'network.x': tensor})
+
+
+def test_tensors_are_read_as_the_library_reads_them(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    expected = load(bundle.weights_content)
+    views = bundle.weight_views()
+    named = {f'network.{name}': value for name, value in views.network.items()}
+    for identifier, found in views.batch_norm_statistics.items():
+        named |= {f'batch_norm.{identifier}.{name}': value for name, value in found.items()}
+    assert named.keys() == expected.keys()
+    content = np.frombuffer(bundle.weights_content, np.uint8)
+    for name, value in named.items():
+        np.testing.assert_array_equal(value, expected[name])
+        assert np.shares_memory(value, content) and not value.flags.writeable
+    for copied, view in zip(bundle.weights().network.values(), views.network.values()):
+        np.testing.assert_array_equal(copied, view)
+        assert copied.flags.writeable and not np.shares_memory(copied, content)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'\x80\x04cos\nsystem\n',  # a pickle
+        b'',
+        safetensors([]),
+        safetensors(1),
+        safetensors({'network.x': 'text'}),
+        (400_000).to_bytes(8, 'little') + b'[' * 400_000,
+        described(dtype='BF16'),
+        described(dtype=[]),
+        described(shape=[3]),
+        described(shape=[-1, -2]),
+        described(shape=[10**30]),
+        described(shape=None),
+        described(data_offsets=[8, 16]),
+        described(data_offsets=[-8, 0]),
+        described(data_offsets=[0.0, 8.0]),
+        described(data_offsets=[0]),
+    ],
+)
+def test_weights_that_are_no_tensors(folder: Path, content: bytes) -> None:
+    exchange_weights(folder, content)
     with pytest.raises(BundleError, match='no safetensors file'):
         read_bundle(folder).weights()
+
+
+def test_a_safetensors_file_of_another_program(folder: Path) -> None:
+    header = {
+        '__metadata__': {'format': 'pt'},
+        'network.empty': {'dtype': 'F16', 'shape': [0, 3], 'data_offsets': [0, 0]},
+        'network.one': {'dtype': 'F64', 'shape': [], 'data_offsets': [0, 8]},
+    }
+    exchange_weights(folder, safetensors(header, np.array(2.5, '<f8').tobytes()))
+    network = read_bundle(folder).weights().network
+    assert network['empty'].shape == (0, 3) and network['one'] == np.float32(2.5)
 
 
 def test_tensor_that_belongs_to_nothing(folder: Path) -> None:
@@ -132,6 +192,27 @@ def test_figure_that_is_no_number(folder: Path) -> None:
     path = folder / 'manifest.json'
     path.write_text(path.read_text().replace('"accuracy": 0.5', '"accuracy": NaN'))
     with pytest.raises(BundleError, match='is not JSON .NaN'):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize('number', ['1e999', '-1e999', '1' + '0' * 30, '9' * 5000])
+def test_number_that_is_too_large(folder: Path, number: str) -> None:
+    path = folder / 'manifest.json'
+    path.write_text(path.read_text().replace('"stem_width": 8', f'"stem_width": {number}'))
+    with pytest.raises(BundleError, match='is not JSON .*too large a number'):
+        read_bundle(folder)
+
+
+def test_manifest_that_is_nested_without_end(folder: Path) -> None:
+    (folder / 'manifest.json').write_text('[' * 200_000)
+    with pytest.raises(BundleError, match='is not JSON'):
+        read_bundle(folder)
+
+
+def test_a_pipe_in_place_of_a_file(folder: Path) -> None:
+    (folder / 'weights.safetensors').unlink()
+    os.mkfifo(folder / 'weights.safetensors')
+    with pytest.raises(BundleError, match=r'weights\.safetensors: is no file'):
         read_bundle(folder)
 
 
