@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
 from dynamic_dnn_ros.files import share_folder
 
 
@@ -20,7 +21,8 @@ def find_bundle(name: str) -> Path:
     path = Path(name).expanduser()
     if name and '/' not in name:
         shipped = share_folder() / 'models' / name
-        if shipped.is_dir():
+        # `.` and `..` are folders in there too, but no bundles.
+        if (shipped / MANIFEST_NAME).is_file():
             return shipped
     if name and path.is_dir():
         return path
