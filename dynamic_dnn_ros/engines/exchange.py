@@ -8,19 +8,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-import logging
 import threading
 import time
-from typing import NamedTuple
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.engines.background import (
+    free_frames,
     return_free_memory,
     share_interpreter,
+    tell,
     yield_to_others,
 )
 from dynamic_dnn_ros.engines.contract import Engine, OutOfMemoryError, PreparedSubNetwork
-from dynamic_dnn_ros.engines.forecast import by_cost, fitting, ranked
+from dynamic_dnn_ros.engines.prepared_set import Held, Key, PreparedSet
 
 #: s for which a sub-network has to serve before others are prepared for what may come next:
 #: switches in quick succession would have each of them prepared and evicted in turn.
@@ -30,13 +30,6 @@ SETTLED_AFTER = 0.5
 RECENT = 8
 
 
-class Key(NamedTuple):
-    """A sub-network by its id, on one processor."""
-
-    sub_network: str
-    processor: str
-
-
 Ready = Callable[[PreparedSubNetwork], None]
 Failed = Callable[[Exception], None]
 Unprepared = Callable[[SubNetwork, Exception], None]
@@ -44,12 +37,6 @@ Unprepared = Callable[[SubNetwork, Exception], None]
 
 class Overtaken(Exception):
     """A switch that waited for its preparation gave way to a newer one."""
-
-
-@dataclass
-class _Held:
-    prepared: PreparedSubNetwork
-    users: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ class _Loan:
     """One that somebody waits for, to use it aside; `held` stays None where it failed."""
 
     key: Key
-    held: _Held | None = None
+    held: Held | None = None
     done: bool = False
 
 
@@ -97,19 +84,14 @@ class SubNetworkExchange:
         """
         self._engine = engine
         self._manifest = manifest
-        self._budget = budget
         self._on_unprepared = on_unprepared
-        self._order = by_cost(manifest.sub_networks)
         self._condition = threading.Condition()
-        self._held: dict[Key, _Held] = {}
-        self._failures: dict[Key, Exception] = {}
-        # Measured ones are remembered beyond their eviction.
-        self._memory: dict[Key, int] = {}
+        self._set = PreparedSet(manifest, engine.memory_needed, budget)
         self._recent: deque[Key] = deque(maxlen=RECENT)
         # The thread is asked for the newest request, then for loans, then for what may come next.
         self._request: _Request | None = None
         self._loans: list[_Loan] = []
-        self._serving: _Held | None = None
+        self._serving: Held | None = None
         self._serving_since = -float('inf')
         self._idle = False
         self._closed = False
@@ -127,26 +109,24 @@ class SubNetworkExchange:
     def ready(self) -> tuple[PreparedSubNetwork, ...]:
         """Return those that are ready now, in the order of the bundle."""
         with self._condition:
-            held = [entry.prepared for entry in self._held.values()]
-        order = [entry.id for entry in self._manifest.sub_networks]
-        return tuple(sorted(held, key=lambda prepared: order.index(prepared.sub_network.id)))
+            return self._set.prepared
 
     @property
     def failures(self) -> dict[str, Exception]:
         """Return why sub-networks could not be prepared, by their ids."""
         with self._condition:
-            return {key.sub_network: error for key, error in self._failures.items()}
+            return self._set.failures
 
     @property
     def memory(self) -> int:
         """Return what those that are ready take together, bytes."""
         with self._condition:
-            return self._taken()
+            return self._set.memory
 
     @property
     def budget(self) -> int | None:
         """Return the bytes for all together: less than asked for once the processor ran full."""
-        return self._budget
+        return self._set.budget
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until nothing is left to prepare; tell whether it is so within the seconds."""
@@ -166,11 +146,12 @@ class SubNetworkExchange:
         try:
             prepared = self._engine.prepare(self._manifest.sub_network(identifier), processor)
         except Exception as error:
-            self._failures[key] = error
+            with self._condition:
+                self._set.fail(key, error)
+            free_frames(error)
             raise
         with self._condition:
-            self._hold(key, prepared)
-            self._serve(key)
+            self._serve(key, self._set.add(key, prepared))
         self._thread.start()
 
     def request(self, identifier: str, processor: str, ready: Ready, failed: Failed) -> None:
@@ -187,9 +168,9 @@ class SubNetworkExchange:
         with self._condition:
             overtaken, self._request = self._request, None
             self._note(key)
-            held = self._held.get(key)
+            held = self._set.get(key)
             if held is not None:
-                self._serve(key)
+                self._serve(key, held)
             else:
                 self._request = _Request(key, ready, failed)
                 self._wake()
@@ -238,8 +219,7 @@ class SubNetworkExchange:
             self._thread.join()
         with self._condition:
             # Whoever still uses one closes it.
-            leaving = [held.prepared for held in self._held.values() if not held.users]
-            self._held.clear()
+            leaving = self._set.evict_all()
         _close(leaving)
 
     # The state, under the lock
@@ -253,15 +233,9 @@ class SubNetworkExchange:
             self._recent.remove(key)
         self._recent.appendleft(key)
 
-    def _hold(self, key: Key, prepared: PreparedSubNetwork) -> _Held:
-        held = self._held[key] = _Held(prepared)
-        self._memory[key] = prepared.memory
-        self._failures.pop(key, None)
-        return held
-
-    def _serve(self, key: Key) -> None:
+    def _serve(self, key: Key, held: Held) -> None:
         before = self._serving
-        self._serving = self._held[key]
+        self._serving = held
         self._serving_since = time.monotonic()
         self._note(key)
         # No thread is woken for an exchange of two that are ready: with a budget it looks around
@@ -269,9 +243,9 @@ class SubNetworkExchange:
         if before is not None and before.prepared.processor != key.processor:
             self._wake()
 
-    def _borrow(self, key: Key) -> _Held | None:
+    def _borrow(self, key: Key) -> Held | None:
         with self._condition:
-            held = self._held.get(key)
+            held = self._set.get(key)
             if held is not None:
                 held.users += 1
                 return held
@@ -283,7 +257,7 @@ class SubNetworkExchange:
                 self._loans.remove(loan)
             return loan.held
 
-    def _settle_loans(self, key: Key, held: _Held | None) -> None:
+    def _settle_loans(self, key: Key, held: Held | None) -> None:
         for loan in self._loans:
             if loan.key == key:
                 loan.held, loan.done = held, True
@@ -291,21 +265,12 @@ class SubNetworkExchange:
                     held.users += 1
         self._loans = [loan for loan in self._loans if not loan.done]
 
-    def _release(self, held: _Held) -> None:
+    def _release(self, held: Held) -> None:
         with self._condition:
             held.users -= 1
             left_behind = self._closed and not held.users
         if left_behind:
             held.prepared.close()
-
-    def _taken(self) -> int:
-        return sum(self._memory[key] for key in self._held)
-
-    def _size(self, key: Key) -> int:
-        known = self._memory.get(key)
-        if known is not None:
-            return known
-        return self._engine.memory_needed(self._manifest.sub_network(key.sub_network))
 
     def _wanted(self) -> tuple[Key | None, Sequence[Key], bool]:
         """Return the one that somebody waits for, all to have, and whether some lack room."""
@@ -314,29 +279,14 @@ class SubNetworkExchange:
             asked = self._request.key
         elif self._loans:
             asked = self._loans[0].key
-        serving = self._serving_key()
-        first = [] if asked is None else [asked]
-        order = [Key(identifier, serving.processor) for identifier in self._order]
-        ranking = [
-            key
-            for key in ranked(order, serving, [*first, *self._recent, *self._held])
-            if key == asked or key not in self._failures
-        ]
-        wanted = fitting(ranking, self._size, self._budget, needed=1 + len(first))
-        return asked, wanted, len(wanted) < len(ranking)
+        return asked, *self._set.wanted(self._serving_key(), asked, self._recent)
 
     def _serving_key(self) -> Key:
-        serving = self.serving
-        return Key(serving.sub_network.id, serving.processor)
+        assert self._serving is not None, 'start() comes first'
+        return self._serving.key
 
     def _evict(self, kept: Sequence[Key]) -> list[PreparedSubNetwork]:
-        serving = self._serving_key()
-        leaving = [
-            key
-            for key, held in self._held.items()
-            if key not in kept and key != serving and not held.users
-        ]
-        return [self._held.pop(key).prepared for key in leaving]
+        return self._set.evict(self._serving_key(), kept)
 
     # The thread
 
@@ -358,13 +308,14 @@ class SubNetworkExchange:
         """Wait for work: the one to prepare, and those to close before; neither at the end."""
         while not self._closed:
             asked, wanted, limited = self._wanted()
-            missing = [key for key in wanted if key not in self._held]
+            missing = [key for key in wanted if key not in self._set]
             settled = time.monotonic() - self._serving_since >= SETTLED_AFTER
             if asked is not None:
                 return asked, self._evict(wanted)
             if missing and (settled or not limited):
                 return missing[0], self._evict(wanted)
-            if self._budget is not None and self._taken() > self._budget:
+            budget = self._set.budget
+            if budget is not None and self._set.memory > budget:
                 leaving = self._evict(wanted)
                 if leaving:
                     return None, leaving
@@ -382,13 +333,14 @@ class SubNetworkExchange:
             self._fail(key, sub_network, error)
             return
         with self._condition:
-            self._settle_loans(key, self._hold(key, prepared))
+            held = self._set.add(key, prepared)
+            self._settle_loans(key, held)
             request = self._answered(key)
             if request is not None:
-                self._serve(key)
+                self._serve(key, held)
             self._condition.notify_all()
         if request is not None:
-            _tell(request.ready, prepared)
+            tell(request.ready, prepared)
         # Putting a model together leaves as much behind as it takes.
         return_free_memory()
 
@@ -397,9 +349,7 @@ class SubNetworkExchange:
             return self._engine.prepare(sub_network, key.processor)
         except (OutOfMemoryError, MemoryError):
             with self._condition:
-                # What is there fits; more does not.
-                taken = self._taken()
-                self._budget = taken if self._budget is None else min(taken, self._budget)
+                self._set.allow_no_more()
                 asked, _, _ = self._wanted()
                 leaving = self._evict(()) if key == asked else []
             if not leaving:
@@ -409,15 +359,16 @@ class SubNetworkExchange:
 
     def _fail(self, key: Key, sub_network: SubNetwork, error: Exception) -> None:
         with self._condition:
-            before = self._failures.get(key)
-            self._failures[key] = error
+            new = self._set.fail(key, error)
             self._settle_loans(key, None)
             request = self._answered(key)
             self._condition.notify_all()
         if request is not None:
-            _tell(request.failed, error)
-        elif before is None:
-            _tell(self._on_unprepared, sub_network, error)
+            tell(request.failed, error)
+        elif new:
+            tell(self._on_unprepared, sub_network, error)
+        # The error is kept, and what the engine has half made would be with it.
+        free_frames(error)
 
     def _answered(self, key: Key) -> _Request | None:
         request = self._request
@@ -425,14 +376,6 @@ class SubNetworkExchange:
             return None
         self._request = None
         return request
-
-
-def _tell(listener: Callable[..., None], *said: object) -> None:
-    """Call a listener; the thread that prepares outlives what it raises."""
-    try:
-        listener(*said)
-    except Exception:
-        logging.getLogger(__name__).exception('Who was told of a prepared sub-network failed')
 
 
 def _close(leaving: list[PreparedSubNetwork]) -> None:

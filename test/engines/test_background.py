@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 
 import numpy as np
 import psutil
@@ -13,6 +14,7 @@ import pytest
 from dynamic_dnn_ros.engines.background import (
     NICENESS,
     SWITCH_INTERVAL,
+    free_frames,
     return_free_memory,
     share_interpreter,
     yield_to_others,
@@ -47,6 +49,28 @@ def test_interpreter_is_shared_at_least_as_often_as_before() -> None:
         assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL / 2)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_an_error_that_is_kept_keeps_only_its_text() -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def fail() -> None:
+        model = np.ones(10)
+        held.append(weakref.ref(model))
+        raise KeyError('inner')
+
+    def wrap() -> None:
+        try:
+            fail()
+        except KeyError as error:
+            raise ValueError('outer') from error
+
+    with pytest.raises(ValueError, match='outer') as kept:
+        wrap()
+    assert held[0]() is not None
+    free_frames(kept.value)
+    assert held[0]() is None
+    assert str(kept.value) == 'outer' and kept.value.__traceback__ is not None
 
 
 @linux

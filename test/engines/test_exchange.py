@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from typing import Any
+import weakref
 
 import numpy as np
 import pytest
@@ -214,6 +215,36 @@ def test_prepares_with_less_priority_where_it_may(
     exchange = begin(aside=aside)
     assert exchange.wait_until_idle(TIMEOUT)
     assert engine.niceness == {own, expected if aside else own}
+
+
+@pytest.mark.parametrize('first', ['s0', 's1'])
+def test_a_failure_does_not_keep_what_was_half_made(bundle: Bundle, first: str) -> None:
+    half_made: list[weakref.ref[np.ndarray]] = []
+
+    class Failing(GatedEngine):
+        def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+            if sub_network.id != 's1':
+                return super().prepare(sub_network, processor)
+            model = np.ones(1000)
+            half_made.append(weakref.ref(model))
+            try:
+                raise RuntimeError('the library failed')
+            except RuntimeError as error:
+                raise EngineError('too large') from error
+
+    engine = Failing()
+    engine.open_gates()
+    exchange = SubNetworkExchange(engine, bundle.manifest)
+    try:
+        if first == 's1':
+            with pytest.raises(EngineError, match='too large'):
+                exchange.start('s1', 'cpu')
+        exchange.start('s0', 'cpu')
+        assert exchange.wait_until_idle(TIMEOUT)
+        assert str(exchange.failures['s1']) == 'too large'
+        wait_for(lambda: half_made[0]() is None)
+    finally:
+        exchange.close()
 
 
 def test_a_listener_that_fails_does_not_end_the_preparation(
