@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+import logging
 import math
 import threading
 import time
@@ -20,6 +21,8 @@ from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
 from dynamic_dnn_ros.engines.mailbox import Mailbox
 from dynamic_dnn_ros.engines.pacing import PacedFrame, Pacer
 from dynamic_dnn_ros.engines.preprocessing import CameraPicture, PictureError, square
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class WorkerState(IntEnum):
@@ -68,7 +71,8 @@ class FrameWorker:
     """
     Serves the newest frame, one after the other, in a thread of its own.
 
-    A frame that fails costs that frame: it is counted, reported, and the worker goes on.
+    A frame that fails costs that frame: it is counted, reported, and the worker goes on. So does a
+    listener that fails, which is logged once for a series.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class FrameWorker:
         self._on_rejected = on_rejected
         self._state = (WorkerState.STOPPED, time.monotonic())
         self._overran_until = -math.inf
+        self._unheard = False
         self._thread = threading.Thread(target=self._work, name='worker', daemon=True)
 
     def start(self) -> None:
@@ -146,13 +151,23 @@ class FrameWorker:
                 self._reject(frame, f'{type(error).__name__}: {error}')
             else:
                 self.served += 1
-                self._on_served(served)
+                self._tell(self._on_served, served)
             self._enter(WorkerState.IDLE)
         self._enter(WorkerState.STOPPED)
 
     def _reject(self, frame: Frame, reason: str) -> None:
         self.rejected += 1
-        self._on_rejected(frame, reason)
+        self._tell(self._on_rejected, frame, reason)
+
+    def _tell(self, listener: Callable[..., None], *said: object) -> None:
+        try:
+            listener(*said)
+        except Exception:
+            if not self._unheard:
+                _LOGGER.exception('A frame is lost: who was told of it failed')
+            self._unheard = True
+        else:
+            self._unheard = False
 
     def _serve(self, frame: Frame) -> ServedFrame:
         with self._exchange.lease() as prepared:

@@ -128,6 +128,29 @@ def test_a_picture_that_cannot_be_decoded_is_rejected(
     assert 'no picture that can be decoded' in outcome.rejected[0][1]
 
 
+def test_goes_on_where_who_takes_the_results_fails(
+    worker: FrameWorker, outcome: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = [True]
+
+    def take(served: ServedFrame) -> None:
+        if failing[0]:
+            raise RuntimeError('the publisher is gone')
+        outcome.served.append(served)
+
+    worker._on_served = take
+    for count in (1, 2):
+        put(worker, count)
+        outcome.wait(lambda expected=count: worker.served == expected)
+    outcome.wait(lambda: worker.state()[0] is WorkerState.IDLE)
+    failing.clear()
+    failing.append(False)
+    put(worker, 'heard')
+    outcome.wait(lambda: len(outcome.served) == 1)
+    assert caplog.text.count('who was told of it failed') == 1, 'once for a series'
+    assert 'the publisher is gone' in caplog.text
+
+
 def test_says_that_it_is_stuck(
     engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome
 ) -> None:
