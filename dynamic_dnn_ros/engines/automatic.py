@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 import json
 import os
 from pathlib import Path
@@ -34,9 +34,7 @@ from dynamic_dnn_ros.bundles.writer import write_bundle
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder
 from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
-
-#: Deviation of an answer above which an engine is not taken, see `engines.verification`.
-LIMIT = 0.08
+from dynamic_dnn_ros.engines.verification import LIMIT
 
 #: s, of runs of each sub-network that is measured; the shortest run counts.
 SECONDS = 0.1
@@ -157,14 +155,25 @@ def _trials(
     bundle: Bundle, names: Sequence[str], threads: int, precision: Precision
 ) -> list[Trial]:
     """Measure engines one after the other, each in a process."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.measure.', dir=cache_folder()) as work:
+    with _work_folder() as work:
         # The bundle may not lie on disk, or no longer as it was read.
         files = {k: v for k, v in bundle.other_files.items() if k != RESPONSES_NAME}
         copy = write_bundle(
             Path(work) / 'bundle', bundle.manifest, bundle.weights_content, (), files
         )
         return [_in_process(copy.folder, name, threads, precision) for name in names]
+
+
+def _work_folder() -> tempfile.TemporaryDirectory[str]:
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix='.measure.', dir=folder)
+    except OSError as error:
+        raise EngineError(
+            f'which engine is the fastest cannot be measured: {folder} cannot be written '
+            f'({error.strerror}). Set XDG_CACHE_HOME to a folder that can, or name an engine.'
+        ) from error
 
 
 def _in_process(folder: Path, name: str, threads: int, precision: Precision) -> Trial:
@@ -202,7 +211,9 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return ''
+        # Under another name: that of onnxruntime with CUDA is onnxruntime-gpu.
+        names = sorted(set(packages_distributions().get(package, ())))
+        return ', '.join(f'{name} {version(name)}' for name in names)
 
 
 def _processor() -> str:

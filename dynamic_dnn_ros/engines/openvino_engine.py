@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import threading
 from typing import Any
 
@@ -68,10 +69,12 @@ class OpenVinoEngine(Engine):
         self.precision = precision
         self._threads = threads
         self._core = openvino.Core()
-        self._capabilities = {
-            device: set(self._core.get_property(device, 'OPTIMIZATION_CAPABILITIES'))
-            for device in self._core.available_devices
-        }
+        self._capabilities: dict[str, set[str]] = {}
+        for device in self._core.available_devices:
+            # One that does not answer, for its driver perhaps, leaves the others.
+            with suppress(RuntimeError):
+                found = self._core.get_property(device, 'OPTIMIZATION_CAPABILITIES')
+                self._capabilities[device] = set(found)
         if not self.processors:
             raise EngineError(
                 f'no processor here computes in {precision.value} with OpenVINO: '

@@ -56,8 +56,8 @@ def create_engine(
     :param name: of an engine, or `AUTO` for the fastest one
     :param threads: for one inference on the CPU, at least 1
     :param say: told what a user should know once: what is exported, what `AUTO` has measured
-    :raises EngineError: when it is unknown, what it needs is not installed, or it does not
-        compute in that precision here
+    :raises EngineError: when it is unknown, what it needs is not installed or cannot be loaded,
+        or it does not compute in that precision here
     :raises BundleError: when the bundle does not fit
     """
     if name == AUTO:
@@ -69,12 +69,18 @@ def create_engine(
     module_name, class_name, needs = _ENGINES[name]
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if (error.name or '').partition('.')[0] == __name__.partition('.')[0]:
+    except (ImportError, OSError) as error:  # an OSError: a library below it cannot be loaded
+        absent = (error.name or '') if isinstance(error, ImportError) else ''
+        if absent.partition('.')[0] == __name__.partition('.')[0]:
             raise
+        if isinstance(error, ModuleNotFoundError):
+            raise EngineError(
+                f'engine {name!r} needs the Python package {absent!r}, which is not installed. '
+                f'Install {needs!r}, or name another engine.'
+            ) from error
         raise EngineError(
-            f'engine {name!r} needs the Python package {error.name!r}, which is not installed. '
-            f'Install {needs!r}, or name another engine.'
+            f'engine {name!r} cannot be loaded: {error}. Install {needs!r} again, in a release '
+            'for this computer, or name another engine.'
         ) from error
     engine: Engine = getattr(module, class_name)(bundle, threads, precision, say)
     return engine

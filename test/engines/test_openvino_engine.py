@@ -23,13 +23,15 @@ class Machine:
 
     def get_property(self, device: str, name: str) -> list[str]:
         assert name == 'OPTIMIZATION_CAPABILITIES'
+        if device == 'NPU.1':
+            raise RuntimeError('the driver does not answer')
         return self._capabilities[device.replace('.', '_')]
 
 
 def test_a_gpu_comes_first_and_precisions_are_those_of_a_device(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine = Machine(CPU=['FP32', 'INT8', 'BF16'], GPU_0=['FP32', 'FP16'], NPU=['FP16'])
+    machine = Machine(CPU=['FP32', 'INT8', 'BF16'], GPU_0=['FP32', 'FP16'], NPU=['FP16'], NPU_1=[])
     monkeypatch.setattr(openvino, 'Core', lambda: machine)
     expected = {
         Precision.FLOAT32: ('gpu.0', 'cpu'),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
 import subprocess
 import sys
 
@@ -27,6 +28,25 @@ def test_engine_that_is_not_installed_says_what_to_install(
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(EngineError, match=f"needs the Python package '{name}'.*Install"):
         create_engine(name, bundle, 1)
+
+
+@pytest.mark.parametrize(
+    'broken',
+    [
+        "raise ImportError('libcudart.so.12: cannot open shared object file')",
+        "raise OSError('no')",
+    ],
+)
+def test_engine_that_cannot_be_loaded_says_so(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
+) -> None:
+    for module in [n for n in sys.modules if n.partition('.')[0] == 'onnxruntime']:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(sys.modules, 'dynamic_dnn_ros.engines.onnxruntime_engine', raising=False)
+    (tmp_path / 'onnxruntime.py').write_text(broken)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EngineError, match=r"'onnxruntime' cannot be loaded: .*Install"):
+        create_engine('onnxruntime', bundle, 1)
 
 
 def test_auto_takes_what_was_found_to_be_the_fastest(
