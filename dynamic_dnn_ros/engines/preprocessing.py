@@ -75,6 +75,12 @@ _REACH = {
     Interpolation.LANCZOS: 3.0,
 }
 
+#: The sums of so many rows fit 16 bits.
+_MOST_ROWS = 256
+
+#: What cameras compress to. Pillow knows more, some of it by programs that it starts.
+_FORMATS = ('JPEG', 'PNG', 'WEBP', 'TIFF')
+
 #: Pillow rounds halves up when it averages columns: pairs would become a quarter of a grey level
 #: brighter.
 _FEWEST_COLUMNS = 3
@@ -172,7 +178,7 @@ class RawPicture:
 
 @dataclass(frozen=True)
 class CompressedPicture:
-    """A picture as a compressed file: JPEG, PNG, or whatever else Pillow decodes."""
+    """A picture as a compressed file: JPEG, PNG, WebP or TIFF."""
 
     data: Buffer
 
@@ -187,7 +193,7 @@ class CompressedPicture:
         size = memoryview(self.data).nbytes
         what = f'compressed image of {size} bytes'
         try:
-            image = Image.open(io.BytesIO(self.data))
+            image = Image.open(io.BytesIO(self.data), formats=_FORMATS)
             if least_side is not None:
                 image.draft(None, (least_side, least_side))
             image.load()
@@ -283,13 +289,13 @@ def _rows_per_block(
     else:
         most, divided = pixel / _ROWS_PER_PIXEL[preprocessing.interpolation], height
     rows = 1
-    while 2 * rows <= most and divided % (2 * rows) == 0:
+    while 2 * rows <= min(most, _MOST_ROWS) and divided % (2 * rows) == 0:
         rows *= 2
     return rows
 
 
 def _means(blocks: NDArray[np.uint8]) -> memoryview:
-    """Return the rounded means over the second axis, whose length is a power of two."""
+    """Return the rounded means over the second axis: a power of two, `_MOST_ROWS` at most."""
     rows = blocks.shape[1]
     sums = np.add.reduce(blocks, axis=1, dtype=np.uint16)
     # Halves are rounded up and down in turn: the mean of the picture stays what it is.
@@ -306,7 +312,9 @@ def _image(
     """Return pixels as an image; Pillow reads modes of 1 and 4 bytes a pixel where they lie."""
     if len(data) < step * size[1] and mode != 'RGB':
         # Where Pillow copies nothing, it wants the padding of the last row as well.
-        data = memoryview(bytes(data).ljust(step * size[1], b'\0'))
+        length = size[0] * len(mode)
+        rows = np.ndarray((size[1], length), np.uint8, data, 0, (step, 1))
+        data, step = np.ascontiguousarray(rows).data.cast('B'), length
     # Any buffer will do, whatever Pillow's annotations say.
     buffer: Any = data
     return Image.frombuffer(mode, size, buffer, 'raw', raw_mode, step, 1)

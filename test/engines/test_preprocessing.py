@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 import io
 from pathlib import Path
+import resource
 
 import numpy as np
 from PIL import Image
+import psutil
 import pytest
 
 from dynamic_dnn_ros.bundles.manifest import Interpolation, Preprocessing, Resize
@@ -59,6 +61,25 @@ def test_last_row_may_lack_its_padding() -> None:
     data, step = padded(RGB, 5)
     picture = RawPicture('rgb8', WIDTH, HEIGHT, step, data[:-5])
     assert np.array_equal(np.array(picture.open()), RGB)
+
+
+def test_a_step_beyond_all_rows_costs_no_memory() -> None:
+    row = RGB[:1, :, :1]
+    picture = RawPicture('mono8', WIDTH, 1, 2**31 - 1, row.tobytes())
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, before[1]))
+    try:
+        result = square(picture, 4, STRETCH)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    expected = Image.fromarray(row[..., 0]).resize((4, 4), Image.Resampling.BILINEAR)
+    assert np.array_equal(result[..., 0], np.array(expected))
+
+
+def test_sums_of_many_rows_do_not_overflow() -> None:
+    white = RawPicture('mono8', 8, 4096, 8, bytes([255]) * 8 * 4096)
+    assert np.all(square(white, 8, replace(STRETCH, interpolation=Interpolation.BOX)) == 255)
 
 
 def test_center_crop_takes_the_largest_square_at_the_centre() -> None:
@@ -241,7 +262,7 @@ def test_native_size_is_not_touched_and_result_is_contiguous() -> None:
     assert result.flags.c_contiguous and result.flags.writeable
 
 
-@pytest.mark.parametrize('file_format', ['JPEG', 'PNG'])
+@pytest.mark.parametrize('file_format', ['JPEG', 'PNG', 'TIFF'])
 @pytest.mark.parametrize('mode', ['RGB', 'L'])
 def test_compressed_pictures(file_format: str, mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
@@ -279,3 +300,10 @@ def test_pictures_that_cannot_be_decoded() -> None:
         CompressedPicture(b'not a picture').open()
     with pytest.raises(PictureError, match='cannot be decoded'):
         CompressedPicture(file.getvalue()[:-40]).open()
+
+
+def test_what_pillow_would_run_another_program_for_is_no_picture() -> None:
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, 'EPS')
+    with pytest.raises(PictureError, match='no picture that can be decoded'):
+        CompressedPicture(file.getvalue()).open()
