@@ -3,7 +3,7 @@
 """
 Top-1 accuracy of the running node on camera frames, against the networks without any node.
 
-And what the ways from a frame of 640x480 to the input of a network cost over a whole test set,
+And what the ways from a frame of 1280x720 to the input of a network cost over a whole test set,
 against one filter over all pixels: the averaging of rows, JPEG, and its decoding at a reduced
 scale.
 """

@@ -35,6 +35,7 @@ from report import Figure, Report, figure
 from tqdm import tqdm
 
 from dynamic_dnn_ros import simulation
+from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.cli.scenario_networks import workloads
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_model import load_board
@@ -52,6 +53,7 @@ RUNS = 1
 SWEEP = 'DYNAMIC_DNN_SWEEP'
 JOBS = int(os.environ.get('DYNAMIC_DNN_JOBS', '2'))
 XAVIER, ORIN = 'xavier_nx_simulated', 'orin_nx_simulated'
+SMALL = 'cifar10_ofa'
 LEVELS = DATA / 'platforms' / 'xavier_nx' / 'dynamic_ofa_levels.json'
 OTHERS = ('alert', 'dvfs_only', 'network_only', 'dynamic_ofa')
 PROCESSING_RAIL = 'VDD_CPU_GPU_CV'
@@ -285,7 +287,7 @@ def _xavier(levels: dict[str, Any]) -> Iterator[Case]:
 
 
 def _small() -> Iterator[Case]:
-    network = {'bundle': 'cifar10_ofa'}
+    network = {'bundle': SMALL}
     for rate in (20.0, 25.0):
         yield _case(
             'one model, small network',
@@ -514,7 +516,10 @@ class Kept:
 
 
 def _digest(cases: Sequence[Case]) -> str:
-    """Return what outcomes depend on: the sources, the boards, the scenarios, what is kept."""
+    """
+    Return what outcomes depend on: the sources, the boards, the networks and their profiles, the
+    scenarios, what is kept.
+    """
     package = Path(simulation.__file__).parents[1]
     files = [
         *(
@@ -523,7 +528,9 @@ def _digest(cases: Sequence[Case]) -> str:
             for path in package.glob(f'{room}/**/*.py')
         ),
         *(package / 'platforms' / f'{name}.py' for name in ('board_model', 'governors')),
+        *(package / name for name in ('profiling/simulated.py', 'cli/scenario_networks.py')),
         *(share_folder() / 'config' / 'platforms').glob('*.yaml'),
+        *(path for path in (find_bundle(SMALL) / 'manifest.json', LEVELS) if path.exists()),
     ]
     found = hashlib.sha256()
     for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
@@ -752,7 +759,7 @@ def _beaten_by(found: Outcomes, name: str) -> bool:
 
 def _reactions(runs: int) -> list[Figure]:
     """Return how soon a target is met again, and how much changes when nothing does."""
-    network = {'levels': str(LEVELS)} if LEVELS.exists() else {'bundle': 'cifar10_ofa'}
+    network = {'levels': str(LEVELS)} if LEVELS.exists() else {'bundle': SMALL}
     rate, limit, accuracy = (10.0, 0.062, 0.74) if LEVELS.exists() else (20.0, 0.042, 0.79)
     begin = {'at': 0.2, 'latency': 0.095, 'accuracy': accuracy, 'rate': rate}
     change = {'at': 15.0, 'latency': limit, 'accuracy': accuracy, 'rate': rate}
