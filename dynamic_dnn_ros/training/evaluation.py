@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -21,16 +22,23 @@ def recalibrate(
     A sub-network that shares weights was never trained with statistics of its own; without this
     step its accuracy can fall to chance (Yu and Huang, Universally Slimmable Networks, ICCV 2019,
     section 3.2). Works on the extracted sub-network, which keeps the rest of its mode.
+
+    The pictures are taken in an order that does not hang on theirs, the same in each call: where
+    a batch holds few of the classes, as of sorted pictures, its variance is too small.
     """
     batch_norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [batch_norm.momentum for batch_norm in batch_norms]
     for batch_norm in batch_norms:
         batch_norm.reset_running_stats()
-        # None stands for the plain average over all batches.
-        batch_norm.momentum = None
         batch_norm.train()
+    mixed = pictures.take(np.random.default_rng(0).permutation(len(pictures)))
     device = _device_of(module)
-    for images, _ in plain_batches(pictures, resolution, normalisation, device=device):
+    seen = 0
+    for images, _ in plain_batches(mixed, resolution, normalisation, device=device):
+        seen += len(images)
+        for batch_norm in batch_norms:
+            # So each picture counts alike, also those of a last batch of few.
+            batch_norm.momentum = len(images) / seen
         module(images)
     for batch_norm, momentum in zip(batch_norms, momenta):
         batch_norm.momentum = momentum

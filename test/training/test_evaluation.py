@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -27,16 +29,31 @@ class _Colour(nn.Module):
         return self.batch_norm(images).mean((2, 3))
 
 
-def test_recalibration_averages_over_all_pictures():
-    pictures = colour_pictures(500)
+def _normalised(pictures):
+    return (torch.from_numpy(pictures.images).double() / 255 - 0.5) / 0.25
+
+
+@pytest.mark.parametrize('count', [500, 251])
+def test_recalibration_averages_over_all_pictures(count):
+    """The last of 251 is a batch of its own, and counts no more than any other picture."""
+    pictures = colour_pictures(count)
     module = _Colour().eval()
     recalibrate(module, pictures, 32, NORMALISATION)
-    normalised = (torch.from_numpy(pictures.images).double() / 255 - 0.5) / 0.25
+    normalised = _normalised(pictures)
     torch.testing.assert_close(
         module.batch_norm.running_mean, normalised.mean((0, 1, 2)).float(), atol=1e-3, rtol=0
     )
     assert not module.batch_norm.training
     assert module.batch_norm.momentum == 0.1
+
+
+def test_recalibration_does_not_hang_on_the_order_of_the_pictures():
+    pictures = colour_pictures(500)
+    by_class = pictures.take(np.argsort(pictures.labels, kind='stable'))
+    module = _Colour().eval()
+    recalibrate(module, by_class, 32, NORMALISATION)
+    expected = _normalised(pictures).var((0, 1, 2)).float()
+    torch.testing.assert_close(module.batch_norm.running_var, expected, rtol=0.05, atol=0.0)
 
 
 def test_accuracy_is_the_share_of_right_answers():
