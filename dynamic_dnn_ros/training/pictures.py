@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import io
+import lzma
 from pathlib import Path, PurePosixPath
 import tarfile
 from typing import TypeVar, overload
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,10 @@ from tqdm import tqdm
 from dynamic_dnn_ros.bundles.manifest import Resize
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
+#: What Pillow raises of a file that it cannot read, or that is too large to be a picture.
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+#: What reading an archive raises that is damaged or cut off, or where a link leads nowhere.
+_DAMAGED = (OSError, EOFError, KeyError, tarfile.TarError, zlib.error, lzma.LZMAError)
 #: Pictures of a folder that are larger than this together, decoded, stay on the disk.
 _MEMORY = 2 * 2**30
 
@@ -66,7 +72,7 @@ class PictureFiles:
         path = self.paths[index]
         try:
             return _decode(path.read_bytes())
-        except (OSError, ValueError, SyntaxError) as error:
+        except _UNREADABLE as error:
             raise _unreadable(path, error) from error
 
 
@@ -157,7 +163,7 @@ def _read_folder(path: Path, quiet: bool, workers: int) -> Pictures:
         try:
             with Image.open(file) as image:
                 sizes[index] = image.size
-        except (OSError, ValueError, SyntaxError) as error:
+        except _UNREADABLE as error:
             raise _unreadable(file, error) from error
     files = PictureFiles(paths, sizes, workers)
     alike = bool((sizes == sizes[0]).all())
@@ -171,22 +177,23 @@ def _read_archive(path: Path, quiet: bool) -> Pictures:
     rows: list[tuple[str, PictureData]] = []
     for name, data in _bar(_members(path), f'reading {path.name}', quiet):
         try:
-            rows.append((name, _decode(data)))
-        except (OSError, ValueError, SyntaxError) as error:
+            picture = _decode(data)
+        except _UNREADABLE as error:
             raise _unreadable(f'{path}: {name}', error) from error
+        rows.append((name, picture))
+        # At once: all of a large archive may be more than the memory holds.
+        size = rows[0][1].shape
+        if picture.shape != size:
+            raise PictureError(
+                f'{path}: picture {name} is {picture.shape[1]}x{picture.shape[0]}, '
+                f'others are {size[1]}x{size[0]}: unpack the archive and name the folder'
+            )
     if not rows:
         raise PictureError(f'{path} holds no pictures: one folder of jpg or png a class is needed')
     rows.sort(key=lambda row: row[0])
     names = [PurePosixPath(name).parent.name for name, _ in rows]
     classes = tuple(sorted(set(names)))
     _check_classes(path, classes)
-    size = rows[0][1].shape
-    for name, image_data in rows:
-        if image_data.shape != size:
-            raise PictureError(
-                f'{path}: picture {name} is {image_data.shape[1]}x{image_data.shape[0]}, '
-                f'others are {size[1]}x{size[0]}: unpack the archive and name the folder'
-            )
     index = {name: number for number, name in enumerate(classes)}
     return Pictures(
         np.stack([image_data for _, image_data in rows]),
@@ -199,11 +206,13 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                if member.isfile() and member.name.lower().endswith(_SUFFIXES):
+                # Links within the archive are pictures, too: tar makes them of hard links.
+                readable = member.isfile() or member.islnk() or member.issym()
+                if readable and member.name.lower().endswith(_SUFFIXES):
                     stream = archive.extractfile(member)
-                    assert stream is not None
-                    yield member.name, stream.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
+                    if stream is not None:
+                        yield member.name, stream.read()
+    except _DAMAGED as error:
         raise PictureError(
             f'{path} cannot be read ({error}): a folder or a tar archive is needed'
         ) from error

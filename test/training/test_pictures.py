@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -108,6 +110,64 @@ def test_what_is_neither_folder_nor_archive_is_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(PictureError, match='a folder or a tar archive is needed'):
+        read_pictures(path, quiet=True)
+
+
+def test_links_in_an_archive_are_pictures(tmp_path):
+    folder = write_folder(tmp_path / 'train', colour_pictures(20))
+    (folder / 'class_3' / 'LINK.PNG').symlink_to('0003.png')
+    (folder / 'class_5' / 'hard.png').hardlink_to(folder / 'class_5' / '0005.png')
+    expected = read_pictures(folder, quiet=True)
+    read = read_pictures(write_archive(tmp_path / 'train.tar.xz', folder), quiet=True)
+    assert len(read) == 22
+    assert np.array_equal(read.labels, expected.labels)
+    assert np.array_equal(read.images, expected.images)
+
+
+def test_a_link_that_leads_out_of_the_archive_is_refused(tmp_path):
+    folder = write_folder(tmp_path / 'train', colour_pictures(20))
+    (folder / 'class_3' / 'link.png').symlink_to('/nonesuch.png')
+    with pytest.raises(PictureError, match=r'train.tar.xz cannot be read .*nonesuch.png'):
+        read_pictures(write_archive(tmp_path / 'train.tar.xz', folder), quiet=True)
+
+
+@pytest.mark.parametrize('compression', ['gz', 'xz'])
+def test_an_archive_that_is_damaged_anywhere_is_refused(tmp_path, compression):
+    generator = np.random.default_rng(0)
+    for index in range(8):
+        path = tmp_path / 'train' / f'class_{index % 2}' / f'{index}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 2, (64, 64, 3), np.uint8)).save(path)
+    path = tmp_path / 'train.tar'
+    with tarfile.open(path, f'w:{compression}') as archive:
+        archive.add(tmp_path / 'train', arcname='train')
+    whole = path.read_bytes()
+    refused = 0
+    for start in range(0, len(whole) - 60, len(whole) // 12):
+        path.write_bytes(whole[:start] + generator.bytes(60) + whole[start + 60 :])
+        try:
+            read_pictures(path, quiet=True)
+        except PictureError as error:
+            refused += 'cannot be read' in str(error)
+    # What lies between the pictures may be damaged without harm.
+    assert refused >= 6
+
+
+def test_an_archive_of_several_sizes_is_refused_as_soon_as_one_differs(tmp_path):
+    folder = write_folder(tmp_path / 'train', colour_pictures(20))
+    Image.new('RGB', (8, 9)).save(folder / 'class_3' / 'odd.png')
+    (folder / 'class_7' / 'broken.png').write_bytes(b'no picture')
+    with pytest.raises(PictureError, match=r'class_3/odd.png is 8x9'):
+        read_pictures(write_archive(tmp_path / 'train.tar.xz', folder), quiet=True)
+
+
+@pytest.mark.parametrize('archived', [False, True])
+def test_a_picture_too_large_to_be_one_is_named(tmp_path, monkeypatch, archived):
+    path = write_folder(tmp_path / 'train', colour_pictures(20))
+    if archived:
+        path = write_archive(tmp_path / 'train.tar.xz', path)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    with pytest.raises(PictureError, match=r'class_0/0000.png cannot be read .*decompression'):
         read_pictures(path, quiet=True)
 
 
