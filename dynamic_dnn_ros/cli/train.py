@@ -21,6 +21,7 @@ from dynamic_dnn_ros.training.configuration import (
 from dynamic_dnn_ros.training.model_card import describe
 from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
+from dynamic_dnn_ros.training.trainer import DivergenceError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.alone is not None:
             _train_alone(configuration, arguments.alone, arguments.quiet)
         else:
-            _train(configuration, arguments.quiet)
+            _train(configuration, str(arguments.configuration), arguments.quiet)
     except (
         BundleError,
         CheckpointError,
         ConfigurationError,
+        DivergenceError,
         EngineError,
         PictureError,
         TrainingConfigurationError,
@@ -62,8 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(configuration: TrainingConfiguration, quiet: bool) -> None:
-    bundle = train_bundle(configuration, quiet)
+def _train(configuration: TrainingConfiguration, command: str, quiet: bool) -> None:
+    bundle = train_bundle(configuration, command, quiet)
     if bundle is not None:
         for entry in bundle.manifest.sub_networks:
             print(describe(entry))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import fcntl
 import os
@@ -17,6 +17,9 @@ from dynamic_dnn_ros.storage import written_whole
 
 #: Of all files here; a change that older files cannot be read by raises it.
 FORMAT = 1
+
+#: The training as it was after its last whole epoch.
+CHECKPOINT_NAME = 'checkpoint.pt'
 
 
 class CheckpointError(ValueError):
@@ -60,6 +63,21 @@ def read_state(path: Path) -> dict[str, Any] | None:
             f'{path} cannot be read ({reason}): remove it to start anew'
         ) from error
     return state
+
+
+def held_out_otherwise(state: Mapping[str, Any], seed: int, pictures: int) -> str:
+    """
+    Return how a checkpoint's training held other pictures out; empty where it held out the same.
+
+    :param pictures: how many are trained on.
+    """
+    for name, own in (('seed', seed), ('pictures', pictures)):
+        if state.get(name, own) != own:
+            return (
+                f'was trained with {name} {state[name]}, now it is {own}, so pictures held out '
+                'now would be known to the network'
+            )
+    return ''
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from enum import Enum
 import math
 import os
 from pathlib import Path
+import re
 from typing import Any, TypeVar
 
 import yaml
@@ -119,7 +120,7 @@ class TrainingConfiguration:
     """
     One training, from the pictures to the bundle.
 
-    :param name: name of the bundle.
+    :param name: name of the bundle: small letters, digits and underscores.
     :param training_data: folder or tar archive with one folder of pictures a class.
     :param test_data: the same for the pictures that only the final figures come from.
     :param data_name: what reports call the data.
@@ -189,8 +190,10 @@ class TrainingConfiguration:
                 'evaluation_pictures': 0,
                 'workers': 0,
                 'threads': 0,
+                'seed': 0,
             },
         )
+        self._check_ranges()
         if self.stored_precision not in (Precision.FLOAT32, Precision.FLOAT16):
             raise TrainingConfigurationError(
                 f'stored_precision is {self.stored_precision.value}: float32 or float16 is needed'
@@ -209,6 +212,25 @@ class TrainingConfiguration:
                     f'phase is needed ({", ".join(names) or "there is none"})'
                 )
             names.append(phase.name)
+
+    def _check_ranges(self) -> None:
+        for name, usable, needed in (
+            ('name', re.fullmatch('[a-z0-9_]+', self.name), 'small letters, digits, underscores'),
+            ('mean', all(0.0 <= each <= 1.0 for each in self.mean), '0..1, of colours in 0..1'),
+            (
+                'standard_deviation',
+                all(0.0 < each <= 1.0 for each in self.standard_deviation),
+                'above 0, up to 1, of colours in 0..1',
+            ),
+            ('momentum', 0.0 < self.momentum < 1.0, 'above 0, below 1'),
+            ('weight_decay', 0.0 <= self.weight_decay < math.inf, 'at least 0'),
+            ('label_smoothing', 0.0 <= self.label_smoothing < 1.0, 'at least 0, below 1'),
+            ('gradient_limit', self.gradient_limit > 0.0, 'above 0'),
+        ):
+            if not usable:
+                raise TrainingConfigurationError(
+                    f'{name} is {getattr(self, name)!r}: {needed} is needed'
+                )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> TrainingConfiguration:
@@ -262,7 +284,7 @@ def _build(cls: type[_DataclassT], mapping: Any) -> _DataclassT:
             values[name] = _CONVERSIONS[annotation](value)
         except TrainingConfigurationError as error:
             raise TrainingConfigurationError(f'{name}: {error}') from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise TrainingConfigurationError(
                 f'{name} is {value!r}: a value of type {annotation} is needed'
             ) from error

@@ -35,6 +35,7 @@ def write_trained_bundle(
     calibration: Pictures,
     test: Pictures,
     training_report: str,
+    command: str = 'CONFIG',
     quiet: bool = False,
 ) -> Bundle:
     """
@@ -43,6 +44,7 @@ def write_trained_bundle(
     :param configurations: the smallest first; they become s0, s1 and so on.
     :param calibration: training pictures that batch-norm statistics are averaged over.
     :param training_report: for the model card: how long was trained, on what.
+    :param command: for the model card: what the user gave to `train`.
     """
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
     stored: type[np.floating[Any]] = np.float32
@@ -82,8 +84,7 @@ def write_trained_bundle(
         f'trained on {configuration.data_name}',
         accuracy_data=f'{configuration.data_name}, {len(test)} test pictures',
     )
-    command = f'dynamic-dnn train config/training/{configuration.name}.yaml'
-    card = model_card(manifest, configuration, training_report, [command])
+    card = model_card(manifest, configuration, training_report, [f'dynamic-dnn train {command}'])
     return write_recorded_bundle(
         configuration.output,
         manifest,

@@ -3,7 +3,8 @@
 """
 Training by several processes, on one machine or more, as `torchrun` starts them.
 
-The semantics are those of DistributedDataParallel: equal weights everywhere, the mean gradient.
+The semantics are those of DistributedDataParallel: equal weights everywhere, the mean gradient;
+running batch-norm statistics are averaged, too, where its class takes those of process 0.
 Its class is not used: a step here runs several forward and backward passes, each through another
 part of the network, and the class has to search the graph for unused parameters at each of them
 and to send gradients that the next pass adds to. One message after the last pass is less work.
@@ -11,7 +12,7 @@ and to send gradients that the next pass adds to. One message after the last pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import os
 from typing import TypeVar
@@ -57,15 +58,35 @@ def average_gradients(module: nn.Module) -> None:
 
     Every process must have run the same sub-networks, so that the same parameters have gradients.
     """
-    if process_count() == 1:
+    _average([p.grad for p in module.parameters() if p.grad is not None])
+
+
+def average_statistics(module: nn.Module) -> None:
+    """
+    Replace running batch-norm statistics by their mean over all processes, in one message.
+
+    Each process has seen other pictures. What is in eval mode is the same everywhere, and stays.
+    """
+    _average(
+        [
+            buffer
+            for part in module.modules()
+            if isinstance(part, nn.BatchNorm2d) and part.training
+            for buffer in part.buffers(recurse=False)
+            if buffer.is_floating_point()
+        ]
+    )
+
+
+def _average(tensors: Sequence[torch.Tensor]) -> None:
+    if process_count() == 1 or not tensors:
         return
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(flat)
     flat /= process_count()
-    parts = flat.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts):
-        gradient.copy_(part.view(gradient.shape))
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts):
+        tensor.copy_(part.view(tensor.shape))
 
 
 def from_first(value: _ValueT) -> _ValueT:

@@ -38,17 +38,22 @@ from dynamic_dnn_ros.training.trainer import Trainer
 _LOGGER = logging.getLogger(__name__)
 
 
-def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> Bundle | None:
+def train_bundle(
+    configuration: TrainingConfiguration, command: str = 'CONFIG', quiet: bool = False
+) -> Bundle | None:
     """
     Train, recalibrate and test the family's landmarks, and write the bundle.
 
     Killed at any moment and called again, it continues after the last whole epoch. A bundle that
     has the weights already is left alone: a search may have chosen its sub-networks since.
 
+    :param command: what the user gave to `train`, for the model card.
     :return: the bundle; None in all processes but the first where several train together.
     :raises PictureError: if the pictures cannot be used.
     :raises ConfigurationError: for an unknown family or layout, or other classes than it has.
+    :raises TrainingConfigurationError: if a phase trains nothing, or the device cannot be used.
     :raises CheckpointError: if the work folder holds a checkpoint of something else, or is in use.
+    :raises DivergenceError: if the weights are no finite numbers any more.
     """
     with _prepared(configuration, quiet) as (network, data):
         trainer = Trainer(SuperNetworkSpace(network), configuration)
@@ -67,6 +72,7 @@ def train_bundle(configuration: TrainingConfiguration, quiet: bool = False) -> B
             data.calibration,
             data.test,
             _report(trainer),
+            command,
             quiet,
         )
 

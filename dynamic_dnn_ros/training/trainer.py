@@ -21,13 +21,26 @@ from tqdm import tqdm
 from dynamic_dnn_ros.training.arithmetic import Arithmetic, choose_device
 from dynamic_dnn_ros.training.augmentation import check_augmentation, make_augmentation
 from dynamic_dnn_ros.training.batches import Normalisation, TrainingBatches
-from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked, read_state, write_state
-from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
+from dynamic_dnn_ros.training.checkpoint import (
+    CHECKPOINT_NAME,
+    CheckpointError,
+    held_out_otherwise,
+    locked,
+    read_state,
+    write_state,
+)
+from dynamic_dnn_ros.training.configuration import (
+    Phase,
+    Rule,
+    TrainingConfiguration,
+    TrainingConfigurationError,
+)
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.logs import Log
 from dynamic_dnn_ros.training.pictures import Pictures
 from dynamic_dnn_ros.training.processes import (
     average_gradients,
+    average_statistics,
     from_first,
     process_count,
     process_rank,
@@ -36,7 +49,10 @@ from dynamic_dnn_ros.training.rules import Step, Teacher
 from dynamic_dnn_ros.training.space import Space
 
 _LOGGER = logging.getLogger(__name__)
-_CHECKPOINT = 'checkpoint.pt'
+
+
+class DivergenceError(RuntimeError):
+    """Weights that are no finite numbers any more; says what to change."""
 
 
 class Trainer:
@@ -48,7 +64,9 @@ class Trainer:
 
     :param phases: instead of those of the configuration.
     :param work: instead of that of the configuration.
-    :raises ConfigurationError: if a phase names fields or values that the network does not have.
+    :raises ConfigurationError: if a phase names fields or values that the network does not have,
+        or freezes what cannot be frozen.
+    :raises TrainingConfigurationError: if a phase freezes all that it should train.
     """
 
     def __init__(
@@ -75,9 +93,26 @@ class Trainer:
         self._optimizer: torch.optim.Optimizer
         self._step: Step
         for phase in self._phases:
-            space.largest(phase.within)
-            space.largest({name: (value,) for name, value in phase.freeze.items()})
+            self._check(phase)
         space.module.to(self._arithmetic.device)
+
+    def _check(self, phase: Phase) -> None:
+        """Refuse now what would end the training once the phase is reached."""
+        space = self._space
+        largest = space.largest(phase.within)
+        space.enter(phase, (), anew=False)
+        if not phase.freeze:
+            return
+        each = largest if phase.rule is Rule.LARGEST else space.smallest(phase.within)
+        space.activate(space.module.eval(), each)
+        trains = space.module(torch.zeros(1, 3, each.resolution, each.resolution)).requires_grad
+        space.module.train()
+        if not trains:
+            raise TrainingConfigurationError(
+                f'phase {phase.name!r}: freeze is {dict(phase.freeze)}, which leaves nothing to '
+                f'train of sub-network {each.to_mapping()}: freeze less, or train only larger '
+                'ones (`within`)'
+            )
 
     def train(
         self, pictures: Pictures, held_out: Pictures | None = None, quiet: bool = False
@@ -90,6 +125,8 @@ class Trainer:
             another training works there, or if it is full.
         :raises PictureError: if pictures do not become of one size by the augmentation, or if one
             cannot be read.
+        :raises DivergenceError: if weights are no finite numbers after an epoch; the checkpoint of
+            the one before stays.
         """
         check_augmentation(self._augmentation, pictures)
         self._pictures = len(pictures)
@@ -184,6 +221,8 @@ class Trainer:
             seen += len(labels)
             if step % 20 == 0:
                 progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
+        average_statistics(module)
+        self._check_weights(phase)
         seconds = time.monotonic() - start
         self.seconds += seconds
         return {
@@ -194,6 +233,15 @@ class Trainer:
             'learning_rate': learning_rate,
             'pictures_per_second': seen * process_count() / seconds,
         }
+
+    def _check_weights(self, phase: Phase) -> None:
+        finite = [p.detach().isfinite().all() for p in self._space.module.parameters()]
+        if not torch.stack(finite).all():
+            raise DivergenceError(
+                f'phase {phase.name!r} diverged in epoch {self._epoch + 1}: weights are no finite '
+                "numbers. Lower the phase's learning_rate, or raise its warm_up; where epochs of "
+                f'it were trained already, that needs a new work folder instead of {self._work}'
+            )
 
     def _keep_teacher(self, phase: Phase) -> None:
         """Write the network down where a later phase learns from it."""
@@ -247,7 +295,7 @@ class Trainer:
         # A phase that has not begun may still be changed.
         begun = self._phases[: self._phase_index + (self._epoch > 0)]
         write_state(
-            self._work / _CHECKPOINT,
+            self._work / CHECKPOINT_NAME,
             {
                 **self._space.identity(),
                 'seed': self._configuration.seed,
@@ -266,7 +314,7 @@ class Trainer:
 
     def _resume(self) -> dict[str, Any] | None:
         """Take over the checkpoint where there is one; return the optimizer's part of it."""
-        path = self._work / _CHECKPOINT
+        path = self._work / CHECKPOINT_NAME
         state = from_first(read_state(path) if process_rank() == 0 else None)
         if state is None:
             return None
@@ -274,12 +322,9 @@ class Trainer:
         for name, value in self._space.identity().items():
             if state.get(name) != value:
                 raise CheckpointError(f'{path} is of another network ({name} differs): {remedy}')
-        for name, own in (('seed', self._configuration.seed), ('pictures', self._pictures)):
-            if state.get(name, own) != own:
-                raise CheckpointError(
-                    f'{path} was trained with {name} {state[name]}, now it is {own}, so pictures '
-                    f'held out now would be known to the network: restore the data, {remedy}'
-                )
+        different = held_out_otherwise(state, self._configuration.seed, self._pictures)
+        if different:
+            raise CheckpointError(f'{path} {different}: restore the data, {remedy}')
         begun = [Phase.from_mapping(phase) for phase in state['phases']]
         for old, new in zip(begun, self._phases):
             if old != new:

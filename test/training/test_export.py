@@ -33,7 +33,14 @@ def test_each_sub_network_is_recalibrated_and_measured(network, tmp_path):
     calibration, test = colour_pictures(40), colour_pictures(50, seed=1)
     configuration = training_configuration(tmp_path, resize='center_crop', limits='None at all.')
     write_trained_bundle(
-        network, network.landmarks(), configuration, calibration, test, 'One epoch', quiet=True
+        network,
+        network.landmarks(),
+        configuration,
+        calibration,
+        test,
+        'One epoch',
+        'my/colours.yaml',
+        quiet=True,
     )
     bundle = read_bundle(tmp_path / 'bundle')
     assert bundle.manifest.preprocessing.resize is Resize.CENTER_CROP
@@ -50,5 +57,5 @@ def test_each_sub_network_is_recalibrated_and_measured(network, tmp_path):
     for name, array in network.state().items():
         assert np.array_equal(weights.network[name], array)
     card = (bundle.folder / 'MODEL_CARD.md').read_text()
-    for part in ('One epoch.', 'a layout of its own', 'None at all.', 'colours.yaml'):
+    for part in ('One epoch.', 'a layout of its own', 'None at all.', 'train my/colours.yaml'):
         assert part in card

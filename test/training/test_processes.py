@@ -17,6 +17,7 @@ from torch import nn
 
 from dynamic_dnn_ros.training.processes import (
     average_gradients,
+    average_statistics,
     from_first,
     process_count,
     process_group,
@@ -30,12 +31,22 @@ from pathlib import Path
 import torch
 from torch import nn
 torch.set_num_threads(1)
+from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.training.processes import (
     average_gradients, from_first, process_count, process_group, process_rank,
 )
 from dynamic_dnn_ros.training.space import SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import Trainer
 from support.training import colour_pictures, small_network, training_configuration
+
+LAYOUT = {'groups': 2, 'connections': 'earlier', 'resolution': 32, 'classes': 10,
+          'layers': [{'width': 4, 'stride': 2}, {'width': 8, 'stride': 2}]}
+
+def digest_of(network):
+    # With the batch-norm statistics where these belong to the weights.
+    return hashlib.sha256(
+        b''.join(array.tobytes() for array in network.state().values())
+    ).hexdigest()
 
 inputs, targets = torch.randn((2, 8, 4), generator=torch.Generator().manual_seed(0))
 torch.manual_seed(0)
@@ -58,8 +69,20 @@ with process_group():
             SuperNetworkSpace(network), training_configuration(folder, phases=phases)
         )
         trainer.train(colour_pictures(33), quiet=True)
-        weights = b''.join(array.tobytes() for array in network.state().values())
-        digests.append(hashlib.sha256(weights).hexdigest())
+        digests.append(digest_of(network))
+    groups, frozen = [], []
+    for count in (1, 2):
+        torch.manual_seed(0)
+        network = create('incremental_group', LAYOUT)
+        phases = [
+            {'name': f'group {group}', 'rule': 'largest', 'epochs': 1, 'learning_rate': 0.02,
+             'within': {'groups': [group]}, 'freeze': {'groups': group - 1} if group > 1 else {}}
+            for group in (1, 2)
+        ]
+        configuration = training_configuration(folder / 'groups', phases=phases[:count])
+        Trainer(SuperNetworkSpace(network), configuration).train(colour_pictures(33), quiet=True)
+        groups.append(digest_of(network))
+        frozen.append(network.extract(network.smallest())(torch.ones(1, 3, 32, 32)).tolist())
     print(json.dumps({
         'rank': rank,
         'count': process_count(),
@@ -67,6 +90,8 @@ with process_group():
         'unused': layers[1].weight.grad,
         'first': from_first(10.0 + rank),
         'digests': digests,
+        'groups': groups,
+        'frozen': frozen,
         'epochs': trainer.epochs,
         'folder': folder.exists(),
     }))
@@ -130,11 +155,20 @@ def test_both_end_with_the_same_weights_and_resume_from_the_first_one_s_checkpoi
     assert (first['folder'], second['folder']) == (True, False)
 
 
+def test_both_have_the_same_statistics_where_these_are_weights(answers):
+    first, second = answers
+    assert first['groups'] == second['groups']
+    assert first['groups'][0] != first['groups'][1]
+    # A group that was frozen is what it was, bit for bit.
+    assert first['frozen'][0] == first['frozen'][1] == second['frozen'][0]
+
+
 def test_alone_nothing_changes():
     network = nn.Linear(2, 1)
     network.weight.grad = torch.ones(1, 2)
     with process_group():
         assert (process_rank(), process_count()) == (0, 1)
         average_gradients(network)
+        average_statistics(network)
         assert from_first(3.5) == 3.5
     assert network.weight.grad.tolist() == [[1.0, 1.0]]

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def bundle(folder):
-    train_bundle(training_configuration(folder), quiet=True)
+    train_bundle(training_configuration(folder), 'my/colours.yaml', quiet=True)
     return read_bundle(folder / 'bundle')
 
 
@@ -43,6 +43,7 @@ def test_the_bundle_holds_the_landmarks(bundle):
     assert manifest.name == 'colours'
     assert manifest.classes == tuple(f'class_{index}' for index in range(10))
     assert manifest.accuracy_data == 'noisy colours, 40 test pictures'
+    assert 'dynamic-dnn train my/colours.yaml\n' in (bundle.folder / 'MODEL_CARD.md').read_text()
     network = create(manifest.family, manifest.layout)
     assert [
         (entry.id, network.configuration(entry.configuration)) for entry in manifest.sub_networks

@@ -19,11 +19,14 @@ import yaml
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.training import trainer as module
-from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked, read_state
+from dynamic_dnn_ros.training.configuration import (
+    TrainingConfiguration,
+    TrainingConfigurationError,
+)
 from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
-from dynamic_dnn_ros.training.trainer import Trainer
+from dynamic_dnn_ros.training.trainer import DivergenceError, Trainer
 from support.training import (
     colour_pictures,
     small_network,
@@ -250,6 +253,43 @@ def test_values_that_the_network_does_not_have_are_refused_at_once(tmp_path, nam
     configuration = training_configuration(tmp_path, phases=[{**PHASES[0], name: value}])
     with pytest.raises(ConfigurationError, match='depth is 7'):
         Trainer(SuperNetworkSpace(small_network()), configuration)
+
+
+def test_a_phase_that_freezes_what_cannot_be_frozen_is_refused_at_once(tmp_path):
+    phases = [PHASES[0], {**PHASES[2], 'freeze': {'depth': 1}}]
+    configuration = training_configuration(tmp_path, phases=phases)
+    with pytest.raises(ConfigurationError, match='freeze is'):
+        Trainer(SuperNetworkSpace(small_network()), configuration)
+
+
+@pytest.mark.parametrize('rule', ['largest', 'sampled', 'sandwich'])
+def test_a_phase_that_freezes_all_that_it_should_train_is_refused_at_once(tmp_path, rule):
+    phase = {'name': 'group 2', 'rule': rule, 'epochs': 1, 'learning_rate': 0.02}
+    for groups, refused in (([1, 2], rule != 'largest'), ([2], False), ([1], True)):
+        network = create('incremental_group', 'incremental_group_32x32')
+        phases = [{**phase, 'within': {'groups': groups}, 'freeze': {'groups': 1}}]
+        configuration = training_configuration(tmp_path, phases=phases)
+        space = SuperNetworkSpace(network)
+        if refused:
+            message = "phase 'group 2': freeze is .* nothing to train .*'groups': 1"
+            with pytest.raises(TrainingConfigurationError, match=message):
+                Trainer(space, configuration)
+        else:
+            Trainer(space, configuration)
+            assert network.training
+
+
+def test_a_training_that_diverges_ends_with_the_checkpoint_of_the_epoch_before(tmp_path):
+    phases = [
+        {'name': 'largest', 'rule': 'largest', 'epochs': 1, 'learning_rate': 0.02},
+        {'name': 'wild', 'rule': 'largest', 'epochs': 2, 'learning_rate': 1e38},
+    ]
+    configuration = training_configuration(tmp_path, phases=phases, gradient_limit=1e30)
+    with pytest.raises(DivergenceError, match="phase 'wild' diverged in epoch 1: .*learning_rate"):
+        _train(configuration)
+    state = read_state(configuration.work / 'checkpoint.pt')
+    assert (state['epochs'], state['phase'], state['epoch']) == (1, 1, 0)
+    assert all(tensor.isfinite().all() for tensor in state['network'].values())
 
 
 def test_pictures_that_differ_in_size_are_refused_before_training(configuration, monkeypatch):
