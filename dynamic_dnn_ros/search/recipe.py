@@ -30,6 +30,12 @@ from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns
 from dynamic_dnn_ros.search.settings import Objective, SearchSettings
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
 from dynamic_dnn_ros.storage import write_whole
+from dynamic_dnn_ros.training.checkpoint import (
+    CHECKPOINT_NAME,
+    CheckpointError,
+    held_out_otherwise,
+    read_state,
+)
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
@@ -74,7 +80,8 @@ def search_bundle(
     :raises BundleError: if the bundle is damaged, or another command writes it.
     :raises PictureError: if the pictures cannot be used, or are of other classes.
     :raises EngineError: if the engine cannot run here.
-    :raises SearchError: if the bundle is missing, or the work folder is of another search.
+    :raises SearchError: if the bundle is missing, the work folder is of another search, or the
+        training held out other pictures.
     """
     if not configuration.output.exists():
         raise SearchError(
@@ -97,6 +104,7 @@ def _search_bundle(
     network = _network(bundle)
     meter = make_meter(bundle, network, settings)
     training, held_out, test = _pictures(configuration, bundle, quiet)
+    _check_held_out(configuration, len(training))
     calibrated = min(configuration.recalibration_pictures, len(training))
     calibration = training.take(np.arange(calibrated))
     weights_sha256 = _sha256(bundle.weights().network)
@@ -161,6 +169,20 @@ def _pictures(
         found.append(pictures)
     training, test = found
     return *training.split(configuration.held_out, configuration.seed), test
+
+
+def _check_held_out(configuration: TrainingConfiguration, pictures: int) -> None:
+    """Check, where the training's work folder is still there, that it held out the same."""
+    path = configuration.work / CHECKPOINT_NAME
+    try:
+        state = read_state(path)
+    except CheckpointError as error:
+        raise SearchError(str(error)) from error
+    different = '' if state is None else held_out_otherwise(state, configuration.seed, pictures)
+    if different:
+        raise SearchError(
+            f'{path} {different}: restore seed, held_out and the training data, or train again'
+        )
 
 
 def _evolve(
@@ -256,7 +278,9 @@ def _comparison(
 def _values(pictures: Pictures) -> dict[str, Any]:
     """Return what tells pictures from others; of files, their names and sizes."""
     images = pictures.images
-    told = {'images': images} if isinstance(images, np.ndarray) else vars(images)
+    told: dict[str, Any] = {'images': images}
+    if not isinstance(images, np.ndarray):
+        told = {'paths': images.paths, 'sizes': images.sizes}
     return {**told, 'labels': pictures.labels, 'classes': pictures.classes}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load
 
+from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
@@ -130,7 +131,7 @@ class Results:
         """
         Write the kept sub-networks into a bundle, in place of those that it has.
 
-        Profiles are of the former ones, so they go.
+        Profiles and graphs are of the former ones, so they go.
 
         :param tested: test pictures.
         :param command: what the user called.
@@ -142,12 +143,17 @@ class Results:
         )
         card = self.card(manifest, bundle.other_files.get(MODEL_CARD_NAME, b'').decode(), command)
         statistics = {each.entry.id: each.statistics for each in self.kept}
+        other_files = {
+            name: content
+            for name, content in bundle.other_files.items()
+            if not name.endswith(GRAPH_SUFFIX)
+        }
         return write_recorded_bundle(
             bundle.folder,
             manifest,
             weights_content(Weights(bundle.weights().network, statistics), _stored_type(bundle)),
             other_files={
-                **bundle.other_files,
+                **other_files,
                 MODEL_CARD_NAME: card.encode(),
                 PICTURE_NAME: self.picture(),
             },

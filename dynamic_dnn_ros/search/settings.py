@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 from enum import Enum
+import math
 from typing import Any
 
 from dynamic_dnn_ros.search.errors import SearchError
@@ -95,7 +96,7 @@ def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
             raise SearchError(f'search.{field.name} is {value!r}: one of {", ".join(known)}')
         return Objective(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if field.type == 'int' and number and int(value) == value:
+    if field.type == 'int' and number and math.isfinite(value) and int(value) == value:
         return int(value)
     if field.type == 'float' and number:
         return float(value)

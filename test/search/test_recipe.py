@@ -25,6 +25,7 @@ from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import search_bundle
 from dynamic_dnn_ros.search.settings import SearchSettings
+from dynamic_dnn_ros.training.checkpoint import write_state
 from dynamic_dnn_ros.training.pictures import PictureError
 from support.bundles import make_bundle
 from support.search import SETTINGS, make_search
@@ -147,6 +148,15 @@ def test_data_of_other_classes_are_refused(tmp_path):
         search_bundle(configuration, SMALL, jobs=1, quiet=True)
 
 
+@pytest.mark.parametrize(('name', 'value'), [('seed', 1), ('pictures', 59)])
+def test_pictures_that_were_trained_on_are_not_searched_by(tmp_path, name, value):
+    configuration = make_search(tmp_path)
+    configuration.work.mkdir()
+    write_state(configuration.work / 'checkpoint.pt', {'seed': 0, 'pictures': 60, name: value})
+    with pytest.raises(SearchError, match=f'was trained with {name} {value}.*restore seed'):
+        search_bundle(configuration, SMALL, jobs=1, quiet=True)
+
+
 def test_pictures_of_several_sizes_are_read_when_used(tmp_path):
     configuration = make_search(tmp_path)
     for folder in ('train', 'test'):
@@ -157,7 +167,7 @@ def test_pictures_of_several_sizes_are_read_when_used(tmp_path):
     found = search_bundle(configuration, few, jobs=1, quiet=True)
     assert found.results.kept
     measured = rows_of(tmp_path)
-    search_bundle(configuration, few, jobs=1, quiet=True)
+    search_bundle(dataclasses.replace(configuration, workers=1), few, jobs=1, quiet=True)
     assert rows_of(tmp_path) == measured
 
 

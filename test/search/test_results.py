@@ -65,16 +65,22 @@ def test_the_bundle_holds_what_was_kept(found):
         np.testing.assert_array_equal(values, after.batch_norm_statistics['s1'][name])
 
 
-def test_card_and_picture_go_with_it_and_other_files_stay(found):
+def test_card_and_picture_go_with_it_graphs_go_and_other_files_stay(found):
     bundle, results = found
     old = b'# synthetic\n\n## Recipe\n\nby hand\n'
     bundle = write_bundle(
         bundle.folder,
         bundle.manifest,
         bundle.weights_content,
-        other_files={'MODEL_CARD.md': old, 'NOTES.txt': b'mine'},
+        other_files={
+            'MODEL_CARD.md': old,
+            'NOTES.txt': b'mine',
+            's0.graph': b'of another sub-network',
+            's2.int8.graph': b'of one that is gone',
+        },
     )
     written = results.write(bundle, 40, 'config.yaml')
+    assert not any(name.endswith('.graph') for name in written.manifest.files)
     assert (written.folder / 'NOTES.txt').read_bytes() == b'mine'
     assert (written.folder / 'front.png').read_bytes()[:4] == b'\x89PNG'
     card = (written.folder / 'MODEL_CARD.md').read_text()

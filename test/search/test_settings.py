@@ -26,6 +26,7 @@ def test_what_is_left_out_has_its_default():
         ({'population': 3}, 'search.population is 3: at least 4'),
         ({'population': '8'}, "search.population is '8': a value of type int"),
         ({'population': 8.5}, 'search.population is 8.5'),
+        ({'population': float('inf')}, 'search.population is inf: a value of type int'),
         ({'threads': True}, 'search.threads is True'),
         ({'tolerance': 1.0}, 'search.tolerance is 1.0: 0..1'),
         ({'minimum_accuracy': 82.0}, 'search.minimum_accuracy is 82.0: 0..1'),
