@@ -32,7 +32,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, deviation, probe_picture
 from dynamic_dnn_ros.bundles.writer import write_bundle
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
-from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder
+from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder, cache_work
 from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
 from dynamic_dnn_ros.engines.verification import LIMIT
 
@@ -72,7 +72,8 @@ def fastest_engine(
     that of PyTorch, or else of the first engine.
 
     :param say: told the verdict once, when it is measured
-    :raises EngineError: when none is installed or of use, with the reasons
+    :raises EngineError: when none is installed or of use, with the reasons, or the cache cannot
+        be written
     """
     names = tuple(engines())
     if not names:
@@ -83,16 +84,21 @@ def fastest_engine(
     kept = _kept(path)
     if kept in names:
         return kept
-    trials = _trials(bundle, names, threads, precision)
-    name, reasons = verdict(trials, bundle)
-    if not name:
-        raise EngineError(
-            f'no installed engine runs bundle {bundle.manifest.name!r} in {precision.value}: '
-            f'{"; ".join(reasons)}. Install another one, or ask for another precision.'
-        )
-    say(f'engine {name!r} is the fastest here: {"; ".join(reasons)}')
-    _keep(path, name, reasons)
-    return name
+    # Two that measured at once would measure each other.
+    with cache_work('measure', say) as work:
+        kept = _kept(path)
+        if kept in names:
+            return kept  # Another process has measured it meanwhile.
+        trials = _trials(bundle, names, threads, precision, work)
+        name, reasons = verdict(trials, bundle)
+        if not name:
+            raise EngineError(
+                f'no installed engine runs bundle {bundle.manifest.name!r} in {precision.value}: '
+                f'{"; ".join(reasons)}. Install another one, or ask for another precision.'
+            )
+        say(f'engine {name!r} is the fastest here: {"; ".join(reasons)}')
+        _keep(path, name, reasons)
+        return name
 
 
 def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:
@@ -152,28 +158,13 @@ def trial(bundle: Bundle, name: str, threads: int, precision: Precision) -> Tria
 
 
 def _trials(
-    bundle: Bundle, names: Sequence[str], threads: int, precision: Precision
+    bundle: Bundle, names: Sequence[str], threads: int, precision: Precision, work: Path
 ) -> list[Trial]:
     """Measure engines one after the other, each in a process."""
-    with _work_folder() as work:
-        # The bundle may not lie on disk, or no longer as it was read.
-        files = {k: v for k, v in bundle.other_files.items() if k != RESPONSES_NAME}
-        copy = write_bundle(
-            Path(work) / 'bundle', bundle.manifest, bundle.weights_content, (), files
-        )
-        return [_in_process(copy.folder, name, threads, precision) for name in names]
-
-
-def _work_folder() -> tempfile.TemporaryDirectory[str]:
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix='.measure.', dir=folder)
-    except OSError as error:
-        raise EngineError(
-            f'which engine is the fastest cannot be measured: {folder} cannot be written '
-            f'({error.strerror}). Set XDG_CACHE_HOME to a folder that can, or name an engine.'
-        ) from error
+    # The bundle may not lie on disk, or no longer as it was read.
+    files = {k: v for k, v in bundle.other_files.items() if k != RESPONSES_NAME}
+    copy = write_bundle(work / 'bundle', bundle.manifest, bundle.weights_content, (), files)
+    return [_in_process(copy.folder, name, threads, precision) for name in names]
 
 
 def _in_process(folder: Path, name: str, threads: int, precision: Precision) -> Trial:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+import fcntl
 import hashlib
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,37 @@ def cache_folder() -> Path:
     """Return where this user's graphs and measurements of engines are kept."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(base) / 'dynamic_dnn_ros'
+
+
+@contextmanager
+def cache_work(kind: str, say: Say) -> Iterator[Path]:
+    """
+    Have a folder in the cache, and be the only process that does work of this kind.
+
+    Who had to wait may find that another one has done what it wanted. What a killed process left
+    is removed by the next one.
+
+    :param say: told that another process is waited for
+    :raises EngineError: when the cache cannot be written
+    """
+    cache = cache_folder()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with open(cache / f'.{kind}.lock', 'wb') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f'waiting for another process that does the same in {cache}')
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in cache.glob(f'.{kind}_*'):
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=f'.{kind}_', dir=cache) as work:
+                yield Path(work)
+    except OSError as error:
+        raise EngineError(
+            f'the cache {cache} cannot be written ({error.strerror or error}). Mend that, or set '
+            'XDG_CACHE_HOME to another folder.'
+        ) from error
 
 
 class GraphSource:
@@ -142,18 +175,19 @@ class GraphSource:
     def _export(self) -> None:
         """Export all sub-networks that the cache does not have; `_failure` says why not."""
         manifest = self._bundle.manifest
-        missing = [each for each in manifest.sub_networks if not self._present(each)]
-        self._say_once(
-            f'bundle {manifest.name!r} has no graphs for this engine: exporting '
-            f'{len(missing)} of them to {cache_folder()}, once. '
-            "'dynamic-dnn bundle export' puts them into the bundle."
-        )
         try:
-            cache_folder().mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix='.export.', dir=cache_folder()) as work:
-                self._failure = self._exported(Path(work), manifest, missing)
-        except (OSError, BundleError) as error:
-            self._failure = str(error)
+            with cache_work('export', self._say_once) as work:
+                missing = [each for each in manifest.sub_networks if not self._present(each)]
+                if not missing:
+                    return  # Another process has exported them meanwhile.
+                self._say_once(
+                    f'bundle {manifest.name!r} has no graphs for this engine: exporting '
+                    f'{len(missing)} of them to {cache_folder()}, once. '
+                    "'dynamic-dnn bundle export' puts them into the bundle."
+                )
+                self._failure = self._exported(work, manifest, missing)
+        except (BundleError, EngineError) as error:
+            self._failure = str(error).rstrip('.')
 
     def _present(self, sub_network: SubNetwork) -> bool:
         key = self._key(sub_network)

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import json
 from pathlib import Path
+import threading
 
 import pytest
 
@@ -18,7 +20,7 @@ from dynamic_dnn_ros.engines.automatic import (
     verdict,
 )
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
-from dynamic_dnn_ros.engines.graph_source import cache_folder
+from dynamic_dnn_ros.engines.graph_source import cache_folder, cache_work
 from dynamic_dnn_ros.engines.registry import create_engine
 
 RIGHT = {'s0': [1.0, -1.0, 0.0], 's2': [3.0, 0.0, -3.0]}
@@ -87,7 +89,8 @@ def test_measures_once_and_says_it_once(
     chosen = fastest_engine(bundle, 1, Precision.FLOAT32, said.append, lambda: names)
     assert chosen == 'torch'
     assert len(said) == 1 and 'torch: s0 ' in said[0] and "engine 'absent' is unknown" in said[0]
-    assert [path.name[:7] for path in own_cache.iterdir()] == ['engine_']
+    assert [path.name[:7] for path in own_cache.glob('[!.]*')] == ['engine_']
+    assert [path.name for path in own_cache.glob('.*')] == ['.measure.lock']
 
     measured: list[object] = []
 
@@ -101,6 +104,43 @@ def test_measures_once_and_says_it_once(
     # Other circumstances, and it is measured again.
     assert fastest_engine(bundle, 2, Precision.FLOAT32, said.append, lambda: names) == 'absent'
     assert len(measured) == 1
+
+
+def test_who_waited_for_another_process_takes_what_that_one_found(
+    bundle: Bundle, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[object] = []
+
+    def trials(*arguments: object) -> list[Trial]:
+        measured.append(arguments)
+        return [trial('torch', (1.0, 1.0), RIGHT)]
+
+    def choose(say: Callable[[str], None]) -> str:
+        return fastest_engine(bundle, 1, Precision.FLOAT32, say, lambda: ('torch',))
+
+    monkeypatch.setattr(automatic, '_trials', trials)
+    choose(lambda text: None)
+    (verdict_file,) = own_cache.glob('engine_*.json')
+    found = verdict_file.read_bytes()
+    verdict_file.unlink()
+    waits, chosen = threading.Event(), []
+    with cache_work('measure', print):
+        second = threading.Thread(target=lambda: chosen.append(choose(lambda _: waits.set())))
+        second.start()
+        assert waits.wait(30)
+        verdict_file.write_bytes(found)
+        assert chosen == []
+    second.join(30)
+    assert chosen == ['torch'] and len(measured) == 1
+
+
+def test_the_cache_keeps_nothing_of_what_was_killed(own_cache: Path) -> None:
+    (own_cache / '.measure_1').mkdir(parents=True)
+    (own_cache / '.measure_1' / 'weights').touch()
+    with cache_work('measure', print) as work:
+        assert list(own_cache.glob('.measure_*')) == [work]
+        assert list(work.iterdir()) == []
+    assert list(own_cache.glob('.measure_*')) == []
 
 
 def test_no_engine_at_all(bundle: Bundle, own_cache: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from dynamic_dnn_ros.bundles.graphs import FORMAT_VERSION
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines import graph_source
 from dynamic_dnn_ros.engines.contract import EngineError
-from dynamic_dnn_ros.engines.graph_source import GraphSource, cache_folder
+from dynamic_dnn_ros.engines.graph_source import GraphSource, cache_folder, cache_work
 
 pytest.importorskip('onnx')
 
@@ -57,11 +58,28 @@ def test_exports_once_for_all_and_keeps_it(
     source = GraphSource(bundle, said.append)
     first = [source.model(entry) for entry in bundle.manifest.sub_networks]
     assert len(said) == 1 and "'dynamic-dnn bundle export'" in said[0]
-    assert len(list(own_cache.iterdir())) == 3
+    assert len(list(own_cache.glob('*.graph'))) == 3
+    assert sorted(path.name for path in own_cache.glob('.*')) == ['.export.lock']
     monkeypatch.setattr(subprocess, 'run', None)
     again = GraphSource(bundle, said.append)
     assert [again.model(entry) for entry in bundle.manifest.sub_networks] == first
     assert len(said) == 1
+    # Who finds another process at it waits, and takes what that one has made.
+    made = {path: path.read_bytes() for path in own_cache.glob('*.graph')}
+    for path in made:
+        path.unlink()
+    waits, models = threading.Event(), []
+    source = GraphSource(bundle, lambda text: waits.set())
+    with cache_work('export', print):
+        waiting = threading.Thread(
+            target=lambda: models.extend(map(source.model, bundle.manifest.sub_networks))
+        )
+        waiting.start()
+        assert waits.wait(30)
+        for path, content in made.items():
+            path.write_bytes(content)
+    waiting.join(30)
+    assert models == first
 
 
 @pytest.mark.usefixtures('no_export', 'own_cache')
@@ -117,7 +135,7 @@ def test_a_damaged_file_of_the_cache_is_made_again(plain_bundle: Bundle, own_cac
     said: list[str] = []
     entry = plain_bundle.manifest.sub_networks[0]
     model = GraphSource(plain_bundle, said.append).model(entry)
-    for path in own_cache.iterdir():
+    for path in own_cache.glob('*.graph'):
         path.write_bytes(path.read_bytes()[:-10])
     assert GraphSource(plain_bundle, said.append).model(entry) == model
     assert any('is damaged' in text for text in said)
@@ -134,7 +152,7 @@ def test_the_cache_forgets_its_oldest_graphs(
     (own_cache / 'engine_1.json').write_bytes(b'a verdict')
     monkeypatch.setattr(graph_source, 'KEPT', 5)
     GraphSource(plain_bundle, lambda text: None).model(plain_bundle.manifest.sub_networks[0])
-    left = {path.name for path in own_cache.iterdir()}
+    left = {path.name for path in own_cache.glob('[!.]*')}
     assert {'0.graph', '1.graph', 'engine_1.json'} <= left
     assert len(left) == 5 + 1
 
