@@ -158,8 +158,10 @@ def _pictures(
 ) -> tuple[Pictures, Pictures, Pictures]:
     """Return training and held-out pictures, as the training split them, and test pictures."""
     found = []
+    # As they are served: the configuration may say otherwise by now.
+    resize = bundle.manifest.preprocessing.resize
     for path in (configuration.training_data, configuration.test_data):
-        pictures = read_pictures(path, quiet, configuration.resize, configuration.workers)
+        pictures = read_pictures(path, quiet, resize, configuration.workers)
         if pictures.classes != tuple(bundle.manifest.classes):
             raise PictureError(
                 f'{path} has the classes {", ".join(pictures.classes)}, the bundle '

@@ -18,15 +18,17 @@ from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import Resize
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.search import recipe
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import search_bundle
 from dynamic_dnn_ros.search.settings import SearchSettings
 from dynamic_dnn_ros.training.checkpoint import write_state
-from dynamic_dnn_ros.training.pictures import PictureError
+from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
 from support.bundles import make_bundle
 from support.search import SETTINGS, make_search
 from support.training import colour_pictures, write_folder
@@ -146,6 +148,23 @@ def test_data_of_other_classes_are_refused(tmp_path):
     configuration = make_search(tmp_path, test_data=str(tmp_path / 'nine'))
     with pytest.raises(PictureError, match='nine has the classes .* give the data'):
         search_bundle(configuration, SMALL, jobs=1, quiet=True)
+
+
+def test_pictures_become_square_as_the_bundle_says(tmp_path, monkeypatch):
+    configuration = make_search(tmp_path, resize='center_crop')
+    read = []
+
+    def reads(path, quiet, resize, workers):
+        read.append(resize)
+        return read_pictures(path, quiet, resize, workers)
+
+    monkeypatch.setattr(recipe, 'read_pictures', reads)
+    # The next check ends it.
+    configuration.work.mkdir()
+    write_state(configuration.work / 'checkpoint.pt', {'seed': 1})
+    with pytest.raises(SearchError, match='seed'):
+        search_bundle(configuration, SMALL, jobs=1, quiet=True)
+    assert read == [Resize.STRETCH] * 2
 
 
 @pytest.mark.parametrize(('name', 'value'), [('seed', 1), ('pictures', 59)])
