@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 import ctypes
 from dataclasses import replace
 import errno
@@ -67,7 +68,7 @@ def write_bundle(
 
     `weights`, `profiles` and `files` of the manifest are filled in from what is written. At most
     `.<bundle>.new` and `.<bundle>.old` stand beside the bundle meanwhile; what a killed writer
-    left of them is removed by the next one.
+    left of them is removed by the next one. What else lies in the bundle's folder stays there.
 
     :param weights: the content of the weights file, from `weights_content`
     :param other_files: further files by plain name, the model card for example
@@ -184,12 +185,30 @@ def _exchange_for(folder: Path, contents: Mapping[str, bytes]) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+        _keep_others(folder, new)
         read_bundle(new)
         _sync_folder(new)
         _exchange(new, folder)
         _sync_folder(folder.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _keep_others(folder: Path, new: Path) -> None:
+    """Copy what lies in a bundle's folder without being of the bundle: notes, a repository."""
+    if not folder.exists():
+        return
+    listed: set[str] = {MANIFEST_NAME}
+    with suppress(FileNotFoundError, RecursionError, KeyError, TypeError, ValueError):
+        listed |= set(json.loads((folder / MANIFEST_NAME).read_bytes())['files'])
+    for entry in folder.iterdir():
+        target = new / entry.name
+        if entry.name in listed or target.exists():
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, target, symlinks=True)
+        else:
+            shutil.copy2(entry, target, follow_symlinks=False)
 
 
 def _exchange(new: Path, folder: Path) -> None:

@@ -51,6 +51,27 @@ def test_replaces_a_bundle_and_leaves_nothing_beside_it(bundle: Bundle, tmp_path
     assert os.listdir(tmp_path) == ['replaced']
 
 
+def test_what_is_not_of_the_bundle_stays_in_its_folder(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / 'versioned'
+    files = {'MODEL_CARD.md': b'# Card', 'front.png': b'picture'}
+    write_bundle(folder, bundle.manifest, bundle.weights_content, other_files=files)
+    (folder / 'notes.txt').write_text('mine')
+    (folder / '.git' / 'objects').mkdir(parents=True)
+    (folder / '.git' / 'objects' / 'ab').write_bytes(b'object')
+    (folder / 'link').symlink_to(tmp_path / 'nowhere')
+    write_bundle(folder, bundle.manifest, bundle.weights_content)
+    ours = {'manifest.json', 'weights.safetensors'}
+    assert set(os.listdir(folder)) == ours | {'notes.txt', '.git', 'link'}
+    assert (folder / 'notes.txt').read_text() == 'mine'
+    assert (folder / '.git' / 'objects' / 'ab').read_bytes() == b'object'
+    assert (folder / 'link').is_symlink()
+    # Nobody can tell any more what was of the bundle: nothing is removed.
+    (folder / 'manifest.json').write_text('damaged')
+    write_bundle(folder, bundle.manifest, bundle.weights_content, other_files=files)
+    assert set(os.listdir(folder)) == ours | set(files) | {'notes.txt', '.git', 'link'}
+    assert os.listdir(tmp_path) == ['versioned']
+
+
 def test_a_bundle_that_does_not_read_back_leaves_the_old_one(
     bundle: Bundle, tmp_path: Path
 ) -> None:
