@@ -15,6 +15,7 @@ import subprocess
 
 import pytest
 
+from dynamic_dnn_ros.platforms import linux
 from dynamic_dnn_ros.platforms.jetson import GPU_PATTERNS
 from support.kernel import laptop, orin_nx, xavier_nx
 from support.shared_data import REPOSITORY
@@ -92,6 +93,9 @@ def test_rule_knows_every_name_that_the_platform_knows() -> None:
         if name == '17000000':  # any device below a GPU's own folder, which has one of its names
             continue
         assert any(p.fullmatch(name) for p in patterns), name
+    for name in ('fb000000.gpu', 'ff9a0000.mali', '1800000.panfrost', 'adreno0', 'kgsl-3d0'):
+        assert linux._GPU.search(name)
+        assert any(p.fullmatch(name) for p in patterns), name
 
 
 def test_rule_opens_counters_for_reading_only(tmp_path: Path) -> None:
@@ -126,6 +130,40 @@ def test_user_of_the_unit_is_made_and_owns_the_rules() -> None:
     lines = (DEPLOY / 'dynamic-dnn-ros.sysusers.conf').read_text().splitlines()
     assert any(line.startswith(f'u {user} ') for line in lines)
     assert all(f'chgrp -f {user} ' in row['RUN'] for row in rules().values())
+
+
+def test_unit_speaks_to_nodes_of_other_users(tmp_path: Path) -> None:
+    """Run what the unit runs, with stand-ins for ROS: a profile without shared memory is set."""
+    share = tmp_path / 'share/dynamic_dnn_ros/config/dds'
+    share.mkdir(parents=True)
+    (share / 'udp.xml').write_bytes((REPOSITORY / 'config/dds/udp.xml').read_bytes())
+    node = tmp_path / 'lib/dynamic_dnn_ros/platform_node'
+    node.parent.mkdir(parents=True)
+    node.write_text(
+        '#!/bin/sh\necho "$FASTRTPS_DEFAULT_PROFILES_FILE|$FASTDDS_DEFAULT_PROFILES_FILE|$*"\n'
+    )
+    node.chmod(0o755)
+    setup = tmp_path / 'setup.bash'
+    setup.write_text(f'ros2() {{ echo {tmp_path}; }}\n')
+    command = re.fullmatch(r"/bin/bash -c '([^']*)'", unit()['Service']['ExecStart'])
+    assert command is not None
+    variables = {'ROS_SETUP': str(setup), 'WORKSPACE_SETUP': str(setup), 'ARGUMENTS': '-p a:=b'}
+
+    def started(**more: str) -> list[str]:
+        script = command.group(1).replace('$$', '$')
+        answer = subprocess.run(
+            ['/bin/bash', '-c', script],
+            env={'PATH': os.environ['PATH'], **variables, **more},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return answer.stdout.strip().split('|')
+
+    profile = str(share / 'udp.xml')
+    assert started() == [profile, profile, '--ros-args -p a:=b']
+    own = started(FASTRTPS_DEFAULT_PROFILES_FILE='/own.xml')
+    assert own[:2] == ['/own.xml', profile]
 
 
 @pytest.mark.skipif(shutil.which('systemd-analyze') is None, reason='systemd is not installed')

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 from ament_index_python.packages import get_package_share_directory
 import pytest
@@ -20,7 +21,7 @@ node = rclpy.create_node('participant')
 with open('/proc/self/maps') as file:
     paths = {line.split()[5] for line in file if '/dev/shm/fast' in line}
     paths = {path for path in paths if os.path.basename(path) not in others}
-print(max(os.stat(path).st_size for path in paths))
+print(max((os.stat(path).st_size for path in paths), default=0))
 node.destroy_node()
 rclpy.shutdown()
 """
@@ -49,6 +50,16 @@ def largest_segment(profile: Path | None, folder: Path) -> tuple[int, str]:
 def fast_dds():
     if os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
         pytest.skip('the profile is one of Fast DDS, and another middleware is chosen')
+
+
+def test_profile_for_another_user_has_no_shared_memory(domain_id, tmp_path):
+    """Where discovery is limited to this computer, as in tests, rmw_fastrtps adds a small one."""
+    path = Path(get_package_share_directory('dynamic_dnn_ros')) / 'config' / 'dds' / 'udp.xml'
+    kinds = [element.text for element in ElementTree.parse(path).findall('.//{*}type')]
+    assert kinds == ['UDPv4']
+    size, complaints = largest_segment(path, tmp_path)
+    assert complaints == ''
+    assert size < SEGMENT_SIZE
 
 
 @pytest.mark.parametrize('name', ['shared_memory.xml', 'network.xml'])
