@@ -21,13 +21,14 @@ class Mailbox(Generic[Item]):
         self.replaced = 0
 
     def put(self, item: Item) -> None:
-        """Leave an item; one that still lies there is replaced and counted."""
+        """Leave an item; one that still lies there is replaced and counted, a late one as well."""
         with self._condition:
             self.received += 1
-            if self._item is not None:
+            if self._item is not None or self._closed:
                 self.replaced += 1
-            self._item = item
-            self._condition.notify()
+            if not self._closed:
+                self._item = item
+                self._condition.notify()
 
     def take(self) -> Item | None:
         """Wait for an item and take it; None once the mailbox is closed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from dynamic_dnn_ros.engines.mailbox import Mailbox
 
@@ -17,7 +18,7 @@ def test_newest_item_replaces_and_every_item_is_counted() -> None:
     assert (mailbox.received, mailbox.replaced) == (6, 4)
 
 
-def test_close_ends_the_wait_and_counts_what_lay_there() -> None:
+def test_close_ends_the_wait() -> None:
     mailbox: Mailbox[int] = Mailbox()
     taken: list[int | None] = []
     waiting = threading.Thread(target=lambda: taken.append(mailbox.take()))
@@ -25,8 +26,16 @@ def test_close_ends_the_wait_and_counts_what_lay_there() -> None:
     mailbox.close()
     waiting.join(10.0)
     assert taken == [None]
+
+
+def test_what_nobody_takes_any_more_is_counted() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.put(0)
+    mailbox.close()
+    assert (mailbox.received, mailbox.replaced) == (1, 1)
     mailbox.put(1)
     assert mailbox.take() is None
+    assert (mailbox.received, mailbox.replaced) == (2, 2)
 
 
 def test_nothing_is_lost_between_threads() -> None:
@@ -41,8 +50,9 @@ def test_nothing_is_lost_between_threads() -> None:
     worker.start()
     for item in range(20_000):
         mailbox.put(item)
+    deadline = time.monotonic() + 30.0
     while len(taken) + mailbox.replaced < 20_000:
-        pass
+        assert time.monotonic() < deadline
     mailbox.close()
     worker.join(10.0)
     assert taken == sorted(taken)
