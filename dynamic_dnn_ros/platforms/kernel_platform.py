@@ -183,8 +183,8 @@ class KernelPlatform(Platform):
             self._setting = {d.name: wanted[d.name] for d in domains}
             for domain in domains:
                 grants.append(self._write(domain, wanted[domain.name]))
-        except HardwareError as error:
-            if domain is not None:
+        except Exception as error:
+            if domain is not None and isinstance(error, HardwareError):
                 self._refused[domain.name] = (now + REFUSED_FOR, str(error))
             self._undo(now)
             raise

@@ -48,11 +48,12 @@ class Sysfs:
 
     def store(self, path: Path, value: str) -> None:
         """
-        Write a file in one go.
+        Write a file that is there, in one go.
 
         :raises OSError: as the kernel has it
         """
-        with open(path, 'w', encoding='ascii') as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
+        with os.fdopen(descriptor, 'w', encoding='ascii') as file:
             file.write(value)
 
     def writable(self, path: Path) -> bool:

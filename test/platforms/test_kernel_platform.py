@@ -13,6 +13,7 @@ import random
 import pytest
 
 from dynamic_dnn_ros.platforms.contract import DomainRange, HardwareError, NoticeKind
+from dynamic_dnn_ros.platforms.frequency_control import MinimumMaximumControl
 from dynamic_dnn_ros.platforms.guard_process import restore as guard_restore
 from dynamic_dnn_ros.platforms.jetson import JetsonPlatform
 from dynamic_dnn_ros.platforms.kernel_platform import (
@@ -196,6 +197,25 @@ def test_a_write_that_fails_halfway_is_undone(
     }
     kernel.allow()
     platform.restore(1.0)
+    assert kernel.requests() == before
+
+
+def test_what_was_written_before_an_error_of_ours_is_undone(
+    xavier: tuple[Kernel, JetsonPlatform], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel, platform = xavier
+    before = kernel.requests()
+    write = MinimumMaximumControl.write
+
+    def fail(self: MinimumMaximumControl, wanted: tuple[float, float]) -> tuple[float, float]:
+        if self.name == 'policy4':
+            raise RuntimeError('a defect')
+        return write(self, wanted)
+
+    monkeypatch.setattr(MinimumMaximumControl, 'write', fail)
+    with pytest.raises(RuntimeError, match='a defect'):
+        platform.apply(0.0, [fixed('cpu', 1.2672e9)])
+    assert len(kernel.writes) >= 4
     assert kernel.requests() == before
 
 

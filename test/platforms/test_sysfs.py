@@ -55,6 +55,9 @@ def test_permission_denied_names_the_file_and_the_remedy(tmp_path: Path) -> None
 def test_failed_write_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(HardwareError, match='missing/file'):
         Sysfs(tmp_path).write(tmp_path / 'missing/file', '1')
+    with pytest.raises(HardwareError, match='No such file'):
+        Sysfs(tmp_path).write(tmp_path / 'file', '1')
+    assert list(tmp_path.iterdir()) == []  # a tree of the kernel's has none that it did not make
 
 
 def test_vanished_control_is_an_error(tmp_path: Path) -> None:
