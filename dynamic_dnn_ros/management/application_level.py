@@ -76,6 +76,8 @@ class ApplicationLevel:
             return None
         points = {figure: getattr(table, figure)[row] for figure in FIGURES}
         supposed = replace(demand, slow_down=demand.slow_down.supposing(ratio))
+        # A frame that met those of others was held up for all of its time, not for their share
+        # of it; to add that share again would answer each of these frames by a move.
         found = assess(supposed, points, table.accuracy, 1.0, margin=0.0)
         same = np.array([p == table.options[option][1] for p in table.processors])
         mends = same & demand.usable & (found.shortfall == 0)

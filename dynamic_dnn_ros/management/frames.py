@@ -1,0 +1,119 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a served frame teaches of its application, and whether it is to be answered at once."""
+
+from __future__ import annotations
+
+import math
+
+from dynamic_dnn_ros.management.assessment import WORST
+from dynamic_dnn_ros.management.decisions import SwitchReason
+from dynamic_dnn_ros.management.demands import demand_of
+from dynamic_dnn_ros.management.measurements import ENOUGH
+from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.planning import Planner
+from dynamic_dnn_ros.management.records import Option, Record
+from dynamic_dnn_ros.management.tables import ApplicationTable
+from dynamic_dnn_ros.management.targets import Objective, TargetStore
+
+
+class Frames:
+    """
+    Learns from the frames of all applications, and has the application level answer late ones.
+
+    :param objective: of applications that were asked for nothing
+    """
+
+    def __init__(self, objective: Objective, targets: TargetStore, planner: Planner) -> None:
+        """Begin with no frame; what is learnt is kept in the records."""
+        self._objective = objective
+        self._targets = targets
+        self._planner = planner
+
+    def served(
+        self,
+        record: Record,
+        status: Status,
+        frequencies: dict[str, float],
+        settling: bool,
+        now: float,
+    ) -> bool:
+        """
+        Take a frame into account; tell whether to decide at once.
+
+        :param frequencies: that the platform is thought to run at, Hz by domain
+        :param settling: whether it may still have begun at others
+        """
+        pair: Option = (status.sub_network, status.processor)
+        if not _is_measured(record, status, pair):
+            return False
+        if record.skip or settling:
+            record.skip = max(record.skip - 1, 0)
+            return False
+        table = record.table
+        option = table.option(*pair) if table is not None else None
+        if table is None or option is None:
+            return False
+        row = table.nearest_row(frequencies)
+        expected = table.mean[row, option] * record.contention
+        if not expected > 0:
+            return False
+        spread = (table.p95[row, option] - table.p50[row, option]) / 1.645
+        # No frame is that slow; the square of what a broken clock says may be out of range.
+        ratio = min(float(status.service / expected), WORST)
+        # Whatever the frame before gave reason to suspect, this one tells.
+        record.suspected = 0.0
+        reacts = self._react(record, table, row, option, ratio, status.total, now)
+        dispersion = float(max(spread, 0.0) / table.mean[row, option])
+        stepped = record.slow_down.update(ratio, dispersion)
+        if stepped:
+            record.level.confirm()
+        if record.slow_down.observations == ENOUGH:
+            record.held_until = -math.inf
+        return reacts or stepped
+
+    def _react(
+        self,
+        record: Record,
+        table: ApplicationTable,
+        row: int,
+        option: int,
+        ratio: float,
+        total: float,
+        now: float,
+    ) -> bool:
+        target = self._targets.get(record.application.id)
+        settled = record.outstanding is None and table.options[option] == record.desired
+        if target is None or not settled or record.is_held(now):
+            return False
+        if not 0 < target.latency < total:
+            return False
+        demand = demand_of(record, table, (), target, self._objective, now)
+        reaction = record.level.react(table, row, option, demand, ratio, total, now)
+        if reaction is None:
+            return False
+        if reaction.suspected is not None:
+            record.suspected = reaction.suspected
+        if reaction.option is not None:
+            record.desired = table.options[reaction.option]
+            record.reason = SwitchReason.MEASUREMENT
+            self._planner.note_change(now)
+        return True
+
+
+def _is_measured(record: Record, status: Status, pair: Option) -> bool:
+    """Measure a frame, unless it is no figure of the board or may have waited for such a one."""
+    told = math.isfinite(status.total) and 0 < status.service < math.inf
+    if status.overrun or not told:
+        record.behind_overrun = True
+        return False
+    if record.behind_overrun:
+        record.behind_overrun = False
+        return False
+    if pair != record.last_frame:
+        record.last_frame = pair
+        record.measurements.restart()
+        record.skip = max(record.skip, 1)
+    rate = record.measurements.camera_rate
+    record.measurements.frame(status, 1 / rate if rate > 0 else math.inf)
+    return True

@@ -1,0 +1,191 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The plan in force: the problem that all applications pose together, and what is decided on it.
+
+Which settings there are and what is in force comes of the platform, what is asked for of targets
+and records; the decision itself is that of the resource level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+
+import numpy as np
+
+from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings
+from dynamic_dnn_ros.management.decisions import DomainFrequency, SwitchReason
+from dynamic_dnn_ros.management.demands import demand_of, steadied
+from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
+from dynamic_dnn_ros.management.power_budget import PowerBudget
+from dynamic_dnn_ros.management.records import Record
+from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
+from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
+from dynamic_dnn_ros.management.targets import Objective, TargetStore
+
+
+class Planner:
+    """
+    Keep the plan in force, and make the next one.
+
+    `plan` is for the applications of `planned`, in that order; none while no application has a
+    choice.
+
+    :param objective: of applications that were asked for nothing
+    """
+
+    def __init__(
+        self,
+        settings: ResourceSettings,
+        objective: Objective,
+        targets: TargetStore,
+        platform: PlatformView,
+        budget: PowerBudget,
+    ) -> None:
+        """Begin without a plan."""
+        self.plan: Plan | None = None
+        self.planned: tuple[str, ...] = ()
+        self._objective = objective
+        self._targets = targets
+        self._platform = platform
+        self._budget = budget
+        self._resource = ResourceLevel(settings)
+        self._joint: JointTable | None = None
+        self._intended: dict[str, float] | None = None  # decided on, in mode advise too
+
+    @property
+    def unjoined(self) -> tuple[str, ...]:
+        """Return the applications whose profile shares no setting with the others'."""
+        return self._joint.unjoined if self._joint is not None else ()
+
+    @property
+    def power(self) -> float:
+        """Return what the board is expected to take on the plan in force, W; NaN: not known."""
+        if self.plan is None or not self.plan.evaluation.power_known:
+            return math.nan
+        return float(self.plan.evaluation.power[self.plan.row])
+
+    def note_change(self, now: float) -> None:
+        """Note that an application was moved, though by no plan."""
+        self._resource.note_change(now)
+
+    def forget(self) -> None:
+        """Drop the plan: no application has a choice."""
+        self.plan, self.planned = None, ()
+        self._joint, self._intended = None, None
+
+    def make(
+        self, records: Sequence[Record], now: float, fresh: SwitchReason | None
+    ) -> tuple[bool, tuple[DomainFrequency, ...]]:
+        """
+        Plan for all applications that have a choice.
+
+        :param fresh: what has changed of what is asked for or there to choose from; none: nothing
+        :return: whether the clocks can be set, and the frequencies decided on
+        """
+        tables = tuple(record.table for record in records if record.table is not None)
+        if self._joint is None or self._joint.tables != tables:
+            self._joint = join(tables, self._joint)
+        joint = self._joint
+        choice = self._platform.choice(joint, now)
+        setting = self._setting_in_force(joint, choice)
+        problem = self._problem(joint, choice, setting, records, now)
+        incumbent = None
+        if setting is not None:
+            options = [table.option(*r.desired) for r, table in zip(records, tables)]
+            incumbent = (setting, [option if option is not None else 0 for option in options])
+        plan = self._resource.decide(problem, incumbent, now, fresh is not None)
+        self._adopt(plan, records, tables, fresh)
+        frequencies = joint.frequencies(plan.setting)
+        domains = tuple(
+            DomainFrequency(name, snapped, snapped)
+            for name, snapped in (
+                (name, self._platform.snapped(name, frequencies[name]))
+                for name in (choice.domains if choice.controllable else joint.domains)
+            )
+        )
+        self._intended = {d.name: d.maximum for d in domains} if choice.controllable else None
+        return choice.controllable, domains
+
+    def _problem(
+        self,
+        joint: JointTable,
+        choice: Choice,
+        setting: int | None,
+        records: Sequence[Record],
+        now: float,
+    ) -> Problem:
+        """Return what is to be decided, the same object while nothing that matters changes."""
+        settings = choice.settings
+        if setting is not None and any(record.is_held(now) for record in records):
+            settings = np.array([setting], dtype=np.int64)
+        # Figures of power that the profiles lack are no watts.
+        known = all(np.isfinite(table.power).any() for table in joint.tables)
+        cap = self._budget.budget if known else math.inf
+        demands = tuple(
+            demand_of(
+                record,
+                table,
+                joint.domains,
+                self._targets.get(record.application.id),
+                self._objective,
+                now,
+            )
+            for record, table in zip(records, joint.tables)
+        )
+        return steadied(
+            Problem(joint, settings, demands, self._platform.foreign(), cap),
+            self.plan.problem if self.plan is not None else None,
+        )
+
+    def _adopt(
+        self,
+        plan: Plan,
+        records: Sequence[Record],
+        tables: Sequence[ApplicationTable],
+        fresh: SwitchReason | None,
+    ) -> None:
+        self.plan = plan
+        self.planned = tuple(record.application.id for record in records)
+        busy = [float(found.busy[plan.row]) for found in plan.evaluation.applications]
+        chosen = [table.options[plan.option(a)] for a, table in enumerate(tables)]
+        for a, record in enumerate(records):
+            if chosen[a] != record.desired:
+                record.desired = chosen[a]
+                record.reason = fresh or _REASONS[plan.cause]
+            record.contention = 1.0 + sum(
+                min(busy[b], 1.0)
+                for b in range(len(records))
+                if b != a and chosen[b][1] == chosen[a][1]
+            )
+
+    def _setting_in_force(self, joint: JointTable, choice: Choice) -> int | None:
+        if not choice.controllable:
+            return int(choice.settings[0])
+        frequencies = self._intended
+        load = self._platform.load
+        if frequencies is None and load is not None and load.lease_manager:
+            frequencies = {d.name: d.requested_maximum for d in load.domains}
+        if not frequencies:
+            return None
+        at = np.array([joint.domains.index(name) for name in choice.domains], dtype=np.int64)
+        wanted = np.array([frequencies.get(name, 0.0) for name in choice.domains]) / 1e3
+        if not (wanted > 0).all():
+            return None
+        distance = np.abs(joint.settings[choice.settings][:, at] / wanted - 1).max(
+            axis=1, initial=0.0
+        )
+        nearest = int(distance.argmin())
+        return int(choice.settings[nearest]) if distance[nearest] < 1e-3 else None
+
+
+_REASONS = {
+    Cause.KEPT: SwitchReason.MEASUREMENT,
+    Cause.FIRST: SwitchReason.APPLICATION,
+    Cause.PLATFORM: SwitchReason.PLATFORM,
+    Cause.MISSED: SwitchReason.MEASUREMENT,
+    Cause.NEARER: SwitchReason.MEASUREMENT,
+    Cause.OBJECTIVE: SwitchReason.ENERGY,
+    Cause.ENERGY: SwitchReason.ENERGY,
+}
