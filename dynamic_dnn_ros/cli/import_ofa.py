@@ -35,6 +35,15 @@ from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
 
+ERRORS = (
+    BundleError,
+    ConfigurationError,
+    EngineError,
+    InputError,
+    OfaCheckpointError,
+    PictureError,
+)
+
 _PREPROCESSING = Preprocessing(
     Resize.CENTER_CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), CAMERA_INTERPOLATION
 )
@@ -87,19 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    try:
-        bundle = _import(arguments)
-    except (
-        BundleError,
-        ConfigurationError,
-        EngineError,
-        InputError,
-        OfaCheckpointError,
-        PictureError,
-        OSError,
-    ) as error:
-        print(f'dynamic-dnn import-ofa: {error}', file=sys.stderr)
-        return 1
+    bundle = _import(arguments)
     print(f'accuracy: {bundle.manifest.accuracy_data}')
     for entry in bundle.manifest.sub_networks:
         print(

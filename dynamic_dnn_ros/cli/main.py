@@ -3,7 +3,8 @@
 """
 The command ``dynamic-dnn``: one table of subcommands, each a module that is imported when used.
 
-A module gives ``add_arguments(parser)`` and ``run(arguments) -> int``.
+A module gives ``add_arguments(parser)``, ``run(arguments) -> int``, and ``ERRORS``, the exceptions
+of `run` that are bad input: what those say is the whole answer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 import importlib
+import os
 import sys
 from typing import Protocol, cast
 
@@ -34,6 +36,8 @@ ROS_MODULES = frozenset(
 class CommandModule(Protocol):
     """What the module of a subcommand gives."""
 
+    ERRORS: tuple[type[Exception], ...]
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
 
@@ -43,11 +47,16 @@ class CommandModule(Protocol):
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its module, the extra that installs what it needs, and what it does."""
+    """
+    A subcommand: its module, the extra that installs what it needs, and what it does.
+
+    `resumes` tells whether the same command goes on after an error of the operating system.
+    """
 
     module: str
     extra: str
     summary: str
+    resumes: bool = False
 
     def load(self) -> CommandModule:
         """
@@ -78,11 +87,13 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.profile',
         'torch',
         "measure a bundle's operating points here, or compute them for a simulated board",
+        resumes=True,
     ),
     'train': Command(
         'dynamic_dnn_ros.cli.train',
         'train',
         'train a dynamic network on your pictures and write its bundle',
+        resumes=True,
     ),
     'import-ofa': Command(
         'dynamic_dnn_ros.cli.import_ofa',
@@ -93,6 +104,7 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.search',
         'search',
         'choose the sub-networks of a trained bundle by accuracy and measured latency',
+        resumes=True,
     ),
     'simulate': Command(
         'dynamic_dnn_ros.cli.simulate',
@@ -145,6 +157,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _answer(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough, as `head`. Python flushes once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _answer(given: Sequence[str]) -> int:
     if not given or given[0] in ('-h', '--help'):
         print(overview())
         return 0 if given else 2
@@ -154,17 +178,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'dynamic-dnn: there is no command {name!r}. Choose from: {known}', file=sys.stderr)
         return 2
     try:
-        command = COMMANDS[name]
-        module = command.load()
-        parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
-        module.add_arguments(parser)
-        return module.run(parser.parse_args(rest))
+        return _run(name, rest)
     except ModuleNotFoundError as error:
         print(missing_module(name, error), file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        remedy = '; run the command again to continue' if COMMANDS[name].resumes else ''
+        print(f'dynamic-dnn {name}: {error}{remedy}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'dynamic-dnn {name}: interrupted', file=sys.stderr)
         return 130
+
+
+def _run(name: str, rest: Sequence[str]) -> int:
+    """Run a subcommand; what is wrong with its input is said here for all of them."""
+    command = COMMANDS[name]
+    module = command.load()
+    parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
+    module.add_arguments(parser)
+    arguments = parser.parse_args(rest)
+    try:
+        return module.run(arguments)
+    except module.ERRORS as error:
+        print(f'dynamic-dnn {name}: {error}', file=sys.stderr)
+        return 1
 
 
 if __name__ == '__main__':

@@ -30,6 +30,8 @@ from dynamic_dnn_ros.profiling.journal import JournalError
 from dynamic_dnn_ros.profiling.measured import Options, computer, measure_profile, set_aside
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 
+ERRORS = (BundleError, DataError, EngineError, JournalError, PlatformError)
+
 _DEFAULTS = Options(settings=24)
 
 
@@ -141,17 +143,13 @@ def _add_journal(measured: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    try:
-        folder = find_bundle(arguments.bundle)
-        with nullcontext() if arguments.dry_run else exclusive(folder):
-            bundle = read_bundle(folder)
-            if arguments.platform.endswith(SIMULATED_SUFFIX):
-                _simulate(bundle, arguments)
-            else:
-                _measure(bundle, arguments)
-    except (BundleError, DataError, EngineError, JournalError, PlatformError) as error:
-        print(f'dynamic-dnn profile: {error}', file=sys.stderr)
-        return 1
+    folder = find_bundle(arguments.bundle)
+    with nullcontext() if arguments.dry_run else exclusive(folder):
+        bundle = read_bundle(folder)
+        if arguments.platform.endswith(SIMULATED_SUFFIX):
+            _simulate(bundle, arguments)
+        else:
+            _measure(bundle, arguments)
     return 0
 
 

@@ -11,7 +11,6 @@ import json
 import math
 from pathlib import Path
 import statistics
-import sys
 from typing import Any
 
 import numpy as np
@@ -69,6 +68,9 @@ class ReplayError(ValueError):
     """A recording that cannot be replayed: what, why, and the remedy."""
 
 
+ERRORS = (ReplayError,)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument('bag', metavar='BAG', type=Path, help='folder of the recording')
@@ -95,8 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             manager: Decider = MANAGERS[arguments.manager]()
             text = answer(what_if(recording, manager), arguments.manager)
     except ValueError as error:
-        print(f'dynamic-dnn replay: {arguments.bag}: {error}', file=sys.stderr)
-        return 1
+        raise ReplayError(f'{arguments.bag}: {error}') from error
     print(text)
     return 0
 

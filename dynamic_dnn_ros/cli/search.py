@@ -8,7 +8,6 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
-import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.engines.contract import EngineError
@@ -20,6 +19,8 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfigurationError,
 )
 from dynamic_dnn_ros.training.pictures import PictureError
+
+ERRORS = (BundleError, EngineError, PictureError, SearchError, TrainingConfigurationError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,35 +47,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    try:
-        if arguments.jobs < 1:
-            raise SearchError(f'--jobs is {arguments.jobs}: at least 1 is needed')
-        configuration = TrainingConfiguration.from_file(arguments.configuration)
-        settings = SearchSettings.from_mapping(configuration.search)
-        given = {name: getattr(arguments, name) for name in ('generations', 'population')}
-        settings = dataclasses.replace(
-            settings, **{name: value for name, value in given.items() if value is not None}
-        )
-        found = search_bundle(
-            configuration,
-            settings,
-            arguments.jobs,
-            arguments.backend,
-            str(arguments.configuration),
-            arguments.quiet,
-        )
-    except (
-        BundleError,
-        EngineError,
-        PictureError,
-        SearchError,
-        TrainingConfigurationError,
-    ) as error:
-        print(f'dynamic-dnn search: {error}', file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f'dynamic-dnn search: {error}; run the command again to continue', file=sys.stderr)
-        return 1
+    if arguments.jobs < 1:
+        raise SearchError(f'--jobs is {arguments.jobs}: at least 1 is needed')
+    configuration = TrainingConfiguration.from_file(arguments.configuration)
+    settings = SearchSettings.from_mapping(configuration.search)
+    given = {name: getattr(arguments, name) for name in ('generations', 'population')}
+    settings = dataclasses.replace(
+        settings, **{name: value for name, value in given.items() if value is not None}
+    )
+    found = search_bundle(
+        configuration,
+        settings,
+        arguments.jobs,
+        arguments.backend,
+        str(arguments.configuration),
+        arguments.quiet,
+    )
     print(summary(found), end='')
     return 0
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.cli.scenario_networks import workloads
@@ -24,6 +23,8 @@ from dynamic_dnn_ros.simulation.runner import (
     sweep,
 )
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+
+ERRORS = (BundleError, PlatformError, ScenarioError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,14 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    try:
-        print(simulate(arguments))
-    except (BundleError, PlatformError, ScenarioError) as error:
-        print(f'dynamic-dnn simulate: {error}', file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f'dynamic-dnn simulate: {error}', file=sys.stderr)
-        return 1
+    print(simulate(arguments))
     return 0
 
 

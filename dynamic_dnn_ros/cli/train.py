@@ -8,7 +8,6 @@ import argparse
 import json
 import logging
 from pathlib import Path
-import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.engines.contract import EngineError
@@ -22,6 +21,16 @@ from dynamic_dnn_ros.training.model_card import describe
 from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
 from dynamic_dnn_ros.training.trainer import DivergenceError
+
+ERRORS = (
+    BundleError,
+    CheckpointError,
+    ConfigurationError,
+    DivergenceError,
+    EngineError,
+    PictureError,
+    TrainingConfigurationError,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,26 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    try:
-        configuration = TrainingConfiguration.from_file(arguments.configuration)
-        if arguments.alone is not None:
-            _train_alone(configuration, arguments.alone, arguments.quiet)
-        else:
-            _train(configuration, str(arguments.configuration), arguments.quiet)
-    except (
-        BundleError,
-        CheckpointError,
-        ConfigurationError,
-        DivergenceError,
-        EngineError,
-        PictureError,
-        TrainingConfigurationError,
-    ) as error:
-        print(f'dynamic-dnn train: {error}', file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f'dynamic-dnn train: {error}; run the command again to continue', file=sys.stderr)
-        return 1
+    configuration = TrainingConfiguration.from_file(arguments.configuration)
+    if arguments.alone is not None:
+        _train_alone(configuration, arguments.alone, arguments.quiet)
+    else:
+        _train(configuration, str(arguments.configuration), arguments.quiet)
     return 0
 
 

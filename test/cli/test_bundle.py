@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 import json
 import os
@@ -24,7 +23,7 @@ from dynamic_dnn_ros.bundles.writer import (
     weights_content,
     write_bundle,
 )
-from dynamic_dnn_ros.cli import bundle as command
+from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
 from support.applications import operating_points
@@ -72,9 +71,7 @@ def data(original: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([str(argument) for argument in arguments]))
+    return main(['bundle', *map(str, arguments)])
 
 
 def with_accuracy(folder: Path, accuracy: float) -> None:

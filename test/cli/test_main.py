@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 import subprocess
 import sys
 
 import pytest
 
-from dynamic_dnn_ros.cli.main import COMMANDS, main
+from dynamic_dnn_ros.cli.main import COMMANDS, Command, main
 
 
 def run_python(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -67,6 +68,61 @@ def test_what_is_missing_is_named_with_its_remedy(hidden: str, said: str, tmp_pa
     assert result.returncode == 1
     assert said in result.stderr
     assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ('error', 'said'),
+    [
+        (LookupError('no such bundle. Name another'), 'no such bundle. Name another'),
+        (OSError(28, 'No space left'), '[Errno 28] No space left; run the command again'),
+        (KeyboardInterrupt(), 'interrupted'),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    error: BaseException,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Failing:
+        ERRORS = (LookupError,)
+
+        def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+        def run(self, arguments: argparse.Namespace) -> int:
+            raise error
+
+    monkeypatch.setitem(sys.modules, 'failing', Failing())  # type: ignore[arg-type]
+    command = Command('failing', 'torch', 'fails', resumes=True)
+    monkeypatch.setitem(COMMANDS, 'failing', command)
+    assert main(['failing']) == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    answer = capsys.readouterr().err
+    assert answer.startswith(f'dynamic-dnn failing: {said}')
+    assert answer.count('\n') == 1
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['doctor', '--local']])
+def test_a_reader_that_has_had_enough_is_no_error(arguments: list[str], tmp_path: Path) -> None:
+    script = (
+        'import sys\n'
+        'from dynamic_dnn_ros.cli.main import main\n'
+        'sys.stdin.readline()\n'
+        f'sys.exit(main({arguments!r}))\n'
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdout.close()
+        process.stdin.write('begin\n')
+        process.stdin.close()
+        assert process.stderr.read() == ''
+    assert process.returncode == 1
 
 
 def test_help_of_one_command_imports_no_other(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-import sys
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX, QUANTISED_SUFFIX
@@ -20,6 +19,13 @@ from dynamic_dnn_ros.cli.bundle.quantise import quantise
 from dynamic_dnn_ros.cli.bundle.show import description, text
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES, ENGINE_NAMES
+
+
+class RequestError(ValueError):
+    """What was asked for cannot be done. The text says why, and what to do."""
+
+
+ERRORS = (BundleError, DataError, EngineError, RequestError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,38 +90,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    try:
-        folder = find_bundle(arguments.bundle)
-        if arguments.action == 'check':
-            return _check(folder, arguments)
-        bundle = read_bundle(folder)
-        if arguments.action == 'export':
-            if arguments.precision == Precision.INT8.value:
-                return _quantise(bundle, arguments)
-            if arguments.data is not None:
-                return _failed('--data needs --precision int8: nothing else is calibrated.')
-            return _export(bundle, arguments.output, arguments.sub_networks)
+    folder = find_bundle(arguments.bundle)
+    if arguments.action == 'check':
+        _check(folder, arguments)
+        return 0
+    bundle = read_bundle(folder)
+    if arguments.action == 'show':
         shown = description(bundle)
         print(json.dumps(shown, indent=1) if arguments.json else text(shown).rstrip('\n'))
-    except BundleError as error:
-        return _failed(error)
+    elif arguments.precision == Precision.INT8.value:
+        _quantise(bundle, arguments)
+    elif arguments.data is not None:
+        raise RequestError('--data needs --precision int8: nothing else is calibrated.')
+    else:
+        _export(bundle, arguments.output, arguments.sub_networks)
     return 0
 
 
-def _check(folder: Path, arguments: argparse.Namespace) -> int:
+def _check(folder: Path, arguments: argparse.Namespace) -> None:
     if arguments.record and arguments.data is None:
-        return _failed('--record needs --data: only accuracy that was measured is vouched for.')
+        raise RequestError(
+            '--record needs --data: only accuracy that was measured is vouched for.'
+        )
     findings = Findings()
     check(folder, arguments.engine, arguments.data, arguments.record, findings)
     if findings.problems:
-        return _failed(
+        raise RequestError(
             f'{len(findings.problems)} problems in {folder}:\n' + '\n'.join(findings.problems)
         )
     print('nothing is wrong')
-    return 0
 
 
-def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> int:
+def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> None:
     # Here, since these need PyTorch.
     from dynamic_dnn_ros.networks.graph_export import export_into
     from dynamic_dnn_ros.networks.onnx_export import ExportError, export_bundle
@@ -124,7 +130,9 @@ def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> int:
     try:
         if folder is None:
             if chosen:
-                return _failed('--sub-networks needs --output: a bundle has the graphs of all.')
+                raise RequestError(
+                    '--sub-networks needs --output: a bundle has the graphs of all.'
+                )
             with exclusive(bundle.folder):
                 written = export_into(bundle)
             graphs = [
@@ -134,48 +142,41 @@ def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> int:
             ]
             size = sum(len(written.other_files[name]) for name in graphs)
             print(f'{written.folder}: {len(graphs)} graphs, {size / 1e6:.2f} MB together')
-            return 0
+            return
         for file in export_bundle(bundle, folder, chosen):
             print(
                 f'{file.path}: {file.size / 1e6:.2f} MB, outputs differ by at most '
                 f'{file.difference:.1e} ({file.evaluator})'
             )
     except ModuleNotFoundError as error:
-        return _lacks(error)
+        raise _lacks(error) from error
     except ExportError as error:
-        return _failed(error)
-    return 0
+        raise RequestError(str(error)) from error
 
 
-def _quantise(bundle: Bundle, arguments: argparse.Namespace) -> int:
+def _quantise(bundle: Bundle, arguments: argparse.Namespace) -> None:
     # Here, since it needs PyTorch.
     from dynamic_dnn_ros.networks.onnx_export import ExportError
 
     if arguments.data is None:
-        return _failed('--precision int8 needs --data: it is calibrated with pictures.')
+        raise RequestError('--precision int8 needs --data: it is calibrated with pictures.')
     if arguments.output is not None:
-        return _failed('--precision int8 goes into the bundle: leave --output out.')
+        raise RequestError('--precision int8 goes into the bundle: leave --output out.')
     if arguments.sub_networks:
-        return _failed('--sub-networks needs --output: a bundle has the graphs of all.')
+        raise RequestError('--sub-networks needs --output: a bundle has the graphs of all.')
     try:
         with exclusive(bundle.folder):
             quantise(bundle, arguments.data)
     except ModuleNotFoundError as error:
-        return _lacks(error)
-    except (DataError, EngineError, ExportError) as error:
-        return _failed(error)
-    return 0
+        raise _lacks(error) from error
+    except ExportError as error:
+        raise RequestError(str(error)) from error
 
 
-def _lacks(error: ModuleNotFoundError) -> int:
+def _lacks(error: ModuleNotFoundError) -> Exception:
     if error.name not in ('onnx', 'onnxruntime'):
-        raise error
-    return _failed(
+        return error
+    return RequestError(
         f'the export needs {error.name}, which is not installed. Install it: pip install '
         "'dynamic_dnn_ros[onnx]' (or pip install '.[onnx]' in the sources)."
     )
-
-
-def _failed(error: object) -> int:
-    print(f'dynamic-dnn bundle: {error}', file=sys.stderr)
-    return 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dynamic_dnn_ros.cli.demo.options import PICTURE_RATE, PLATFORM, SECONDS, Options
 
+ERRORS = ()  # Its session says what is wrong, after it has taken everything down.
 NEEDED = ('rclpy', 'matplotlib', 'rich')
 
 

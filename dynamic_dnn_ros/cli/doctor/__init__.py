@@ -12,6 +12,8 @@ import json
 from dynamic_dnn_ros.cli.doctor.checks import Finding, Level, System, examine
 from dynamic_dnn_ros.files import share_folder
 
+ERRORS = ()  # It finds problems, and has none.
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
