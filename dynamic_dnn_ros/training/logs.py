@@ -19,8 +19,8 @@ class Log:
     """
     The log of one training, in its work folder.
 
-    :param epochs: that were trained before; what the log says of later ones is of a training
-        that was killed before it kept them.
+    :param epochs: that were trained before; what TensorBoard shows of later ones is of a training
+        whose checkpoint was removed, and goes.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:

@@ -63,7 +63,10 @@ def train_bundle(
         network.eval()
         written = _bundle_of(network, configuration.output)
         if written is not None:
-            _LOGGER.info('%s has these weights already: left as it is', written.folder)
+            _LOGGER.info(
+                '%s has these weights already: left as it is; remove it to have it written anew',
+                written.folder,
+            )
             return written
         return write_trained_bundle(
             network,
@@ -153,6 +156,8 @@ def _read(configuration: TrainingConfiguration, quiet: bool) -> _Data:
             f'{_only(configuration.test_data, test, pictures)}: give data of the same classes'
         )
     training, held_out = pictures.split(configuration.held_out, configuration.seed)
+    if process_rank() == 0:
+        _LOGGER.info('%d pictures to train on, %d held out', len(training), len(held_out))
     calibrated = min(configuration.recalibration_pictures, len(training))
     calibration = training.take(np.arange(calibrated))
     return _Data(training, held_out, calibration, test)
