@@ -91,7 +91,8 @@ class Guard:
                     raise PlatformError(
                         folder,
                         'another platform node sets the clocks of this computer',
-                        'Stop it, or run only one platform node on a board',
+                        "Stop it, or let this one only read: set its parameters 'manage_cpu', "
+                        "'manage_gpu' and 'manage_memory' to false",
                     ) from error
                 time.sleep(0.05)
 
