@@ -1,0 +1,97 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames tell something of an operating point, and what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dynamic_dnn_ros.management.assessment import ResourceSettings
+from dynamic_dnn_ros.management.frames import Frames
+from dynamic_dnn_ros.management.measurements import ENOUGH
+from dynamic_dnn_ros.management.observations import Status, StatusEvent
+from dynamic_dnn_ros.management.planning import Planner
+from dynamic_dnn_ros.management.platform_view import PlatformView
+from dynamic_dnn_ros.management.power_budget import PowerBudget
+from dynamic_dnn_ros.management.records import Record, Registry
+from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
+from support.applications import GPU, application
+
+FRONT = '/front/inference_node'
+HIGHEST = {'gpu': GPU[-1]}
+PROFILED = 0.022
+"""Mean latency of s3 at the highest clock, s."""
+
+
+def frames(**limits: Any) -> tuple[Frames, Record]:
+    """Return what learns from the frames of one application with a target, which serves s3."""
+    registry, targets = Registry(1.0), TargetStore()
+    record, _ = registry.add(application(FRONT), 0.0)
+    assert record is not None
+    targets.set(Target(FRONT, **limits), 1)
+    objective = Objective.MAXIMUM_ACCURACY
+    planner = Planner(ResourceSettings(), objective, targets, PlatformView(), PowerBudget())
+    return Frames(objective, targets, planner), record
+
+
+def frame(latency: float, sub_network: str = 's3', **fields: Any) -> Status:
+    return Status(
+        FRONT,
+        'one',
+        StatusEvent.SERVED,
+        sub_network,
+        'gpu',
+        preprocessing=0.0,
+        inference=latency,
+        total=latency,
+        **fields,
+    )
+
+
+def serve(subject: Frames, record: Record, count: int, latency: float = PROFILED) -> list[bool]:
+    return [subject.served(record, frame(latency), HIGHEST, False, 0.0) for _ in range(count)]
+
+
+def test_the_first_frame_of_a_sub_network_and_those_of_clocks_that_change_say_nothing() -> None:
+    subject, record = frames(latency=0.05)
+    serve(subject, record, 1)
+    assert record.slow_down.observations == 0
+    serve(subject, record, 3)
+    assert record.slow_down.observations == 3
+    subject.served(record, frame(PROFILED), HIGHEST, True, 0.0)
+    subject.served(record, frame(0.004, 's0'), HIGHEST, False, 0.0)
+    assert record.slow_down.observations == 3
+    subject.served(record, frame(0.004, 's0'), HIGHEST, False, 0.0)
+    assert record.slow_down.observations == 4
+
+
+def test_neither_an_overrun_counts_nor_the_frame_behind_it() -> None:
+    subject, record = frames(latency=0.05)
+    serve(subject, record, 2)
+    subject.served(record, frame(1.0, overrun=True), HIGHEST, False, 0.0)
+    serve(subject, record, 1, latency=0.5)
+    assert (record.slow_down.observations, record.measurements.frames) == (1, 2)
+    serve(subject, record, 1)
+    assert record.slow_down.observations == 2
+
+
+def test_clocks_and_neighbours_are_no_slow_down() -> None:
+    subject, record = frames(latency=0.5)
+    record.contention = 1.5
+    low = {'gpu': GPU[2]}
+    assert record.table is not None
+    slower = float(record.table.mean[record.table.nearest_row(low), 3]) * 1.5
+    for _ in range(ENOUGH):
+        subject.served(record, frame(slower), low, False, 0.0)
+    assert record.slow_down.mean == pytest.approx(1.0)
+
+
+def test_a_late_frame_is_answered_at_once_and_not_while_a_switch_is_on_its_way() -> None:
+    subject, record = frames(latency=0.035, objective=Objective.MAXIMUM_ACCURACY)
+    assert not any(serve(subject, record, 40))
+    assert serve(subject, record, 1, latency=2 * PROFILED) == [True]
+    assert record.desired == ('s2', 'gpu')
+    # It serves s3 still: nothing more to be done by itself.
+    assert serve(subject, record, 1, latency=PROFILED) == [False]

@@ -1,0 +1,88 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Switches that are sent until they are acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+from dynamic_dnn_ros.management.assessment import ResourceSettings
+from dynamic_dnn_ros.management.handover import RESEND_AFTER, RETRY_FAILED, Handover
+from dynamic_dnn_ros.management.observations import (
+    SWITCH_APPLIED,
+    SWITCH_FAILED,
+    SWITCH_REFUSED_SUB_NETWORK,
+    Status,
+    StatusEvent,
+)
+from dynamic_dnn_ros.management.planning import Planner
+from dynamic_dnn_ros.management.platform_view import PlatformView
+from dynamic_dnn_ros.management.power_budget import PowerBudget
+from dynamic_dnn_ros.management.records import Record, Registry
+from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
+from support.applications import application
+
+FRONT = '/front/inference_node'
+
+
+def handover() -> tuple[Handover, Record, TargetStore]:
+    """Return the handover of a manager that has one application, which serves s3."""
+    registry, targets = Registry(1.0), TargetStore()
+    record, _ = registry.add(application(FRONT), 0.0)
+    assert record is not None
+    planner = Planner(
+        ResourceSettings(), Objective.MAXIMUM_ACCURACY, targets, PlatformView(), PowerBudget()
+    )
+    return Handover('me', registry, targets, planner), record, targets
+
+
+def answer(record: Record, result: int, manager: str = 'me', sequence: int = 1) -> Status:
+    return Status(
+        FRONT,
+        record.application.instance,
+        StatusEvent.SWITCH,
+        's1',
+        'gpu',
+        switch_manager=manager,
+        switch_sequence=sequence,
+        switch_result=result,
+        message='no',
+    )
+
+
+def test_a_switch_is_sent_once_and_again_only_without_an_answer() -> None:
+    subject, record, targets = handover()
+    assert subject.due(0.0) == ()
+    record.desired = ('s1', 'gpu')
+    targets.set(Target(FRONT, latency=0.03), 5)
+    (switch,) = subject.due(1.0)
+    assert (switch.sub_network, switch.sequence, switch.target) == ('s1', 1, targets.get(FRONT))
+    assert subject.due(1.0 + 0.9 * RESEND_AFTER) == ()
+    (again,) = subject.due(1.0 + RESEND_AFTER)
+    assert replace(again, sequence=1) == switch
+    # The answer to the first has been overtaken.
+    assert not subject.answered(record, answer(record, SWITCH_APPLIED), 2.1)
+    assert record.outstanding is again
+    assert not subject.answered(record, answer(record, SWITCH_APPLIED, sequence=2), 2.2)
+    assert record.actual == ('s1', 'gpu')
+    assert subject.due(10.0) == ()
+
+
+def test_what_is_refused_is_left_out_for_good_and_what_failed_for_a_while() -> None:
+    for result, until in ((SWITCH_REFUSED_SUB_NETWORK, math.inf), (SWITCH_FAILED, RETRY_FAILED)):
+        subject, record, _ = handover()
+        record.desired = ('s1', 'gpu')
+        subject.due(0.0)
+        assert subject.answered(record, answer(record, result), 0.0)
+        assert record.excluded == {('s1', 'gpu'): until}
+        assert record.desired == record.actual == ('s3', 'gpu')
+        assert record.refusal == 'no'
+
+
+def test_a_switch_of_somebody_else_is_taken_over_if_it_was_applied() -> None:
+    subject, record, _ = handover()
+    assert not subject.answered(record, answer(record, SWITCH_FAILED, manager='by hand'), 0.0)
+    assert record.actual == ('s3', 'gpu')
+    assert not subject.answered(record, answer(record, SWITCH_APPLIED, manager='by hand'), 0.0)
+    assert record.actual == record.desired == ('s1', 'gpu')
