@@ -63,7 +63,8 @@ def notices(plan: Plan, visits: Sequence[Visit]) -> tuple[str, ...]:
 
 def _throttling(plan: Plan, visits: Sequence[Visit]) -> list[str]:
     worst: dict[str, tuple[float, float]] = {}
-    for visit in visits:
+    # A clock that nothing needs may rest.
+    for visit in (visit for visit in visits if visit.place.kind is not VisitKind.IDLE):
         for name, asked in plan.setting(visit.place).items():
             granted = visit.granted.get(name, asked)
             least = worst.get(name, (1.0, 1.0))

@@ -73,6 +73,8 @@ def test_a_clock_that_is_not_granted_is_said() -> None:
     short = [*held, visit(place, granted={'gpu': 6e8}), visit(place, granted={'gpu': 7e8})]
     (said,) = notices(PLAN, short)
     assert 'gpu ran at 600 MHz where 800 MHz' in said
+    # Of an idle board that says nothing.
+    assert notices(PLAN, [*held, visit(Place(VisitKind.IDLE, 0), granted={'gpu': 1e8})]) == ()
 
 
 def test_a_device_that_warms_up_is_said() -> None:
