@@ -26,7 +26,7 @@ from dynamic_dnn_ros.search.evaluation import Evaluation, Evaluator
 from dynamic_dnn_ros.search.evolution import Objectives, evolve
 from dynamic_dnn_ros.search.journal import Journal
 from dynamic_dnn_ros.search.pareto import front_length, near_front, pareto_front, spread
-from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns
+from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns, stored_type
 from dynamic_dnn_ros.search.settings import Objective, SearchSettings
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
 from dynamic_dnn_ros.storage import write_whole
@@ -129,7 +129,7 @@ def _search_bundle(
             meter,
             evaluator.evaluations,
             front,
-            _tested(network, pool, journal, chosen, test, quiet),
+            _tested(network, pool, journal, chosen, test, stored_type(bundle), quiet),
             _comparison(network, evaluator.evaluations, settings, meter),
         )
         write_whole(folder / PICTURE_NAME, results.picture())
@@ -241,11 +241,21 @@ def _tested(
     journal: Journal,
     chosen: Sequence[Evaluation],
     test: Pictures,
+    stored: type[np.floating[Any]],
     quiet: bool,
 ) -> list[Kept]:
-    """Return the chosen sub-networks with their accuracy on the test pictures."""
-    mappings = [each.configuration.to_mapping() for each in chosen]
-    entries = [(mapping, journal.statistics(mapping)) for mapping in mappings]
+    """
+    Return the chosen sub-networks with their accuracy on the test pictures.
+
+    :param stored: the type in which the bundle has their statistics.
+    """
+    entries = []
+    for mapping in (each.configuration.to_mapping() for each in chosen):
+        rounded = {
+            name: values.astype(stored).astype(np.float32)
+            for name, values in journal.statistics(mapping).items()
+        }
+        entries.append((mapping, rounded))
     accuracies = dict(
         tqdm(pool.accuracies(entries, test), desc='testing', total=len(entries), disable=quiet)
     )

@@ -151,7 +151,7 @@ class Results:
         return write_recorded_bundle(
             bundle.folder,
             manifest,
-            weights_content(Weights(bundle.weights().network, statistics), _stored_type(bundle)),
+            weights_content(Weights(bundle.weights().network, statistics), stored_type(bundle)),
             other_files={
                 **other_files,
                 MODEL_CARD_NAME: card.encode(),
@@ -173,7 +173,7 @@ def _row(evaluation: Evaluation) -> Mapping[str, Any]:
     return {**vars(evaluation), 'configuration': evaluation.configuration.to_mapping()}
 
 
-def _stored_type(bundle: Bundle) -> type[np.floating[Any]]:
+def stored_type(bundle: Bundle) -> type[np.floating[Any]]:
     """Return the type in which a bundle's weights are stored."""
     tensors = load(bundle.weights_content).values()
     return np.float16 if all(each.dtype == np.float16 for each in tensors) else np.float32

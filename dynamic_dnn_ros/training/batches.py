@@ -70,6 +70,7 @@ class TrainingBatches:
     :param batch_size: of one process; smaller where there are fewer pictures.
     :param rank: which of `count` equal shares of the pictures to yield; the shares are disjoint,
         and the pictures of a step are the same for every `count` that divides a whole batch.
+    :raises PictureError: if there are fewer pictures than shares.
     """
 
     def __init__(
@@ -82,6 +83,11 @@ class TrainingBatches:
         rank: int = 0,
         count: int = 1,
     ) -> None:
+        if len(pictures) < count:
+            raise PictureError(
+                f'{len(pictures)} pictures are too few for {count} processes: start fewer, or '
+                'lower held_out'
+            )
         self._pictures = pictures
         self._augmentation = augmentation
         self._batch_size = max(1, min(batch_size, len(pictures) // count))

@@ -80,6 +80,19 @@ def held_out_otherwise(state: Mapping[str, Any], seed: int, pictures: int) -> st
     return ''
 
 
+_held: set[int] = set()
+
+
+def _close_held() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+# Processes that load pictures outlive a training that was killed by seconds; its lock must not.
+os.register_at_fork(after_in_child=_close_held)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """
@@ -97,6 +110,8 @@ def locked(folder: Path) -> Iterator[None]:
                 f'another training works in {folder}: wait for its end, or give another work '
                 'folder'
             ) from error
+        _held.add(descriptor)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,9 @@ def write_trained_bundle(
     :param command: for the model card: what the user gave to `train`.
     """
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
-    stored: type[np.floating[Any]] = np.float32
-    if configuration.stored_precision is Precision.FLOAT16:
-        stored = np.float16
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.copy_(parameter.half())
+    half = configuration.stored_precision is Precision.FLOAT16
+    if half:
+        _round_to_half((*network.parameters(), *network.buffers()))
     sub_networks = []
     statistics: dict[str, Arrays] = {}
     for index, each in enumerate(tqdm(configurations, desc='testing', disable=quiet)):
@@ -62,6 +59,8 @@ def write_trained_bundle(
         statistics[identifier] = {}
         if network.statistics_per_sub_network:
             recalibrate(module, calibration, each.resolution, normalisation)
+            if half:
+                _round_to_half(module.buffers())
             statistics[identifier] = statistics_of(module)
         sub_networks.append(
             manifest_entry(
@@ -88,7 +87,7 @@ def write_trained_bundle(
     return write_recorded_bundle(
         configuration.output,
         manifest,
-        weights_content(Weights(network.state(), statistics), stored),
+        weights_content(Weights(network.state(), statistics), np.float16 if half else np.float32),
         other_files={MODEL_CARD_NAME: card.encode()},
     )
 
@@ -106,6 +105,14 @@ def manifest_entry(
         parameters=network.parameter_count(configuration),
         layers=network.layer_count(configuration),
     )
+
+
+@torch.no_grad()
+def _round_to_half(tensors: Iterable[torch.Tensor]) -> None:
+    """Give numbers the values that a file in float16 has, so that what is measured is stored."""
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())
 
 
 def _layout(configuration: TrainingConfiguration) -> str:

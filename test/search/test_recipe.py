@@ -24,6 +24,7 @@ from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.search import recipe
+from dynamic_dnn_ros.search.accuracy import Pool
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import search_bundle
 from dynamic_dnn_ros.search.settings import SearchSettings
@@ -174,6 +175,28 @@ def test_pictures_that_were_trained_on_are_not_searched_by(tmp_path, name, value
     write_state(configuration.work / 'checkpoint.pt', {'seed': 0, 'pictures': 60, name: value})
     with pytest.raises(SearchError, match=f'was trained with {name} {value}.*restore seed'):
         search_bundle(configuration, SMALL, jobs=1, quiet=True)
+
+
+def test_what_is_tested_is_what_is_stored(tmp_path, monkeypatch):
+    configuration = make_search(tmp_path)
+    bundle = read_bundle(configuration.output)
+    half = weights_content(bundle.weights(), np.float16)
+    write_bundle(bundle.folder, bundle.manifest, half)
+    tested = []
+    accuracies = Pool.accuracies
+
+    def measure(pool, entries, pictures):
+        tested.extend(statistics for _, statistics in entries)
+        return accuracies(pool, entries, pictures)
+
+    monkeypatch.setattr(Pool, 'accuracies', measure)
+    few = SearchSettings.from_mapping({**SETTINGS, 'population': 4, 'generations': 1})
+    found = search_bundle(configuration, few, jobs=1, quiet=True)
+    stored = found.bundle.weights().batch_norm_statistics
+    assert len(stored) == len(tested)
+    for statistics, expected in zip(tested, stored.values()):
+        for name, array in expected.items():
+            np.testing.assert_array_equal(statistics[name], array)
 
 
 def test_pictures_of_several_sizes_are_read_when_used(tmp_path):

@@ -55,6 +55,13 @@ def test_an_epoch_holds_every_picture_once_and_shares_are_disjoint():
     assert len(torch.unique(torch.stack(seen), dim=0)) == 64
 
 
+def test_fewer_pictures_than_processes_are_refused():
+    with pytest.raises(PictureError, match='3 pictures are too few for 4 processes'):
+        TrainingBatches(colour_pictures(3), PLAIN, 16, count=4)
+    (batch,) = TrainingBatches(colour_pictures(4), PLAIN, 16, rank=3, count=4).batches(0)
+    assert len(batch[1]) == 1
+
+
 def test_two_processes_see_in_a_step_what_one_sees_in_a_step_twice_as_large():
     augmentation = make_augmentation([{'RandomCrop': {'size': 32, 'padding': 4}}])
     pictures = colour_pictures(50)

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -48,6 +52,33 @@ def test_a_full_disk_leaves_the_old_file_and_says_the_remedy(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert read_state(path)['epoch'] == 3
     assert [file.name for file in tmp_path.iterdir()] == ['checkpoint.pt']
+
+
+_KILLED = """
+import os, pathlib, sys, time
+from dynamic_dnn_ros.training.checkpoint import locked
+with locked(pathlib.Path(sys.argv[1])):
+    worker = os.fork()
+    if not worker:
+        os.close(1)
+        time.sleep(60)
+        os._exit(0)
+    print(worker, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_lock_of_a_killed_training_does_not_wait_for_its_workers(tmp_path):
+    killed = subprocess.run(
+        [sys.executable, '-c', _KILLED, str(tmp_path)], stdout=subprocess.PIPE, check=False
+    )
+    worker = int(killed.stdout)
+    try:
+        os.kill(worker, 0)
+        with locked(tmp_path):
+            pass
+    finally:
+        os.kill(worker, signal.SIGKILL)
 
 
 @pytest.mark.parametrize('content', [b'', b'garbage', b'cos\nsystem\n(S"false"\ntR.'])

@@ -10,6 +10,7 @@ import torch
 from dynamic_dnn_ros.bundles.manifest import Resize
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.networks.contract import statistics_of
+from dynamic_dnn_ros.training import export
 from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import write_trained_bundle
@@ -59,3 +60,29 @@ def test_each_sub_network_is_recalibrated_and_measured(network, tmp_path):
     card = (bundle.folder / 'MODEL_CARD.md').read_text()
     for part in ('One epoch.', 'a layout of its own', 'None at all.', 'train my/colours.yaml'):
         assert part in card
+
+
+def test_what_is_measured_is_what_is_stored(network, tmp_path, monkeypatch):
+    measured = []
+
+    def measure(module, *_):
+        measured.append(statistics_of(module))
+        return 0.5
+
+    monkeypatch.setattr(export, 'accuracy', measure)
+    pictures = colour_pictures(40)
+    bundle = write_trained_bundle(
+        network,
+        network.landmarks(),
+        training_configuration(tmp_path, stored_precision='float16'),
+        pictures,
+        pictures,
+        'One epoch',
+        quiet=True,
+    )
+    stored = bundle.weights()
+    for statistics, expected in zip(measured, stored.batch_norm_statistics.values()):
+        for name, array in expected.items():
+            np.testing.assert_array_equal(statistics[name], array)
+    for name, array in network.state().items():
+        np.testing.assert_array_equal(stored.network[name], array)
