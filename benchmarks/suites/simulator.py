@@ -214,7 +214,7 @@ def _xavier() -> list[Figure]:
         for named, errors, bars in (
             ('13 networks, session known', known, {'latency': 0.05}),
             ('13 networks, session unknown', unknown, {}),
-            ('13 networks, session unknown, the best there can be', best, {}),
+            ('13 networks, session unknown, the best single scale', best, {}),
             ('a network left out, session from the other networks of it', left_out, {}),
             ('a network left out, session from one other network of it', from_one, {}),
         )
