@@ -55,6 +55,8 @@ class PlatformLink:
         self._on_points = on_points
         self._on_pacing = on_pacing
         self._pacer: Pacer | None = None
+        # Held where points are exchanged: by who learns of a platform, and by who measures.
+        self._exchanging = threading.Lock()
         self._measuring: tuple[threading.Thread, threading.Event] | None = None
         self._measure_at = math.inf
         self.platform = ''
@@ -109,13 +111,18 @@ class PlatformLink:
             self._measure('')
 
     def end(self) -> None:
-        """Measure no more."""
+        """Measure no more, and wait for what is in work."""
+        self._cease()
         # A thread inside an engine must not be left to the end of the process: it would abort it.
         if self._measuring is not None:
-            thread, stop = self._measuring
+            self._measuring[0].join()
             self._measuring = None
-            stop.set()
-            thread.join()
+
+    def _cease(self) -> None:
+        """Have no measurement that runs come to anything, without waiting for it."""
+        if self._measuring is not None:
+            with self._exchanging:
+                self._measuring[1].set()
 
     def receive(self, message: SystemLoad) -> None:
         """Take what the platform says of itself."""
@@ -138,7 +145,8 @@ class PlatformLink:
 
     def _learn(self, platform: str, simulated: bool) -> None:
         bundle = self._served.bundle
-        self.end()
+        # Not waited for: a sub-network may be in preparation for it, and frames would wait too.
+        self._cease()
         self.platform = platform
         self._measure_at = math.inf
         self._pacer = None
@@ -205,11 +213,13 @@ class PlatformLink:
     def _measure(self, platform: str) -> None:
         """Measure the sub-networks in the background, each once it is prepared."""
         self._measure_at = math.inf
+        self._cease()
         self.points = None
-        self.end()
-        stop = threading.Event()
+        before, stop = self._measuring, threading.Event()
 
         def work() -> None:
+            if before is not None:
+                before[0].join()
             processor = self._served.engine_processor(self._served.processor)
             try:
                 points = measure(platform, self._served.exchange.each(processor), stop.is_set)
@@ -217,9 +227,10 @@ class PlatformLink:
                 text = str(error) if isinstance(error, EngineError) else repr(error)
                 self._node.get_logger().error(f'Latencies could not be measured: {text}')
                 return
-            if points is None or stop.is_set():
-                return
-            self.points = points
+            with self._exchanging:
+                if points is None or stop.is_set():
+                    return
+                self.points = points
             self._on_points()
             self._node.get_logger().info(
                 f'no profile for platform {platform!r}: measured each sub-network at start'

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.msg import SystemLoad
 from dynamic_dnn_ros.nodes import platform_link
 from dynamic_dnn_ros.nodes.lifecycle import Problem
 from dynamic_dnn_ros.nodes.platform_link import PlatformLink
+from support import gated_engine
 from support.gated_engine import GatedEngine, GatedSubNetwork
 from support.graph import Graph
 from support.serving import serve, serving_node
@@ -27,9 +28,12 @@ XAVIER, ORIN = 'xavier_nx_simulated', 'orin_nx_simulated'
 class Link:
     """A link, and how often it told of new points and of another pace."""
 
-    def __init__(self, graph: Graph, bundle: Bundle, **parameters: Any) -> None:
+    def __init__(
+        self, graph: Graph, bundle: Bundle, prepares: bool = True, **parameters: Any
+    ) -> None:
         self.engine = GatedEngine()
-        self.engine.open_gates()
+        if prepares:
+            self.engine.open_gates()
         self.served = serve(bundle, self.engine)
         self.points: list[str] = []
         self.paces: list[str] = []
@@ -42,6 +46,7 @@ class Link:
 
     def close(self) -> None:
         """End its threads."""
+        self.engine.open_gates()
         self.link.end()
         self.served.exchange.close()
 
@@ -111,6 +116,26 @@ def test_ends_a_measurement_that_runs(
     link.link.end()
     assert time.monotonic() - begun < 20 * 0.05, 'less than one sub-network takes'
     assert link.points == [] and link.link.points is None
+
+
+def test_frames_do_not_wait_for_a_measurement_that_nobody_wants_any_more(
+    make_link: Callable[..., Link],
+) -> None:
+    """The executor learns of a platform while a sub-network is prepared to be measured."""
+    link = make_link(platform='auto', prepares=False)
+    link.link.receive(SystemLoad(platform='linux', kind=SystemLoad.KIND_MEASURED))
+    link.wait_for(lambda: 's1' in link.engine.attempts)
+    for platform, kind in (
+        (XAVIER, SystemLoad.KIND_SIMULATED),
+        ('other', SystemLoad.KIND_MEASURED),
+    ):
+        begun = time.monotonic()
+        link.link.receive(SystemLoad(platform=platform, kind=kind))
+        assert time.monotonic() - begun < gated_engine.TIMEOUT / 2
+    assert link.points == [XAVIER] and link.link.points is None
+    link.engine.open_gates()
+    link.wait_for(lambda: len(link.points) > 1)
+    assert link.points == [XAVIER, 'other']
 
 
 def test_an_engine_that_fails_while_it_is_measured_is_said(
