@@ -108,7 +108,7 @@ class Guard:
         left = self._left_behind()
         self._absent = tuple(row for row in left if guard_process.is_absent(asdict(row)))
         rows = tuple(row for row in left if row not in self._absent)
-        if not guard_process.restore([asdict(row) for row in rows]):
+        if guard_process.restore([asdict(row) for row in rows]):
             raise PlatformError(
                 self.state_file,
                 'names limits that were found before an earlier setting and cannot be restored',

@@ -83,18 +83,19 @@ def is_held_down(row: dict[str, str]) -> bool:
     return low <= float(row['minimum']) and high < float(row['maximum'])
 
 
-def restore(limits: list[dict[str, str]]) -> bool:
-    """Put limits back, and return whether all of them hold but for what is away or held down."""
+def restore(limits: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Put limits back, and return those that are not: what is away, or was refused."""
     taken: list[bool] = []
     for _ in range(ATTEMPTS):
         taken = [put_back(row) for row in limits]
         if all(holds(row) or is_absent(row) for row in limits):
-            return True
+            break
         time.sleep(PAUSE)
-    return all(
-        holds(row) or is_absent(row) or (took and is_held_down(row))
+    return [
+        row
         for row, took in zip(limits, taken)
-    )
+        if is_absent(row) or not (holds(row) or (took and is_held_down(row)))
+    ]
 
 
 def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> None:
@@ -129,9 +130,8 @@ def main() -> None:
             os.write(1, b'kept\n')
         except OSError:
             break
-    if restore(limits):
-        # What is away is left to the next start: its limits come back with it.
-        keep(state_file, boot_id, [row for row in limits if is_absent(row)])
+    # What is away is left to the next start: its limits come back with it.
+    keep(state_file, boot_id, restore(limits))
 
 
 if __name__ == '__main__':

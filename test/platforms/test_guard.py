@@ -240,7 +240,8 @@ def test_cpu_that_comes_back_while_a_later_node_runs_is_restored_at_its_end(
 
 def test_guard_makes_no_files(tmp_path: Path) -> None:
     row = {'minimum_file': str(tmp_path / 'a'), 'maximum_file': str(tmp_path / 'b')}
-    assert restore([{**row, 'minimum': '1', 'maximum': '2'}])
+    row |= {'minimum': '1', 'maximum': '2'}
+    assert restore([row]) == [row]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -334,7 +335,7 @@ def test_limits_that_heat_holds_down_count_as_restored(
         return '1600000' if text == '2000000' else text
 
     monkeypatch.setattr(guard_process, 'read', read_hot)
-    assert restore(rows)
+    assert restore(rows) == []
     assert tree.limits() == RESTORED
 
 
@@ -382,7 +383,10 @@ def test_state_behind_a_link_is_not_trusted(
     assert guard.recover() == ()
 
 
-def test_restore_says_when_it_fails(tmp_path: Path) -> None:
+def test_restore_says_what_fails(tree: CpufreqTree, tmp_path: Path) -> None:
+    """And the rest is restored: it is nothing for the state file any more."""
+    rows = rows_of(tree)
+    pin(tree)
     (tmp_path / 'maximum').write_text('3')
     limits = {
         'minimum_file': str(tmp_path / 'maximum'),
@@ -390,7 +394,8 @@ def test_restore_says_when_it_fails(tmp_path: Path) -> None:
         'minimum': '1',
         'maximum': '2',
     }
-    assert not restore([limits])  # one file cannot hold both
+    assert restore([rows[0], limits, rows[1]]) == [limits]  # one file cannot hold both
+    assert tree.limits() == RESTORED
 
 
 def test_state_folder_is_writable() -> None:
