@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from dynamic_dnn_ros.search.accuracy import Pool
 from dynamic_dnn_ros.search.cost import CostMeter
+from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.evolution import Objectives
 from dynamic_dnn_ros.search.journal import Journal
 from dynamic_dnn_ros.search.pareto import Values
@@ -131,7 +132,11 @@ class Evaluator:
                 self._journal.record_cost(configuration.to_mapping(), float(ratio), conditions)
 
     def _costs(self, configurations: Sequence[Any], turns: int) -> tuple[Values, float]:
-        """Return the ratio of each cost to the control's, and what the control costs."""
+        """
+        Return the ratio of each cost to the control's, and what the control costs.
+
+        :raises SearchError: where no turn of one could be measured, as when a power rail fails.
+        """
         measured = self._meter.measure(
             [
                 (configuration, self._journal.statistics(configuration.to_mapping()))
@@ -140,5 +145,14 @@ class Evaluator:
             turns,
             self._quiet,
         )
+        # A turn in which the rail gave nothing has no cost.
+        measured = np.where(np.isfinite(measured) & (measured > 0.0), measured, np.nan)
         control = measured[:, :1]
-        return np.median(measured[:, 1:] / control, axis=0), float(np.median(control))
+        ratios = measured[:, 1:] / control
+        if np.isnan(ratios).all(axis=0).any():
+            raise SearchError(
+                f'{self._meter.name} could not be measured in any of {turns} turns: '
+                f'{self._meter.conditions}. See that it can be read, and run the command again '
+                'to continue'
+            )
+        return np.nanmedian(ratios, axis=0), float(np.nanmedian(control))

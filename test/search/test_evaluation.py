@@ -30,16 +30,28 @@ class Drifting(MultiplyAdds):
         return super().measure(entries, turns, quiet) * self.speed
 
 
+class Failing(MultiplyAdds):
+    """A power rail that fails in some of the turns."""
+
+    failed = 1
+
+    def measure(self, entries, turns, quiet=False):
+        costs = super().measure(entries, turns, quiet)
+        costs[: self.failed, -1] = np.nan
+        costs[-1, 0] = 0.0
+        return costs
+
+
 @pytest.fixture
 def network():
     return small_network()
 
 
-def evaluator_of(folder, network, meter, jobs=1):
+def evaluator_of(folder, network, meter, turns=2, jobs=1):
     pool = Pool(Subject.of(make_bundle(folder / 'bundle'), 'sha256'), jobs, 'loky')
     journal = Journal(folder / 'search', {})
     space = SearchSpace(network)
-    return Evaluator(space, pool, meter, journal, CALIBRATION, HELD_OUT, 2, quiet=True)
+    return Evaluator(space, pool, meter, journal, CALIBRATION, HELD_OUT, turns, quiet=True)
 
 
 def rising_evaluator(folder, network):
@@ -71,6 +83,23 @@ def test_a_control_takes_drift_out(tmp_path, network):
     drifting = evaluator_of(tmp_path / 'b', network, Drifting(network))
     for part in (generation[:3], generation[3:]):
         np.testing.assert_allclose(drifting.objectives(part), steady.objectives(part))
+
+
+def test_a_turn_without_a_reading_has_no_cost(tmp_path, network):
+    generation = SearchSpace(network).start(4, seed=0)
+    steady = evaluator_of(tmp_path / 'a', network, MultiplyAdds(network))
+    failing = evaluator_of(tmp_path / 'b', network, Failing(network), turns=3)
+    np.testing.assert_allclose(failing.objectives(generation), steady.objectives(generation))
+
+
+def test_a_cost_that_cannot_be_measured_ends_the_search_and_is_not_kept(tmp_path, network):
+    meter = Failing(network)
+    meter.failed = 2
+    evaluator = evaluator_of(tmp_path, network, meter)
+    with pytest.raises(SearchError, match='work could not be measured in any of 2 turns: counted'):
+        evaluator.objectives(SearchSpace(network).start(4, seed=0))
+    kept = (tmp_path / 'search' / 'journal.jsonl').read_text()
+    assert '"accuracy"' in kept and '"cost"' not in kept
 
 
 def test_refined_costs_are_in_the_unit_of_the_meter(tmp_path, network):
