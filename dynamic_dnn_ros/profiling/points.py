@@ -18,7 +18,7 @@ from dynamic_dnn_ros.profiling.interpolation import (
     Table,
     best_surface,
 )
-from dynamic_dnn_ros.profiling.plan import Plan, Visit, VisitKind
+from dynamic_dnn_ros.profiling.plan import Place, Plan, Visit, VisitKind
 from dynamic_dnn_ros.profiling.timing import Distribution
 
 _MEAN, _P50, _P95, _P99, _POWER, _IDLE, _ENERGY = range(7)
@@ -40,8 +40,19 @@ def operating_points(plan: Plan, visits: Sequence[Visit], description: str) -> O
         for sub_network in plan.sub_networks
         for processor in plan.processors
     ]
+    # With all settings of a board these are tens of thousands: each is looked at once.
+    at: dict[Place, list[Visit]] = {}
+    for visit in visits:
+        at.setdefault(visit.place, []).append(visit)
     measured = {
-        run: np.array([_figures(visits, *run, index) for index in range(len(plan.settings))])
+        run: np.array(
+            [
+                _figures(
+                    at[Place(VisitKind.RUN, index, *run)], at.get(Place(VisitKind.IDLE, index), ())
+                )
+                for index in range(len(plan.settings))
+            ]
+        )
         for run in runs
     }
     grid = plan.grid
@@ -82,22 +93,8 @@ def operating_points(plan: Plan, visits: Sequence[Visit], description: str) -> O
     )
 
 
-def _figures(
-    visits: Sequence[Visit], processor: str, sub_network: str, setting: int
-) -> tuple[float, ...]:
+def _figures(runs: Sequence[Visit], idle: Sequence[Visit]) -> tuple[float, ...]:
     """Return the figures of one measured point, in the order of the columns."""
-    runs, idle = [], []
-    for visit in visits:
-        place = visit.place
-        if place.setting != setting:
-            continue
-        if place.kind is VisitKind.IDLE:
-            idle.append(visit)
-        elif place.kind is VisitKind.RUN and (place.processor, place.sub_network) == (
-            processor,
-            sub_network,
-        ):
-            runs.append(visit)
     latencies = np.concatenate([visit.latencies for visit in runs])
     energy = sum(visit.energy for visit in runs)
     return (
