@@ -17,6 +17,7 @@ from PIL import Image
 import psutil
 import pytest
 
+from dynamic_dnn_ros.cli.demo import session
 from support.bag_player import read_bag
 from support.bundles import make_bundle
 from support.process import executable
@@ -128,6 +129,20 @@ def start_demo(tmp_path: Path, bundle: Path) -> Iterator[StartDemo]:
         for member in demo.family:
             if member.is_running():
                 member.kill()
+
+
+def test_signals_that_are_ignored_stay_so() -> None:
+    """As SIGHUP under nohup."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        session.handle_signals()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_whole_run(start_demo: StartDemo, tmp_path: Path) -> None:

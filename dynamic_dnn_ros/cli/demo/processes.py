@@ -24,6 +24,8 @@ PATIENCE = 8.0
 NOTE_PERIOD = 1.0
 
 _PR_SET_PDEATHSIG = 1
+# Opened here: between fork and exec a lock of the loader may be held by a thread that is gone.
+_LIBC = ctypes.CDLL(None)
 _MIDDLEWARE_FILE = re.compile(r'^/dev/shm/(?:sem\.)?(?:fastrtps|fastdds)_\S+$')
 
 
@@ -247,7 +249,7 @@ def _port_is_free(port: int) -> bool:
 
 def _die_with_parent() -> None:
     """Have the kernel end this process with its parent, should that be killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _files_of(pid: int) -> set[str]:

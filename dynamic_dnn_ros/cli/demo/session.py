@@ -58,9 +58,7 @@ def run_demo(options: Options) -> int:
     :return: exit code: 0 when the whole chain served and every target was answered
     """
     display = choose_display()
-    # SIGTERM and a closed terminal end the demo as Ctrl-C does: children and files go with it.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    handle_signals()
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         run = _observe(options, display)
@@ -81,6 +79,14 @@ def run_demo(options: Options) -> int:
     for problem in problems:
         print(f'dynamic-dnn demo: failed: {problem}', file=sys.stderr)
     return 1 if problems else 0
+
+
+def handle_signals() -> None:
+    """Have SIGTERM and a closed terminal end the demo as Ctrl-C does: all goes with it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup it outlives its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -115,7 +121,7 @@ def _observe(options: Options, display: Display) -> RunRecord:
 def _observe_graph(
     group: ProcessGroup, executables: Path, domain: int, display: Display, options: Options
 ) -> RunRecord:
-    # Unwinds in reverse: the processes end first, so that the observer hears their departures.
+    # Unwinds in reverse: the processes end before the node that they were observed by.
     with ExitStack() as stack:
         recording = None
         if options.record is not None:
