@@ -350,12 +350,17 @@ class Bounds:
     def _missed(
         self, a: int, figures: FloatArray, contention: FloatArray | float
     ) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
-        """Return the least latency without and with waiting, s, and what limits lack by it."""
+        """
+        Return the least latency without and with waiting, s, and what limits lack by it.
+
+        Not that of accuracy, which the figures are the least of options with enough of.
+        """
         forecast = self._forecasts[a]
         unhindered, latency, mean = self._latency(a, figures, contention)
-        energy = forecast.without_neighbours(_ANY_ACCURACY, figures[4])
-        missed = forecast.missed(energy, latency, mean)
-        return (unhindered, latency), np.broadcast_to(missed, mean.shape)
+        missed = forecast.missed(forecast.of_energy(figures[4]), latency, mean)
+        if not isinstance(missed, np.ndarray):
+            missed = np.zeros_like(mean)
+        return (unhindered, latency), missed
 
     def _lacking(self, a: int, outlook: Outlook, positions: IndexArray) -> FloatArray:
         """Return less than `_margined` does, or as much, from the least of all options."""
@@ -443,9 +448,6 @@ class Bounds:
             np.maximum(idle, points[5], out=idle)
         power += idle
         return power
-
-
-_ANY_ACCURACY = np.full(1, np.inf)
 
 
 def _as_good_as(accuracy: float) -> float:

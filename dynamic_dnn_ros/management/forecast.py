@@ -124,8 +124,12 @@ class Forecast:
             with np.errstate(divide='ignore', invalid='ignore'):
                 missed = _cut(self.accuracy / accuracy - 1)
         if self.energy:
-            missed = missed + _cut(energy * (self.slow_down / self.energy) - 1)
+            missed = missed + self.of_energy(energy)
         return missed
+
+    def of_energy(self, energy: FloatArray) -> FloatArray | float:
+        """Return by which share the limit of energy is missed, 0 without one."""
+        return _cut(energy * (self.slow_down / self.energy) - 1) if self.energy else 0.0
 
     def missed(
         self, fixed: FloatArray | float, latency: FloatArray | None, mean: FloatArray

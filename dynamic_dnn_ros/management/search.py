@@ -281,7 +281,7 @@ class _Choosing:
         self._problem = problem
         self._order = task.order
         self._limit = task.settings.utilisation_limit
-        self._rows = np.tile(rows, strategies)
+        self._rows = np.tile(rows, strategies) if strategies > 1 else rows
         self._columns = np.arange(len(self._rows))
         # None where no row has another attitude than to choose for itself.
         self._is_own: dict[int, BoolArray | None] = {}
@@ -293,7 +293,7 @@ class _Choosing:
         self._usable = [np.flatnonzero(demand.usable) for demand in problem.demands]
         self._processors = [c[u] for c, u in zip(problem.joint.processors, self._usable)]
         self._single = [int(p[0]) if (p == p[0]).all() else None for p in self._processors]
-        self._accuracy = [figures.accuracy for figures in task.least]
+        self._inaccuracy = [figures.inaccuracy for figures in task.least]
         self._points: list[Points] = []
         self._idle: list[FloatArray] = []
         for figures, forecast in zip(task.least, task.forecasts):
@@ -353,7 +353,7 @@ class _Choosing:
             keep = narrow(keep, margined, WITHIN, axis=0)
         values: FloatArray | float = 0.0
         if objective is Objective.MAXIMUM_ACCURACY:
-            values = np.broadcast_to(-np.nan_to_num(self._accuracy[a])[:, None], mean.shape)
+            values = self._inaccuracy[a][:, None]
         elif latency is not None and objective is Objective.MINIMUM_LATENCY:
             values = latency
         if own is not None:
@@ -431,7 +431,7 @@ class _Choosing:
             if self._counted:
                 load = load + busy * self._shares[a][:, options]
             if demand.target.objective is Objective.MAXIMUM_ACCURACY:
-                values[a] = -np.nan_to_num(self._accuracy[a])[options]
+                values[a] = self._inaccuracy[a][options]
             elif latency is not None and demand.target.objective is Objective.MINIMUM_LATENCY:
                 values[a] = latency
         power += idle

@@ -149,6 +149,8 @@ class LeastFigures:
     What a profile lacks is `UNKNOWN` seconds long, but takes no energy and no idle power, since
     that is how it is judged.
 
+    `inaccuracy` is what an objective of accuracy would have small: its negative, an unknown one 0.
+
     :param points: shape (figures, options, settings)
     :param accuracy: of each option
     """
@@ -163,6 +165,7 @@ class LeastFigures:
         order = np.argsort(-known, kind='stable')
         self._ascending = -known[order]
         self.accuracy = accuracy
+        self.inaccuracy = -np.nan_to_num(accuracy)
         self._least = np.minimum.accumulate(points[:, order], axis=1)
         self._usable: dict[bytes, LeastFigures] = {}
 
