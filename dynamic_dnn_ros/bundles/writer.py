@@ -71,6 +71,7 @@ def write_bundle(
     left of them is removed by the next one. What else lies in the bundle's folder stays there.
 
     :param weights: the content of the weights file, from `weights_content`
+    :param profiles: of two that say they are of the same, the first counts, as for a reader
     :param other_files: further files by plain name, the model card for example
     :param replaces: the bundle that this one was made from; nothing is written when another one
         stands there now
@@ -80,14 +81,15 @@ def write_bundle(
         what stood there stays, whole
     """
     contents: dict[str, bytes] = {WEIGHTS_NAME: weights, **(other_files or {})}
-    names = []
+    by_name: dict[str, OperatingPoints] = {}
     for profile in profiles:
-        names.append(profile_name(profile))
-        contents[names[-1]] = (json.dumps(profile.to_mapping()) + '\n').encode()
+        by_name.setdefault(profile_name(profile), profile)
+    for name, profile in by_name.items():
+        contents[name] = (json.dumps(profile.to_mapping()) + '\n').encode()
     manifest = replace(
         manifest,
         weights=WEIGHTS_NAME,
-        profiles=tuple(names),
+        profiles=tuple(by_name),
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )
     contents[MANIFEST_NAME] = (json.dumps(manifest.to_mapping(), indent=1) + '\n').encode()

@@ -262,6 +262,16 @@ def test_profiles_of_one_platform_are_kept_apart_by_hardware(
     assert profile is not None and profile.hardware == 'slow'
 
 
+def test_of_two_profiles_of_the_same_the_first_counts(bundle: Bundle, tmp_path: Path) -> None:
+    table = operating_points((), {entry.id: (0.01, 0.5) for entry in bundle.manifest.sub_networks})
+    two = [replace(table, description=text) for text in ('first', 'second')]
+    before = replace(bundle, profiles=tuple(two)).profile(table.platform)
+    assert before is not None and before.description == 'first'
+    written = write_bundle(tmp_path / 'twice', bundle.manifest, bundle.weights_content, two)
+    assert [profile.description for profile in written.profiles] == ['first']
+    assert len(written.manifest.profiles) == 1
+
+
 def test_profiles_of_one_computer_are_kept_apart_by_engine(bundle: Bundle, tmp_path: Path) -> None:
     from support.applications import operating_points
 
