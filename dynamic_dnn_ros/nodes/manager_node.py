@@ -352,7 +352,9 @@ class ManagerNode(ManagedNode):
         message.mode = int(self._mode)
         message.platform = self._platform_id()
         message.holds_lease = (
-            self._load is not None and self._load.lease_manager == self.identity.instance
+            decision.platform_state is PlatformState.FRESH
+            and self._load is not None
+            and self._load.lease_manager == self.identity.instance
         )
         message.decision_time = duration
         message.decisions = self._decisions

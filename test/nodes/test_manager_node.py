@@ -438,12 +438,13 @@ def test_gives_the_clocks_back_when_the_platform_falls_silent(session: Session) 
     session.start_manager()
     ScriptedApplication(session.graph, FRONT)
     session.ask(FRONT, latency=0.05)
-    session.settings.wait(1, 20.0)
+    session.statuses.wait_for(lambda status: status.holds_lease, 20.0)
     platform.kill()
     stale = session.statuses.wait_for(
         lambda status: status.platform_state == ManagerStatus.PLATFORM_STALE, 15.0
     )
     assert 'platform node' in stale.message
+    assert not stale.holds_lease
     session.settings.wait_for(lambda setting: setting.release, 10.0)
     session.settings.clear()
     session.graph.spin_for(2.0)
