@@ -70,7 +70,10 @@ with locked(pathlib.Path(sys.argv[1])):
 
 def test_the_lock_of_a_killed_training_does_not_wait_for_its_workers(tmp_path):
     killed = subprocess.run(
-        [sys.executable, '-c', _KILLED, str(tmp_path)], stdout=subprocess.PIPE, check=False
+        [sys.executable, '-c', _KILLED, str(tmp_path)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        check=False,
     )
     worker = int(killed.stdout)
     try:

@@ -117,6 +117,8 @@ def answers(tmp_path_factory):
     processes = [
         subprocess.Popen(
             [sys.executable, '-c', _SCRIPT, str(folder)],
+            # The source tree must not come before the installed package.
+            cwd=folder,
             env={**environment, 'RANK': str(rank)},
             stdout=subprocess.PIPE,
             text=True,
