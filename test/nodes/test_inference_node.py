@@ -22,6 +22,7 @@ from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.contract import softmax
+from dynamic_dnn_ros.engines.pacing import BoardState
 from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, RawPicture, square
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
@@ -455,6 +456,20 @@ def load(frequency: float, slow_down: float = 1.0) -> SystemLoad:
     return message
 
 
+def tell(application: Served, loads: Any, message: SystemLoad) -> None:
+    """Publish what the platform says of itself, and wait until the node has taken it."""
+    link = application.node._platform
+    assert link is not None
+    loads.publish(message)
+    application.graph.spin_until(lambda: link.platform == message.platform)
+    pacer = link._pacer
+    if pacer is None:
+        return
+    frequencies = {row.name: row.granted for row in message.domains}
+    state = BoardState(frequencies, message.slow_downs[0].value)
+    application.graph.spin_until(lambda: pacer._state == state)
+
+
 @pytest.mark.parametrize('platform', ['auto', PLATFORM])
 def test_frames_last_as_long_as_on_the_simulated_board(
     start: Start, graph: Graph, bundle: Bundle, platform: str
@@ -465,8 +480,7 @@ def test_frames_last_as_long_as_on_the_simulated_board(
     board = load_board(PLATFORM)
     cost = network_cost(bundle.manifest.sub_network('s2'))
     for frequency, slow_down in ((1.10925e9, 1.0), (1.1475e8, 1.0), (1.10925e9, 3.0)):
-        loads.publish(load(frequency, slow_down))
-        graph.spin_for(0.2)
+        tell(application, loads, load(frequency, slow_down))
         frequencies = {'cpu': 1.4208e9, 'gpu': frequency, 'memory': 1.6e9}
         board_latency = board.latency(cost, 'gpu', frequencies) * slow_down
         # Where this machine is busy with other things, some frames are flagged: take another.
@@ -583,8 +597,7 @@ def test_simulated_board_that_is_unknown_here_costs_only_the_pacing(
     graph.wait_for_subscriptions(loads)
     unknown = load(1.10925e9)
     unknown.platform = 'moon_rover_simulated'
-    loads.publish(unknown)
-    graph.spin_for(0.3)
+    tell(application, loads, unknown)
     application.serve(image_message(noise(40, 30, 1)))
     assert application.node.active
     assert not application.served_status().simulated
@@ -594,8 +607,7 @@ def test_frame_before_the_board_is_known_is_flagged(start: Start, graph: Graph) 
     application = start(platform='auto')
     loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
     graph.wait_for_subscriptions(loads)
-    loads.publish(load(1.10925e9, slow_down=1e-3))
-    graph.spin_for(0.3)
+    tell(application, loads, load(1.10925e9, slow_down=1e-3))
     application.serve(image_message(noise(640, 480, 1)))
     status = application.served_status()
     assert status.simulated and status.overrun
