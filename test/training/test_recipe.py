@@ -67,7 +67,7 @@ def test_a_bundle_with_these_weights_is_left_as_it_is(folder, bundle):
         bundle.manifest,
         weights_content(Weights({**weights.network, 'classifier.bias': np.zeros(10)}, {})),
     )
-    anew = train_bundle(training_configuration(folder), quiet=True)
+    anew = train_bundle(training_configuration(folder), 'my/colours.yaml', quiet=True)
     assert anew.manifest == bundle.manifest
 
 
