@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
@@ -62,11 +63,13 @@ class ServedBundle:
         manifest = self.manifest()
         ordered = sorted(manifest.sub_networks, key=lambda entry: -entry.accuracy)
         by_accuracy = [entry.id for entry in ordered]
-        failures: list[EngineError] = []
+        if wished:
+            manifest.sub_network(wished)
+        failures: list[Exception] = []
         for identifier in dict.fromkeys([wished, *by_accuracy] if wished else by_accuracy):
             try:
                 self.exchange.start(identifier, self.engine_processor(self.processor))
-            except EngineError as error:
+            except (BundleError, EngineError) as error:
                 failures.append(error)
                 self._unprepared(manifest.sub_network(identifier), error)
                 continue

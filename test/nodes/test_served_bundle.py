@@ -45,15 +45,20 @@ def test_begins_with_the_most_accurate_one(served: ServedBundle, bundle: Bundle)
     assert served.begin('') == best.id
 
 
+@pytest.mark.parametrize(
+    'error',
+    [EngineError('no memory left'), BundleError('s0', 'lacks statistics', 'Export it again')],
+    ids=['engine', 'bundle'],
+)
 def test_another_one_stands_in_for_one_that_fails(
-    served: ServedBundle, engine: GatedEngine, said: list[str]
+    served: ServedBundle, engine: GatedEngine, said: list[str], error: Exception
 ) -> None:
-    engine.errors['s0'] = EngineError('no memory left')
+    engine.errors['s0'] = error
     assert served.begin('s0') != 's0'
-    assert said == ['s0: no memory left']
+    assert said == [f's0: {error}']
     assert served.exchange.wait_until_idle(30.0)
-    assert said == ['s0: no memory left'], 'said once'
-    assert served.failures == {'s0': 'no memory left'}
+    assert said == [f's0: {error}'], 'said once'
+    assert served.failures == {'s0': str(error)}
     assert [one.sub_network.id for one in served.exchange.ready] == ['s1', 's2']
 
 
