@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 import math
 import time
 
@@ -107,7 +108,7 @@ class CameraInput:
             self._message_type,
             self._name,
             self._on_image,
-            qos.SENSOR_SUBSCRIPTION,
+            copy(qos.SENSOR_SUBSCRIPTION),  # rclpy writes the overrides of this topic into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             raw=True,
         )

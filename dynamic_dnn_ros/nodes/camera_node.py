@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Sequence
+from copy import copy
 import io
 import threading
 import time
@@ -118,7 +119,7 @@ class CameraNode(ManagedNode):
         self._publisher = self.create_publisher(
             CompressedImage if compressed else Image,
             'image/compressed' if compressed else 'image',
-            qos.SENSOR_PUBLICATION,
+            copy(qos.SENSOR_PUBLICATION),  # rclpy writes the overrides of this topic into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._published = 0

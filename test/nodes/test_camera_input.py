@@ -9,11 +9,12 @@ import math
 
 import pytest
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from dynamic_dnn_ros.engines.serving import Frame
-from dynamic_dnn_ros.nodes import camera_input
+from dynamic_dnn_ros.nodes import camera_input, qos
 from dynamic_dnn_ros.nodes.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference_parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.parameters import Parameters
@@ -27,13 +28,18 @@ TIMEOUT = 30.0
 class Camera:
     """A camera, and the input of a node that listens to it."""
 
-    def __init__(self, graph: Graph, transport: str = 'raw', sim_time: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, transport: str = 'raw', sim_time: bool = False, reliable: bool = False
+    ) -> None:
         self.graph = graph
         self.frames: list[Frame] = []
         self.rejected: list[str] = []
         arguments = ['--ros-args', '-p', f'image_transport:={transport}']
         if sim_time:
             arguments += ['-p', 'use_sim_time:=true']
+        if reliable:
+            override = 'qos_overrides./image.subscription.reliability'
+            arguments += ['-p', f'{override}:=reliable']
         node = Node('input', context=graph.context, cli_args=arguments)
         graph.add_node(node)
         self.input = CameraInput(
@@ -156,6 +162,15 @@ def test_the_clock_of_a_bag_decides_the_age_and_may_start_again(
     assert ages == pytest.approx([0.25] * 4)
     assert camera.input.stamps_back == 1
     assert capfd.readouterr().err.count('jump back') == 1
+
+
+def test_an_override_of_the_quality_holds_for_its_topic_alone(
+    make_camera: Callable[..., Camera], graph: Graph
+) -> None:
+    make_camera(reliable=True)
+    (endpoint,) = graph.node.get_subscriptions_info_by_topic('/image')
+    assert endpoint.qos_profile.reliability is ReliabilityPolicy.RELIABLE
+    assert qos.SENSOR_SUBSCRIPTION.reliability is ReliabilityPolicy.BEST_EFFORT
 
 
 def test_a_message_that_cannot_be_read_is_rejected_under_its_header(
