@@ -11,10 +11,11 @@ simulates the applications by their profiles, slowed down and loaded as was reco
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import math
 import statistics
+from typing import NamedTuple
 
 from dynamic_dnn_ros.management.decisions import TargetReport
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
@@ -216,8 +217,9 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     """
     Simulate a recorded run under a manager.
 
-    Cameras run at their mean recorded rate; each application is slower than its profile by what
-    was measured, and other load is what the platform reported, both over windows of a second.
+    Cameras run at their mean recorded rate from their first frame on; each application is slower
+    than its profile by what was measured, turns of the others set aside, and other load is what
+    the platform reported, both over windows of a second.
     A target that was in force before the recording began is that which the application echoed.
 
     :raises ValueError: when the recording holds no application with a profile that served
@@ -231,7 +233,10 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
         )
     duration = recording.duration - start
     entries = _with_echoes(recording, applications)
-    series = {name: _slow_downs(recording, one, start) for name, one in applications.items()}
+    frames = {name: _frames_of(recording, name) for name in applications}
+    series = {name: _slow_downs(one, frames, start) for name, one in applications.items()}
+    first = {name: own[0].arrival for name, own in frames.items() if own}
+    earliest = min(first.values())
     foreign = _foreign(recording, start)
     jitter = statistics.fmean(spread for _, _, spread in series.values())
     board = TableBoard(
@@ -245,9 +250,12 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
         board,
         [
             SimulatedApplication(
-                _as_profiled(one, recording), _camera_rate(recording, name), offset=0.007 * index
+                _as_profiled(one, frames[name]),
+                _camera_rate(recording, name),
+                # Whose frames meet is a matter of phase.
+                offset=first.get(name, earliest) - earliest,
             )
-            for index, (name, one) in enumerate(applications.items())
+            for name, one in applications.items()
         ],
         [
             Event(max(e.time - start, 0.0), _telling(e))
@@ -261,15 +269,14 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     )
     limits = _limits(entries)
     for name, one in applications.items():
-        frames = [e for e in recording.entries if _is_frame(e, {name: one})]
         found.recorded[name] = [
             (
-                e.told.total,
-                _at(*limits[name], e.time, 0.0),
-                one.accuracies.get(e.told.sub_network, math.nan),
+                frame.status.total,
+                _at(*limits[name], frame.time, 0.0),
+                one.accuracies.get(frame.status.sub_network, math.nan),
             )
-            for e in frames
-            if isinstance(e.told, Status) and not e.told.overrun
+            for frame in frames[name]
+            if not frame.status.overrun
         ]
         found.simulated[name] = _simulated(record, name, one, limits[name], start)
     return found
@@ -319,21 +326,17 @@ def _with_echoes(recording: Recording, applications: dict[str, Application]) -> 
     return found
 
 
-def _as_profiled(application: Application, recording: Recording) -> Application:
+def _as_profiled(application: Application, frames: Sequence[_Frame]) -> Application:
     """Return an application that begins with what its profile has: the first that it served."""
     options = application_table(application).options
     if (application.sub_network, application.processor) in options:
         return application
-    served = (
-        (entry.told.sub_network, entry.told.processor)
-        for entry in recording.entries
-        if isinstance(entry.told, Status) and _is_frame(entry, {application.id: application})
-    )
+    served = ((frame.status.sub_network, frame.status.processor) for frame in frames)
     sub_network, processor = next((one for one in served if one in options), options[0])
     return replace(application, sub_network=sub_network, processor=processor)
 
 
-def _is_frame(entry: Entry, applications: dict[str, Application]) -> bool:
+def _is_frame(entry: Entry, applications: Container[str]) -> bool:
     told = entry.told
     return (
         isinstance(told, Status)
@@ -344,25 +347,71 @@ def _is_frame(entry: Entry, applications: dict[str, Application]) -> bool:
     )
 
 
-def _slow_downs(
-    recording: Recording, application: Application, start: float
-) -> tuple[list[float], list[float], float]:
-    """Return begins of windows, the median slow-down in each, and the spread of single frames."""
-    table = application_table(application)
+class _Frame(NamedTuple):
+    """A served frame that was recorded; when its result came, s, and the clocks then, Hz."""
+
+    time: float
+    status: Status
+    granted: dict[str, float]
+
+    @property
+    def arrival(self) -> float:
+        """Return when it arrived, s."""
+        return self.time - self.status.total
+
+    @property
+    def begin(self) -> float:
+        """Return when work on it began, s."""
+        return self.time - self.status.service
+
+
+def _frames_of(recording: Recording, name: str) -> list[_Frame]:
+    """Return the frames of an application, in the order of their results."""
     granted: dict[str, float] = {}
-    windows: dict[int, list[float]] = {}
+    found = []
     for entry in recording.entries:
         told = entry.told
         if isinstance(told, Load):
             granted = {d.name: d.granted for d in told.domains}
-        elif isinstance(told, Status) and _is_frame(entry, {application.id: application}):
-            option = table.option(told.sub_network, told.processor)
-            if option is None or told.overrun:
-                continue
-            expected = float(table.mean[table.nearest_row(granted), option])
-            windows.setdefault(int((entry.time - start) / WINDOW), []).append(
-                told.service / expected
-            )
+        elif isinstance(told, Status) and _is_frame(entry, {name}):
+            found.append(_Frame(entry.time, told, granted))
+    return found
+
+
+def _met(frame: _Frame, others: Sequence[_Frame], ends: Sequence[float]) -> bool:
+    """
+    Tell whether another application was at work on the same processor when a frame began.
+
+    :param ends: when the results of that application's frames came
+    """
+    place = bisect_right(ends, frame.begin)
+    if place == len(others) or others[place].begin >= frame.begin:
+        return False
+    return others[place].status.processor == frame.status.processor
+
+
+def _slow_downs(
+    application: Application, frames: Mapping[str, Sequence[_Frame]], start: float
+) -> tuple[list[float], list[float], float]:
+    """
+    Return begins of windows, the median slow-down in each, and the spread of single frames.
+
+    A frame that begins while others are at work on its processor lasts longer, as `TableBoard` has
+    it; that is no slow-down of its own.
+    """
+    table = application_table(application)
+    others = [own for name, own in frames.items() if name != application.id]
+    ends = [[frame.time for frame in own] for own in others]
+    windows: dict[int, list[float]] = {}
+    for frame in frames[application.id]:
+        option = table.option(frame.status.sub_network, frame.status.processor)
+        if option is None or frame.status.overrun:
+            continue
+        met = sum(_met(frame, own, end) for own, end in zip(others, ends))
+        expected = float(table.mean[table.nearest_row(frame.granted), option]) * (1 + met)
+        if expected > 0:
+            ratio = frame.status.service / expected
+            windows.setdefault(int((frame.time - start) / WINDOW), []).append(ratio)
     times = [index * WINDOW for index in sorted(windows)]
     middles = [statistics.median(windows[index]) for index in sorted(windows)]
     spreads = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 import math
+import statistics
 
 import pytest
 
@@ -32,9 +33,9 @@ from dynamic_dnn_ros.simulation.replay import (
     decide_again,
     what_if,
 )
-from support.applications import application
+from support.applications import application, operating_points
 
-FRONT = '/front/inference_node'
+FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 TARGET = Target(FRONT, latency=0.03, accuracy=0.85)
 
 
@@ -176,6 +177,28 @@ def test_what_if_repeats_the_run_with_another_manager(recording: Recording) -> N
     late = [latency > limit for latency, limit, _ in same.simulated[FRONT] if limit]
     was_late = [latency > limit for latency, limit, _ in recorded if limit]
     assert sum(late) == pytest.approx(sum(was_late), abs=0.1 * len(late))
+
+
+@pytest.mark.parametrize('offset', [0.004, 0.05])
+def test_two_that_share_a_processor_hold_each_other_up_once(offset: float) -> None:
+    # One sub-network alone is accurate enough, and no clock can be set.
+    points = operating_points(())
+    both = [application(name, operating_points=points) for name in (FRONT, REAR)]
+    manager = Recorded()
+    loop = ClosedLoop(
+        manager,
+        TableBoard({one.id: one for one in both}, jitter=0.02, slow_down=lambda _, __: 1.2),
+        [SimulatedApplication(one, 10.0, index * offset) for index, one in enumerate(both)],
+        [target_event(1.0, Target(name, accuracy=0.92)) for name in (FRONT, REAR)],
+    )
+    loop.run(8.0)
+    found = what_if(Recording(tuple(manager.entries)), Manager('simulated'))
+    for name in (FRONT, REAR):
+        recorded, simulated = (
+            statistics.median(latency for latency, _, _ in frames[name])
+            for frames in (found.recorded, found.simulated)
+        )
+        assert simulated == pytest.approx(recorded, rel=0.05)
 
 
 def test_a_target_from_before_the_recording_is_the_one_that_was_echoed(
