@@ -138,8 +138,8 @@ In the order of `LeastFigures`: p95 - p50 and p99 - p95, s; `work`, the dynamic 
 inference, J.
 """
 
-_REMEMBERED = 16
-"""Sets of usable options whose least figures are kept."""
+_REMEMBERED = 4
+"""Sets of usable options whose least figures are kept, each up to megabytes."""
 
 
 class LeastFigures:
