@@ -263,5 +263,9 @@ class Registry:
 
     def _take(self, name: str, instance: str, now: float) -> Record:
         record = Record(self._others[name].pop(instance), now, self._dwell)
+        before = self._records.get(name)
+        if before is not None:
+            # It may have been stopped for a moment only; then the later one gives way to it.
+            self._put_aside(name, before.presented)
         self._records[name] = record
         return record

@@ -102,6 +102,20 @@ def test_a_later_instance_takes_over_once_the_first_is_silent() -> None:
     assert record.application.instance == 'second'
 
 
+def test_one_that_was_succeeded_is_known_when_the_later_one_gives_way() -> None:
+    registry = Registry(1.0)
+    first = application()
+    registry.add(first, 0.0)
+    second = application(instance='second', started=2)
+    registry.add(second, 1.0)
+    assert registry.hear(FRONT, 'second', SUCCEEDED_AFTER + 0.1)[1]
+    assert registry.hear(FRONT, first.instance, 2.0) == (None, False)
+    registry.add(replace(second, state=ApplicationState.DEPARTED), 2.1)
+    record, new = registry.hear(FRONT, first.instance, 2.2)
+    assert new and record is not None
+    assert record.application.instance == first.instance
+
+
 def test_a_departure_of_another_instance_means_nothing() -> None:
     registry = Registry(1.0)
     registry.add(application(), 0.0)
