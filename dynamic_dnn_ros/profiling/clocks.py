@@ -58,10 +58,12 @@ class Clocks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Restore. The guard does so again as it ends: a write may have been refused meanwhile."""
+        """Restore. Where a write is refused, the guard tries again as it ends."""
         guard, self._guard = self._guard, None
         try:
             self.restore()
+            if guard is not None:
+                guard.disarm()  # what it was told may be older than what somebody set since
         finally:
             if guard is not None:
                 guard.close()

@@ -43,6 +43,21 @@ def test_clocks_come_back_from_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert computer.limits() == [FOUND]
 
 
+def test_limits_that_somebody_set_meanwhile_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the guard was told of others before."""
+    computer = Computer(tmp_path / 'root')
+    computer.install(monkeypatch)
+    platform = LinuxPlatform(computer.root, manage_cpu=True)
+    with Clocks(platform, str(computer.root)) as clocks:
+        clocks.set({'cpu': 1.2e9})
+        (folder,) = computer.folders
+        (folder / 'scaling_min_freq').write_text('1000000\n')
+        (folder / 'scaling_max_freq').write_text('1600000\n')
+    assert computer.limits() == [(1000000, 1600000)]
+
+
 def test_one_clock_of_three_may_not_be_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

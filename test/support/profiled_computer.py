@@ -169,10 +169,16 @@ class Board(Platform):
         return tuple(setting)
 
     def restore(self, now: float) -> None:
-        found, self._found = self._found, {}
-        for name, row in found.items():
-            if self._files[name].found() != row:
-                self._files[name].write(1e3 * float(row.minimum), 1e3 * float(row.maximum))
+        errors = []
+        for name, row in list(self._found.items()):
+            try:
+                if self._files[name].found() != row:
+                    self._files[name].write(1e3 * float(row.minimum), 1e3 * float(row.maximum))
+                del self._found[name]
+            except HardwareError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def law(index: int, clocks: Sequence[float]) -> float:
