@@ -101,13 +101,13 @@ def _add_sweep(measured: argparse._ArgumentGroup) -> None:
     )
     measured.add_argument(
         '--seconds-per-point',
-        type=_seconds,
+        type=seconds,
         default=_DEFAULTS.seconds,
         help='to run each sub-network at each setting, default %(default)s',
     )
     measured.add_argument(
         '--idle-seconds',
-        type=_seconds,
+        type=seconds,
         default=_DEFAULTS.idle_seconds,
         help='of each look at the idle computer: power where it has a rail, load of other '
         'programs; default %(default)s',
@@ -239,17 +239,21 @@ def _with_accuracies(
     )
 
 
+# What argparse says of a text that one of these cannot read has the function's name in it.
+
+
 def _at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
+    def integer(text: str) -> int:
         value = int(text)
         if value < least:
             raise argparse.ArgumentTypeError(f'{value} is below {least}')
         return value
 
-    return parse
+    return integer
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Return a duration that was given on the command line, s."""
     value = float(text)
     if not 0.0 < value <= 3600.0:
         raise argparse.ArgumentTypeError(f'{text} is not between 0 and 3600')

@@ -43,6 +43,30 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['demo', '--seconds', 'long'], "--seconds: invalid positive_number value: 'long'"),
+        (['demo', '--rate', 'high'], "--rate: invalid number value: 'high'"),
+        (
+            ['profile', 'a', '--platform', 'linux', '--threads', 'two'],
+            "--threads: invalid integer value: 'two'",
+        ),
+        (
+            ['profile', 'a', '--platform', 'linux', '--idle-seconds', 'few'],
+            "--idle-seconds: invalid seconds value: 'few'",
+        ),
+    ],
+)
+def test_text_in_place_of_a_number_is_said(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['serve']) == 2
     error = capsys.readouterr().err

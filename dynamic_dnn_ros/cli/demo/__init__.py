@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument('--camera', metavar='INDEX', help='take the frames from a camera')
     parser.add_argument(
         '--seconds',
-        type=_positive,
+        type=positive_number,
         default=SECONDS,
         help='length of the run, start and end not included (default: %(default)s)',
     )
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--rate',
-        type=_not_negative,
+        type=number,
         help="frames in a second; 0: the source's own rate (default: 15 for pictures, else 0)",
     )
     parser.add_argument(
@@ -92,14 +92,19 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _positive(text: str) -> float:
+# What argparse says of a text that one of these cannot read has the function's name in it.
+
+
+def positive_number(text: str) -> float:
+    """Return a number above 0 that was given on the command line."""
     value = float(text)
     if not 0.0 < value < float('inf'):
         raise argparse.ArgumentTypeError(f'{text} is not above 0')
     return value
 
 
-def _not_negative(text: str) -> float:
+def number(text: str) -> float:
+    """Return a number of 0 or above that was given on the command line."""
     value = float(text)
     if not 0.0 <= value < float('inf'):
         raise argparse.ArgumentTypeError(f'{text} is below 0')
