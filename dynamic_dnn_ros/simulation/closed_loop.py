@@ -145,7 +145,7 @@ class TableBoard:
         total, idle = 0.0, 0.0
         for name, table in self._tables.items():
             row = table.nearest_row(self.frequencies())
-            idle = max(idle, float(np.nanmax(table.idle_power[row])))
+            idle = max(idle, float(np.fmax.reduce(table.idle_power[row])))
             for application, sub_network, processor in busy:
                 if application == name:
                     option = table.options.index((sub_network, processor))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,17 @@ def test_alert_follows_a_slow_down_and_pays_for_the_deadline() -> None:
     assert manager.decide(0.1).switches[0].sub_network == 's0'
 
 
+@pytest.mark.filterwarnings('error')
+def test_alert_without_figures_of_power_still_keeps_the_target() -> None:
+    manager = Alert()
+    manager.add_application(presented(FRONT, operating_points=operating_points(power=False)), 0.0)
+    manager.set_target(Target(FRONT, latency=0.03, accuracy=0.88), 1)
+    decision = manager.decide(0.1)
+    assert decision.switches[0].sub_network in ('s2', 's3')
+    assert decision.setting is not None
+    assert decision.setting[0].maximum > GPU[0]
+
+
 def test_static_ones_never_change() -> None:
     manager = told(Static(-1), Target(FRONT, latency=0.001))
     assert manager.decide(0.1).switches[0].sub_network == 's3'
@@ -131,6 +143,23 @@ def test_the_oracle_keeps_to_the_power_mode_that_was_set_last() -> None:
     tight = [{'at': 0.0, 'latency': 0.045, 'accuracy': 0.70, 'rate': 12.0}]
     plans = oracle(mapping(application(targets=tight), power_modes=modes))
     assert [plan.clocks['gpu'] > 510e6 for plan in plans] == [True, False, True]
+
+
+@pytest.mark.parametrize('manager', [Static(-1), DynamicOfaRule()])
+def test_rules_that_know_no_processors_stay_on_the_one_they_find(manager: Baseline) -> None:
+    one = operating_points()
+    two = np.arange(2 * len(one)) % len(one)
+    columns = ('sub_network', 'frequencies', 'latency_mean', 'latency_p50', 'latency_p95')
+    columns += ('latency_p99', 'power', 'idle_power', 'energy', 'interpolated')
+    points = replace(
+        one,
+        processors=('cpu', 'gpu'),
+        processor=np.repeat([0, 1], len(one)),
+        **{name: getattr(one, name)[two] for name in columns},
+    )
+    manager.add_application(presented(FRONT, operating_points=points), 0.0)
+    manager.set_target(Target(FRONT, latency=0.03), 1)
+    assert manager.decide(0.1).switches[0].processor == 'gpu'
 
 
 def test_halves_of_the_manager_see_half_of_the_profile() -> None:

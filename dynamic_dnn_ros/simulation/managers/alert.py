@@ -81,7 +81,9 @@ class Alert(Baseline):
         ):
             return dict(self.serving), None  # it has no notion of settings that are not shared
         count = len(settings)
-        missed, power, late = np.zeros(count), self.grids[first.id].idle.copy(), np.zeros(count)
+        # Without figures of power all plans that meet the deadlines are as good.
+        power = np.nan_to_num(self.grids[first.id].idle)
+        missed, late = np.zeros(count), np.zeros(count)
         choices = {}
         for name, application in self.applications.items():
             grid, target = self.grids[name], self.targets.get(name)
@@ -97,7 +99,7 @@ class Alert(Baseline):
             least = target.accuracy if target is not None else 0.0
             wrong = (accuracies < least)[:, None]
             busy = np.minimum(grid.mean * self._slow_down * rate, 1.0)
-            added = busy * grid.dynamic
+            added = busy * np.nan_to_num(grid.dynamic)
             objective = target.objective if target is not None else Objective.MAXIMUM_ACCURACY
             value = added
             if objective is Objective.MAXIMUM_ACCURACY:
@@ -108,7 +110,8 @@ class Alert(Baseline):
             score_of = (
                 np.where(over > 0, 1e9 * (1 + over), 0.0) + np.where(wrong, 1e6, 0.0) + value
             )
-            best = score_of.argmin(axis=0)
+            # A point that the profile lacks is no choice.
+            best = np.where(np.isnan(score_of), np.inf, score_of).argmin(axis=0)
             columns = np.arange(count)
             choices[name] = best
             missed += (over[best, columns] > 0) + wrong[best, 0]
@@ -116,7 +119,7 @@ class Alert(Baseline):
             power += added[best, columns]
         cost = np.where(self.allowed(self.grids[first.id], domains), 0.0, np.inf)
         cost = cost + 1e9 * missed + 1e6 * late + power
-        at = int(cost.argmin())
+        at = int(np.where(np.isnan(cost), np.inf, cost).argmin())
         options = {n: self.grids[n].options[int(best[at])] for n, best in choices.items()}
         return options, dict(zip(domains, settings[at].tolist()))
 

@@ -68,7 +68,7 @@ class Grid:
             laid_out(points.latency_p50),
             laid_out(points.latency_p95),
             laid_out(points.power) - idle,
-            np.nanmax(idle, axis=0),
+            np.fmax.reduce(idle, axis=0),
         )
 
     def nearest(self, frequencies: Sequence[float]) -> int:
@@ -174,8 +174,10 @@ class Baseline(abc.ABC):
         return keep if keep.any() else np.ones(len(grid.settings), dtype=bool)
 
     def by_accuracy(self, name: str) -> list[Option]:
-        """Return an application's options on its first processor, least accurate first."""
+        """Return an application's options on the processor it is on, least accurate first."""
         application = self.applications[name]
-        processor = application.operating_points.processors[0]
-        options = [option for option in self.grids[name].options if option[1] == processor]
+        every = self.grids[name].options
+        on = application.processor
+        processor = on if any(option[1] == on for option in every) else every[0][1]
+        options = [option for option in every if option[1] == processor]
         return sorted(options, key=lambda option: application.accuracies[option[0]])
