@@ -257,6 +257,7 @@ class ManagedNode(LifecycleNode):
         except Exception as error:
             self._failed('activate', error)
             self._attempt('deactivate after a failed activation', self.deactivate)
+            super().on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
         self._active = True
         self.problem = ''

@@ -112,9 +112,10 @@ def test_failed_configuration_is_said_and_may_be_tried_again(
 
 def test_failed_activation_leaves_the_node_inactive(create: Create) -> None:
     node = create()
+    publisher = node.create_lifecycle_publisher(DiagnosticArray, 'said', 1)
     node.failing['activate'] = RuntimeError('broken')
     node.start()
-    assert node.configured and not node.active
+    assert node.configured and not node.active and not publisher.is_activated
     assert 'broken' in node.problem
     node.failing.clear()
     assert node.trigger_activate() == SUCCESS
