@@ -47,6 +47,7 @@ from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.runner import BEST_FIXED, ORACLE, OURS, Job, boards_of
 from dynamic_dnn_ros.simulation.runner import run as simulate
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.storage import JournalFile
 from support.shared_data import DATA
 
 RUNS = 1
@@ -142,12 +143,13 @@ class Change:
 def run(runs: int) -> Report:
     """Run the table with `runs` seeds, and what shows reactions and speed."""
     cases, left_out = table()
-    sweeping = bool(os.environ.get(SWEEP))
-    found = [outcomes(cases, seed, sweeping) for seed in range(1, runs + 1)]
+    kept = Kept(_digest(cases)) if os.environ.get(SWEEP) else None
+    found = [outcomes(cases, seed, kept) for seed in range(1, runs + 1)]
     scaled: dict[Change, list[Outcomes]] = {}
     without_effect: list[Change] = []
-    if sweeping:
-        scaled, without_effect = sweep(cases, found[0])
+    if kept is not None:
+        scaled, without_effect = sweep(cases, found[0], kept)
+        kept.close()
     else:
         left_out['range over assumed parameters'] = f'{SWEEP}=1 gives it'
     figures_found, worst = _headlines(cases, found, scaled)
@@ -388,13 +390,12 @@ def _quicker(case: Case, seed: int, fixed: Outcome) -> Outcomes:
 EVERYONE = (OURS, ORACLE, BEST_FIXED, 'largest', *OTHERS, *VARIANTS)
 
 
-def outcomes(cases: Sequence[Case], seed: int, keep: bool) -> list[Outcomes]:
+def outcomes(cases: Sequence[Case], seed: int, kept: Kept | None) -> list[Outcomes]:
     """
     Return what each manager comes to in each scenario.
 
-    :param keep: whether to take it from the file of a sweep that was stopped, and to add it there
+    :param kept: of a sweep that was stopped, to take it from and to add it to
     """
-    kept = Kept(_digest(cases)) if keep else None
     key = f'seed {seed}: {sorted(EVERYONE)}, {sorted(VARIANTS.items())}, {QUICKER}'
     if kept is not None and key in kept.rows:
         return kept.rows[key]
@@ -416,7 +417,7 @@ def _watched(found: Iterable[Any], total: int, what: str) -> Iterable[Any]:
 
 
 def sweep(
-    cases: Sequence[Case], found: Sequence[Outcomes]
+    cases: Sequence[Case], found: Sequence[Outcomes], kept: Kept
 ) -> tuple[dict[Change, list[Outcomes]], list[Change]]:
     """
     Return the outcomes of all scenarios under each change, and the changes without effect.
@@ -431,7 +432,6 @@ def sweep(
         if parameter.assumed and wanted in parameter.name
         for factor in (0.7, 1.3)
     ]
-    kept = Kept(_digest(cases))
     todo = [change for change in changes if str(change) not in kept.rows]
     hottest = _hottest(cases, found)
     made = Parallel(n_jobs=JOBS, batch_size=1, return_as='generator_unordered')(
@@ -492,27 +492,33 @@ def _hottest(cases: Sequence[Case], found: Sequence[Outcomes]) -> dict[str, int]
 
 
 class Kept:
-    """Outcomes by change, in a file of the user's cache, a line each."""
+    """Outcomes by change, in a file of the user's cache."""
 
     def __init__(self, digest: str) -> None:
-        """Read what is there of the same sources, boards and scenarios."""
+        """
+        Read what is there of the same sources, boards and scenarios.
+
+        :raises BlockingIOError: while another sweep writes there
+        """
         folder = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache'))
-        self._path = folder / 'dynamic_dnn_ros' / f'sweep_{digest}.jsonl'
-        self.rows: dict[str, list[Outcomes]] = {}
-        if self._path.exists():
-            for line in self._path.read_text(encoding='utf-8').splitlines():
-                change, rows = json.loads(line)
-                self.rows[change] = [
-                    {name: Outcome(**outcome) for name, outcome in row.items()} for row in rows
-                ]
+        self._journal = JournalFile(folder / 'dynamic_dnn_ros' / f'sweep_{digest}.jsonl')
+        self.rows: dict[str, list[Outcomes]] = {
+            entry['change']: [
+                {name: Outcome(**outcome) for name, outcome in row.items()}
+                for row in entry['rows']
+            ]
+            for entry in self._journal.rows
+        }
 
     def add(self, change: str, rows: list[Outcomes]) -> None:
         """Keep the outcomes of one change."""
         self.rows[change] = rows
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         plain = [{name: asdict(outcome) for name, outcome in row.items()} for row in rows]
-        with self._path.open('a', encoding='utf-8') as file:
-            file.write(json.dumps([change, plain]) + '\n')
+        self._journal.append({'change': change, 'rows': plain})
+
+    def close(self) -> None:
+        """Close the file, for the next one to read."""
+        self._journal.close()
 
 
 def _digest(cases: Sequence[Case]) -> str:
@@ -527,7 +533,10 @@ def _digest(cases: Sequence[Case]) -> str:
             for room in ('management', 'simulation')
             for path in package.glob(f'{room}/**/*.py')
         ),
-        *(package / 'platforms' / f'{name}.py' for name in ('board_model', 'governors')),
+        *(
+            package / 'platforms' / f'{name}.py'
+            for name in ('board_model', 'board_parameters', 'governors')
+        ),
         *(package / name for name in ('profiling/simulated.py', 'cli/scenario_networks.py')),
         *(share_folder() / 'config' / 'platforms').glob('*.yaml'),
         *(path for path in (find_bundle(SMALL) / 'manifest.json', LEVELS) if path.exists()),
