@@ -43,7 +43,7 @@ from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from support.applications import operating_points
 from support.bundles import make_bundle
 from support.gated_engine import GatedEngine
-from support.graph import LATCHED, ROSOUT, Collector, Graph
+from support.graph import LATCHED, Collector, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
 ID = '/inference_node'
@@ -242,7 +242,7 @@ def test_bad_image_costs_that_image(
 
 def test_a_series_of_bad_images_is_said_once_and_counted(start: Start, graph: Graph) -> None:
     application = start()
-    said = graph.collect(Log, '/rosout', ROSOUT)
+    said = graph.collect(Log, '/rosout')
     diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
     bad = image_message(noise(40, 30, 4), encoding='rgb8')
     bad.encoding = '16UC1'
@@ -566,7 +566,7 @@ def test_profile_that_is_older_than_the_bundle_is_not_used(
         return [replace(table, platform='linux', weights_sha256='0' * 64)]
 
     folder = make_bundle(tmp_path / 'profiled', profiles=profiles).folder
-    said = graph.collect(Log, '/rosout', ROSOUT)
+    said = graph.collect(Log, '/rosout')
     application = start(bundle=str(folder), platform='auto')
     loads = graph.publisher(SystemLoad, '/dynamic_dnn/system_load')
     graph.wait_for_subscriptions(loads)

@@ -32,12 +32,6 @@ LATCHED = QoSProfile(
     durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Reliable, transient local, keep last 1: a state that late joiners get."""
-ROSOUT = QoSProfile(
-    depth=1000,
-    reliability=QoSReliabilityPolicy.RELIABLE,
-    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
-)
-"""What nodes log, also before they were found."""
 BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 """Sensor data."""
 
