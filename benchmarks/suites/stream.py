@@ -7,7 +7,7 @@ Camera, node and subscriber are processes of their own. Raw and JPEG frames of t
 30 Hz; the highest rate that is served with at most 5 % loss; fixed rates, of whose runs the best
 and the worst are dropped (the method of NVIDIA's ros2_benchmark). DYNAMIC_DNN_STREAM_SECONDS says
 how long a stream lasts: 6 by default, for a suite of about eight minutes; with 60, fixed rates
-are run at every size as well, and it takes most of an hour.
+are run at every size as well, and it takes half an hour.
 """
 
 from __future__ import annotations
