@@ -11,13 +11,13 @@ import pytest
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.frames import Frames
 from dynamic_dnn_ros.management.measurements import ENOUGH
-from dynamic_dnn_ros.management.observations import Status, StatusEvent
+from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.records import Record, Registry
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
-from support.applications import GPU, application
+from support.applications import GPU, application, served_frame
 
 FRONT = '/front/inference_node'
 HIGHEST = {'gpu': GPU[-1]}
@@ -37,17 +37,7 @@ def frames(**limits: Any) -> tuple[Frames, Record]:
 
 
 def frame(latency: float, sub_network: str = 's3', **fields: Any) -> Status:
-    return Status(
-        FRONT,
-        'one',
-        StatusEvent.SERVED,
-        sub_network,
-        'gpu',
-        preprocessing=0.0,
-        inference=latency,
-        total=latency,
-        **fields,
-    )
+    return served_frame(FRONT, 'one', sub_network, latency, **fields)
 
 
 def serve(subject: Frames, record: Record, count: int, latency: float = PROFILED) -> list[bool]:

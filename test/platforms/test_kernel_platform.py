@@ -370,32 +370,33 @@ def test_our_own_limits_are_not_taken_for_those_found_where_they_are_shown_late(
     assert kernel.requests() == before
 
 
+def heat(kernel: Kernel, hot: bool = True) -> None:
+    """Have the kernel hold the CPU's clock down for the temperature, or no longer."""
+    kernel.cool(kernel.root / 'sys/class/thermal/cooling_device1/cur_state', int(hot))
+    kernel.throttle('policy0', 1190400 if hot else None)
+
+
 def test_the_guard_is_not_told_what_heat_left_of_the_limits(
     xavier: tuple[Kernel, JetsonPlatform],
 ) -> None:
     kernel, platform = xavier
     found = platform.limits_found()
-    kernel.cool(kernel.root / 'sys/class/thermal/cooling_device1/cur_state', 1)
-    kernel.throttle('policy0', 1190400)
+    heat(kernel)
     assert platform.limits_found() == found
 
 
 def test_a_hot_board_at_start_is_not_taken_for_what_is_to_be_restored(folder: Path) -> None:
     kernel = xavier_nx(folder, strict=False)
     before = kernel.requests()
-    device = kernel.root / 'sys/class/thermal/cooling_device1/cur_state'
-    kernel.cool(device, 1)
-    kernel.throttle('policy0', 1190400)
+    heat(kernel)
     platform = jetson(kernel)
     with pytest.raises(HardwareError, match='cannot be known'):
         platform.apply(0.0, [fixed('gpu', 510e6)])
     assert kernel.writes == []
-    kernel.cool(device, 0)
-    kernel.throttle('policy0', None)
+    heat(kernel, hot=False)
     platform.read(REFUSED_FOR + 1.0)
     # Once it has been seen cool, heat is in nobody's way.
-    kernel.cool(device, 1)
-    kernel.throttle('policy0', 1190400)
+    heat(kernel)
     platform.apply(REFUSED_FOR + 2.0, [fixed('cpu', 1.1904e9), fixed('gpu', 510e6)])
     platform.restore(REFUSED_FOR + 3.0)
     assert kernel.requests() == before

@@ -14,6 +14,17 @@ from support.profiled_computer import Board, Computer
 FOUND = (800000, 2000000)
 
 
+Installed = tuple[Computer, LinuxPlatform]
+"""A computer with one clock, and what sets it."""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installed:
+    computer = Computer(tmp_path / 'root')
+    computer.install(monkeypatch)
+    return computer, LinuxPlatform(computer.root, manage_cpu=True)
+
+
 def test_clocks_are_fixed_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     computer = Computer(tmp_path / 'root', policies=2)
     computer.install(monkeypatch)
@@ -28,10 +39,8 @@ def test_clocks_are_fixed_and_given_back(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.glob('*.json')) == []
 
 
-def test_clocks_come_back_from_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    computer = Computer(tmp_path / 'root')
-    computer.install(monkeypatch)
-    platform = LinuxPlatform(computer.root, manage_cpu=True)
+def test_clocks_come_back_from_an_error(installed: Installed) -> None:
+    computer, platform = installed
 
     def interrupted() -> None:
         with Clocks(platform, str(computer.root)) as clocks:
@@ -43,13 +52,9 @@ def test_clocks_come_back_from_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert computer.limits() == [FOUND]
 
 
-def test_limits_that_somebody_set_meanwhile_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_that_somebody_set_meanwhile_stay(installed: Installed) -> None:
     """Also where the guard was told of others before."""
-    computer = Computer(tmp_path / 'root')
-    computer.install(monkeypatch)
-    platform = LinuxPlatform(computer.root, manage_cpu=True)
+    computer, platform = installed
     with Clocks(platform, str(computer.root)) as clocks:
         clocks.set({'cpu': 1.2e9})
         (folder,) = computer.folders
@@ -97,11 +102,9 @@ def test_no_clock_to_set_is_said(tmp_path: Path) -> None:
 
 
 def test_only_one_sets_the_clocks_of_a_computer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computer = Computer(tmp_path / 'root')
-    computer.install(monkeypatch)
-    platform = LinuxPlatform(computer.root, manage_cpu=True)
+    computer, platform = installed
     monkeypatch.setattr('dynamic_dnn_ros.platforms.guard.LOCK_TIMEOUT', 0.1)
     with Clocks(platform, str(computer.root)):
         second = Clocks(LinuxPlatform(computer.root, True), str(computer.root))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.cli.scenario_networks import workloads
-from dynamic_dnn_ros.management.observations import Status, StatusEvent
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.board import BoardInTime
@@ -25,7 +24,7 @@ from dynamic_dnn_ros.simulation.managers.static import Static
 from dynamic_dnn_ros.simulation.runner import boards_of
 from dynamic_dnn_ros.simulation.scenario import Scenario
 from dynamic_dnn_ros.simulation.sensing import Sensing
-from support.applications import GPU, SUB_NETWORKS, operating_points
+from support.applications import GPU, SUB_NETWORKS, operating_points, served_frame
 from support.applications import application as presented
 from support.scenarios import FRONT, application, job, mapping, simulated
 
@@ -34,17 +33,7 @@ def serve(manager: Baseline, sub_network: str, latency: float, count: int) -> li
     """Report frames; return whether each asked for a decision."""
     return [
         manager.observe(
-            Status(
-                FRONT,
-                f'instance of {FRONT}',
-                StatusEvent.SERVED,
-                sub_network,
-                'gpu',
-                preprocessing=0.0,
-                inference=latency,
-                total=latency,
-                received=index,
-            ),
+            served_frame(FRONT, f'instance of {FRONT}', sub_network, latency, received=index),
             0.05 * index,
         )
         for index in range(count)

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
-from dynamic_dnn_ros.management.observations import Application, ApplicationState
+from dynamic_dnn_ros.management.observations import (
+    Application,
+    ApplicationState,
+    Status,
+    StatusEvent,
+)
 
 GPU = (114.75e6, 318.75e6, 510e6, 803.25e6, 1109.25e6)
 """Some of the frequencies of a Jetson Xavier NX, Hz."""
@@ -94,3 +99,20 @@ def application(name: str = '/front/inference_node', **fields: Any) -> Applicati
     }
     values.update(fields)
     return Application(**values)
+
+
+def served_frame(
+    application: str, instance: str, sub_network: str, latency: float, **fields: Any
+) -> Status:
+    """Return the report of a frame that took nothing but its inference, on the GPU."""
+    return Status(
+        application,
+        instance,
+        StatusEvent.SERVED,
+        sub_network,
+        'gpu',
+        preprocessing=0.0,
+        inference=latency,
+        total=latency,
+        **fields,
+    )
