@@ -56,7 +56,7 @@ class ResourceSettings:
     utilisation_limit: float = 0.8
     dwell: float = 2.0
     margin: float = 0.03
-    gain: float = 0.03
+    gain: float = 0.01
 
 
 @dataclass(frozen=True, eq=False)

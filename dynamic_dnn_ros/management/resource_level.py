@@ -41,6 +41,10 @@ NOISE_GAIN = 0.4
 """Gain that a change must show besides, for each unit of frames' relative spread."""
 
 
+FRESH_GAIN = 0.001
+"""Share of the board's power that is worth a change where what was asked for has changed."""
+
+
 class Cause(Enum):
     """Why a plan departs from the one before it."""
 
@@ -123,7 +127,9 @@ class ResourceLevel:
             cause = Cause.FIRST if incumbent is None else Cause.PLATFORM
             return Plan(problem, both, 0, cause)
         usable = all(d.usable[o] for d, o in zip(problem.demands, options))
-        cause = _is_better(problem, both, self._required_gain(problem, now))
+        # What answers a change from outside is not taken back by the noise of frames.
+        gain = FRESH_GAIN if fresh else self._required_gain(problem, now)
+        cause = _is_better(problem, both, gain)
         if not usable:
             cause = cause if cause is not Cause.KEPT else Cause.MISSED
         elif cause in (Cause.OBJECTIVE, Cause.ENERGY, Cause.NEARER) and not fresh:

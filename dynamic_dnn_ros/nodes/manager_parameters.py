@@ -65,7 +65,7 @@ PARAMETERS = (
     ),
     ParameterSpecification(
         'gain',
-        0.03,
+        0.01,
         "Share of the board's power that a change must save to be worth its cost.",
         minimum=0.0,
         maximum=0.5,

@@ -233,6 +233,25 @@ def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
     assert level.decide(task, best, 1010.0, fresh=False).cause is Cause.KEPT
 
 
+def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
+    task = problem([Target(NAMES[0], latency=0.2, latency_quantile=0.5)])
+    least = float(decide(task).evaluation.power[0])
+    near = next(
+        (int(row), [option])
+        for row in task.settings
+        for option in range(4)
+        if _is_a_little_more(task, int(row), option, least)
+    )
+    level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.5))
+    level.note_change(0.0)
+    assert level.decide(task, near, 2.1, fresh=False).cause is Cause.KEPT
+    assert level.decide(task, near, 2.2, fresh=True).cause is Cause.ENERGY
+    # What is as good stays.
+    best = decide(task)
+    same = (best.setting, [best.option(0)])
+    assert level.decide(task, same, 2.3, fresh=True).cause is Cause.KEPT
+
+
 def _is_a_little_more(task: Problem, row: int, option: int, least: float) -> bool:
     one = evaluate(task, np.array([row]), np.array([[option]]), SETTINGS)
     met = one.applications[0].shortfall[0] == 0
