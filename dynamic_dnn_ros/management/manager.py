@@ -319,7 +319,11 @@ class Manager:
         parts = [self._budget.message] if self._budget.message else []
         if budget == math.inf or plan is None:
             return parts
-        if plan.problem.power_cap == math.inf:
+        if not self._planner.power_profiled:
+            # What only the power mode asks for, the board sees to.
+            asked = min(self.settings.power_cap, self.settings.temperature_limit) < math.inf
+            if not asked:
+                return parts
             parts.append(
                 'The profiles have no power, so no cap of it can be kept. Profile on a platform '
                 'with power sensors.'

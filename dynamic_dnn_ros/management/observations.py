@@ -130,7 +130,8 @@ class Load:
     One sample of a platform; `period` in seconds, `lease_manager` empty where nobody holds.
 
     `power` of the whole board, W, and `temperature` of its hottest sensor, degrees Celsius; NaN
-    where not measured.
+    where not measured. `power_budget` is what the power mode allows the board, W, infinite where
+    it has none.
     """
 
     platform: str
@@ -147,6 +148,7 @@ class Load:
     monotonic_time: float = 0.0
     power: float = math.nan
     temperature: float = math.nan
+    power_budget: float = math.inf
 
     def domain(self, name: str) -> DomainLoad | None:
         """Return the domain of that name, or none."""

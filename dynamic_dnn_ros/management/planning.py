@@ -66,6 +66,11 @@ class Planner:
             return math.nan
         return float(self.plan.evaluation.power[self.plan.row])
 
+    @property
+    def power_profiled(self) -> bool:
+        """Tell whether all profiles have figures of power."""
+        return self._joint is not None and self._joint.has_power
+
     def note_change(self, now: float) -> None:
         """Note that an application was moved, though by no plan."""
         self._resource.note_change(now)
@@ -95,7 +100,8 @@ class Planner:
         if setting is not None:
             options = [table.option(*r.desired) for r, table in zip(records, tables)]
             incumbent = (setting, [option if option is not None else 0 for option in options])
-        plan = self._resource.decide(problem, incumbent, now, fresh is not None)
+        asked = fresh in (SwitchReason.TARGET, SwitchReason.APPLICATION)
+        plan = self._resource.decide(problem, incumbent, now, fresh is not None, asked)
         self._adopt(plan, records, tables, fresh)
         frequencies = joint.frequencies(plan.setting)
         domains = tuple(
@@ -120,9 +126,6 @@ class Planner:
         settings = choice.settings
         if setting is not None and any(record.is_held(now) for record in records):
             settings = np.array([setting], dtype=np.int64)
-        # Figures of power that the profiles lack are no watts.
-        known = all(np.isfinite(table.power).any() for table in joint.tables)
-        cap = self._budget.budget if known else math.inf
         demands = tuple(
             demand_of(
                 record,
@@ -135,9 +138,15 @@ class Planner:
             for record, table in zip(records, joint.tables)
         )
         return steadied(
-            Problem(joint, settings, demands, self._platform.foreign(), cap),
+            Problem(joint, settings, demands, self._platform.foreign(), self._cap(joint)),
             self.plan.problem if self.plan is not None else None,
         )
+
+    def _cap(self, joint: JointTable) -> float:
+        """Return what plans may take, W; infinite where it bounds nothing."""
+        budget = self._budget.budget
+        # Figures of power that the profiles lack are no watts.
+        return budget if joint.has_power and budget < joint.most_power else math.inf
 
     def _adopt(
         self,

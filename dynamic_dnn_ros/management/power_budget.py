@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the board may take, from a cap of its power and a limit of its temperature.
+What the board may take: a cap, the budget of its power mode, a limit of its temperature.
 
 A plan is judged by the power that it is predicted to take. What else the board takes, load that
 is not ours above all, is measured beside and set aside. Near the temperature limit the budget is
@@ -43,6 +43,8 @@ class PowerBudget:
     """
     Follow the power that plans may take.
 
+    The smaller one of the operator's cap and the power mode's budget counts.
+
     :param cap: of the whole board, W; infinite: none
     :param temperature_limit: of its hottest sensor, degrees Celsius; infinite: none
     """
@@ -51,12 +53,18 @@ class PowerBudget:
         """Begin with the cap, as nothing has been measured."""
         self.cap = cap
         self.temperature_limit = temperature_limit
+        self._mode = math.inf
         self._beside = 0.0
         self._measured = -math.inf
         self._thermal = math.inf
         self._stepped = -math.inf
         self._helpless = False
         self._budget = cap * (1 - MARGIN)
+
+    @property
+    def bound(self) -> float:
+        """Return the smaller one of cap and the power mode's budget, W."""
+        return min(self.cap, self._mode)
 
     @property
     def budget(self) -> float:
@@ -72,14 +80,15 @@ class PowerBudget:
                 'Celsius, but neither platform nor profiles tell its power, so plans cannot be '
                 'given less. Profile on a platform with power sensors.'
             )
-        if self._thermal < self.cap:
+        if self._thermal < self.bound:
             return (
                 f'The board nears its temperature limit of {self.temperature_limit:.4g} degrees '
                 f'Celsius: plans may take {self._budget:.3g} W.'
             )
-        if self._beside > _CHANGE * self.cap:
+        if self._beside > _CHANGE * self.bound:
+            whose = 'power cap' if self.cap <= self._mode else "power mode's budget"
             return (
-                f'Of the power cap of {self.cap:.4g} W, {self._beside:.3g} W go to what is not '
+                f'Of the {whose} of {self.bound:.4g} W, {self._beside:.3g} W go to what is not '
                 f'ours: plans may take {self._budget:.3g} W.'
             )
         return ''
@@ -91,7 +100,8 @@ class PowerBudget:
         :param predicted: power of the plan in force, W, NaN where not known
         :param settled: whether the board runs on that plan's setting
         """
-        if settled and math.isfinite(self.cap) and math.isfinite(load.power - predicted):
+        self._mode = load.power_budget
+        if settled and math.isfinite(self.bound) and math.isfinite(load.power - predicted):
             weight = 1 - math.exp(-max(now - self._measured, 0.0) / SETTLING)
             # What a plan takes less than predicted is not given away.
             beside = max(load.power - predicted, 0.0)
@@ -99,7 +109,7 @@ class PowerBudget:
             self._measured = now
         if math.isfinite(self.temperature_limit) and math.isfinite(load.temperature):
             self._cool(load, predicted, now)
-        budget = min(self.cap * (1 - MARGIN) - self._beside, self._thermal)
+        budget = min(self.bound * (1 - MARGIN) - self._beside, self._thermal)
         # Where nothing is left, plans are still told apart by how much they take.
         budget = max(budget, LEAST)
         change = _CHANGE * min(budget, self._budget)

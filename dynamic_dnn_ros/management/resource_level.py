@@ -41,8 +41,8 @@ NOISE_GAIN = 0.4
 """Gain that a change must show besides, for each unit of frames' relative spread."""
 
 
-FRESH_GAIN = 0.001
-"""Share of the board's power that is worth a change where what was asked for has changed."""
+ASKED_GAIN = 0.001
+"""Share of the board's power that is worth a change where something else is asked for."""
 
 
 class Cause(Enum):
@@ -108,6 +108,7 @@ class ResourceLevel:
         incumbent: tuple[int, Sequence[int]] | None,
         now: float,
         fresh: bool,
+        asked: bool = False,
     ) -> Plan:
         """
         Choose a plan.
@@ -115,6 +116,7 @@ class ResourceLevel:
         :param incumbent: setting and options in force, as indices, where there are such
         :param fresh: what was asked for or what there is to choose from has changed, so the dwell
             does not count
+        :param asked: whether it is what was asked for, or by whom, so that any saving counts
         """
         at, chosen = self._best(problem, incumbent[0] if incumbent is not None else None)
         if fresh:
@@ -127,8 +129,8 @@ class ResourceLevel:
             cause = Cause.FIRST if incumbent is None else Cause.PLATFORM
             return Plan(problem, both, 0, cause)
         usable = all(d.usable[o] for d, o in zip(problem.demands, options))
-        # What answers a change from outside is not taken back by the noise of frames.
-        gain = FRESH_GAIN if fresh else self._required_gain(problem, now)
+        # The noise of frames or of sensors does not take back what answers a new target.
+        gain = ASKED_GAIN if asked else self._required_gain(problem, now)
         cause = _is_better(problem, both, gain)
         if not usable:
             cause = cause if cause is not Cause.KEPT else Cause.MISSED

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 import math
 
 import numpy as np
@@ -58,6 +59,11 @@ class ApplicationTable:
     idle_power: FloatArray
     energy: FloatArray
     dynamic_power: FloatArray
+
+    @cached_property
+    def has_power(self) -> bool:
+        """Tell whether any point has a figure of power."""
+        return bool(np.isfinite(self.power).any())
 
     @property
     def processors(self) -> tuple[str, ...]:
@@ -242,6 +248,18 @@ class JointTable:
     processors: tuple[IndexArray, ...]
     least: tuple[LeastFigures, ...]
     unjoined: tuple[str, ...]
+
+    @cached_property
+    def has_power(self) -> bool:
+        """Tell whether all applications' profiles have figures of power."""
+        return all(table.has_power for table in self.tables)
+
+    @cached_property
+    def most_power(self) -> float:
+        """Return what no plan can exceed: the most idle power, and each one's most beside, W."""
+        idle = [np.nan_to_num(table.idle_power).max(initial=0.0) for table in self.tables]
+        beside = [np.nan_to_num(table.dynamic_power).max(initial=0.0) for table in self.tables]
+        return float(max(idle, default=0.0) + sum(beside))
 
     def frequencies(self, setting: int) -> dict[str, float]:
         """Return the frequencies of one setting, Hz by domain."""

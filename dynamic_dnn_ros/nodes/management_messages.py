@@ -200,6 +200,7 @@ def load_of(message: SystemLoad) -> Load:
         power=next(
             (row.value for row in message.power if row.name == message.total_power_rail), math.nan
         ),
+        power_budget=message.power_budget if message.power_budget > 0 else math.inf,
         temperature=max(
             (row.value for row in message.temperatures if math.isfinite(row.value)),
             default=math.nan,

@@ -440,6 +440,7 @@ class PlatformNode(ManagedNode):
         message.domains = [frequency_domain(state) for state in sample.domains]
         message.power = named_values(sample.power)
         message.total_power_rail = sample.total_power_rail
+        message.power_budget = sample.power_budget if sample.power_budget < math.inf else 0.0
         message.temperatures = named_values(sample.temperatures)
         message.memory = named_values(sample.memory)
         message.slow_downs = named_values(sample.slow_downs)

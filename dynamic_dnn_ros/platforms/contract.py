@@ -8,6 +8,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+import math
 
 
 class PlatformError(RuntimeError):
@@ -100,12 +101,14 @@ class PlatformSample:
 
     `power` in watts a rail, `temperatures` in degrees Celsius a zone, `memory` in bytes,
     `slow_downs` by application id, on simulated platforms only. A temperature or a power that
-    cannot be read now is NaN. `notices` are those that hold now; each keeps its text meanwhile.
+    cannot be read now is NaN. `power_budget` is what the power mode allows the whole board, W,
+    infinite where it has none. `notices` are those that hold now; each keeps its text meanwhile.
     """
 
     domains: tuple[DomainState, ...]
     power: Mapping[str, float] = field(default_factory=dict)
     total_power_rail: str = ''
+    power_budget: float = math.inf
     temperatures: Mapping[str, float] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
     slow_downs: Mapping[str, float] = field(default_factory=dict)

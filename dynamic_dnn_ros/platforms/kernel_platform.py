@@ -32,7 +32,7 @@ from dynamic_dnn_ros.platforms.frequency_control import (
     merged,
     steps,
 )
-from dynamic_dnn_ros.platforms.nvpmodel import PowerMode
+from dynamic_dnn_ros.platforms.nvpmodel import PowerMode, budget_of
 from dynamic_dnn_ros.platforms.power_rails import PowerRails
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 from dynamic_dnn_ros.platforms.thermal_zones import ThermalZones
@@ -382,6 +382,7 @@ class KernelPlatform(Platform):
             domains=states,
             power=self._rails.read(now),
             total_power_rail=self._rails.total,
+            power_budget=budget_of(self._mode),
             temperatures=self._zones.read(),
             memory={'total': float(memory.total), 'available': float(memory.available)},
             notices=self._notices(states, slowing),

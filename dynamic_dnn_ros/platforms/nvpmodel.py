@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
@@ -12,6 +13,7 @@ STATUS = '/var/lib/nvpmodel/status'
 CONFIGURATION = '/etc/nvpmodel.conf'
 
 _STATUS = re.compile(r'pmode:\s*(\d+)')
+_BUDGET = re.compile(r'(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)W(?![A-Za-z0-9])')
 _MODEL = re.compile(r'<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+?)\s*>')
 
 
@@ -34,3 +36,14 @@ class PowerMode:
         """Return the names of the modes that this board has, by their number."""
         text = self._sysfs.text(self._sysfs.path(CONFIGURATION)) or ''
         return {int(identifier): name for identifier, name in _MODEL.findall(text)}
+
+
+def budget_of(mode: str) -> float:
+    """
+    Return what a mode allows the module by its name, W; infinite without one, as for MAXN.
+
+    NVIDIA names a mode after its budget (Jetson Linux Developer Guide, supported modes and power
+    efficiency): 15W_6CORE, MODE_30W_ALL. The file of the modes has no other word of it.
+    """
+    found = _BUDGET.search(mode.replace('_', ' '))
+    return float(found.group(1)) if found else math.inf

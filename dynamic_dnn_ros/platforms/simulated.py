@@ -195,6 +195,7 @@ class SimulatedPlatform(Platform):
             ),
             power=state.power,
             total_power_rail=self._board.total_power_rail,
+            power_budget=self._board.power_mode.budget,
             temperatures=self._board.zone_temperatures(
                 self._temperature, self._granted, state.total
             ),

@@ -85,6 +85,7 @@ class Sensing:
             power=self._read(
                 self._watts[board.rails.index(board.board.total_power_rail)], 'power'
             ),
+            power_budget=board.board.power_mode.budget,
             temperature=hottest + errors.bias + errors.noise * self._random.gauss(0.0, 1.0),
         )
 

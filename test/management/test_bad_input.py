@@ -106,6 +106,25 @@ def test_a_cap_lowers_clocks_and_sub_networks() -> None:
     assert powers[1] <= 5.5
 
 
+def test_the_budget_of_a_power_mode_is_a_cap() -> None:
+    subject = manager()
+    subject.set_target(Target(FRONT, latency=0.05, objective=Objective.MAXIMUM_ACCURACY), 5)
+    assert subject.decide(0.0).power > 5.5
+    subject.observe_load(load(0.1, power_budget=5.5), 0.1)
+    decision = subject.decide(0.1)
+    assert decision.power <= 5.5
+    assert decision.reports[0].decision.sub_network != 's0'
+    # What nothing can exceed bounds nothing.
+    subject.observe_load(load(0.2, power_budget=1000.0), 0.2)
+    assert subject.decide(0.2).power > 5.5
+
+
+def test_a_profile_without_power_leaves_a_power_modes_budget_to_the_board() -> None:
+    subject = manager(operating_points(power=False))
+    subject.observe_load(load(0.1, power_budget=5.0), 0.1)
+    assert 'power' not in subject.decide(0.1).message
+
+
 def test_a_cap_below_everything_gets_the_least_and_says_so() -> None:
     decision = manager(settings=ManagerSettings(power_cap=1.0)).decide(0.0)
     assert clock(decision) < GPU[2]

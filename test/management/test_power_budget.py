@@ -35,6 +35,24 @@ def test_what_is_not_ours_is_set_aside() -> None:
     assert budget.budget == pytest.approx(10 * (1 - MARGIN), abs=0.2)
 
 
+def test_the_smaller_one_of_cap_and_the_power_modes_budget_counts() -> None:
+    budget = PowerBudget(cap=12.0)
+    assert budget.observe(replace(LOAD, power_budget=10.0), math.nan, True, 0.0)
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN))
+    for step in range(100):
+        budget.observe(replace(LOAD, power=8.0, power_budget=10.0), 6.0, True, step * 0.1)
+    assert "power mode's budget of 10 W, 2 W go to what is not ours" in budget.message
+    assert budget.observe(replace(LOAD, power_budget=20.0), math.nan, True, 11.0)
+    assert budget.budget == pytest.approx(12 * (1 - MARGIN) - 2.0, abs=0.2)
+
+
+def test_a_mode_without_a_budget_bounds_nothing_again() -> None:
+    budget = PowerBudget()
+    assert budget.observe(replace(LOAD, power_budget=15.0), math.nan, True, 0.0)
+    assert budget.observe(LOAD, math.nan, True, 0.1)
+    assert budget.budget == math.inf
+
+
 @pytest.mark.parametrize(('power', 'predicted'), [(math.nan, 6.0), (8.0, math.nan)])
 def test_what_is_not_known_changes_nothing(power: float, predicted: float) -> None:
     budget = PowerBudget(cap=10.0)

@@ -245,11 +245,12 @@ def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.5))
     level.note_change(0.0)
     assert level.decide(task, near, 2.1, fresh=False).cause is Cause.KEPT
-    assert level.decide(task, near, 2.2, fresh=True).cause is Cause.ENERGY
+    assert level.decide(task, near, 2.1, fresh=True).cause is Cause.KEPT
+    assert level.decide(task, near, 2.2, fresh=True, asked=True).cause is Cause.ENERGY
     # What is as good stays.
     best = decide(task)
     same = (best.setting, [best.option(0)])
-    assert level.decide(task, same, 2.3, fresh=True).cause is Cause.KEPT
+    assert level.decide(task, same, 2.3, fresh=True, asked=True).cause is Cause.KEPT
 
 
 def _is_a_little_more(task: Problem, row: int, option: int, least: float) -> bool:

@@ -213,6 +213,9 @@ def test_a_load_arrives_whole_or_not_at_all() -> None:
     domain = load_of(message).domain('gpu')
     assert domain is not None
     assert domain.available == (1e8, 2e8)
+    assert load_of(message).power_budget == math.inf
+    message.power_budget = 15.0
+    assert load_of(message).power_budget == 15.0
     message.period = 0.0
     with pytest.raises(ValueError, match='period'):
         load_of(message)

@@ -596,6 +596,7 @@ def test_what_somebody_else_changes_during_a_lease_is_said_and_stays(
     assert '4 (10W_4CORE)' in diagnostic('power mode was changed from 2 (15W_6CORE)')
     load = manager.wait(lambda entry: domain(entry, 'gpu').limit_maximum == 510e6)
     assert domain(load, 'gpu').available[-1] == 510e6
+    assert load.power_budget == 10.0
     assert 'limits of gpu' in node.wait_for_log('changed by somebody else')
     # Renewing what lies above the new limit is refused, with the limit.
     load = manager.send(manager.setting(domains=gpu(803.25e6), lease=20.0))

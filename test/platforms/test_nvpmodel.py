@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The power mode of a Jetson."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from dynamic_dnn_ros.platforms.nvpmodel import CONFIGURATION, STATUS, PowerMode
+from dynamic_dnn_ros.platforms.nvpmodel import CONFIGURATION, STATUS, PowerMode, budget_of
 from support.kernel import Kernel, xavier_nx
 
 
@@ -34,3 +35,20 @@ def test_status_that_says_nothing(tmp_path: Path, text: str) -> None:
 
 def test_no_jetson(tmp_path: Path) -> None:
     assert PowerMode(Kernel(tmp_path)).read() == ''
+
+
+@pytest.mark.parametrize(
+    ('mode', 'budget'),
+    [
+        ('2 (15W_6CORE)', 15.0),
+        ('1 (MODE_10W_DESKTOP)', 10.0),
+        ('0 (10W)', 10.0),
+        ('3 (MODE_7.5W)', 7.5),
+        ('0 (MAXN)', math.inf),
+        ('2 (MAXN_SUPER)', math.inf),
+        ('3', math.inf),
+        ('', math.inf),
+    ],
+)
+def test_the_budget_is_in_the_name(mode: str, budget: float) -> None:
+    assert budget_of(mode) == budget
