@@ -196,10 +196,11 @@ class Manager:
                     self._registry[name].skip = 1
                     self._registry[name].measurements.restart()
         settled = now >= self._settling_until and self.platform.load is load
-        changed |= self._budget.observe(load, self._planner.power, settled, now)
         if changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
-        return changed or self.platform.foreign_rose
+        # A plan beyond what it may take waits for nothing anyway; what may be more, for the dwell.
+        bounded = self._budget.observe(load, self._planner.power, settled, now)
+        return changed or bounded or self.platform.foreign_rose
 
     @property
     def applications(self) -> tuple[str, ...]:

@@ -114,9 +114,12 @@ def test_the_budget_of_a_power_mode_is_a_cap() -> None:
     decision = subject.decide(0.1)
     assert decision.power <= 5.5
     assert decision.reports[0].decision.sub_network != 's0'
-    # What nothing can exceed bounds nothing.
-    subject.observe_load(load(0.2, power_budget=1000.0), 0.2)
-    assert subject.decide(0.2).power > 5.5
+    # What nothing can exceed bounds nothing, once the dwell is over.
+    for now in (0.2, 2.5):
+        subject.observe_load(load(now, power_budget=1000.0), now)
+        subject.observe(ALIVE, now)
+        decision = subject.decide(now)
+        assert (decision.power > 5.5) == (now > 2)
 
 
 def test_a_profile_without_power_leaves_a_power_modes_budget_to_the_board() -> None:
