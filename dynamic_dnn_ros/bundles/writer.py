@@ -160,6 +160,19 @@ def _recover(folder: Path) -> None:
             shutil.rmtree(left)
 
 
+def check_place(folder: Path) -> None:
+    """
+    Tell before long work whether a bundle may be written to a folder.
+
+    :raises BundleError: when it holds files and is no bundle
+    """
+    folder = real_folder(folder)
+    try:
+        _check_place(folder, None)
+    except NotADirectoryError as error:
+        raise BundleError(folder, 'is a file', 'Name a folder for the bundle') from error
+
+
 def _check_place(folder: Path, replaces: Bundle | None) -> None:
     manifest = folder / MANIFEST_NAME
     if folder.exists() and not manifest.is_file() and any(folder.iterdir()):

@@ -393,7 +393,11 @@ class PlatformNode(ManagedNode):
             return self._unrestored
         self._unrestored = ''
         if self._guard is not None:
-            self._guard.disarm()
+            try:
+                self._guard.disarm()
+            except PlatformError as error:
+                # A mute guard has been ended by this, and nothing is left to be restored.
+                self.complain(str(error))
         return ''
 
     def _restore_the_rest(self) -> None:

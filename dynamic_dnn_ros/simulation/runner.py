@@ -100,12 +100,15 @@ def run(job: Job) -> Run:
     Make one run.
 
     :raises ScenarioError: for an unknown manager
+    :raises PlatformError: for a rail that the board lacks
     """
     scenario = job.scenario
     seed = scenario.seed if job.seed is None else job.seed
+    boards = boards_of(scenario)
+    board = boards('')
+    told = {name: with_power_of(each, board, job.rail) for name, each in job.workloads.items()}
     if job.manager == BEST_FIXED:
         return best_fixed(job)
-    boards = boards_of(scenario)
     if job.manager == ORACLE:
         manager: Decider = Oracle(scenario, boards, job.workloads, seed, job.rail)
     elif job.manager in MANAGERS:
@@ -114,14 +117,14 @@ def run(job: Job) -> Run:
         raise ScenarioError(
             f'manager {job.manager!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
         )
-    board = boards('')
-    told = {name: with_power_of(each, board, job.rail) for name, each in job.workloads.items()}
     return World(scenario, boards, told, manager, job.manager, job.governors, seed).run()
 
 
 def best_fixed(job: Job) -> Run:
     """
     Return the run of the sub-network that meets the targets for the least energy, never changed.
+
+    The energy is that of the job's rail.
 
     Each one is tried under the governors on this very run, so no rule that chooses one beforehand
     does better. With several applications all take the one of the same place by accuracy, or the
@@ -148,7 +151,7 @@ def best_fixed(job: Job) -> Run:
             job.governors,
             job.seed,
         ).run()
-        value = (round(shortfall(found), 4), energy(found, found.total_rail))
+        value = (round(shortfall(found), 4), energy(found, job.rail or found.total_rail))
         if value < worth:
             best, worth = found, value
     assert best is not None

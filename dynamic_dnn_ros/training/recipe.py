@@ -17,6 +17,7 @@ import torch
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.writer import check_place
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.platforms.hardware import hardware_name
@@ -54,7 +55,9 @@ def train_bundle(
     :raises TrainingConfigurationError: if a phase trains nothing, or the device cannot be used.
     :raises CheckpointError: if the work folder holds a checkpoint of something else, or is in use.
     :raises DivergenceError: if the weights are no finite numbers any more.
+    :raises BundleError: at once, if the folder of the bundle holds something else.
     """
+    check_place(configuration.output)
     with _prepared(configuration, quiet) as (network, data):
         trainer = Trainer(SuperNetworkSpace(network), configuration)
         trainer.train(data.training, data.held_out, quiet)

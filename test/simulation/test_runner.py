@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.figures import energy, figures, shortfall
 from dynamic_dnn_ros.simulation.runner import NAMES, parse_governors, run, sweep
 from dynamic_dnn_ros.simulation.scenario import ScenarioError
@@ -44,6 +47,20 @@ def test_the_best_fixed_sub_network_is_the_cheapest_that_is_accurate_enough() ->
 def test_an_unknown_manager_is_refused() -> None:
     with pytest.raises(ScenarioError, match="'best'.*is unknown"):
         run(job(mapping(), 'best'))
+
+
+@pytest.mark.parametrize('manager', ['best_fixed', 'dynamic_dnn'])
+def test_a_rail_that_the_board_lacks_is_refused(manager: str) -> None:
+    with pytest.raises(PlatformError, match="rail 'VDD_MOON'"):
+        run(replace(job(mapping(), manager), rail='VDD_MOON'))
+
+
+def test_the_best_fixed_sub_network_is_that_of_the_rail() -> None:
+    rail = 'VDD_CPU_GPU_CV'
+    by_rail = run(replace(job(mapping(), 'best_fixed'), rail=rail))
+    by_module = run(job(mapping(), 'best_fixed'))
+    assert shortfall(by_rail) == shortfall(by_module) == 0
+    assert energy(by_rail, rail) <= energy(by_module, rail)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,23 @@ def test_a_sub_network_that_the_bundle_lacks_is_named(folder, bundle):
         train_alone(training_configuration(folder), 's9', quiet=True)
 
 
+@pytest.mark.parametrize(
+    ('name', 'problem'), [('notes', 'is no bundle'), ('notes/a', 'is a file')]
+)
+def test_an_output_that_is_something_else_is_refused_before_training(
+    folder, tmp_path, name, problem
+):
+    (tmp_path / 'notes').mkdir()
+    (tmp_path / 'notes' / 'a').write_text('keep me')
+    configuration = training_configuration(
+        folder, output=str(tmp_path / name), work=str(tmp_path / 'work')
+    )
+    with pytest.raises(BundleError, match=problem):
+        train_bundle(configuration, quiet=True)
+    assert not (tmp_path / 'work').exists()
+    assert (tmp_path / 'notes' / 'a').read_text() == 'keep me'
+
+
 def test_data_with_other_classes_are_refused(folder, tmp_path):
     pictures = colour_pictures(40)
     nine = pictures.take(np.flatnonzero(pictures.labels != 4))
