@@ -323,6 +323,26 @@ def test_sigkill_restores_within_a_second(
     assert_no_guard_left(tree)
 
 
+def test_a_guard_that_does_not_answer_keeps_nobody_from_giving_a_lease_back(
+    start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree
+) -> None:
+    node = start_linux()
+    manager.connect()
+    manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=20.0))
+    folder = str(tree.root.parent)
+    (guard,) = [each for each in psutil.process_iter() if _is_guard_of(each, folder)]
+    guard.suspend()
+    load = manager.send(manager.setting(release=True, lease=0.0))
+    assert load.setting_result == SystemLoad.SETTING_RELEASED, load.setting_message
+    assert tree.limits() == FOUND
+    node.wait_for_log('does not answer')
+    # The next setting has a guard again.
+    load = manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=20.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+    (successor,) = [each for each in psutil.process_iter() if _is_guard_of(each, folder)]
+    assert successor.pid != guard.pid
+
+
 def assert_no_guard_left(tree: CpufreqTree) -> None:
     """Check that no process that knows the tree's state file outlives its node."""
     folder = str(tree.root.parent)
