@@ -9,10 +9,11 @@ them stand architectures trained alone, where `dynamic-dnn train CONFIG --alone`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 from itertools import zip_longest
 import json
+from operator import itemgetter
 from pathlib import Path
 import time
 from typing import Any
@@ -21,13 +22,15 @@ import numpy as np
 from report import Figure, Report, figure
 import torch
 
-from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.profiling.timing import workload
+from dynamic_dnn_ros.search.accuracy import Pool, Subject
+from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.pictures import read_pictures
 from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
 
 RUNS = 7
@@ -100,7 +103,7 @@ def run(runs: int) -> Report:
             bundle = read_bundle(folder)
             identifiers[shipped.name] = [entry.id for entry in bundle.manifest.sub_networks]
             figures += measure(shipped, bundle, some_of(pictures, PICTURES), runs)
-            rows, missing = alone(shipped, bundle.manifest, shipped.work)
+            rows, missing = alone(shipped, bundle, shipped.work)
             figures += rows
             not_measured += missing
             sizes.append(_size(bundle))
@@ -183,15 +186,18 @@ def _latencies(prepared: Sequence[PreparedSubNetwork], seed: int) -> list[float]
     return [float(np.median(taken)) for taken in seconds]
 
 
-def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure], list[str]]:
+def alone(shipped: Shipped, bundle: Bundle, work: Path) -> tuple[list[Figure], list[str]]:
     """
     Compare sub-networks with the same architecture trained alone, and say which are missing.
 
     Both figures of a comparison are those that training and search took, on all test pictures.
+    An architecture that no sub-network of the bundle has is recalibrated and tested here.
     """
+    manifest = bundle.manifest
     places = {0: 0, 1: len(manifest.sub_networks) // 2, -1: -1}
     wanted = [manifest.sub_networks[places[place]].id for place in shipped.alone]
     found = {}
+    others = {}
     missing = []
     for path in sorted(work.glob('alone_*/result.json')):
         result = json.loads(path.read_text(encoding='utf-8'))
@@ -200,16 +206,22 @@ def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure
             for entry in manifest.sub_networks
             if entry.configuration == result['configuration']
         ]
-        if same and result['accuracy_data'] == manifest.accuracy_data:
+        if result['accuracy_data'] != manifest.accuracy_data:
+            missing.append(
+                f'`{path.relative_to(work)}` of {shipped.name} is of data that the bundle does '
+                'not have (now)'
+            )
+        elif same:
             found[same[0].id] = result
         else:
-            missing.append(
-                f'`{path.relative_to(work)}` of {shipped.name} is of an architecture, or of data, '
-                'that the bundle does not have (now)'
-            )
+            others[f'{result["sub_network"]}, not of the front'] = result
+    own_accuracies = {name: manifest.sub_network(name).accuracy for name in found}
+    own_accuracies |= zip(others, _in_super_network(shipped, bundle, others))
     rows = []
-    for identifier, result in found.items():
-        own = manifest.sub_network(identifier).accuracy
+    for identifier, result in {**found, **others}.items():
+        own = own_accuracies[identifier]
+        if identifier in others:
+            rows.append(figure(accuracy_name(shipped.name, identifier), own, '0..1'))
         rows += [
             figure(alone_name(shipped.name, identifier), result['accuracy'], '0..1'),
             figure(
@@ -227,6 +239,26 @@ def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure
         if identifier not in found
     ]
     return rows, missing
+
+
+def _in_super_network(
+    shipped: Shipped, bundle: Bundle, results: Mapping[str, Mapping[str, Any]]
+) -> list[float]:
+    """Return what architectures come to with the bundle's weights, as search measures it."""
+    if not results:
+        return []
+    configuration = TrainingConfiguration.from_file(REPOSITORY / shipped.training)
+    resize = bundle.manifest.preprocessing.resize
+    pictures, test = (
+        read_pictures(REPOSITORY / path, False, resize, configuration.workers)
+        for path in (configuration.training_data, configuration.test_data)
+    )
+    training, _ = pictures.split(configuration.held_out, configuration.seed)
+    calibration = training.take(np.arange(configuration.recalibration_pictures))
+    pool = Pool(Subject.of(bundle, bundle.sha256), len(results), 'loky')
+    mappings = [result['configuration'] for result in results.values()]
+    measured = sorted(pool.recalibrated(mappings, calibration, test), key=itemgetter(0))
+    return [share for _, share, _ in measured]
 
 
 def accuracy_name(bundle: str, identifier: str) -> str:
