@@ -177,8 +177,18 @@ class Guard:
         self._armed = wanted
 
     def disarm(self) -> None:
-        """Have nothing restored after this process: it has done so itself."""
-        self.arm(())
+        """
+        Have nothing restored after this process: it has done so itself.
+
+        :raises PlatformError: when the guard did not answer; it was ended, and nothing is kept
+        """
+        try:
+            self.arm(())
+        except PlatformError:
+            # The next start must not restore what is restored already.
+            away = [asdict(row) for row in self._absent]
+            guard_process.keep(str(self.state_file), self._boot_id, away)
+            raise
 
     def close(self) -> None:
         """End the guard, which restores what it was armed with, and free the lock."""

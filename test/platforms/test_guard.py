@@ -88,6 +88,19 @@ def test_disarmed_guard_touches_nothing(tree: CpufreqTree, guard: Guard, tmp_pat
     assert tree.limits() == [(1200000, 1200000)] * 2
 
 
+def test_a_mute_guard_is_ended_and_leaves_nothing_to_restore(
+    tree: CpufreqTree, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('dynamic_dnn_ros.platforms.guard.ANSWER_TIMEOUT', 0.1)
+    guard.arm(found(tree))
+    assert guard.process_id is not None
+    os.kill(guard.process_id, signal.SIGSTOP)
+    with pytest.raises(PlatformError, match='does not answer'):
+        guard.disarm()
+    assert guard.process_id is None
+    assert state_files(tmp_path) == []
+
+
 def test_no_process_without_something_to_restore(guard: Guard) -> None:
     guard.arm(())
     guard.disarm()
