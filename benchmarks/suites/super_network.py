@@ -29,8 +29,8 @@ from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.profiling.timing import workload
 from dynamic_dnn_ros.search.accuracy import Pool, Subject
+from dynamic_dnn_ros.search.recipe import served_pictures
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
-from dynamic_dnn_ros.training.pictures import read_pictures
 from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
 
 RUNS = 7
@@ -248,13 +248,13 @@ def _in_super_network(
     if not results:
         return []
     configuration = TrainingConfiguration.from_file(REPOSITORY / shipped.training)
-    resize = bundle.manifest.preprocessing.resize
-    pictures, test = (
-        read_pictures(REPOSITORY / path, False, resize, configuration.workers)
-        for path in (configuration.training_data, configuration.test_data)
+    configuration = dataclasses.replace(
+        configuration,
+        training_data=REPOSITORY / configuration.training_data,
+        test_data=REPOSITORY / configuration.test_data,
     )
-    training, _ = pictures.split(configuration.held_out, configuration.seed)
-    calibration = training.take(np.arange(configuration.recalibration_pictures))
+    training, _, test = served_pictures(configuration, bundle, quiet=False)
+    calibration = training.first(configuration.recalibration_pictures)
     pool = Pool(Subject.of(bundle, bundle.sha256), len(results), 'loky')
     mappings = [result['configuration'] for result in results.values()]
     measured = sorted(pool.recalibrated(mappings, calibration, test), key=itemgetter(0))

@@ -97,7 +97,7 @@ def write_bundle(
     with exclusive(folder):
         try:
             _recover(folder)
-            _check_place(folder, replaces)
+            check_place(folder, replaces)
             _exchange_for(folder, contents)
         except OSError as error:
             raise BundleError(
@@ -160,21 +160,17 @@ def _recover(folder: Path) -> None:
             shutil.rmtree(left)
 
 
-def check_place(folder: Path) -> None:
+def check_place(folder: Path, replaces: Bundle | None = None) -> None:
     """
-    Tell before long work whether a bundle may be written to a folder.
+    Check that a bundle may be written to a folder; before long work, too.
 
-    :raises BundleError: when it holds files and is no bundle
+    :param replaces: the bundle that has to stand there still
+    :raises BundleError: when it is a file, or holds files and is no bundle, or has changed
     """
     folder = real_folder(folder)
-    try:
-        _check_place(folder, None)
-    except NotADirectoryError as error:
-        raise BundleError(folder, 'is a file', 'Name a folder for the bundle') from error
-
-
-def _check_place(folder: Path, replaces: Bundle | None) -> None:
     manifest = folder / MANIFEST_NAME
+    if folder.is_file():
+        raise BundleError(folder, 'is a file', 'Name a folder for the bundle')
     if folder.exists() and not manifest.is_file() and any(folder.iterdir()):
         raise BundleError(
             folder,

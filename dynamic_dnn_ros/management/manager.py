@@ -322,13 +322,11 @@ class Manager:
             return parts
         if not self._planner.power_profiled:
             # What only the power mode asks for, the board sees to.
-            asked = min(self.settings.power_cap, self.settings.temperature_limit) < math.inf
-            if not asked:
-                return parts
-            parts.append(
-                'The profiles have no power, so no cap of it can be kept. Profile on a platform '
-                'with power sensors.'
-            )
+            if min(self.settings.power_cap, self.settings.temperature_limit) < math.inf:
+                parts.append(
+                    'The profiles have no power, so no cap of it can be kept. Profile on a '
+                    'platform with power sensors.'
+                )
         elif self._planner.power > budget * (1 + WITHIN):
             parts.append(
                 f'No setting takes as little as the {budget:.3g} W that plans may take: the '

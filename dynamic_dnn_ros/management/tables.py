@@ -60,11 +60,6 @@ class ApplicationTable:
     energy: FloatArray
     dynamic_power: FloatArray
 
-    @cached_property
-    def has_power(self) -> bool:
-        """Tell whether any point has a figure of power."""
-        return bool(np.isfinite(self.power).any())
-
     @property
     def processors(self) -> tuple[str, ...]:
         """Return the processor of each option."""
@@ -252,7 +247,7 @@ class JointTable:
     @cached_property
     def has_power(self) -> bool:
         """Tell whether all applications' profiles have figures of power."""
-        return all(table.has_power for table in self.tables)
+        return all(bool(np.isfinite(table.power).any()) for table in self.tables)
 
     @cached_property
     def most_power(self) -> float:

@@ -114,10 +114,13 @@ class Guard:
                 'names limits that were found before an earlier setting and cannot be restored',
                 'Write them back by hand, then delete the file',
             )
-        guard_process.keep(
-            str(self.state_file), self._boot_id, [asdict(row) for row in self._absent]
-        )
+        self._keep_absent()
         return rows
+
+    def _keep_absent(self) -> None:
+        """Leave in the state file only what is away."""
+        away = [asdict(row) for row in self._absent]
+        guard_process.keep(str(self.state_file), self._boot_id, away)
 
     def _left_behind(self) -> tuple[LimitsFound, ...]:
         """
@@ -186,8 +189,7 @@ class Guard:
             self.arm(())
         except PlatformError:
             # The next start must not restore what is restored already.
-            away = [asdict(row) for row in self._absent]
-            guard_process.keep(str(self.state_file), self._boot_id, away)
+            self._keep_absent()
             raise
 
     def close(self) -> None:

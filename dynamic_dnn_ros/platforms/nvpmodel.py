@@ -43,7 +43,7 @@ def budget_of(mode: str) -> float:
     Return what a mode allows the module by its name, W; infinite without one, as for MAXN.
 
     NVIDIA names a mode after its budget (Jetson Linux Developer Guide, supported modes and power
-    efficiency): 15W_6CORE, MODE_30W_ALL. The file of the modes has no other word of it.
+    efficiency): 15W_6CORE, MODE_30W_ALL.
     """
-    found = _BUDGET.search(mode.replace('_', ' '))
+    found = _BUDGET.search(mode)
     return float(found.group(1)) if found else math.inf

@@ -103,10 +103,9 @@ def _search_bundle(
     bundle = read_bundle(configuration.output)
     network = _network(bundle)
     meter = make_meter(bundle, network, settings)
-    training, held_out, test = _pictures(configuration, bundle, quiet)
+    training, held_out, test = served_pictures(configuration, bundle, quiet)
     _check_held_out(configuration, len(training))
-    calibrated = min(configuration.recalibration_pictures, len(training))
-    calibration = training.take(np.arange(calibrated))
+    calibration = training.first(configuration.recalibration_pictures)
     weights_sha256 = _sha256(bundle.weights().network)
     subject = {
         'weights': weights_sha256,
@@ -153,10 +152,14 @@ def _network(bundle: Bundle) -> DynamicNetwork[Any]:
     return network.eval()
 
 
-def _pictures(
+def served_pictures(
     configuration: TrainingConfiguration, bundle: Bundle, quiet: bool
 ) -> tuple[Pictures, Pictures, Pictures]:
-    """Return training and held-out pictures, as the training split them, and test pictures."""
+    """
+    Return training and held-out pictures, as the training split them, and test pictures.
+
+    :raises PictureError: if they cannot be read, or have other classes than the bundle.
+    """
     found = []
     # As they are served: the configuration may say otherwise by now.
     resize = bundle.manifest.preprocessing.resize

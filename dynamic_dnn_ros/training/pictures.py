@@ -99,6 +99,10 @@ class Pictures:
         """Return some of the pictures."""
         return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
 
+    def first(self, count: int) -> Pictures:
+        """Return that many pictures, or all where there are fewer."""
+        return self.take(np.arange(min(count, len(self))))
+
     def split(self, held_out: int, seed: int) -> tuple[Pictures, Pictures]:
         """
         Return all but the held-out pictures, and the held-out ones, drawn by a seed.

@@ -161,8 +161,7 @@ def _read(configuration: TrainingConfiguration, quiet: bool) -> _Data:
     training, held_out = pictures.split(configuration.held_out, configuration.seed)
     if process_rank() == 0:
         _LOGGER.info('%d pictures to train on, %d held out', len(training), len(held_out))
-    calibrated = min(configuration.recalibration_pictures, len(training))
-    calibration = training.take(np.arange(calibrated))
+    calibration = training.first(configuration.recalibration_pictures)
     return _Data(training, held_out, calibration, test)
 
 

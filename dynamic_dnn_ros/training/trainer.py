@@ -13,7 +13,6 @@ import random
 import time
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -257,8 +256,8 @@ class Trainer:
         count = self._configuration.evaluation_pictures
         if held_out is None or not count:
             return {}
-        part = held_out.take(np.arange(min(count, len(held_out))))
-        calibration = pictures.take(np.arange(min(count, len(pictures))))
+        part = held_out.first(count)
+        calibration = pictures.first(count)
         values = {}
         watched = {'largest': self._space.largest(phase.within)}
         if phase.rule is not Rule.LARGEST:
