@@ -97,14 +97,17 @@ class BagPlayer:
         """Return the number of messages."""
         return len(self.records)
 
-    def wait_for_subscriptions(self, timeout: float = 20.0) -> None:
+    def wait_for_subscriptions(self, node: str | None = None, timeout: float = 20.0) -> None:
         """
         Wait until every topic is heard.
 
+        :param node: a lifecycle node that is to miss no message, best effort as it may be.
         :raises TimeoutError: when one is not in time.
         """
         for publisher in self.publishers.values():
             self.graph.wait_for_subscriptions(publisher, timeout=timeout)
+        if node is not None:
+            self.graph.wait_until_known(node, timeout)
 
     def play(
         self, rate: float = 1.0, count: int | None = None, after: int = 0

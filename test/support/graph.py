@@ -263,6 +263,23 @@ class Graph:
             f'{count} publishers of {topic}',
         )
 
+    def wait_until_known(self, node: str, timeout: float = DISCOVERY_TIMEOUT) -> None:
+        """
+        Wait until another node knows every publisher and subscription made here so far.
+
+        A publisher counts a subscription before the subscription's side has heard of the
+        publisher; until then, what it sends to a best-effort subscription is lost. Endpoints
+        are announced in the order in which they are made, so that a node that answers a client
+        made now knows all that was made before.
+
+        :param node: a lifecycle node, fully qualified.
+        :raises TimeoutError: when it does not answer in time.
+        """
+        former = self._clients.pop((GetState, f'{node}/get_state'), None)
+        if former is not None:
+            self.node.destroy_client(former)
+        self.lifecycle_state(node, timeout)
+
     # Services of other nodes
 
     def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:

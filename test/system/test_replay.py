@@ -220,7 +220,7 @@ def test_a_replayed_recording_switches_nothing_and_sets_no_clocks(
     application = Application(graph, start_node, synthetic_bundle, '/camera', sub_network='s0')
     loads.wait(1, 30.0)
     player = BagPlayer(graph, bag, ['/camera/image'])
-    player.wait_for_subscriptions()
+    player.wait_for_subscriptions(application.id)
     assert player.play_after_results(lambda: len(application.results)) == 10
     assert {result.sub_network for result in application.results} == {'s0'}
     loads.clear()
