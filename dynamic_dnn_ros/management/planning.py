@@ -100,8 +100,7 @@ class Planner:
         if setting is not None:
             options = [table.option(*r.desired) for r, table in zip(records, tables)]
             incumbent = (setting, [option if option is not None else 0 for option in options])
-        asked = fresh in (SwitchReason.TARGET, SwitchReason.APPLICATION)
-        plan = self._resource.decide(problem, incumbent, now, fresh is not None, asked)
+        plan = self._resource.decide(problem, incumbent, now, fresh)
         self._adopt(plan, records, tables, fresh)
         frequencies = joint.frequencies(plan.setting)
         domains = tuple(

@@ -24,6 +24,7 @@ from dynamic_dnn_ros.management.assessment import (
     evaluate,
     objective_values,
 )
+from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.search import search
 from dynamic_dnn_ros.management.targets import Objective
@@ -40,9 +41,11 @@ LEAST_GAIN = 1 / 3
 NOISE_GAIN = 0.4
 """Gain that a change must show besides, for each unit of frames' relative spread."""
 
-
 ASKED_GAIN = 0.001
 """Share of the board's power that is worth a change where something else is asked for."""
+
+_ASKED = (SwitchReason.TARGET, SwitchReason.APPLICATION)
+"""Something else is asked for, or by others."""
 
 
 class Cause(Enum):
@@ -107,19 +110,17 @@ class ResourceLevel:
         problem: Problem,
         incumbent: tuple[int, Sequence[int]] | None,
         now: float,
-        fresh: bool,
-        asked: bool = False,
+        fresh: SwitchReason | None,
     ) -> Plan:
         """
         Choose a plan.
 
         :param incumbent: setting and options in force, as indices, where there are such
-        :param fresh: what was asked for or what there is to choose from has changed, so the dwell
-            does not count
-        :param asked: whether it is what was asked for, or by whom, so that any saving counts
+        :param fresh: what has changed of what is asked for or there to choose from; the dwell
+            does not count then
         """
         at, chosen = self._best(problem, incumbent[0] if incumbent is not None else None)
-        if fresh:
+        if fresh is not None:
             self._dwell = self._settings.dwell
         incumbent_offered = incumbent is not None and incumbent[0] in problem.settings
         setting, options = incumbent if incumbent is not None else (at, chosen)
@@ -130,16 +131,16 @@ class ResourceLevel:
             return Plan(problem, both, 0, cause)
         usable = all(d.usable[o] for d, o in zip(problem.demands, options))
         # The noise of frames or of sensors does not take back what answers a new target.
-        gain = ASKED_GAIN if asked else self._required_gain(problem, now)
+        gain = ASKED_GAIN if fresh in _ASKED else self._required_gain(problem, now)
         cause = _is_better(problem, both, gain)
         if not usable:
             cause = cause if cause is not Cause.KEPT else Cause.MISSED
-        elif cause in (Cause.OBJECTIVE, Cause.ENERGY, Cause.NEARER) and not fresh:
+        elif cause in (Cause.OBJECTIVE, Cause.ENERGY, Cause.NEARER) and fresh is None:
             if now - self._changed < self._dwell:
                 cause = Cause.KEPT
         if cause is Cause.KEPT:
             return Plan(problem, both, 1, cause)
-        if cause is Cause.MISSED and not fresh and self._was_saving(now):
+        if cause is Cause.MISSED and fresh is None and self._was_saving(now):
             # The last saving was one too many: wait longer before the next.
             self._dwell = min(2 * self._dwell, LONGEST_DWELL)
         if cause in (Cause.OBJECTIVE, Cause.ENERGY):

@@ -19,6 +19,7 @@ from dynamic_dnn_ros.management.assessment import (
     ResourceSettings,
     evaluate,
 )
+from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.resource_level import (
     Cause,
@@ -76,7 +77,7 @@ def problem(
 
 
 def decide(task: Problem) -> Plan:
-    return ResourceLevel(SETTINGS).decide(task, None, 0.0, fresh=True)
+    return ResourceLevel(SETTINGS).decide(task, None, 0.0, fresh=SwitchReason.PLATFORM)
 
 
 def sub_networks(plan: Plan) -> list[str]:
@@ -193,24 +194,24 @@ def test_keeps_what_is_not_worth_a_change_and_waits_for_the_dwell() -> None:
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0))
     loose = problem([Target(NAMES[0], latency=0.05)])
     tight = problem([Target(NAMES[0], latency=0.0075)])
-    plan = level.decide(tight, None, 0.0, fresh=True)
+    plan = level.decide(tight, None, 0.0, fresh=SwitchReason.PLATFORM)
     high = (plan.setting, [plan.option(0)])
-    assert level.decide(loose, high, 1.0, fresh=False).cause is Cause.KEPT
-    assert level.decide(loose, high, 2.5, fresh=False).cause is Cause.ENERGY
-    cheap = level.decide(loose, high, 2.5, fresh=True)
+    assert level.decide(loose, high, 1.0, fresh=None).cause is Cause.KEPT
+    assert level.decide(loose, high, 2.5, fresh=None).cause is Cause.ENERGY
+    cheap = level.decide(loose, high, 2.5, fresh=SwitchReason.PLATFORM)
     low = (cheap.setting, [cheap.option(0)])
-    assert level.decide(loose, low, 9.0, fresh=False).cause is Cause.KEPT
+    assert level.decide(loose, low, 9.0, fresh=None).cause is Cause.KEPT
     # A miss waits for nothing.
-    assert level.decide(tight, low, 9.0, fresh=False).cause is Cause.MISSED
+    assert level.decide(tight, low, 9.0, fresh=None).cause is Cause.MISSED
 
 
 def test_without_a_dwell_it_may_decide_twice_at_one_time() -> None:
     level = ResourceLevel(ResourceSettings(dwell=0.0, margin=0.0))
     tight = problem([Target(NAMES[0], latency=0.0075)])
-    plan = level.decide(tight, None, 5.0, fresh=True)
+    plan = level.decide(tight, None, 5.0, fresh=SwitchReason.PLATFORM)
     high = (plan.setting, [plan.option(0)])
     loose = problem([Target(NAMES[0], latency=0.05)])
-    assert level.decide(loose, high, 5.0, fresh=False).cause is Cause.ENERGY
+    assert level.decide(loose, high, 5.0, fresh=None).cause is Cause.ENERGY
 
 
 def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
@@ -226,11 +227,11 @@ def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
     )
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.3))
     level.note_change(0.0)
-    assert level.decide(task, near, 2.1, fresh=False).cause is Cause.KEPT
-    assert level.decide(task, near, 6.1, fresh=False).cause is Cause.ENERGY
+    assert level.decide(task, near, 2.1, fresh=None).cause is Cause.KEPT
+    assert level.decide(task, near, 6.1, fresh=None).cause is Cause.ENERGY
     noisy = replace(task, demands=tuple(replace(d, slow_down=jittery()) for d in task.demands))
-    assert level.decide(noisy, near, 1000.0, fresh=False).cause is Cause.KEPT
-    assert level.decide(task, best, 1010.0, fresh=False).cause is Cause.KEPT
+    assert level.decide(noisy, near, 1000.0, fresh=None).cause is Cause.KEPT
+    assert level.decide(task, best, 1010.0, fresh=None).cause is Cause.KEPT
 
 
 def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
@@ -244,13 +245,13 @@ def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
     )
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.5))
     level.note_change(0.0)
-    assert level.decide(task, near, 2.1, fresh=False).cause is Cause.KEPT
-    assert level.decide(task, near, 2.1, fresh=True).cause is Cause.KEPT
-    assert level.decide(task, near, 2.2, fresh=True, asked=True).cause is Cause.ENERGY
+    assert level.decide(task, near, 2.1, fresh=None).cause is Cause.KEPT
+    assert level.decide(task, near, 2.1, fresh=SwitchReason.PLATFORM).cause is Cause.KEPT
+    assert level.decide(task, near, 2.2, fresh=SwitchReason.TARGET).cause is Cause.ENERGY
     # What is as good stays.
     best = decide(task)
     same = (best.setting, [best.option(0)])
-    assert level.decide(task, same, 2.3, fresh=True, asked=True).cause is Cause.KEPT
+    assert level.decide(task, same, 2.3, fresh=SwitchReason.TARGET).cause is Cause.KEPT
 
 
 def _is_a_little_more(task: Problem, row: int, option: int, least: float) -> bool:
@@ -271,15 +272,15 @@ def test_a_saving_that_had_to_be_taken_back_lengthens_the_dwell() -> None:
     level = ResourceLevel(ResourceSettings(dwell=1.0, margin=0.0))
     loose = problem([Target(NAMES[0], latency=0.05)])
     tight = problem([Target(NAMES[0], latency=0.0075)])
-    plan = level.decide(tight, None, 0.0, fresh=True)
+    plan = level.decide(tight, None, 0.0, fresh=SwitchReason.PLATFORM)
     high = (plan.setting, [plan.option(0)])
     now, savings = 0.0, []
     for _ in range(200):
         now += 0.5
-        saved = level.decide(loose, high, now, fresh=False)
+        saved = level.decide(loose, high, now, fresh=None)
         if saved.cause is Cause.ENERGY:
             savings.append(now)
-            level.decide(tight, (saved.setting, [saved.option(0)]), now + 0.1, fresh=False)
+            level.decide(tight, (saved.setting, [saved.option(0)]), now + 0.1, fresh=None)
     gaps = np.diff(savings)
     assert gaps[0] < 3
     assert gaps[-1] > 10
