@@ -9,11 +9,10 @@ them stand architectures trained alone, where `dynamic-dnn train CONFIG --alone`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from itertools import zip_longest
 import json
-from operator import itemgetter
 from pathlib import Path
 import time
 from typing import Any
@@ -22,15 +21,15 @@ import numpy as np
 from report import Figure, Report, figure
 import torch
 
+from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.profiling.timing import workload
-from dynamic_dnn_ros.search.accuracy import Pool, Subject
-from dynamic_dnn_ros.search.recipe import served_pictures
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.search.space import SearchSpace
 from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
 
 RUNS = 7
@@ -103,7 +102,7 @@ def run(runs: int) -> Report:
             bundle = read_bundle(folder)
             identifiers[shipped.name] = [entry.id for entry in bundle.manifest.sub_networks]
             figures += measure(shipped, bundle, some_of(pictures, PICTURES), runs)
-            rows, missing = alone(shipped, bundle, shipped.work)
+            rows, missing = alone(shipped, bundle.manifest, shipped.work)
             figures += rows
             not_measured += missing
             sizes.append(_size(bundle))
@@ -186,42 +185,34 @@ def _latencies(prepared: Sequence[PreparedSubNetwork], seed: int) -> list[float]
     return [float(np.median(taken)) for taken in seconds]
 
 
-def alone(shipped: Shipped, bundle: Bundle, work: Path) -> tuple[list[Figure], list[str]]:
+def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure], list[str]]:
     """
     Compare sub-networks with the same architecture trained alone, and say which are missing.
 
     Both figures of a comparison are those that training and search took, on all test pictures.
-    An architecture that no sub-network of the bundle has is recalibrated and tested here.
     """
-    manifest = bundle.manifest
     places = {0: 0, 1: len(manifest.sub_networks) // 2, -1: -1}
     wanted = [manifest.sub_networks[places[place]].id for place in shipped.alone]
+    architecture = _architectures(manifest)
     found = {}
-    others = {}
     missing = []
     for path in sorted(work.glob('alone_*/result.json')):
         result = json.loads(path.read_text(encoding='utf-8'))
         same = [
             entry
             for entry in manifest.sub_networks
-            if entry.configuration == result['configuration']
+            if architecture(entry.configuration) == architecture(result['configuration'])
         ]
-        if result['accuracy_data'] != manifest.accuracy_data:
-            missing.append(
-                f'`{path.relative_to(work)}` of {shipped.name} is of data that the bundle does '
-                'not have (now)'
-            )
-        elif same:
+        if same and result['accuracy_data'] == manifest.accuracy_data:
             found[same[0].id] = result
         else:
-            others[f'{result["sub_network"]}, not of the front'] = result
-    own_accuracies = {name: manifest.sub_network(name).accuracy for name in found}
-    own_accuracies |= zip(others, _in_super_network(shipped, bundle, others))
+            missing.append(
+                f'`{path.relative_to(work)}` of {shipped.name} is of an architecture, or of data, '
+                'that the bundle does not have (now)'
+            )
     rows = []
-    for identifier, result in {**found, **others}.items():
-        own = own_accuracies[identifier]
-        if identifier in others:
-            rows.append(figure(accuracy_name(shipped.name, identifier), own, '0..1'))
+    for identifier, result in found.items():
+        own = manifest.sub_network(identifier).accuracy
         rows += [
             figure(alone_name(shipped.name, identifier), result['accuracy'], '0..1'),
             figure(
@@ -241,24 +232,11 @@ def alone(shipped: Shipped, bundle: Bundle, work: Path) -> tuple[list[Figure], l
     return rows, missing
 
 
-def _in_super_network(
-    shipped: Shipped, bundle: Bundle, results: Mapping[str, Mapping[str, Any]]
-) -> list[float]:
-    """Return what architectures come to with the bundle's weights, as search measures it."""
-    if not results:
-        return []
-    configuration = TrainingConfiguration.from_file(REPOSITORY / shipped.training)
-    configuration = dataclasses.replace(
-        configuration,
-        training_data=REPOSITORY / configuration.training_data,
-        test_data=REPOSITORY / configuration.test_data,
-    )
-    training, _, test = served_pictures(configuration, bundle, quiet=False)
-    calibration = training.first(configuration.recalibration_pictures)
-    pool = Pool(Subject.of(bundle, bundle.sha256), len(results), 'loky')
-    mappings = [result['configuration'] for result in results.values()]
-    measured = sorted(pool.recalibrated(mappings, calibration, test), key=itemgetter(0))
-    return [share for _, share, _ in measured]
+def _architectures(manifest: Manifest) -> Callable[[Mapping[str, Any]], tuple[int, ...]]:
+    """Return what tells configurations apart: not their entries that have no effect."""
+    network = create(manifest.family, manifest.layout)
+    space = SearchSpace(network)
+    return lambda mapping: tuple(space.canonical(space.encode(network.configuration(mapping))))
 
 
 def accuracy_name(bundle: str, identifier: str) -> str:

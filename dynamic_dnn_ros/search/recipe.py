@@ -103,7 +103,7 @@ def _search_bundle(
     bundle = read_bundle(configuration.output)
     network = _network(bundle)
     meter = make_meter(bundle, network, settings)
-    training, held_out, test = served_pictures(configuration, bundle, quiet)
+    training, held_out, test = _served_pictures(configuration, bundle, quiet)
     _check_held_out(configuration, len(training))
     calibration = training.first(configuration.recalibration_pictures)
     weights_sha256 = _sha256(bundle.weights().network)
@@ -152,7 +152,7 @@ def _network(bundle: Bundle) -> DynamicNetwork[Any]:
     return network.eval()
 
 
-def served_pictures(
+def _served_pictures(
     configuration: TrainingConfiguration, bundle: Bundle, quiet: bool
 ) -> tuple[Pictures, Pictures, Pictures]:
     """

@@ -6,19 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable
 import json
 from pathlib import Path
-import random
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 import pytest
-import yaml
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures, class_of
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.search.space import SearchSpace
 from support.bundles import make_bundle
-from support.training import CLASSES, colour_pictures, training_mapping, write_folder
+from support.training import CLASSES, colour_pictures, write_folder
 
 Import = Callable[[str], ModuleType]
 
@@ -92,50 +92,45 @@ def test_architectures_trained_alone_stand_beside_those_of_the_super_network(
         tmp_path, 's2', configuration=last.configuration, accuracy=0.5, accuracy_data='other'
     )
     shipped = suite.Shipped('synthetic', 3, {}, alone=(0, 1, -1))
-    rows, missing = suite.alone(shipped, bundle, tmp_path)
+    rows, missing = suite.alone(shipped, manifest, tmp_path)
     assert [(row.value, row.met) for row in rows] == [(first.accuracy + 0.02, None), (-2, False)]
     assert [text.partition(' ')[0] for text in missing] == ['`alone_s2/result.json`', 's1', 's2']
     assert 'dynamic-dnn train config/training/synthetic.yaml --alone s1' in missing[1]
 
 
-def test_an_architecture_beside_the_front_is_tested_in_the_super_network(
-    suite: ModuleType, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_entries_without_effect_do_not_make_another_architecture(
+    suite: ModuleType, bundle: Bundle, tmp_path: Path
 ) -> None:
     manifest = bundle.manifest
     network = create(manifest.family, manifest.layout)
-    known = [entry.configuration for entry in manifest.sub_networks]
-    generator = random.Random(0)
-    samples = (network.sample(generator).to_mapping() for _ in range(100))
-    other = next(mapping for mapping in samples if mapping not in known)
+    space = SearchSpace(network)
+    first = manifest.sub_networks[0]
+    genes = space.encode(network.configuration(first.configuration))
+    idle = next(
+        other
+        for other in (
+            np.where(np.arange(len(genes)) == at, space.upper, genes) for at in range(len(genes))
+        )
+        if (other != genes).any() and (space.canonical(other) == space.canonical(genes)).all()
+    )
     _write_result(
-        tmp_path / 'work',
-        'largest',
-        sub_network='largest',
-        configuration=other,
-        accuracy=0.5,
+        tmp_path,
+        'smallest',
+        configuration=space.decode(idle).to_mapping(),
+        accuracy=first.accuracy,
         accuracy_data=manifest.accuracy_data,
     )
-    write_folder(tmp_path / 'train', colour_pictures(60))
-    write_folder(tmp_path / 'test', colour_pictures(40, seed=1))
-    training = tmp_path / 'config' / 'training' / 'synthetic.yaml'
-    training.parent.mkdir(parents=True)
-    training.write_text(yaml.safe_dump(training_mapping(tmp_path)))
-    monkeypatch.setattr(suite, 'REPOSITORY', tmp_path)
-    shipped = suite.Shipped('synthetic', 3, {}, alone=(-1,))
-    rows, missing = suite.alone(shipped, bundle, tmp_path / 'work')
-    own, trained, above = rows
-    assert own.name == 'synthetic: largest, not of the front, accuracy'
-    assert 0.0 <= own.value <= 1.0
-    assert trained.value == 0.5
-    assert above.value == pytest.approx((own.value - 0.5) * 100)
-    assert [text.partition(' ')[0] for text in missing] == ['s2']
+    shipped = suite.Shipped('synthetic', 3, {}, alone=(0,))
+    rows, missing = suite.alone(shipped, manifest, tmp_path)
+    assert [row.value for row in rows] == [first.accuracy, 0.0]
+    assert missing == []
 
 
 def test_without_any_trained_alone_all_three_are_said_to_be_missing(
     suite: ModuleType, bundle: Bundle, tmp_path: Path
 ) -> None:
     shipped = suite.SHIPPED[0]
-    rows, missing = suite.alone(shipped, bundle, tmp_path)
+    rows, missing = suite.alone(shipped, bundle.manifest, tmp_path)
     assert rows == []
     assert len(missing) == 3
 
