@@ -9,7 +9,7 @@ them stand architectures trained alone, where `dynamic-dnn train CONFIG --alone`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 from itertools import zip_longest
 import json
@@ -21,12 +21,13 @@ import numpy as np
 from report import Figure, Report, figure
 import torch
 
-from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.networks.checks import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.profiling.timing import workload
 from dynamic_dnn_ros.search.space import SearchSpace
@@ -193,18 +194,14 @@ def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure
     """
     places = {0: 0, 1: len(manifest.sub_networks) // 2, -1: -1}
     wanted = [manifest.sub_networks[places[place]].id for place in shipped.alone]
-    architecture = _architectures(manifest)
+    space = SearchSpace(create(manifest.family, manifest.layout))
     found = {}
     missing = []
     for path in sorted(work.glob('alone_*/result.json')):
         result = json.loads(path.read_text(encoding='utf-8'))
-        same = [
-            entry
-            for entry in manifest.sub_networks
-            if architecture(entry.configuration) == architecture(result['configuration'])
-        ]
-        if same and result['accuracy_data'] == manifest.accuracy_data:
-            found[same[0].id] = result
+        same = _sub_network_of(space, manifest, result['configuration'])
+        if same is not None and result['accuracy_data'] == manifest.accuracy_data:
+            found[same.id] = result
         else:
             missing.append(
                 f'`{path.relative_to(work)}` of {shipped.name} is of an architecture, or of data, '
@@ -232,11 +229,19 @@ def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure
     return rows, missing
 
 
-def _architectures(manifest: Manifest) -> Callable[[Mapping[str, Any]], tuple[int, ...]]:
-    """Return what tells configurations apart: not their entries that have no effect."""
-    network = create(manifest.family, manifest.layout)
-    space = SearchSpace(network)
-    return lambda mapping: tuple(space.canonical(space.encode(network.configuration(mapping))))
+def _sub_network_of(
+    space: SearchSpace, manifest: Manifest, mapping: Mapping[str, Any]
+) -> SubNetwork | None:
+    """Return the sub-network of a configuration, but for entries without effect; None: none."""
+    configuration = space.network.configuration
+    try:
+        wanted = space.simplest(configuration(mapping))
+    except ConfigurationError:
+        return None  # Of a layout that the bundle had once.
+    for entry in manifest.sub_networks:
+        if space.simplest(configuration(entry.configuration)) == wanted:
+            return entry
+    return None
 
 
 def accuracy_name(bundle: str, identifier: str) -> str:

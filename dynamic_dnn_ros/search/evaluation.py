@@ -64,7 +64,7 @@ class Evaluator:
         self._held_out = held_out
         self._turns = turns
         self._quiet = quiet
-        self._control = space.decode(space.canonical(space.encode(space.network.largest())))
+        self._control = space.simplest(space.network.largest())
         #: All candidates, in the order in which they were asked for.
         self.evaluations: list[Evaluation] = []
         #: What the control's cost is in the unit of the evaluations' costs.

@@ -82,6 +82,10 @@ class SearchSpace:
             self._canonical[given] = self._lowered(np.array(genes, dtype=np.int64))
         return self._canonical[given].copy()
 
+    def simplest(self, configuration: Any) -> Any:
+        """Return the same sub-network with every entry that has no effect at its lowest."""
+        return self.decode(self.canonical(self.encode(configuration)))
+
     def _lowered(self, genes: Genes) -> Genes:
         size = self._size(genes)
         for position in np.flatnonzero(genes):

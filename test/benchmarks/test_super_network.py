@@ -126,6 +126,23 @@ def test_entries_without_effect_do_not_make_another_architecture(
     assert missing == []
 
 
+def test_an_architecture_of_another_layout_is_said_not_to_be_there(
+    suite: ModuleType, bundle: Bundle, tmp_path: Path
+) -> None:
+    manifest = bundle.manifest
+    first = manifest.sub_networks[0]
+    _write_result(
+        tmp_path,
+        's0',
+        configuration={**first.configuration, 'depth': [1]},
+        accuracy=first.accuracy,
+        accuracy_data=manifest.accuracy_data,
+    )
+    rows, missing = suite.alone(suite.Shipped('synthetic', 3, {}, alone=(0,)), manifest, tmp_path)
+    assert rows == []
+    assert [text.partition(' ')[0] for text in missing] == ['`alone_s0/result.json`', 's0']
+
+
 def test_without_any_trained_alone_all_three_are_said_to_be_missing(
     suite: ModuleType, bundle: Bundle, tmp_path: Path
 ) -> None:
