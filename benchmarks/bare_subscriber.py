@@ -20,7 +20,7 @@ import rclpy
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from dynamic_dnn_ros.nodes import qos
+from dynamic_dnn_ros.nodes.common import qos
 
 
 def main() -> int:

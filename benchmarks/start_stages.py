@@ -35,7 +35,7 @@ def main() -> None:
     from sensor_msgs.msg import Image  # noqa: F401
 
     done('import of rclpy')
-    from dynamic_dnn_ros.nodes.inference_node import InferenceNode
+    from dynamic_dnn_ros.nodes.inference.node import InferenceNode
 
     done('import of the node')
     rclpy.init()

@@ -17,8 +17,8 @@ import rclpy
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from dynamic_dnn_ros.nodes import qos
-from dynamic_dnn_ros.nodes.camera_sources import PictureSource, SourceError, library_pictures
+from dynamic_dnn_ros.nodes.camera.sources import PictureSource, SourceError, library_pictures
+from dynamic_dnn_ros.nodes.common import qos
 from support.images import compressed_message, image_message, jpeg, noise
 
 PICTURES = 8

@@ -7,12 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
-from dynamic_dnn_ros.nodes.camera_node import CameraNode
-from dynamic_dnn_ros.nodes.inference_node import InferenceNode
-from dynamic_dnn_ros.nodes.lifecycle import COMMON_PARAMETERS, ManagedNode
-from dynamic_dnn_ros.nodes.manager_node import ManagerNode
-from dynamic_dnn_ros.nodes.parameters import markdown_table
-from dynamic_dnn_ros.nodes.platform_node import PlatformNode
+from dynamic_dnn_ros.nodes.camera.node import CameraNode
+from dynamic_dnn_ros.nodes.common.lifecycle import COMMON_PARAMETERS, ManagedNode
+from dynamic_dnn_ros.nodes.common.parameters import markdown_table
+from dynamic_dnn_ros.nodes.inference.node import InferenceNode
+from dynamic_dnn_ros.nodes.manager.node import ManagerNode
+from dynamic_dnn_ros.nodes.platform.node import PlatformNode
 
 PAGE = Path(__file__).resolve().parent.parent / 'docs' / 'parameters.md'
 NODES: dict[str, type[ManagedNode]] = {

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image as Picture
 from report import Figure, Report, figure
 
-from dynamic_dnn_ros.bundles.manifest import Preprocessing, Resize
-from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, RawPicture, square
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, square
 from support.accuracy import measure_accuracy
 from support.images import Pixels, jpeg
 from support.offline import OfflineClassifier, offline_classifier

@@ -29,7 +29,7 @@ from report import Figure, Report, figure
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights, read_bundle
 from dynamic_dnn_ros.bundles.responses import PROBES, deviation, probe_picture
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
@@ -40,6 +40,7 @@ from dynamic_dnn_ros.networks.graph_export import export_into
 from dynamic_dnn_ros.networks.ofa_checkpoint import network_from_checkpoint
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.networks.onnx_export import modules, onnx_content
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from support import once_for_all
 from support.shared_data import shared_data
 

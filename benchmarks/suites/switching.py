@@ -23,12 +23,12 @@ import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
-from dynamic_dnn_ros.engines.exchange import SubNetworkExchange
-from dynamic_dnn_ros.engines.preprocessing import RawPicture
 from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
-from dynamic_dnn_ros.engines.serving import Frame, FrameWorker, ServedFrame
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
-from dynamic_dnn_ros.nodes.memory import keep_out_of_collections
+from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
+from dynamic_dnn_ros.pictures.scaling import RawPicture
+from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame
 from suites.engines import LAYOUT, published_levels
 from support import once_for_all
 from support.bundles import make_bundle

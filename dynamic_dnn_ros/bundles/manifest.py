@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 import re
 from typing import Any
 
 import jsonschema
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing, Resize
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = 'manifest.json'
@@ -154,38 +154,6 @@ def _explained(error: jsonschema.ValidationError) -> str:
         allowed = ', '.join(schema['properties'])
         problem = f'has the unknown field {unknown}: allowed are {allowed}'
     return f'{field}: {problem}'
-
-
-class Resize(Enum):
-    """How a camera picture becomes the square input of a network."""
-
-    STRETCH = 'stretch'
-    CENTER_CROP = 'center_crop'
-
-
-class Interpolation(Enum):
-    """The filter that scales a picture, antialiased, as Pillow defines it."""
-
-    BOX = 'box'
-    BILINEAR = 'bilinear'
-    HAMMING = 'hamming'
-    BICUBIC = 'bicubic'
-    LANCZOS = 'lanczos'
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """
-    How a picture becomes the input of a network.
-
-    `mean` and `standard_deviation` are those of the red, green and blue channel on a scale of
-    0..1.
-    """
-
-    resize: Resize
-    mean: tuple[float, float, float]
-    standard_deviation: tuple[float, float, float]
-    interpolation: Interpolation = Interpolation.BILINEAR
 
 
 @dataclass(frozen=True)

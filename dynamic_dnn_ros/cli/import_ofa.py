@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
 from dynamic_dnn_ros.cli.ofa_choices import Choice, InputError, read_choices, text_of
@@ -30,6 +30,7 @@ from dynamic_dnn_ros.networks.ofa_checkpoint import (
     read_state_dict,
 )
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import manifest_entry

@@ -22,8 +22,9 @@ from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.writer import with_profile
 from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures
+from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.journal import JournalError
@@ -188,7 +189,7 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
         pictures = LabelledPictures.find(arguments.data)
         pictures.check_classes(bundle.manifest.classes)
     precision = Precision(arguments.precision)
-    engine = create_engine(arguments.engine, bundle, arguments.threads, precision, say=print)
+    engine = open_engine(arguments.engine, bundle, arguments.threads, precision, say=print)
     try:
         measurement = measure_profile(bundle, engine, platform, options, say=print)
     except KeyboardInterrupt:

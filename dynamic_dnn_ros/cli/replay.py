@@ -20,21 +20,21 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import points_digest
 from dynamic_dnn_ros.management.targets import TargetError
 from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import PerformanceTarget
-from dynamic_dnn_ros.nodes.management_messages import (
+from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
+from dynamic_dnn_ros.nodes.manager.inputs import InputKind, inputs_of, reference
+from dynamic_dnn_ros.nodes.manager.messages import (
     application_of,
     load_of,
     status_of,
     target_of,
 )
-from dynamic_dnn_ros.nodes.manager_inputs import InputKind, inputs_of, reference
-from dynamic_dnn_ros.nodes.manager_parameters import manager_settings
-from dynamic_dnn_ros.nodes.message_values import nanoseconds
-from dynamic_dnn_ros.simulation.contract import Decider
+from dynamic_dnn_ros.nodes.manager.parameters import manager_settings
 from dynamic_dnn_ros.simulation.replay import (
     Clearing,
     Entry,

@@ -21,8 +21,8 @@ from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
-from dynamic_dnn_ros.simulation.contract import Workload
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.workload import Workload
 
 LEVELS_LAYOUT = 'ofa_mbv3_d234_e346_k357_w1.2'
 """Of the sub-networks that were published with Dynamic-OFA."""

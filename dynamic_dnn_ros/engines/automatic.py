@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import hashlib
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 import json
+import logging
 import os
 from pathlib import Path
 import platform
@@ -31,10 +32,12 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, deviation, probe_picture
 from dynamic_dnn_ros.bundles.writer import write_bundle
-from dynamic_dnn_ros.engines.contract import EngineError, Precision
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder, cache_work
-from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
+from dynamic_dnn_ros.engines.registry import AUTO, create_engine, installed_engines
 from dynamic_dnn_ros.engines.verification import LIMIT
+
+_LOGGER = logging.getLogger(__name__)
 
 #: s, of runs of each sub-network that is measured; the shortest run counts.
 SECONDS = 0.1
@@ -99,6 +102,27 @@ def fastest_engine(
         say(f'engine {name!r} is the fastest here: {"; ".join(reasons)}')
         _keep(path, name, reasons)
         return name
+
+
+def open_engine(
+    name: str,
+    bundle: Bundle,
+    threads: int,
+    precision: Precision = Precision.FLOAT32,
+    say: Say = _LOGGER.warning,
+) -> Engine:
+    """
+    Create the engine that a user asks for.
+
+    :param name: of an engine, or `AUTO` for the fastest one
+    :param threads: for one inference on the CPU, at least 1
+    :param say: told what a user should know once: what is exported, what `AUTO` has measured
+    :raises EngineError: as `fastest_engine` and `registry.create_engine`
+    :raises BundleError: when the bundle does not fit
+    """
+    if name == AUTO:
+        name = fastest_engine(bundle, threads, precision, say)
+    return create_engine(name, bundle, threads, precision, say)
 
 
 def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.engines.background import return_free_memory
-
-#: Red, green, blue, 0..255, with the shape (resolution, resolution, 3), contiguous.
-Picture = NDArray[np.uint8]
+from dynamic_dnn_ros.pictures.input import Picture as Picture
 
 #: One value a class, with the shape (classes,).
 Logits = NDArray[np.float32]

@@ -53,17 +53,13 @@ def create_engine(
     """
     Create an engine for a bundle.
 
-    :param name: of an engine, or `AUTO` for the fastest one
+    :param name: of an engine; `engines.automatic.open_engine` takes `AUTO` too
     :param threads: for one inference on the CPU, at least 1
-    :param say: told what a user should know once: what is exported, what `AUTO` has measured
+    :param say: told what a user should know once: what is exported
     :raises EngineError: when it is unknown, what it needs is not installed or cannot be loaded,
         or it does not compute in that precision here
     :raises BundleError: when the bundle does not fit
     """
-    if name == AUTO:
-        from dynamic_dnn_ros.engines.automatic import fastest_engine
-
-        name = fastest_engine(bundle, threads, precision, say)
     if name not in _ENGINES:
         raise EngineError(f'engine {name!r} is unknown. Known are: {", ".join(ENGINE_CHOICES)}.')
     module_name, class_name, needs = _ENGINES[name]

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import Preprocessing, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
@@ -42,6 +42,7 @@ from dynamic_dnn_ros.engines.contract import (
 )
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.pictures.input import Preprocessing
 
 _TYPES = {
     Precision.FLOAT32: torch.float32,

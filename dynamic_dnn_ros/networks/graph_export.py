@@ -31,7 +31,6 @@ from dynamic_dnn_ros.bundles.graphs import (
     graph_name,
     onnx_model,
 )
-from dynamic_dnn_ros.bundles.manifest import Preprocessing
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle
@@ -41,6 +40,7 @@ from dynamic_dnn_ros.networks.onnx_export import (
     modules,
     traced_model,
 )
+from dynamic_dnn_ros.pictures.input import Preprocessing
 
 _PREFIX = 'network.'
 

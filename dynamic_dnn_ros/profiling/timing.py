@@ -11,9 +11,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamic_dnn_ros.bundles.manifest import Preprocessing
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
-from dynamic_dnn_ros.engines.preprocessing import RawPicture, square
+from dynamic_dnn_ros.pictures.input import Preprocessing
+from dynamic_dnn_ros.pictures.scaling import RawPicture, square
 
 Latencies = NDArray[np.float64]
 Clock = Callable[[], float]

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content
+from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import Picture, PreparedSubNetwork
-from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.contract import Arrays, DynamicNetwork
 from dynamic_dnn_ros.platforms.contract import Platform
 from dynamic_dnn_ros.platforms.hardware import hardware_name
@@ -77,7 +77,7 @@ class EngineMeter(CostMeter):
         self._network = network
         self._settings = settings
         self._shared = bundle.weights().network
-        engine = create_engine(settings.engine, bundle, settings.threads)
+        engine = open_engine(settings.engine, bundle, settings.threads)
         self.processor = settings.processor or engine.processors[0]
         if self.processor not in engine.processors:
             raise SearchError(
@@ -135,7 +135,7 @@ class EngineMeter(CostMeter):
             profiles=(),
             weights_content=weights_content(Weights(self._shared, statistics)),
         )
-        engine = create_engine(self._settings.engine, candidates, self._settings.threads)
+        engine = open_engine(self._settings.engine, candidates, self._settings.threads)
         return [engine.prepare(entry, self.processor) for entry in sub_networks]
 
 

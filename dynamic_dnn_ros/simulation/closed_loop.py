@@ -17,6 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import Decision, DomainFrequency, Switch
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
@@ -28,7 +29,6 @@ from dynamic_dnn_ros.management.observations import (
 )
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target
-from dynamic_dnn_ros.simulation.contract import Decider
 
 DECISION_PERIOD = 0.5
 LOAD_PERIOD = 0.1

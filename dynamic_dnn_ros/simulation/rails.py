@@ -16,7 +16,7 @@ import numpy as np
 
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.platforms.contract import PlatformError
-from dynamic_dnn_ros.simulation.contract import Workload
+from dynamic_dnn_ros.simulation.workload import Workload
 
 
 @lru_cache(maxsize=32)

@@ -17,6 +17,7 @@ import math
 import statistics
 from typing import NamedTuple
 
+from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import TargetReport
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
@@ -29,7 +30,6 @@ from dynamic_dnn_ros.simulation.closed_loop import (
     TableBoard,
 )
 from dynamic_dnn_ros.simulation.closed_loop import Record as LoopRecord
-from dynamic_dnn_ros.simulation.contract import Decider
 
 WINDOW = 1.0
 """Seconds over which recorded slow-downs and loads are averaged."""

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from dynamic_dnn_ros.management.baselines.alert import Alert
+from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.management.baselines.restricted import dvfs_only, network_only
+from dynamic_dnn_ros.management.baselines.static import Static
+from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
-from dynamic_dnn_ros.simulation.contract import Decider, Workload
 from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE, energy, shortfall
-from dynamic_dnn_ros.simulation.managers.alert import Alert
-from dynamic_dnn_ros.simulation.managers.dynamic_ofa import DynamicOfaRule
-from dynamic_dnn_ros.simulation.managers.oracle import Oracle
-from dynamic_dnn_ros.simulation.managers.restricted import dvfs_only, network_only
-from dynamic_dnn_ros.simulation.managers.static import Static
+from dynamic_dnn_ros.simulation.oracle import Oracle
 from dynamic_dnn_ros.simulation.rails import with_power_of
 from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.world import World
 
 OURS = 'dynamic_dnn'

@@ -16,6 +16,7 @@ import heapq
 import random
 from time import process_time
 
+from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import DomainFrequency, Switch
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
@@ -28,10 +29,10 @@ from dynamic_dnn_ros.management.observations import (
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
 from dynamic_dnn_ros.simulation.board import BoardInTime, FrameInWork
-from dynamic_dnn_ros.simulation.contract import Decider, Workload
 from dynamic_dnn_ros.simulation.record import ApplicationRun, Frame, Run, Sample
 from dynamic_dnn_ros.simulation.scenario import ApplicationScript, Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.sensing import Sensing
+from dynamic_dnn_ros.simulation.workload import Workload
 
 DECISION_PERIOD = 0.5
 LOAD_PERIOD = 0.1

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from dynamic_dnn_ros.bundles.manifest import Interpolation, Preprocessing
-from dynamic_dnn_ros.engines.preprocessing import RawPicture, square
+from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing
+from dynamic_dnn_ros.pictures.scaling import RawPicture, square
 from dynamic_dnn_ros.training.augmentation import Augmentation
 from dynamic_dnn_ros.training.pictures import PictureError, PictureFiles, Pictures
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from dynamic_dnn_ros.bundles.manifest import Resize
+from dynamic_dnn_ros.pictures.input import Resize
 
 
 class TrainingConfigurationError(ValueError):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
@@ -21,6 +21,7 @@ from dynamic_dnn_ros.networks.contract import (
     DynamicNetwork,
     statistics_of,
 )
+from dynamic_dnn_ros.pictures.input import Preprocessing
 from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation, use_channels_last
 from dynamic_dnn_ros.training.configuration import Precision, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate

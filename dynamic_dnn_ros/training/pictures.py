@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from dynamic_dnn_ros.bundles.manifest import Resize
+from dynamic_dnn_ros.pictures.input import Resize
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
 #: What Pillow raises of a file that it cannot read, or that is too large to be a picture.

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.completeness import is_older_than_weights, missing_from
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 
 SHA256 = 'a' * 64
 MANIFEST = Manifest(

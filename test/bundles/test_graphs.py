@@ -19,7 +19,8 @@ from dynamic_dnn_ros.bundles.graphs import (
     onnx_model,
     parse_graph,
 )
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 
 ENTRY = SubNetwork('s0', {'depth': [1]}, 32, 0.5, 10, 10, 2)
 MANIFEST = Manifest(

@@ -15,7 +15,7 @@ import pytest
 from dynamic_dnn_ros.cli.doctor import add_arguments, as_json, as_text, checks, run
 from dynamic_dnn_ros.cli.doctor.checks import Finding, Level, System
 from dynamic_dnn_ros.files import share_folder
-from dynamic_dnn_ros.nodes.transport import IMAGE_PROFILE
+from dynamic_dnn_ros.nodes.common.transport import IMAGE_PROFILE
 
 PROFILE = share_folder() / IMAGE_PROFILE
 SYSCTLS = {

@@ -11,7 +11,6 @@ from PIL import Image
 import pytest
 import torch
 
-from dynamic_dnn_ros.bundles.manifest import Resize
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.import_ofa import with_labels_of
 from dynamic_dnn_ros.cli.main import main
@@ -19,6 +18,7 @@ from dynamic_dnn_ros.cli.ofa_choices import InputError
 from dynamic_dnn_ros.networks.ofa_checkpoint import PUBLISHED_LAYOUTS, published_name
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.pictures.input import Resize
 from dynamic_dnn_ros.training.pictures import Pictures
 from support import published_checkpoint as published
 

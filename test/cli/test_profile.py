@@ -21,8 +21,8 @@ import pytest
 from dynamic_dnn_ros.bundles.profile import ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
-from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, square
 from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, square
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from support.images import noise
 from support.profiled_computer import TREE_VARIABLE, Computer, law

@@ -14,9 +14,9 @@ from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.cli.replay import ReplayError, read
 from dynamic_dnn_ros.management.observations import Application, Load, points_digest
 from dynamic_dnn_ros.msg import DomainSetting, ManagerStatus, SystemLoad
-from dynamic_dnn_ros.nodes.management_messages import application_of
-from dynamic_dnn_ros.nodes.manager_inputs import Input, InputKind, InputLog, abridged
-from dynamic_dnn_ros.nodes.manager_parameters import PARAMETERS
+from dynamic_dnn_ros.nodes.manager.inputs import Input, InputKind, InputLog, abridged
+from dynamic_dnn_ros.nodes.manager.messages import application_of
+from dynamic_dnn_ros.nodes.manager.parameters import PARAMETERS
 from support.bag_player import PACKAGE, type_store
 from support.presentation import presentation
 from support.shared_data import DRIVING_BAG, shared_data

@@ -59,13 +59,13 @@ def test_auto_takes_what_was_found_to_be_the_fastest(
         return 'torch'
 
     monkeypatch.setattr(automatic, 'fastest_engine', fastest)
-    assert create_engine(AUTO, bundle, 1).name == 'torch'
+    assert automatic.open_engine(AUTO, bundle, 1).name == 'torch'
     assert asked == [(1, Precision.FLOAT32)]
 
 
 def test_no_engine_is_imported_before_it_is_named() -> None:
     script = (
-        'import sys, dynamic_dnn_ros.engines.registry, dynamic_dnn_ros.engines.serving\n'
+        'import sys, dynamic_dnn_ros.engines.registry, dynamic_dnn_ros.serving.worker\n'
         'dynamic_dnn_ros.engines.registry.installed_engines()\n'
         'sys.exit(len({"torch", "onnxruntime", "openvino"} & sys.modules.keys()))'
     )

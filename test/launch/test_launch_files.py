@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dynamic_dnn_ros.nodes.inference_node import InferenceNode
-from dynamic_dnn_ros.nodes.lifecycle import COMMON_PARAMETERS
-from dynamic_dnn_ros.nodes.manager_node import ManagerNode
-from dynamic_dnn_ros.nodes.platform_node import PlatformNode
+from dynamic_dnn_ros.nodes.common.lifecycle import COMMON_PARAMETERS
+from dynamic_dnn_ros.nodes.inference.node import InferenceNode
+from dynamic_dnn_ros.nodes.manager.node import ManagerNode
+from dynamic_dnn_ros.nodes.platform.node import PlatformNode
 from support.shared_data import REPOSITORY
 
 LAUNCH = REPOSITORY / 'launch'

@@ -18,11 +18,11 @@ from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import Resize
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.pictures.input import Resize
 from dynamic_dnn_ros.search import recipe
 from dynamic_dnn_ros.search.accuracy import Pool
 from dynamic_dnn_ros.search.errors import SearchError

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.cli.scenario_networks import workloads
+from dynamic_dnn_ros.management.baselines.alert import Alert
+from dynamic_dnn_ros.management.baselines.baseline import Baseline, Grid
+from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.management.baselines.restricted import dvfs_only, network_only
+from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.board import BoardInTime
-from dynamic_dnn_ros.simulation.managers.alert import Alert
-from dynamic_dnn_ros.simulation.managers.baseline import Baseline, Grid
-from dynamic_dnn_ros.simulation.managers.dynamic_ofa import DynamicOfaRule
-from dynamic_dnn_ros.simulation.managers.oracle import Oracle, Plan
-from dynamic_dnn_ros.simulation.managers.restricted import dvfs_only, network_only
-from dynamic_dnn_ros.simulation.managers.static import Static
+from dynamic_dnn_ros.simulation.oracle import Oracle, Plan
 from dynamic_dnn_ros.simulation.runner import boards_of
 from dynamic_dnn_ros.simulation.scenario import Scenario
 from dynamic_dnn_ros.simulation.sensing import Sensing

@@ -11,6 +11,7 @@ import statistics
 
 import pytest
 
+from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.decisions import Decision
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Application, Load, Status
@@ -21,7 +22,6 @@ from dynamic_dnn_ros.simulation.closed_loop import (
     TableBoard,
     target_event,
 )
-from dynamic_dnn_ros.simulation.managers.static import Static
 from dynamic_dnn_ros.simulation.replay import (
     Entry,
     Question,

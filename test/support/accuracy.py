@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from dynamic_dnn_ros.engines.preprocessing import RawPicture
 from dynamic_dnn_ros.msg import Classification, InferenceStatus
+from dynamic_dnn_ros.pictures.scaling import RawPicture
 from support.application import Application
 from support.deployment import deployment
 from support.images import Pixels, decode, image_message, nanoseconds_of

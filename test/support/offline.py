@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
-from dynamic_dnn_ros.engines.preprocessing import CameraPicture, CompressedPicture, square
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.pictures.scaling import CameraPicture, CompressedPicture, square
 from support.images import Pixels
 
 # The pictures are small: on a busy machine, threads would wait for each other.

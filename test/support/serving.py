@@ -12,11 +12,11 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine
-from dynamic_dnn_ros.engines.preprocessing import RawPicture
-from dynamic_dnn_ros.engines.serving import Frame, ServedFrame
-from dynamic_dnn_ros.nodes.inference_parameters import PARAMETERS
-from dynamic_dnn_ros.nodes.lifecycle import ManagedNode
-from dynamic_dnn_ros.nodes.served_bundle import ServedBundle
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
+from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
+from dynamic_dnn_ros.pictures.scaling import RawPicture
+from dynamic_dnn_ros.serving.worker import Frame, ServedFrame
 from support.graph import Graph
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from dynamic_dnn_ros.engines.preprocessing import CompressedPicture
 from dynamic_dnn_ros.msg import (
     DvfsSetting,
     InferenceStatus,
@@ -20,6 +19,7 @@ from dynamic_dnn_ros.msg import (
     SubNetworkSwitch,
     SystemLoad,
 )
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture
 from support.application import APPLICATION_TOPIC, STATUS_TOPIC, Application
 from support.bag_player import PACKAGE, BagPlayer, read_bag, read_messages, type_store
 from support.bag_recorder import BagRecorder

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.engines.preprocessing import square
 from dynamic_dnn_ros.msg import InferenceStatus
-from dynamic_dnn_ros.nodes.images import raw_picture
+from dynamic_dnn_ros.nodes.inference.images import raw_picture
+from dynamic_dnn_ros.pictures.scaling import square
 from support import camera
 from support.images import image_message
 from support.offline import offline_classifier

@@ -8,8 +8,8 @@ from PIL import Image
 import pytest
 import torch
 
-from dynamic_dnn_ros.bundles.manifest import Preprocessing, Resize
-from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, square
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, square
 from dynamic_dnn_ros.training import pictures as pictures_module
 from dynamic_dnn_ros.training.augmentation import make_augmentation
 from dynamic_dnn_ros.training.batches import (

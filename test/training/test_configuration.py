@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dynamic_dnn_ros.bundles.manifest import Resize
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.pictures.input import Resize
 from dynamic_dnn_ros.training.augmentation import make_augmentation
 from dynamic_dnn_ros.training.configuration import (
     Phase,

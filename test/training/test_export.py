@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from dynamic_dnn_ros.bundles.manifest import Resize
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.networks.contract import statistics_of
+from dynamic_dnn_ros.pictures.input import Resize
 from dynamic_dnn_ros.training import export
 from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, Preprocessing, Resize, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.training.model_card import describe, model_card
 from support.training import training_configuration
 

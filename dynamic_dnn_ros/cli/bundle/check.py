@@ -18,10 +18,10 @@ from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures, class_of
+from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
-from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, PictureError, square
-from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import ResponseError, record, response, verify
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, square
 
 #: Accuracy, 0..1, that a sub-network may lose against the figure in its bundle.
 TOLERANCE = 0.02
@@ -129,7 +129,7 @@ def _check_sub_networks(
 ) -> list[PreparedSubNetwork]:
     """Prepare and run every sub-network; return those that can be."""
     try:
-        engine = create_engine(engine_name, bundle, threads=1)
+        engine = open_engine(engine_name, bundle, threads=1)
     except (BundleError, EngineError) as error:
         findings.problem(error)
         return []

@@ -15,9 +15,9 @@ from dynamic_dnn_ros.bundles.writer import rewrite_bundle
 from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures
 from dynamic_dnn_ros.engines.contract import EngineError, Picture, Precision
-from dynamic_dnn_ros.engines.preprocessing import CompressedPicture, PictureError, square
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import VerifyingEngine
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, square
 
 #: Pictures to calibrate with, drawn from those given; half of them where there are fewer.
 CALIBRATION_PICTURES = 200

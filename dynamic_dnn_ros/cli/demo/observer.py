@@ -39,7 +39,7 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
     TargetStatus,
 )
-from dynamic_dnn_ros.nodes import qos
+from dynamic_dnn_ros.nodes.common import qos
 
 if TYPE_CHECKING:
     from dynamic_dnn_ros.cli.demo.recording import Recording

@@ -13,7 +13,7 @@ from pathlib import Path
 import sys
 from xml.etree import ElementTree
 
-from dynamic_dnn_ros.nodes.transport import IMAGE_PROFILE, PROFILE_VARIABLES
+from dynamic_dnn_ros.nodes.common.transport import IMAGE_PROFILE, PROFILE_VARIABLES
 
 #: Bytes of the largest image that the checks speak of: 1920x1080, three bytes a pixel.
 LARGE_IMAGE = 1920 * 1080 * 3

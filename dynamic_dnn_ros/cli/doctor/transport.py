@@ -17,8 +17,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from dynamic_dnn_ros.cli.doctor.checks import Finding, Level
-from dynamic_dnn_ros.nodes import qos
-from dynamic_dnn_ros.nodes.images import SerialisedImage
+from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
 
 WIDTH, HEIGHT = 1920, 1080
 RATE = 30

@@ -1,0 +1,132 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+ALERT, after C. Wan et al., ALERT: Accurate Learning for Energy and Timeliness, USENIX ATC 2020.
+
+One slow-down for everything that runs, by a Kalman filter that is updated with every inference;
+of all networks and power settings the one with the least energy whose latency, a normal
+distribution of that slow-down, meets the deadline. Its power settings are here the clocks. Written
+from the paper's idea; the constants of the filter are the usual ones of that group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import math
+
+import numpy as np
+
+from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.estimator import standard_score
+from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.targets import Objective
+
+MEASUREMENT_NOISE = 1e-3
+LEAST_PROCESS_NOISE = 1e-4
+FORGETTING = 0.3
+GAIN = 0.5
+VARIANCE = 0.1
+
+
+class Alert(Baseline):
+    """
+    ALERT for the whole board.
+
+    Several applications share its one slow-down and one setting of the clocks; each meets its own
+    deadline as though it were alone, since the slow-down is all that it knows of the others.
+    """
+
+    def __init__(self) -> None:
+        """Begin at what the profile says."""
+        super().__init__('alert')
+        self._slow_down = 1.0
+        self._variance = VARIANCE
+        self._process = LEAST_PROCESS_NOISE
+        self._gain = GAIN
+        self._received: dict[str, tuple[float, int]] = {}
+        self._rates: dict[str, float] = {}
+
+    def served(self, application: str, status: Status, now: float) -> bool:
+        """Update the slow-down, and decide after every inference, as ALERT does."""
+        self._count(application, status, now)
+        grid = self.grids[application]
+        option = (status.sub_network, status.processor)
+        if self.load is None or option not in grid.options or not status.service > 0:
+            return False
+        domains = self.applications[application].operating_points.domains
+        granted = [next(d.granted for d in self.load.domains if d.name == n) for n in domains]
+        expected = float(grid.mean[grid.options.index(option), grid.nearest(granted)])
+        innovation = status.service / expected - self._slow_down
+        self._process = max(
+            LEAST_PROCESS_NOISE,
+            FORGETTING * self._process + (1 - FORGETTING) * (self._gain * innovation) ** 2,
+        )
+        predicted = (1 - self._gain) * self._variance + self._process
+        self._gain = predicted / (predicted + MEASUREMENT_NOISE)
+        self._variance = predicted
+        self._slow_down += self._gain * innovation
+        return True
+
+    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+        """Return the setting, and for each application its network there."""
+        if not self.applications:
+            return {}, None
+        first = next(iter(self.applications.values()))
+        domains = first.operating_points.domains
+        settings = self.grids[first.id].settings
+        if any(
+            self.applications[n].operating_points.domains != domains
+            or self.grids[n].settings.shape != settings.shape
+            for n in self.applications
+        ):
+            return dict(self.serving), None  # it has no notion of settings that are not shared
+        count = len(settings)
+        # Without figures of power all plans that meet the deadlines are as good.
+        power = np.nan_to_num(self.grids[first.id].idle)
+        missed, late = np.zeros(count), np.zeros(count)
+        choices = {}
+        for name, application in self.applications.items():
+            grid, target = self.grids[name], self.targets.get(name)
+            rate = self._rates.get(name) or (target.rate if target is not None else 0.0) or 30.0
+            score = standard_score(target.quantile if target is not None else 0.95)
+            factor = self._slow_down + score * math.sqrt(self._variance)
+            latency = grid.mean * factor
+            limit = (target.latency if target is not None else 0.0) or 1 / rate
+            if target is not None and target.rate:
+                limit = min(limit, 1 / target.rate)
+            over = np.maximum(latency / limit - 1, 0.0)
+            accuracies = np.array([application.accuracies[s] for s, _ in grid.options])
+            least = target.accuracy if target is not None else 0.0
+            wrong = (accuracies < least)[:, None]
+            busy = np.minimum(grid.mean * self._slow_down * rate, 1.0)
+            added = busy * np.nan_to_num(grid.dynamic)
+            objective = target.objective if target is not None else Objective.MAXIMUM_ACCURACY
+            value = added
+            if objective is Objective.MAXIMUM_ACCURACY:
+                value = -accuracies[:, None] + 1e-6 * added
+            elif objective is Objective.MINIMUM_LATENCY:
+                value = latency
+            # Deadline first, then accuracy, then the goal.
+            score_of = (
+                np.where(over > 0, 1e9 * (1 + over), 0.0) + np.where(wrong, 1e6, 0.0) + value
+            )
+            # A point that the profile lacks is no choice.
+            best = np.where(np.isnan(score_of), np.inf, score_of).argmin(axis=0)
+            columns = np.arange(count)
+            choices[name] = best
+            missed += (over[best, columns] > 0) + wrong[best, 0]
+            late += over[best, columns]
+            power += added[best, columns]
+        cost = np.where(self.allowed(self.grids[first.id], domains), 0.0, np.inf)
+        cost = cost + 1e9 * missed + 1e6 * late + power
+        at = int(np.where(np.isnan(cost), np.inf, cost).argmin())
+        options = {n: self.grids[n].options[int(best[at])] for n, best in choices.items()}
+        return options, dict(zip(domains, settings[at].tolist()))
+
+    def _count(self, name: str, status: Status, now: float) -> None:
+        before = self._received.get(name)
+        if before is None:
+            self._received[name] = (now, status.received)
+        elif now - before[0] >= 1.0:
+            self._rates[name] = (status.received - before[1]) / (now - before[0])
+            self._received[name] = (now, status.received)

@@ -1,0 +1,301 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the nodes of this package share: a lifecycle that says why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import time
+import traceback
+from typing import Any, ClassVar
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.timer import Timer
+
+from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level, diagnostic_array
+from dynamic_dnn_ros.nodes.common.parameters import Parameters, ParameterSpecification
+from dynamic_dnn_ros.nodes.common.uniqueness import Identity
+
+#: Parameters of every node.
+COMMON_PARAMETERS = (
+    ParameterSpecification(
+        'autostart',
+        True,
+        'Configure and activate the node by itself at start; false where a lifecycle manager '
+        'does it.',
+    ),
+    ParameterSpecification(
+        'manager_namespace',
+        '/dynamic_dnn',
+        'Namespace of the topics that applications, manager and platform share.',
+        check=lambda value: (
+            None
+            if value.startswith('/') and not value.endswith('/')
+            else 'not an absolute namespace. Begin it with "/" and end it without.'
+        ),
+    ),
+)
+
+DIAGNOSTICS_PERIOD = 1.0
+
+COMPLAINT_PERIOD = 10.0
+"""Seconds for which the same problem is not logged again."""
+
+
+class Problem(Exception):
+    """Something the user has to mend. The text names the input, the problem and the remedy."""
+
+
+class ManagedNode(LifecycleNode):
+    """
+    A lifecycle node that reports every failure and survives it.
+
+    A subclass gives `PARAMETERS` and implements `configure`, `activate`, `deactivate` and
+    `clean_up`; each may raise. A failed configuration or activation is logged, stands as ERROR
+    on `/diagnostics`, and leaves the node ready for another try. `clean_up` has to cope with a
+    configuration that got only half way.
+    """
+
+    PARAMETERS: ClassVar[tuple[ParameterSpecification, ...]] = ()
+
+    def __init__(self, name: str, **arguments: Any) -> None:
+        """
+        Create the node, unconfigured.
+
+        :param name: node name, as for `rclpy.node.Node`
+        :param arguments: handed on to `rclpy.lifecycle.LifecycleNode`
+        """
+        super().__init__(name, **arguments)
+        self.identity = Identity()
+        self.parameters = Parameters(self, (*COMMON_PARAMETERS, *self.PARAMETERS))
+        self.problem = ''
+        self._active = False
+        self._configured = False
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._one_shots: set[Timer] = set()
+        self._complaints: dict[str, float] = {}
+        self._owned: list[tuple[Callable[[Any], Any], Any]] = []
+        self._diagnostics_publisher = self.create_publisher(
+            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
+        )
+        self._diagnostics_timer = self.create_steady_timer(
+            DIAGNOSTICS_PERIOD, self.publish_diagnostics
+        )
+
+    # For subclasses to implement.
+
+    def configure(self) -> None:
+        """Acquire what the node needs; publishers and subscriptions that work while inactive."""
+
+    def activate(self) -> None:
+        """Begin to work."""
+
+    def deactivate(self) -> None:
+        """Stop working."""
+
+    def clean_up(self) -> None:
+        """Release everything that `configure` acquired, as far as it got."""
+
+    def diagnose(self) -> Sequence[Diagnostic]:
+        """Return what the configured node says of itself once a second."""
+        return ()
+
+    # For subclasses to use.
+
+    @property
+    def identifier(self) -> str:
+        """Return the fully qualified name of the node."""
+        return str(self.get_fully_qualified_name())
+
+    @property
+    def active(self) -> bool:
+        """Tell whether the node is in state active."""
+        return self._active
+
+    @property
+    def configured(self) -> bool:
+        """Tell whether the node is in state inactive or active."""
+        return self._configured
+
+    def shared_topic(self, name: str) -> str:
+        """Return the full name of a topic under parameter `manager_namespace`."""
+        return f'{self.parameters["manager_namespace"]}/{name}'
+
+    def create_steady_timer(self, period: float, callback: Callable[[], None]) -> Timer:
+        """
+        Create a timer, period in seconds, on the monotonic clock.
+
+        With `use_sim_time`, timers of the node's own clock stop while `/clock` does.
+        """
+        return self.create_timer(period, callback, clock=self._steady_clock)
+
+    def complain(self, text: str, kind: str = '') -> None:
+        """
+        Log a problem, and the same one not again for a while.
+
+        :param kind: what makes two problems the same; empty: their text
+        """
+        now, kind = time.monotonic(), kind or text
+        recent = {k: at for k, at in self._complaints.items() if now - at < COMPLAINT_PERIOD}
+        if kind not in recent:
+            self.get_logger().error(text)
+        self._complaints = {kind: now, **recent}
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have the executor call something once, outside the present callback."""
+
+        def fire() -> None:
+            timer.cancel()
+            self._one_shots.discard(timer)
+            self.destroy_timer(timer)
+            callback()
+
+        timer = self.create_steady_timer(0.0, fire)
+        self._one_shots.add(timer)
+
+    def own(self, destroy: Callable[[Any], Any], entity: Any) -> None:
+        """Have `destroy_owned` destroy a publisher, subscription or timer."""
+        self._owned.append((destroy, entity))
+
+    def destroy_owned(self) -> None:
+        """Destroy what is owned, the latest first."""
+        owned, self._owned = self._owned, []
+        for destroy, entity in reversed(owned):
+            destroy(entity)
+
+    def has_rival(self, published: str, subscribed: str) -> bool:
+        """
+        Tell whether another living node has the part of this one.
+
+        Who plays a recording publishes what such a node published, but subscribes to nothing.
+
+        :param published: shared topic that only nodes of this kind publish
+        :param subscribed: shared topic that they subscribe to
+        """
+        listening = {
+            (info.node_namespace, info.node_name)
+            for info in self.get_subscriptions_info_by_topic(self.shared_topic(subscribed))
+        }
+        publishers = self.get_publishers_info_by_topic(self.shared_topic(published))
+        return sum((p.node_namespace, p.node_name) in listening for p in publishers) > 1
+
+    def give_way(self, problem: str) -> None:
+        """
+        Stop for good because another node has the same task.
+
+        The node goes back to unconfigured, so that it can be configured again once the other
+        one has gone.
+        """
+
+        def give_way() -> None:
+            # The other one may have been heard twice before this one stops.
+            if self._configured:
+                self.stop()
+                self._report(problem)
+
+        self.call_soon(give_way)
+
+    def start(self) -> None:
+        """Configure and activate, where parameter `autostart` asks for it."""
+        if self.parameters['autostart']:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+
+    def stop(self) -> None:
+        """Deactivate and clean up, in whatever state the node is."""
+        if self._active:
+            self.trigger_deactivate()
+        if self._configured:
+            self.trigger_cleanup()
+
+    def publish_diagnostics(self) -> None:
+        """Publish the state of the node on `/diagnostics`."""
+        if self.problem:
+            state = Diagnostic('state', Level.ERROR, self.problem)
+        elif self._active:
+            state = Diagnostic('state', Level.OK, 'active')
+        elif self._configured:
+            state = Diagnostic('state', Level.WARNING, 'configured, not active')
+        else:
+            state = Diagnostic('state', Level.WARNING, 'not configured')
+        parts = [state, *(self.diagnose() if self._configured else ())]
+        self._diagnostics_publisher.publish(
+            diagnostic_array(
+                self.get_clock().now().to_msg(), self.identifier, self.hardware_id(), parts
+            )
+        )
+
+    def hardware_id(self) -> str:
+        """Return what `/diagnostics` names as hardware."""
+        return ''
+
+    # Transitions: rclpy swallows what a callback raises, so nothing may leave these.
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Run `configure`; on failure clean up and stay unconfigured."""
+        try:
+            if self.parameters.problems:
+                raise Problem(' '.join(self.parameters.problems))
+            self.parameters.take_over()
+            self.configure()
+        except Exception as error:
+            self._failed('configure', error)
+            self._attempt('clean up after a failed configuration', self.clean_up)
+            return TransitionCallbackReturn.FAILURE
+        self._configured = True
+        self.problem = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Run `activate`; on failure stay inactive."""
+        try:
+            result = super().on_activate(state)
+            self.activate()
+        except Exception as error:
+            self._failed('activate', error)
+            self._attempt('deactivate after a failed activation', self.deactivate)
+            super().on_deactivate(state)
+            return TransitionCallbackReturn.FAILURE
+        self._active = True
+        self.problem = ''
+        return result
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Run `deactivate`; the node is inactive whatever it raises."""
+        self._active = False
+        self._attempt('deactivate', self.deactivate)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Run `clean_up`; the node is unconfigured whatever it raises."""
+        self._configured = False
+        self._attempt('clean up', self.clean_up)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """Deactivate and clean up, from any state."""
+        if self._active:
+            self.on_deactivate(state)
+        if self._configured:
+            self.on_cleanup(state)
+        return TransitionCallbackReturn.SUCCESS
+
+    def _attempt(self, what: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._failed(what, error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if not isinstance(error, (Problem, ValueError)):
+            self.get_logger().error(traceback.format_exc())
+        self._report(f'Could not {what}: {text}')
+
+    def _report(self, problem: str) -> None:
+        self.problem = problem
+        self.get_logger().error(problem)
+        self.publish_diagnostics()

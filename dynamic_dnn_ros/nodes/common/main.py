@@ -1,0 +1,101 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Run one node as a process that ends in order on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import signal
+import threading
+import traceback
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
+from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+
+SPIN_TIMEOUT = 0.1
+
+#: Values of parameter `executor`.
+SINGLE_THREADED, EVENTS = 'single_threaded', 'events'
+
+#: For nodes that receive images; docs/camera.md has what was measured.
+EXECUTOR_PARAMETER = ParameterSpecification(
+    'executor',
+    SINGLE_THREADED,
+    "What waits for messages, from the start of the process on. events: rclpy's experimental one "
+    '(Jazzy and later), which takes less time and CPU for a frame.',
+    choices=(SINGLE_THREADED, EVENTS),
+)
+
+
+def single_threaded(node: ManagedNode) -> Executor:
+    """Return the executor that every release of rclpy has."""
+    return SingleThreadedExecutor()
+
+
+def chosen_executor(node: ManagedNode) -> Executor:
+    """Return the executor that parameter `executor` names, the other one where it is absent."""
+    if node.parameters[EXECUTOR_PARAMETER.name] == EVENTS:
+        try:
+            from rclpy.experimental import EventsExecutor
+        except ImportError:
+            node.get_logger().warning(
+                'This rclpy has no events executor, so the single-threaded one is used. Set '
+                f'parameter {EXECUTOR_PARAMETER.name!r} to {SINGLE_THREADED!r}.'
+            )
+        else:
+            executor: Executor = EventsExecutor()
+            return executor
+    return single_threaded(node)
+
+
+def run(
+    create: Callable[[], ManagedNode],
+    arguments: Sequence[str] | None = None,
+    make_executor: Callable[[ManagedNode], Executor] = single_threaded,
+) -> int:
+    """
+    Spin a node until a signal asks it to end.
+
+    rclpy's own handlers would shut the context down before the node can say that it leaves or
+    give its lease back, so the signals are handled here.
+
+    :param create: makes the node once the context is there
+    :param arguments: command line, that of the process where None
+    :param make_executor: makes what spins the node
+    :return: exit code, 0 after an orderly end
+    """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    rclpy.init(
+        args=list(arguments) if arguments is not None else None,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    try:
+        node = create()
+        executor = make_executor(node)
+        executor.add_node(node)
+        try:
+            node.start()
+            configured = False
+            while not ended.is_set():
+                if node.configured != configured:
+                    configured = node.configured
+                    keep_out_of_collections(configured)
+                try:
+                    executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+                except Exception:
+                    # A robot is better off with a node that lost one message than without it.
+                    node.complain(f'A callback failed:\n{traceback.format_exc()}')
+        finally:
+            node.stop()
+            executor.shutdown()
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,382 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Serve a dynamic network on a camera topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import threading
+import time
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+from std_msgs.msg import Header
+
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.engines.automatic import open_engine
+from dynamic_dnn_ros.engines.contract import Precision
+from dynamic_dnn_ros.engines.verification import ResponseError
+from dynamic_dnn_ros.msg import Application, SubNetworkSwitch, SystemLoad
+from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.main import chosen_executor, run
+from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
+from dynamic_dnn_ros.nodes.common.uniqueness import Identity
+from dynamic_dnn_ros.nodes.inference.application_messages import (
+    operating_points_message,
+    sub_network_messages,
+)
+from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
+from dynamic_dnn_ros.nodes.inference.diagnostics import (
+    diagnose_camera,
+    diagnose_sub_networks,
+    diagnose_worker,
+)
+from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
+from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
+from dynamic_dnn_ros.nodes.inference.rejections import Rejections
+from dynamic_dnn_ros.nodes.inference.result_publisher import ResultPublisher
+from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
+from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
+from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
+from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame, WorkerState
+
+HEARTBEAT_PERIOD = 1.0
+LAZY_PERIOD = 0.2
+
+#: s that the last message is given to arrive.
+FAREWELL = 0.2
+
+#: s that a frame in work may take when the node is deactivated.
+STOP_TIMEOUT = 5.0
+
+
+class InferenceNode(ManagedNode):
+    """One application: a dynamic network on a camera topic."""
+
+    PARAMETERS = PARAMETERS
+
+    def __init__(self, **arguments: Any) -> None:
+        """Create the node, unconfigured; arguments as for `rclpy.lifecycle.LifecycleNode`."""
+        # Publications come from the executor's thread, the worker and the preparing thread.
+        self._publishing = threading.RLock()
+        self._forget()
+        super().__init__('inference_node', **arguments)
+        self._camera = CameraInput(self, self.parameters, self._deliver, self._reject)
+        self._rejections = Rejections(self._say_rejected, self._say_accepted)
+
+    def _forget(self) -> None:
+        self._served: ServedBundle | None = None
+        self._platform: PlatformLink | None = None
+        self._worker: FrameWorker | None = None
+        self._application: Application | None = None
+        self._presented_points: OperatingPoints | None = None
+        self._namesake: Identity | None = None
+
+    # Transitions
+
+    def configure(self) -> None:
+        """
+        Read the bundle, prepare the first sub-network, present the application.
+
+        :raises BundleError: when the bundle cannot be used
+        :raises EngineError: when the engine cannot run it
+        :raises Problem: when a parameter names what is not there
+        """
+        parameters = self.parameters
+        bundle = read_bundle(find_bundle(parameters['bundle']))
+        threads = parameters['threads']
+        engine = open_engine(
+            parameters['engine'],
+            bundle,
+            threads,
+            Precision(parameters['precision']),
+            self.get_logger().info,
+        )
+        served = self._served = ServedBundle(
+            bundle,
+            engine,
+            parameters['memory_budget'] or None,
+            # Threads that an engine starts for itself would keep the low priority.
+            threads == 1,
+            self._refuse,
+            self._say_unprepared,
+        )
+        if served.unmeasured:
+            self.get_logger().warning(served.unmeasured)
+        platform = self._platform = PlatformLink(self, served, self._represent, self._pace)
+        served.processor = platform.first_processor()
+        first = served.begin(parameters['sub_network'])
+        self._create_entities(served, platform)
+        platform.begin()
+        self._present(Application.STATE_INACTIVE)
+        self.get_logger().info(
+            f'bundle {bundle.manifest.name!r}: {len(bundle.manifest.sub_networks)} sub-networks, '
+            f'engine {engine.name}, begins with {first!r}'
+        )
+        if not bundle.responses:
+            self.get_logger().info(
+                'The bundle has no recorded responses, so a loss of accuracy goes unnoticed. '
+                "'dynamic-dnn bundle check --data ... --record' measures and records them."
+            )
+
+    def _create_entities(self, served: ServedBundle, platform: PlatformLink) -> None:
+        self._switches = SwitchReceiver(
+            self.identifier,
+            served,
+            lambda: platform.processors,
+            self._pace,
+            lambda: self._statuses.switch_answered(),
+            self._applied,
+            self.get_logger(),
+        )
+        self._results = ResultPublisher(self, served.bundle.manifest.classes)
+        self._application_publisher: Publisher = self.create_publisher(
+            Application, self.shared_topic('application'), qos.APPLICATION_PUBLICATION
+        )
+        self.own(self.destroy_publisher, self._application_publisher)
+        self._statuses = StatusPublisher(
+            self,
+            served,
+            self._camera,
+            lambda: self._worker,
+            lambda: platform.simulated,
+            lambda: self._switches.answer,
+        )
+        for message_type, topic, callback, profile in (
+            (
+                SubNetworkSwitch,
+                '~/sub_network_switch',
+                self._switches.receive,
+                qos.SUB_NETWORK_SWITCH,
+            ),
+            (
+                Application,
+                self.shared_topic('application'),
+                self._on_application,
+                qos.APPLICATION_SUBSCRIPTION,
+            ),
+            (SystemLoad, self.shared_topic('system_load'), platform.receive, qos.SYSTEM_LOAD),
+        ):
+            subscription = self.create_subscription(message_type, topic, callback, profile)
+            self.own(self.destroy_subscription, subscription)
+        self.own(
+            self.destroy_timer, self.create_steady_timer(HEARTBEAT_PERIOD, self._on_heartbeat)
+        )
+        if self.parameters['lazy']:
+            timer = self.create_steady_timer(LAZY_PERIOD, self._subscribe_if_wanted)
+            self.own(self.destroy_timer, timer)
+
+    def activate(self) -> None:
+        """Begin to serve the camera."""
+        assert self._served is not None
+        self._camera.reset()
+        self._statuses.overruns = 0
+        self._worker = FrameWorker(
+            self._served.exchange,
+            self._served.bundle.manifest.preprocessing,
+            self.parameters['stuck_after'],
+            self.parameters['reduced_decoding'],
+            self._on_served,
+            self._on_rejected,
+        )
+        self._pace()
+        self._worker.start()
+        if not self.parameters['lazy']:
+            self._camera.subscribe()
+        self._present(Application.STATE_ACTIVE)
+
+    def deactivate(self) -> None:
+        """Finish the frame in work and serve no more."""
+        self._camera.unsubscribe()
+        self._rejections.end()
+        worker, self._worker = self._worker, None
+        if worker is not None and not worker.stop(STOP_TIMEOUT):
+            self.get_logger().error(
+                f'The frame in work was not done after {STOP_TIMEOUT:g} s and is abandoned.'
+            )
+        if self._application is not None:
+            self._present(Application.STATE_INACTIVE)
+
+    def clean_up(self) -> None:
+        """Take leave of the manager and release the bundle."""
+        if self._application is not None:
+            self._present(Application.STATE_DEPARTED)
+            self._application_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
+        if self._served is not None:
+            self._served.exchange.close()
+        if self._platform is not None:
+            self._platform.end()
+        self.destroy_owned()
+        with self._publishing:
+            self._forget()
+
+    # Frames
+
+    def _subscribe_if_wanted(self) -> None:
+        wanted = self._results.wanted
+        if self.active and wanted and not self._camera.subscribed:
+            self._camera.subscribe()
+        elif self._camera.subscribed and not wanted:
+            self._camera.unsubscribe()
+
+    def _deliver(self, frame: Frame) -> bool:
+        if self._worker is None:
+            return False
+        idle = self._worker.state()[0] is WorkerState.IDLE
+        self._worker.mailbox.put(frame)
+        return idle
+
+    def _on_served(self, frame: ServedFrame) -> None:
+        self._results.publish(frame)
+        self._statuses.frame_served(frame)
+
+    def _on_rejected(self, frame: Frame, reason: str) -> None:
+        header, _ = frame.origin
+        self._reject(header, reason)
+
+    def _reject(self, header: Header, reason: str) -> None:
+        self._rejections.add(reason, time.monotonic())
+        self._statuses.frame_rejected(header, reason)
+
+    def _say_rejected(self, reason: str) -> None:
+        self.get_logger().error(
+            f'A frame of {self._camera.topic} is rejected: {reason} Further ones are counted on '
+            '/diagnostics, and explained in inference_status, each.'
+        )
+
+    def _say_accepted(self, count: int, reason: str) -> None:
+        self.get_logger().warning(
+            f'{count} frames of {self._camera.topic} were rejected, the last one because: {reason}'
+        )
+
+    # Sub-networks and platform
+
+    def _refuse(self, sub_network: SubNetwork, error: ResponseError) -> None:
+        """Serve a sub-network no more; called by the thread that prepares."""
+        self.get_logger().error(f'Not served: {error}')
+        with self._publishing:
+            if self._application is not None and self._application.sub_network == sub_network.id:
+                return  # Serves well on another processor; the switch is answered with the reason.
+            assert self._served is not None
+            self._served.refused[sub_network.id] = str(error)
+            self._presented_points = None
+            self._represent()
+
+    def _say_unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
+        self.get_logger().error(f'Sub-network {sub_network.id!r} is not ready: {error}')
+
+    def _applied(self, message: SubNetworkSwitch) -> None:
+        with self._publishing:
+            if self._application is None:
+                return
+            self._application.switch_manager = message.manager
+            self._application.switch_sequence = message.sequence
+            self._application.target = message.target
+            self._present(self._application.state)
+
+    def _pace(self) -> None:
+        if self._worker is not None and self._platform is not None:
+            self._worker.pacing = self._platform.pacing
+
+    # What it says of itself
+
+    def _represent(self) -> None:
+        with self._publishing:
+            if self._application is not None:
+                self._present(self._application.state)
+
+    def _present(self, state: int) -> None:
+        """Publish `application` with the present state."""
+        served, platform = self._served, self._platform
+        assert served is not None and platform is not None
+        with self._publishing:
+            manifest = served.manifest()
+            if self._application is None:
+                self._application = Application(
+                    id=self.identifier,
+                    instance=self.identity.instance,
+                    started=stamp(self.identity.started),
+                    bundle=manifest.name,
+                    bundle_sha256=served.bundle.sha256,
+                    family=manifest.family,
+                    engine=served.engine.name,
+                )
+            application = self._application
+            application.sub_networks = sub_network_messages(manifest)
+            application.header.stamp = self.get_clock().now().to_msg()
+            application.state = state
+            # Thousands of points: made into a message once, not at each switch.
+            points = platform.points
+            if points is not self._presented_points:
+                self._presented_points = points
+                if points is not None and served.refused:
+                    points = points.only([entry.id for entry in manifest.sub_networks])
+                application.operating_points = operating_points_message(points, manifest)
+            application.sub_network = served.serving
+            application.processor = served.processor
+            self._application_publisher.publish(application)
+
+    def _on_heartbeat(self) -> None:
+        assert self._platform is not None
+        self._statuses.heartbeat()
+        self._rejections.tick(time.monotonic())
+        self._yield_to_namesake()
+        self._platform.tick()
+
+    def _on_application(self, message: Application) -> None:
+        """Notice another node of the same name."""
+        if message.id != self.identifier or message.instance == self.identity.instance:
+            return
+        departed = message.state == Application.STATE_DEPARTED
+        self._namesake = (
+            None if departed else Identity(message.instance, nanoseconds(message.started))
+        )
+        self._yield_to_namesake()
+
+    def _yield_to_namesake(self) -> None:
+        """
+        Give way to an older living node of the same name.
+
+        What it presents is sent once, and may arrive before the graph knows its publisher, so
+        this is asked again with each heartbeat.
+        """
+        if self._namesake is None or not self.identity.gives_way_to(self._namesake):
+            return
+        namesakes = sum(
+            (info.node_namespace, info.node_name) == (self.get_namespace(), self.get_name())
+            for info in self.get_publishers_info_by_topic(self.shared_topic('application'))
+        )
+        # A recording that is played back has no node of our name behind it.
+        if namesakes > 1:
+            self._namesake = None
+            self.give_way(
+                f'A node named {self.identifier!r} serves already, so this one stops. Start it '
+                'with another name or namespace, or end the other one and configure this one '
+                'again.'
+            )
+
+    def hardware_id(self) -> str:
+        """Return the camera topic."""
+        return self._camera.topic if not self.parameters.problems else ''
+
+    def diagnose(self) -> Sequence[Diagnostic]:
+        """Return the state of the camera and of the worker."""
+        worker, served, platform = self._worker, self._served, self._platform
+        if worker is None or served is None or platform is None:
+            return ()
+        return (
+            diagnose_camera(self._camera, worker, *self._rejections.present),
+            diagnose_worker(worker, served, platform.platform, self._statuses.overruns),
+            diagnose_sub_networks(served),
+        )
+
+
+def main() -> int:
+    """Run the node as a process."""
+    return run(InferenceNode, make_executor=chosen_executor)

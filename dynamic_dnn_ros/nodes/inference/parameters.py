@@ -1,0 +1,98 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the inference node."""
+
+from __future__ import annotations
+
+from dynamic_dnn_ros.engines.contract import Precision
+from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES
+from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
+from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+
+#: Values of parameter `platform` that are no platform's id.
+AUTO, NONE = 'auto', 'none'
+
+PARAMETERS = (
+    ParameterSpecification(
+        'bundle',
+        'cifar10_ofa',
+        'The bundle to serve: the name of one that ships with the package, or a path.',
+    ),
+    ParameterSpecification(
+        'engine',
+        'torch',
+        'What runs the sub-networks; auto: the fastest one that is installed and answers right, '
+        'as measured when the bundle is first served.',
+        choices=ENGINE_CHOICES,
+    ),
+    ParameterSpecification(
+        'precision',
+        Precision.FLOAT32.value,
+        'The numbers that the engine computes with. Fewer bits are faster where processor and '
+        'engine have them, and cost accuracy.',
+        choices=tuple(precision.value for precision in Precision),
+    ),
+    ParameterSpecification(
+        'memory_budget',
+        1_000_000_000,
+        'Memory for all sub-networks that are ready together; 0: no limit. Where not all fit, '
+        'those that are likely to be wanted next are ready, and a switch to another one waits '
+        'until it is prepared while the present one serves.',
+        'bytes',
+        minimum=0,
+        maximum=2**62,
+    ),
+    ParameterSpecification(
+        'threads', 1, 'Threads of one inference on the CPU.', minimum=1, maximum=256
+    ),
+    ParameterSpecification(
+        'image_transport',
+        'raw',
+        'raw subscribes to `image`, compressed to `image/compressed`.',
+        choices=('raw', 'compressed'),
+    ),
+    ParameterSpecification(
+        'reduced_decoding',
+        True,
+        'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least eight '
+        "times the network's input; false: always all pixels.",
+    ),
+    EXECUTOR_PARAMETER,
+    ParameterSpecification(
+        'sub_network',
+        '',
+        'The sub-network to begin with; empty: the most accurate one.',
+    ),
+    ParameterSpecification(
+        'processor',
+        '',
+        'The processor to begin with; empty: the one that the engine prefers.',
+    ),
+    ParameterSpecification(
+        'platform',
+        AUTO,
+        'Id of the platform whose profile counts; auto: the one that publishes '
+        '`system_load`, none: none, so that latencies are measured at start.',
+    ),
+    ParameterSpecification(
+        'results', 5, 'Classes in a result, best first.', minimum=1, maximum=65535, live=True
+    ),
+    ParameterSpecification(
+        'lazy', False, 'Subscribe to the camera only while somebody wants results.'
+    ),
+    ParameterSpecification(
+        'stuck_after',
+        5.0,
+        'With one frame for longer than this, the worker is reported as stuck.',
+        's',
+        minimum=0.01,
+        maximum=3600.0,
+    ),
+    ParameterSpecification(
+        'seed',
+        0,
+        'Seed of the jitter on a simulated platform.',
+        minimum=0,
+        maximum=2**31 - 1,
+    ),
+)

@@ -1,0 +1,134 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The bundle that an application serves: its sub-networks, and those that it refuses to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
+from dynamic_dnn_ros.engines.verification import ResponseError, VerifyingEngine
+from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+
+
+class ServedBundle:
+    """
+    What an application serves, and the processor that its results name.
+
+    `refused` says why a sub-network is not served, by its id. `processor` may be one of a
+    simulated board.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        budget: int | None,
+        aside: bool,
+        on_refused: Callable[[SubNetwork, ResponseError], None],
+        on_unprepared: Callable[[SubNetwork, Exception], None],
+    ) -> None:
+        """
+        Put an engine to work on a bundle.
+
+        :param budget: bytes for all sub-networks that are ready; None: no limit
+        :param aside: as for `SubNetworkExchange`
+        :param on_refused: told of a sub-network that does not answer as recorded, by the thread
+            that prepares it
+        :param on_unprepared: told of one that the engine fails on, from any thread
+        """
+        self.bundle = bundle
+        self.engine: Engine = VerifyingEngine(engine, bundle.responses, on_refused)
+        self.exchange = SubNetworkExchange(
+            self.engine, bundle.manifest, budget, self._unprepared, aside
+        )
+        self._on_unprepared = on_unprepared
+        self.processor = ''
+        self.refused: dict[str, str] = {}
+        self._accuracies = bundle.accuracies(engine.name, engine.precision.value)
+
+    def begin(self, wished: str) -> str:
+        """
+        Prepare the first sub-network; the most accurate one stands in for one that fails.
+
+        :param wished: its id; empty: the most accurate one
+        :return: the id of the one that serves
+        :raises EngineError: when none answers as recorded, or the engine can run none
+        :raises BundleError: when the bundle has none of that id
+        """
+        manifest = self.manifest()
+        ordered = sorted(manifest.sub_networks, key=lambda entry: -entry.accuracy)
+        by_accuracy = [entry.id for entry in ordered]
+        if wished:
+            manifest.sub_network(wished)
+        failures: list[Exception] = []
+        for identifier in dict.fromkeys([wished, *by_accuracy] if wished else by_accuracy):
+            try:
+                self.exchange.start(identifier, self.engine_processor(self.processor))
+            except (BundleError, EngineError) as error:
+                failures.append(error)
+                self._unprepared(manifest.sub_network(identifier), error)
+                continue
+            return identifier
+        raise EngineError(f'bundle {manifest.name!r}: no sub-network can be served. {failures[0]}')
+
+    def engine_processor(self, processor: str) -> str:
+        """Return the processor of this machine that does the work of one that results name."""
+        processors = self.engine.processors
+        return processor if processor in processors else processors[0]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Return why the engine could not prepare sub-networks, by their ids."""
+        return {
+            identifier: str(error)
+            for identifier, error in self.exchange.failures.items()
+            if not isinstance(error, ResponseError)
+        }
+
+    @property
+    def serving(self) -> str:
+        """Return the id of the sub-network that serves."""
+        return self.exchange.serving.sub_network.id
+
+    def manifest(self) -> Manifest:
+        """
+        Return the manifest without the sub-networks that are refused.
+
+        Accuracies are those that were measured with this engine in this precision, where a
+        profile has them.
+        """
+        manifest = self.bundle.manifest
+        kept = (
+            replace(entry, accuracy=self._accuracies.get(entry.id, entry.accuracy))
+            for entry in manifest.sub_networks
+            if entry.id not in self.refused
+        )
+        return replace(manifest, sub_networks=tuple(kept))
+
+    @property
+    def unmeasured(self) -> str:
+        """Return what is to be done about accuracies that nobody measured; empty: nothing."""
+        name, precision = self.engine.name, self.engine.precision
+        missing = [
+            entry.id
+            for entry in self.bundle.manifest.sub_networks
+            if entry.id not in self._accuracies
+        ]
+        if precision is Precision.FLOAT32 or not missing:
+            return ''
+        return (
+            f'Nobody measured the accuracy of {", ".join(missing)} with {name} in '
+            f'{precision.value}, so accuracy targets are held against that in float32. Measure '
+            f'it: dynamic-dnn profile {self.bundle.folder} --engine {name} --precision '
+            f'{precision.value} --data PICTURES'
+        )
+
+    def _unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
+        # Of one that is refused its own callback tells.
+        if not isinstance(error, ResponseError):
+            self._on_unprepared(sub_network, error)

@@ -1,0 +1,150 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Switches of the manager: which are taken, which are refused, and the answer to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.msg import InferenceStatus, SubNetworkSwitch
+from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
+from dynamic_dnn_ros.serving.exchange import Overtaken
+
+#: Answers that leave the one to the newest switch standing.
+_BESIDE_THE_POINT = (
+    InferenceStatus.SWITCH_REFUSED_APPLICATION,
+    InferenceStatus.SWITCH_REFUSED_SEQUENCE,
+)
+
+
+class SwitchAnswer(NamedTuple):
+    """What the last switch that arrived was answered; `result` as in `InferenceStatus.msg`."""
+
+    manager: str = ''
+    sequence: int = 0
+    result: int = InferenceStatus.SWITCH_NONE
+    problem: str = ''
+
+
+class SwitchReceiver:
+    """Carries out the switches that reach one application, and answers each of them."""
+
+    def __init__(
+        self,
+        application: str,
+        served: ServedBundle,
+        processors: Callable[[], tuple[str, ...]],
+        exchanged: Callable[[], None],
+        publish_answer: Callable[[], None],
+        applied: Callable[[SubNetworkSwitch], None],
+        logger: RcutilsLogger,
+    ) -> None:
+        """
+        Begin with no switch.
+
+        :param application: id of the application
+        :param processors: returns those that a switch may name
+        :param exchanged: called right after an exchange, from any thread
+        :param publish_answer: called when `answer` is to be published, from any thread
+        :param applied: called once an exchange is answered, from any thread
+        """
+        self.answer = SwitchAnswer()
+        # Manager and sequence number of the newest switch, which may not be answered yet.
+        self._newest = ('', 0)
+        self._application = application
+        self._served = served
+        self._processors = processors
+        self._on_exchanged = exchanged
+        self._publish_answer = publish_answer
+        self._on_applied = applied
+        self._logger = logger
+
+    def receive(self, message: SubNetworkSwitch) -> None:
+        """
+        Carry out a switch, or refuse it.
+
+        One that waits for its sub-network to be prepared is answered then; a manager that asks
+        again meanwhile has it prepared only once.
+        """
+        if message.application != self._application:
+            # Its sequence number is another application's.
+            self._refuse(
+                message,
+                InferenceStatus.SWITCH_REFUSED_APPLICATION,
+                f'a switch for {message.application!r} arrived at {self._application!r}. '
+                f'Send it to {message.application}/sub_network_switch.',
+            )
+            return
+        manager, sequence = self._newest
+        if message.sequence and message.manager == manager:
+            if message.sequence == sequence:
+                if (self.answer.manager, self.answer.sequence) == self._newest:
+                    self._publish_answer()
+                return
+            if message.sequence < sequence:
+                self._refuse(
+                    message,
+                    InferenceStatus.SWITCH_REFUSED_SEQUENCE,
+                    f'switch {message.sequence} is older than switch {sequence} of the same '
+                    'manager. Count the sequence number up.',
+                )
+                return
+        self._newest = (message.manager, message.sequence)
+        refusal = self._refusal(message)
+        if refusal is not None:
+            self._refuse(message, *refusal)
+            return
+        self._served.exchange.request(
+            message.sub_network,
+            self._served.engine_processor(message.processor or self._served.processor),
+            lambda _: self._exchanged(message),
+            lambda error: self._failed(message, error),
+        )
+
+    def _refusal(self, message: SubNetworkSwitch) -> tuple[int, str] | None:
+        refused = self._served.refused.get(message.sub_network)
+        if refused is not None:
+            return InferenceStatus.SWITCH_REFUSED_SUB_NETWORK, refused
+        try:
+            self._served.bundle.manifest.sub_network(message.sub_network)
+        except BundleError as error:
+            return InferenceStatus.SWITCH_REFUSED_SUB_NETWORK, str(error)
+        known = self._processors()
+        if message.processor and message.processor not in known:
+            return (
+                InferenceStatus.SWITCH_REFUSED_PROCESSOR,
+                f'processor {message.processor!r} is not here. Name one of: {", ".join(known)}, '
+                'or none.',
+            )
+        return None
+
+    def _exchanged(self, message: SubNetworkSwitch) -> None:
+        if message.processor:
+            self._served.processor = message.processor
+        self._on_exchanged()
+        self._respond(message, InferenceStatus.SWITCH_APPLIED, '')
+        self._on_applied(message)
+
+    def _failed(self, message: SubNetworkSwitch, error: Exception) -> None:
+        problem = str(error)
+        if isinstance(error, Overtaken):
+            self._logger.info(f'Switch {message.sequence} is not applied: {problem}')
+        else:
+            problem = f'{message.sub_network!r}: {problem}'
+            self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
+        self._respond(message, InferenceStatus.SWITCH_FAILED, problem)
+
+    def _refuse(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
+        self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
+        self._respond(message, result, problem)
+
+    def _respond(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
+        previous = self.answer
+        self.answer = SwitchAnswer(message.manager, message.sequence, result, problem)
+        self._publish_answer()
+        if result in _BESIDE_THE_POINT:
+            self.answer = previous

@@ -1,0 +1,302 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of the manager node, to and from the values of `management`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
+from dynamic_dnn_ros.management.decisions import (
+    Decision,
+    DomainFrequency,
+    Prediction,
+    Switch,
+    TargetReport,
+)
+from dynamic_dnn_ros.management.observations import (
+    Application,
+    ApplicationState,
+    DomainLoad,
+    Load,
+    Status,
+    StatusEvent,
+)
+from dynamic_dnn_ros.management.targets import (
+    Action,
+    Objective,
+    Target,
+    TargetError,
+    is_application_id,
+)
+from dynamic_dnn_ros.msg import Application as ApplicationMessage
+from dynamic_dnn_ros.msg import (
+    DomainSetting,
+    InferenceStatus,
+    ManagerStatus,
+    NamedValue,
+    PerformanceTarget,
+    SubNetworkSwitch,
+    SystemLoad,
+    TargetStatus,
+)
+from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
+from dynamic_dnn_ros.msg import Prediction as PredictionMessage
+from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
+
+
+def target_of(message: PerformanceTarget) -> Target:
+    """
+    Return the target that a message carries.
+
+    :raises TargetError: naming the field, its value and the remedy
+    """
+    if message.action not in list(Action):
+        raise TargetError(
+            'action',
+            message.action,
+            'is unknown',
+            'Give 0 to set a target, 1 to clear it, 2 to ask what would become of it',
+        )
+    return Target(
+        application=message.application,
+        latency=message.latency,
+        latency_quantile=message.latency_quantile,
+        accuracy=message.accuracy,
+        energy=message.energy,
+        rate=message.rate,
+        priority=message.priority,
+        objective=Objective(message.objective)
+        if message.objective in list(Objective)
+        else message.objective,
+        sender=message.sender,
+        stamp=nanoseconds(message.header.stamp),
+    )
+
+
+def target_message(target: Target | None) -> PerformanceTarget:
+    """Return a target as a message; an empty one for none."""
+    message = PerformanceTarget()
+    if target is None:
+        return message
+    message.header.stamp = stamp(target.stamp)
+    message.application = target.application
+    message.sender = target.sender
+    message.latency = float(target.latency)
+    message.latency_quantile = float(target.latency_quantile)
+    message.accuracy = float(target.accuracy)
+    message.energy = float(target.energy)
+    message.rate = float(target.rate)
+    message.priority = int(target.priority)
+    message.objective = int(target.objective)
+    return message
+
+
+def application_of(message: ApplicationMessage) -> tuple[Application, str]:
+    """
+    Return what an application says of itself.
+
+    Operating points that contradict themselves count as none: they cost the application its
+    profile, not its place.
+
+    :return: the application, and what is wrong with it; empty: nothing
+    :raises ValueError: when its id is no fully qualified node name
+    """
+    if not is_application_id(message.id):
+        raise ValueError(
+            f'Application id {message.id!r} is no fully qualified node name. The node that '
+            'publishes it has to give its own.'
+        )
+    names = tuple(entry.id for entry in message.sub_networks)
+    problems = []
+    try:
+        points = _points(message.operating_points, names)
+    except (BundleError, ValueError) as error:
+        points = _points(OperatingPointsMessage(), names)
+        problems.append(f'operating points cannot be used: {error}')
+    echo = None
+    if message.target.application:
+        try:
+            echo = target_of(message.target)
+        except TargetError as error:
+            problems.append(f'echoed target cannot be used: {error}')
+    application = Application(
+        id=message.id,
+        instance=message.instance,
+        started=nanoseconds(message.started),
+        state=ApplicationState(message.state),
+        operating_points=points,
+        accuracies={entry.id: entry.accuracy for entry in message.sub_networks},
+        sub_network=message.sub_network,
+        processor=message.processor,
+        bundle_sha256=message.bundle_sha256,
+        switch_manager=message.switch_manager,
+        switch_sequence=message.switch_sequence,
+        target=echo,
+    )
+    return application, '; '.join(problems)
+
+
+def status_of(message: InferenceStatus) -> Status:
+    """Return what an application does; a stage that is not among the rows is NaN."""
+    stages = {row.name: row.value for row in message.stages}
+    return Status(
+        application=message.application,
+        instance=message.instance,
+        event=StatusEvent(message.event),
+        sub_network=message.sub_network,
+        processor=message.processor,
+        preprocessing=stages.get(InferenceStatus.STAGE_PREPROCESSING, math.nan),
+        inference=stages.get(InferenceStatus.STAGE_INFERENCE, math.nan),
+        total=stages.get(InferenceStatus.STAGE_TOTAL, math.nan),
+        busy={row.name: row.value for row in message.busy},
+        received=message.received,
+        served=message.served,
+        switch_manager=message.switch_manager,
+        switch_sequence=message.switch_sequence,
+        switch_result=message.switch_result,
+        overrun=message.overrun,
+        message=message.message,
+    )
+
+
+def load_of(message: SystemLoad) -> Load:
+    """
+    Return a sample of the platform's load.
+
+    :raises ValueError: when it has no period, so that nobody could tell when it is stale
+    """
+    if not message.period > 0:
+        raise ValueError(f'system_load has period {message.period}. Give seconds, above 0.')
+    return Load(
+        platform=message.platform,
+        boot_id=message.boot_id,
+        period=message.period,
+        domains=tuple(
+            DomainLoad(
+                name=row.name,
+                available=tuple(row.available),
+                limit_minimum=row.limit_minimum,
+                limit_maximum=row.limit_maximum,
+                granted=row.granted,
+                utilisation_own=row.utilisation_own,
+                utilisation_foreign=row.utilisation_foreign,
+                requested_minimum=row.requested_minimum,
+                requested_maximum=row.requested_maximum,
+            )
+            for row in message.domains
+        ),
+        lease_manager=message.lease_manager,
+        lease_remaining=message.lease_remaining,
+        setting_manager=message.setting_manager,
+        setting_sequence=message.setting_sequence,
+        setting_result=message.setting_result,
+        setting_message=message.setting_message,
+        instance=message.instance,
+        monotonic_time=message.monotonic_time,
+        power=next(
+            (row.value for row in message.power if row.name == message.total_power_rail), math.nan
+        ),
+        power_budget=message.power_budget if message.power_budget > 0 else math.inf,
+        temperature=max(
+            (row.value for row in message.temperatures if math.isfinite(row.value)),
+            default=math.nan,
+        ),
+    )
+
+
+def switch_message(switch: Switch, manager: str) -> SubNetworkSwitch:
+    """Return a switch as a message, without its stamp."""
+    return SubNetworkSwitch(
+        application=switch.application,
+        manager=manager,
+        sequence=switch.sequence,
+        sub_network=switch.sub_network,
+        processor=switch.processor,
+        reason=int(switch.reason),
+        prediction=prediction_message(switch.prediction),
+        target=target_message(switch.target),
+    )
+
+
+def domain_messages(domains: tuple[DomainFrequency, ...]) -> list[DomainSetting]:
+    """Return the frequencies of domains as messages."""
+    return [
+        DomainSetting(name=d.name, minimum=float(d.minimum), maximum=float(d.maximum))
+        for d in domains
+    ]
+
+
+def prediction_message(prediction: Prediction) -> PredictionMessage:
+    """Return a prediction as a message."""
+    return PredictionMessage(
+        sub_network=prediction.sub_network,
+        processor=prediction.processor,
+        frequencies=[
+            NamedValue(name=name, value=float(value)) for name, value in prediction.frequencies
+        ],
+        latency=float(prediction.latency),
+        accuracy=float(prediction.accuracy),
+        energy=float(prediction.energy),
+        power=float(prediction.power),
+    )
+
+
+def report_message(report: TargetReport) -> TargetStatus:
+    """Return how a target stands as a message."""
+    return TargetStatus(
+        application=report.application,
+        state=int(report.state),
+        target=target_message(report.target),
+        sender=report.target.sender if report.target is not None else '',
+        names=list(report.names),
+        required=[float(value) for value in report.required],
+        predicted=[float(value) for value in report.predicted],
+        measured=[float(value) for value in report.measured],
+        missed_by=[float(value) for value in report.missed_by],
+        binding_constraint=int(report.binding_constraint),
+        decision=prediction_message(report.decision),
+        runner_up=prediction_message(report.runner_up),
+        runner_up_reason=report.runner_up_reason,
+        slow_down=float(report.slow_down),
+        slow_down_deviation=float(report.slow_down_deviation),
+        message=report.message,
+    )
+
+
+def decision_message(decision: Decision) -> ManagerStatus:
+    """Return a decision as a message; who decided and how long it took is left to the node."""
+    return ManagerStatus(
+        platform_state=int(decision.platform_state),
+        targets=[report_message(report) for report in decision.reports],
+        domains=domain_messages(decision.domains),
+        power=float(decision.power),
+        message=decision.message,
+    )
+
+
+def _points(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> OperatingPoints:
+    index = np.array(message.sub_network, dtype=np.int64)
+    return OperatingPoints(
+        platform=message.platform,
+        kind=ProfileKind(message.kind),
+        extrapolated=message.extrapolated,
+        domains=tuple(message.domains),
+        processors=tuple(message.processors),
+        sub_networks=sub_networks,
+        sub_network=index,
+        processor=np.array(message.processor, dtype=np.int64),
+        frequencies=np.array(message.frequencies, dtype=np.float64).reshape(
+            len(index), len(message.domains)
+        ),
+        latency_mean=np.array(message.latency_mean, dtype=np.float64),
+        latency_p50=np.array(message.latency_p50, dtype=np.float64),
+        latency_p95=np.array(message.latency_p95, dtype=np.float64),
+        latency_p99=np.array(message.latency_p99, dtype=np.float64),
+        power=np.array(message.power, dtype=np.float64),
+        idle_power=np.array(message.idle_power, dtype=np.float64),
+        energy=np.array(message.energy, dtype=np.float64),
+    )

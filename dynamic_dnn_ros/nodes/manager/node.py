@@ -1,0 +1,391 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Meets the targets of all applications: sends them sub-networks, and the platform its clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+import time
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+from rclpy.serialization import deserialize_message
+
+from dynamic_dnn_ros.management.decisions import (
+    Decision,
+    DomainFrequency,
+    Mode,
+    PlatformState,
+    Switch,
+    TargetReport,
+    TargetState,
+)
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import Load
+from dynamic_dnn_ros.management.targets import TargetError
+from dynamic_dnn_ros.msg import (
+    Application,
+    DvfsSetting,
+    InferenceStatus,
+    ManagerInputs,
+    ManagerStatus,
+    PerformanceTarget,
+    SubNetworkSwitch,
+    SystemLoad,
+)
+from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.main import run
+from dynamic_dnn_ros.nodes.common.memory import return_large_blocks
+from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
+from dynamic_dnn_ros.nodes.common.transport import decline_image_profile
+from dynamic_dnn_ros.nodes.common.uniqueness import Identity
+from dynamic_dnn_ros.nodes.manager.inputs import Input, InputKind, InputLog, abridged
+from dynamic_dnn_ros.nodes.manager.messages import (
+    application_of,
+    decision_message,
+    domain_messages,
+    load_of,
+    status_of,
+    switch_message,
+    target_of,
+)
+from dynamic_dnn_ros.nodes.manager.parameters import MODES, PARAMETERS, manager_settings
+
+LISTENING = 1.0
+"""Seconds for which a manager only listens, so that it finds one that is already there."""
+
+RETRY = 0.25
+"""Seconds between two tries while another manager still holds the lease."""
+
+FAREWELL = 0.2
+"""Seconds that the last message of a node that stops is given to arrive."""
+
+
+class ManagerNode(ManagedNode):
+    """
+    Passes messages to a `Manager` and carries out what it decides.
+
+    Of two managers the one that started later gives way. In mode `advise` only `manager_status`
+    is published.
+    """
+
+    PARAMETERS = PARAMETERS
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__('manager_node', **arguments)
+        self._switch_publishers: dict[str, Publisher] = {}
+        self._manager = Manager(self.identity.instance)
+        self._inputs = InputLog(self.identity.instance, {})
+        self._mode = Mode.CONTROL
+        self._decision: Decision | None = None
+        self._decisions = 0
+        self._answers: list[TargetReport] = []
+        self._deciding = False
+        self._listening_until = 0.0
+        self._load: Load | None = None
+        self._load_received = 0.0
+        self._setting: tuple[DomainFrequency, ...] | None = None
+        self._setting_sequence = 0
+        self._setting_sent = 0.0
+
+    def configure(self) -> None:
+        """Take the parameters over; nothing is known of applications or targets."""
+        values = {row.name: self.parameters[row.name] for row in PARAMETERS}
+        self._mode = MODES[values['mode']]
+        self._manager = Manager(self.identity.instance, manager_settings(values))
+        self._inputs = InputLog(self.identity.instance, values)
+        self._decisions = 0
+        self._decision = None
+        self._load = None
+        self._setting = None
+
+    def activate(self) -> None:
+        """Listen for a moment, then decide."""
+        self._listening_until = time.monotonic() + LISTENING
+        self._status_publisher = self._publisher(
+            ManagerStatus, 'manager_status', qos.MANAGER_STATUS
+        )
+        self._setting_publisher = self._publisher(DvfsSetting, 'dvfs_setting', qos.DVFS_SETTING)
+        self._inputs_publisher = self._publisher(
+            ManagerInputs, 'manager_inputs', qos.MANAGER_INPUTS
+        )
+        for kind, message_type, topic, callback, profile in (
+            (
+                InputKind.APPLICATION,
+                Application,
+                'application',
+                self._on_application,
+                qos.APPLICATION_SUBSCRIPTION,
+            ),
+            (
+                InputKind.INFERENCE_STATUS,
+                InferenceStatus,
+                'inference_status',
+                self._on_status,
+                qos.INFERENCE_STATUS,
+            ),
+            (
+                InputKind.PERFORMANCE_TARGET,
+                PerformanceTarget,
+                'performance_target',
+                self._on_target,
+                qos.PERFORMANCE_TARGET,
+            ),
+            (InputKind.SYSTEM_LOAD, SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
+        ):
+            self._subscribe(
+                message_type, topic, self._taking(kind, message_type, callback), profile, raw=True
+            )
+        self._subscribe(ManagerStatus, 'manager_status', self._on_manager, qos.MANAGER_STATUS)
+        for period, action in (
+            (self.parameters['resource_period'], self._decide),
+            (self.parameters['lease'] / 3, self._renew),
+        ):
+            self.own(self.destroy_timer, self.create_steady_timer(period, action))
+        self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
+
+    def deactivate(self) -> None:
+        """Give the clocks back; the applications go on as they are."""
+        try:
+            if self._setting is not None:
+                self._send_setting(None)
+                self._setting_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
+        finally:
+            self.destroy_owned()
+            for publisher in self._switch_publishers.values():
+                self.destroy_publisher(publisher)
+            self._switch_publishers.clear()
+            # What is said on /diagnostics is of now.
+            self._decision = None
+
+    def clean_up(self) -> None:
+        """Forget applications and targets; the applications keep their targets."""
+        self._manager = Manager(self.identity.instance)
+
+    def diagnose(self) -> Sequence[Diagnostic]:
+        """Say which targets are missed, and whether there is a platform."""
+        decision = self._decision
+        if decision is None:
+            return ()
+        missed = {
+            report.application: report.message or 'missed'
+            for report in decision.reports
+            if report.state in (TargetState.MISSED, TargetState.INFEASIBLE, TargetState.REFUSED)
+        }
+        text = f'{len(missed)} of {len(decision.reports)} targets missed' if missed else 'met'
+        if decision.platform_state is PlatformState.FRESH:
+            platform = Diagnostic('platform', Level.OK, self._platform_id())
+        else:
+            platform = Diagnostic(
+                'platform',
+                Level.WARNING,
+                f'system_load is {decision.platform_state.name.lower()}: clocks are left alone. '
+                'Check that the platform node runs.',
+            )
+        return (
+            Diagnostic('targets', Level.WARNING if missed else Level.OK, text, missed),
+            platform,
+        )
+
+    # What arrives.
+
+    def _taking(
+        self, kind: InputKind, message_type: type, callback: Callable[[Any, float, int], None]
+    ) -> Callable[[bytes], None]:
+        """Return a callback that notes a message with its times, and hands all of that on."""
+
+        def take(data: bytes) -> None:
+            now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
+            message = deserialize_message(data, message_type)
+            if kind is InputKind.APPLICATION:
+                data = abridged(message)
+            self._inputs.add(Input(kind, now, arrival, data))
+            callback(message, now, arrival)
+
+        return take
+
+    def _on_application(self, message: Application, now: float, arrival: int) -> None:
+        try:
+            application, problem = application_of(message)
+        except ValueError as error:
+            self.complain(f'Ignored an application: {error}')
+            return
+        if problem:
+            self.complain(f'{message.id}: {problem}')
+        if self._manager.add_application(application, now):
+            self.get_logger().info(f'{application.id} is {application.state.name.lower()}')
+            self._decide_soon()
+
+    def _on_status(self, message: InferenceStatus, now: float, arrival: int) -> None:
+        try:
+            status = status_of(message)
+        except ValueError as error:
+            self.complain(f'Ignored a status of {message.application}: {error}')
+            return
+        if self._manager.observe(status, now):
+            self._decide_soon()
+
+    def _on_target(self, message: PerformanceTarget, now: float, arrival: int) -> None:
+        sender = message.sender
+        try:
+            if message.action == PerformanceTarget.ACTION_CLEAR:
+                asked = nanoseconds(message.header.stamp)
+                self._manager.clear_target(message.application, asked, arrival, sender)
+            elif message.action == PerformanceTarget.ACTION_ASK:
+                self._answers.append(self._manager.ask(target_of(message)))
+            else:
+                self._manager.set_target(target_of(message), arrival)
+        except TargetError as error:
+            self._manager.refuse_target(message.application, sender, error)
+            self.get_logger().error(
+                f'Refused a target of {sender or "unknown sender"} for '
+                f'{message.application or "no application"}: {error}'
+            )
+        self._decide_soon()
+
+    def _on_load(self, message: SystemLoad, now: float, arrival: int) -> None:
+        try:
+            load = load_of(message)
+        except ValueError as error:
+            self.complain(f'Ignored a system_load: {error}')
+            return
+        self._load, self._load_received = load, now
+        if self._manager.observe_load(load, now):
+            self._decide_soon()
+        if self._setting is not None and load.lease_manager != self.identity.instance:
+            if now - self._setting_sent >= RETRY:
+                self._send_setting(self._setting)
+
+    def _on_manager(self, message: ManagerStatus) -> None:
+        other = Identity(message.instance, nanoseconds(message.started))
+        if not self.active or not self.identity.gives_way_to(other):
+            return
+        if self.has_rival('manager_status', 'performance_target'):
+            self.give_way(
+                f'Another manager ({other.instance}) already works under '
+                f'{self.parameters["manager_namespace"]}; this one gives way. End the other, or '
+                "give one of them another parameter 'manager_namespace', then configure again."
+            )
+
+    # What is done about it.
+
+    def _decide_soon(self) -> None:
+        """Decide once everything that has arrived by now is taken in."""
+        if not self._deciding:
+            self._deciding = True
+            self.call_soon(self._decide)
+
+    def _decide(self) -> None:
+        self._deciding = False
+        now = time.monotonic()
+        if not self.active or now < self._listening_until:
+            return
+        started = time.perf_counter()
+        decision = self._manager.choose(now)
+        duration = time.perf_counter() - started
+        self._decisions += 1
+        for switch in decision.switches:
+            self._send_switch(switch)
+        for name in set(self._switch_publishers) - set(self._manager.applications):
+            self.destroy_publisher(self._switch_publishers.pop(name))
+        if decision.setting != self._setting:
+            self._send_setting(decision.setting)
+        # Whom a decision concerns has it by now; the reasons take longer.
+        self._decision = self._manager.reported(decision)
+        self._publish_status(self._decision, duration)
+        inputs = self._inputs.message(self._decisions, now)
+        inputs.header.stamp = self.get_clock().now().to_msg()
+        self._inputs_publisher.publish(inputs)
+
+    def _renew(self) -> None:
+        if self.active and self._setting is not None:
+            self._send_setting(self._setting)
+
+    def _send_switch(self, switch: Switch) -> None:
+        publisher = self._switch_publishers.get(switch.application)
+        if publisher is None:
+            publisher = self.create_publisher(
+                SubNetworkSwitch,
+                f'{switch.application}/sub_network_switch',
+                qos.SUB_NETWORK_SWITCH,
+            )
+            self._switch_publishers[switch.application] = publisher
+        message = switch_message(switch, self.identity.instance)
+        message.header.stamp = self.get_clock().now().to_msg()
+        publisher.publish(message)
+        self.get_logger().info(
+            f'{switch.application}: {switch.sub_network} on {switch.processor} '
+            f'({switch.reason.name.lower()})'
+        )
+
+    def _send_setting(self, setting: tuple[DomainFrequency, ...] | None) -> None:
+        """Ask the platform for frequencies, or give the lease back."""
+        self._setting = setting
+        if self._load is None:
+            return
+        now = time.monotonic()
+        self._setting_sequence += 1
+        self._setting_sent = now
+        message = DvfsSetting(
+            platform=self._load.platform,
+            boot_id=self._load.boot_id,
+            manager=self.identity.instance,
+            sequence=self._setting_sequence,
+            issued=self._load.monotonic_time + (now - self._load_received),
+            lease=self.parameters['lease'],
+            release=setting is None,
+            domains=domain_messages(setting or ()),
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._setting_publisher.publish(message)
+
+    def _publish_status(self, decision: Decision, duration: float) -> None:
+        answers, self._answers = self._answers, []
+        message = decision_message(replace(decision, reports=(*decision.reports, *answers)))
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.instance = self.identity.instance
+        message.started = stamp(self.identity.started)
+        message.mode = int(self._mode)
+        message.platform = self._platform_id()
+        message.holds_lease = (
+            decision.platform_state is PlatformState.FRESH
+            and self._load is not None
+            and self._load.lease_manager == self.identity.instance
+        )
+        message.decision_time = duration
+        message.decisions = self._decisions
+        self._status_publisher.publish(message)
+
+    def _platform_id(self) -> str:
+        return self._load.platform if self._load is not None else ''
+
+    def _subscribe(
+        self,
+        message_type: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        profile: Any,
+        raw: bool = False,
+    ) -> None:
+        self.own(
+            self.destroy_subscription,
+            self.create_subscription(
+                message_type, self.shared_topic(topic), callback, profile, raw=raw
+            ),
+        )
+
+    def _publisher(self, message_type: type, topic: str, profile: Any) -> Publisher:
+        publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)
+        self.own(self.destroy_publisher, publisher)
+        return publisher
+
+
+def main() -> int:
+    """Run the node as a process."""
+    decline_image_profile()
+    return_large_blocks()
+    return run(ManagerNode)

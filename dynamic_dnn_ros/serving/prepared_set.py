@@ -1,0 +1,145 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The sub-networks that are ready, what they take of a memory budget, and which are to go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
+from dynamic_dnn_ros.serving.ranking import by_cost, fitting, ranked
+
+
+class Key(NamedTuple):
+    """A sub-network by its id, on one processor."""
+
+    sub_network: str
+    processor: str
+
+
+@dataclass
+class Held:
+    """One that is ready, and how many use it now."""
+
+    prepared: PreparedSubNetwork
+    users: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Return which one it is."""
+        return Key(self.prepared.sub_network.id, self.prepared.processor)
+
+
+class PreparedSet:
+    """
+    Those that are ready, and those that failed.
+
+    It decides and counts; it prepares and closes nothing. It has no lock: its owner has one, and
+    holds it around each call.
+    """
+
+    def __init__(
+        self, manifest: Manifest, memory_needed: Callable[[SubNetwork], int], budget: int | None
+    ) -> None:
+        """
+        Begin with none.
+
+        :param memory_needed: what an engine estimates before it has prepared one, bytes
+        :param budget: bytes for all together; None: no limit
+        """
+        #: Bytes for all together; None: no limit.
+        self.budget = budget
+        self._manifest = manifest
+        self._memory_needed = memory_needed
+        self._order = by_cost(manifest.sub_networks)
+        self._held: dict[Key, Held] = {}
+        self._failures: dict[Key, Exception] = {}
+        # What one took is remembered beyond its eviction.
+        self._sizes: dict[Key, int] = {}
+
+    @property
+    def prepared(self) -> tuple[PreparedSubNetwork, ...]:
+        """Return those that are ready, in the order of the bundle."""
+        order = [entry.id for entry in self._manifest.sub_networks]
+        prepared = [held.prepared for held in self._held.values()]
+        return tuple(sorted(prepared, key=lambda one: order.index(one.sub_network.id)))
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """Return why sub-networks could not be prepared, by their ids."""
+        return {key.sub_network: error for key, error in self._failures.items()}
+
+    @property
+    def memory(self) -> int:
+        """Return what those that are ready take together, bytes."""
+        return sum(self._sizes[key] for key in self._held)
+
+    def __contains__(self, key: Key) -> bool:
+        """Return whether one is ready."""
+        return key in self._held
+
+    def get(self, key: Key) -> Held | None:
+        """Return one that is ready; None where it is not."""
+        return self._held.get(key)
+
+    def add(self, key: Key, prepared: PreparedSubNetwork) -> Held:
+        """Take in one that is ready now."""
+        held = self._held[key] = Held(prepared)
+        self._sizes[key] = prepared.memory
+        self._failures.pop(key, None)
+        return held
+
+    def fail(self, key: Key, error: Exception) -> bool:
+        """Note that one could not be prepared; return whether that is new."""
+        new = key not in self._failures
+        self._failures[key] = error
+        return new
+
+    def wanted(
+        self, serving: Key, asked: Key | None, recent: Iterable[Key]
+    ) -> tuple[tuple[Key, ...], bool]:
+        """
+        Return those to have, the likeliest first, and whether others lack room.
+
+        Those that failed are left out. The serving one and the one asked for are in, whatever
+        they take.
+
+        :param recent: those that switches named, the latest first
+        """
+        first = [] if asked is None else [asked]
+        order = [Key(identifier, serving.processor) for identifier in self._order]
+        ranking = [
+            key
+            for key in ranked(order, serving, [*first, *recent, *self._held])
+            if key == asked or key not in self._failures
+        ]
+        wanted = fitting(ranking, self._size, self.budget, needed=1 + len(first))
+        return wanted, len(wanted) < len(ranking)
+
+    def evict(self, serving: Key, kept: Collection[Key]) -> list[PreparedSubNetwork]:
+        """Give up those that are not to be kept, not serving and not in use; return them."""
+        leaving = [
+            key
+            for key, held in self._held.items()
+            if key not in kept and key != serving and not held.users
+        ]
+        return [self._held.pop(key).prepared for key in leaving]
+
+    def evict_all(self) -> list[PreparedSubNetwork]:
+        """Give up all; return those that nobody uses."""
+        leaving = [held.prepared for held in self._held.values() if not held.users]
+        self._held.clear()
+        return leaving
+
+    def allow_no_more(self) -> None:
+        """Make what is there the budget: it fits, more does not."""
+        self.budget = self.memory if self.budget is None else min(self.memory, self.budget)
+
+    def _size(self, key: Key) -> int:
+        known = self._sizes.get(key)
+        if known is not None:
+            return known
+        return self._memory_needed(self._manifest.sub_network(key.sub_network))

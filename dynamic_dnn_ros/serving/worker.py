@@ -1,0 +1,209 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The one worker that serves an application's frames, whatever brings and takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+import logging
+import math
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from dynamic_dnn_ros.engines.contract import EngineError, Logits, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.pictures.input import Preprocessing
+from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, square
+from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.mailbox import Mailbox
+from dynamic_dnn_ros.serving.pacing import PacedFrame, Pacer
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class WorkerState(IntEnum):
+    """What the worker does; the values are those of `InferenceStatus.msg`."""
+
+    IDLE = 0
+    BUSY = 1
+    STUCK = 2
+    STOPPED = 3
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    A picture on its way through an application.
+
+    `arrival` in seconds of `time.monotonic`; `origin` is whatever its source wants back with
+    the result.
+    """
+
+    picture: CameraPicture
+    arrival: float
+    origin: Any
+
+
+@dataclass(frozen=True)
+class ServedFrame:
+    """
+    The result of a frame, and the seconds it spent in each stage.
+
+    `processor` is the one that a profile speaks of: on a simulated platform the board's.
+    `paced` is None unless the platform is simulated; then `inference` is the board's.
+    """
+
+    frame: Frame
+    sub_network: str
+    processor: str
+    logits: Logits
+    waiting: float
+    preprocessing: float
+    inference: float
+    paced: PacedFrame | None
+
+
+class FrameWorker:
+    """
+    Serves the newest frame, one after the other, in a thread of its own.
+
+    A frame that fails costs that frame: it is counted, reported, and the worker goes on. So does a
+    listener that fails, which is logged once for a series.
+    """
+
+    def __init__(
+        self,
+        exchange: SubNetworkExchange,
+        preprocessing: Preprocessing,
+        stuck_after: float,
+        reduced_decoding: bool,
+        on_served: Callable[[ServedFrame], None],
+        on_rejected: Callable[[Frame, str], None],
+    ) -> None:
+        """
+        Create the worker; `start` sets it to work.
+
+        :param stuck_after: s, with one frame for longer than this the worker counts as stuck
+        :param reduced_decoding: as for `preprocessing.square`
+        :param on_served: called by the worker with each result
+        :param on_rejected: called by the worker with each frame that failed, and the reason
+        """
+        self.mailbox: Mailbox[Frame] = Mailbox()
+        #: Set on a simulated platform; the second is the board's processor that results name.
+        self.pacing: tuple[Pacer, str] | None = None
+        self.served = 0
+        self.rejected = 0
+        self._exchange = exchange
+        self._preprocessing = preprocessing
+        self._stuck_after = stuck_after
+        self._reduced_decoding = reduced_decoding
+        # Engines read a picture where it lies, so these are their input buffers, by resolution.
+        self._inputs: dict[int, Picture] = {}
+        self._on_served = on_served
+        self._on_rejected = on_rejected
+        self._state = (WorkerState.STOPPED, time.monotonic())
+        self._overran_until = -math.inf
+        self._unheard = False
+        self._thread = threading.Thread(target=self._work, name='worker', daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._enter(WorkerState.IDLE)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """
+        Finish the frame in work, and end.
+
+        :param timeout: s, to wait for that frame
+        :return: whether the worker has ended
+        """
+        self.mailbox.close()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def state(self) -> tuple[WorkerState, float]:
+        """Return what the worker does, and for how many seconds it has done so."""
+        state, since = self._state
+        duration = time.monotonic() - since
+        if state is WorkerState.BUSY and duration > self._stuck_after:
+            state = WorkerState.STUCK
+        return state, duration
+
+    def _enter(self, state: WorkerState) -> None:
+        self._state = (state, time.monotonic())
+
+    def _work(self) -> None:
+        while True:
+            frame = self.mailbox.take()
+            if frame is None:
+                break
+            self._enter(WorkerState.BUSY)
+            try:
+                served = self._serve(frame)
+            except (PictureError, EngineError) as error:
+                self._reject(frame, str(error))
+            except Exception as error:  # an engine's own errors are of any type
+                self._reject(frame, f'{type(error).__name__}: {error}')
+            else:
+                self.served += 1
+                self._tell(self._on_served, served)
+            self._enter(WorkerState.IDLE)
+        self._enter(WorkerState.STOPPED)
+
+    def _reject(self, frame: Frame, reason: str) -> None:
+        self.rejected += 1
+        self._tell(self._on_rejected, frame, reason)
+
+    def _tell(self, listener: Callable[..., None], *said: object) -> None:
+        try:
+            listener(*said)
+        except Exception:
+            if not self._unheard:
+                _LOGGER.exception('A frame is lost: who was told of it failed')
+            self._unheard = True
+        else:
+            self._unheard = False
+
+    def _serve(self, frame: Frame) -> ServedFrame:
+        with self._exchange.lease() as prepared:
+            return self._run(frame, prepared)
+
+    def _run(self, frame: Frame, prepared: PreparedSubNetwork) -> ServedFrame:
+        pacing = self.pacing
+        started = time.monotonic()
+        side = prepared.sub_network.resolution
+        if side not in self._inputs:
+            self._inputs[side] = np.empty((side, side, 3), np.uint8)
+        picture = square(
+            frame.picture,
+            side,
+            self._preprocessing,
+            self._inputs[side],
+            self._reduced_decoding,
+        )
+        preprocessed = time.monotonic()
+        logits = prepared.run(picture)
+        processor, paced = prepared.processor, None
+        if pacing is not None:
+            pacer, processor = pacing
+            paced = pacer.pace(started, prepared.sub_network, processor)
+            # Who waited for a frame that this machine was too slow for waited too long as well.
+            delayed = frame.arrival < self._overran_until
+            if paced.overrun:
+                self._overran_until = time.monotonic()
+            paced = replace(paced, overrun=paced.overrun or delayed)
+        return ServedFrame(
+            frame=frame,
+            sub_network=prepared.sub_network.id,
+            processor=processor,
+            logits=logits,
+            waiting=started - frame.arrival,
+            preprocessing=preprocessed - started,
+            inference=time.monotonic() - preprocessed,
+            paced=paced,
+        )

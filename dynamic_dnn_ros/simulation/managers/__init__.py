@@ -1,3 +1,0 @@
-# Copyright 2026 dynamic_dnn_ros contributors
-# SPDX-License-Identifier: Apache-2.0
-"""What the manager is judged against, with its interface: each a manager of its own kind."""

@@ -1,0 +1,227 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from dynamic_dnn_ros.nodes.common import lifecycle
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
+from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from support.graph import Graph
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class Managed(ManagedNode):
+    PARAMETERS = (ParameterSpecification('rate', 10.0, 'How often.', 'Hz', minimum=1.0),)
+
+    def __init__(self, **arguments: Any) -> None:
+        self.calls: list[str] = []
+        self.failing: dict[str, Exception] = {}
+        super().__init__('managed', **arguments)
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        if call in self.failing:
+            raise self.failing[call]
+
+    def configure(self) -> None:
+        self._note('configure')
+
+    def activate(self) -> None:
+        self._note('activate')
+
+    def deactivate(self) -> None:
+        self._note('deactivate')
+
+    def clean_up(self) -> None:
+        self._note('clean_up')
+
+
+Create = Callable[..., Managed]
+
+
+@pytest.fixture
+def create(graph: Graph) -> Iterator[Create]:
+    nodes: list[Managed] = []
+
+    def make(**overrides: object) -> Managed:
+        node = Managed(
+            context=graph.context,
+            parameter_overrides=[Parameter(n, value=v) for n, v in overrides.items()],
+        )
+        nodes.append(node)
+        graph.add_node(node)
+        return node
+
+    yield make
+    for node in nodes:
+        graph.remove_node(node)
+        node.destroy_node()
+
+
+def diagnosed(graph: Graph, name: str = 'managed: state') -> Callable[[], DiagnosticStatus]:
+    diagnostics = graph.collect(DiagnosticArray, '/diagnostics')
+
+    def last() -> DiagnosticStatus:
+        diagnostics.clear()
+        message = diagnostics.wait_for(lambda m: any(s.name == name for s in m.status))
+        return next(status for status in message.status if status.name == name)
+
+    return last
+
+
+def test_starts_and_stops_by_itself(create: Create) -> None:
+    node = create()
+    node.start()
+    assert node.active and node.configured
+    node.stop()
+    assert node.calls == ['configure', 'activate', 'deactivate', 'clean_up']
+
+
+def test_waits_for_a_lifecycle_manager_without_autostart(create: Create) -> None:
+    node = create(autostart=False)
+    node.start()
+    assert not node.configured and node.calls == []
+
+
+@pytest.mark.parametrize('error', [Problem('no camera. Plug it in.'), RuntimeError('broken')])
+def test_failed_configuration_is_said_and_may_be_tried_again(
+    graph: Graph, create: Create, error: Exception
+) -> None:
+    node = create()
+    last = diagnosed(graph)
+    node.failing['configure'] = error
+    node.start()
+    assert node.calls == ['configure', 'clean_up']
+    status = last()
+    assert status.level == DiagnosticStatus.ERROR
+    assert str(error) in status.message
+    node.failing.clear()
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    assert last().level == DiagnosticStatus.OK
+
+
+def test_failed_activation_leaves_the_node_inactive(create: Create) -> None:
+    node = create()
+    publisher = node.create_lifecycle_publisher(DiagnosticArray, 'said', 1)
+    node.failing['activate'] = RuntimeError('broken')
+    node.start()
+    assert node.configured and not node.active and not publisher.is_activated
+    assert 'broken' in node.problem
+    node.failing.clear()
+    assert node.trigger_activate() == SUCCESS
+    assert node.active and not node.problem
+
+
+def test_failures_on_the_way_down_do_not_hold_the_node_up(create: Create) -> None:
+    node = create()
+    node.start()
+    node.failing = {'deactivate': RuntimeError('broken'), 'clean_up': RuntimeError('broken')}
+    node.stop()
+    assert not node.active and not node.configured
+
+
+def test_bad_parameter_keeps_the_node_unconfigured_until_it_is_set_right(
+    graph: Graph, create: Create
+) -> None:
+    node = create(rate=0.5)
+    last = diagnosed(graph)
+    node.start()
+    assert not node.configured and node.calls == ['clean_up']
+    assert "'rate' is 0.5, outside at least 1 Hz" in last().message
+    node.set_parameters([Parameter('rate', value=5.0)])
+    assert node.trigger_configure() == SUCCESS
+
+
+def test_node_that_gives_way_stops_and_says_why(graph: Graph, create: Create) -> None:
+    node = create()
+    node.start()
+    node.give_way('Another one is here. End it.')
+    graph.spin_until(lambda: not node.configured, timeout=5.0)
+    assert node.problem == 'Another one is here. End it.'
+    assert node.calls[-2:] == ['deactivate', 'clean_up']
+    assert node.trigger_configure() == SUCCESS
+
+
+def test_two_words_of_a_rival_stop_the_node_once(
+    graph: Graph, create: Create, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = create()
+    node.start()
+    for _ in range(2):
+        node.give_way('Another one is here. End it.')
+    done: list[bool] = []
+    node.call_soon(lambda: done.append(True))
+    graph.spin_until(lambda: done, timeout=5.0)
+    assert node.calls.count('clean_up') == 1
+    assert capfd.readouterr().err.count('Another one is here') == 1
+
+
+def test_nothing_waits_for_a_simulated_time_that_stands(graph: Graph, create: Create) -> None:
+    node = create(use_sim_time=True)
+    last = diagnosed(graph)
+    node.start()
+    calls: list[str] = []
+    node.call_soon(lambda: calls.append('soon'))
+    node.own(node.destroy_timer, node.create_steady_timer(0.05, lambda: calls.append('timer')))
+    graph.spin_until(lambda: {'soon', 'timer'} <= set(calls), timeout=5.0)
+    assert last().level == DiagnosticStatus.OK
+    node.destroy_owned()
+
+
+def test_the_same_complaint_is_logged_once(
+    create: Create, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = create()
+    for number in range(3):
+        node.complain('no light')
+        node.complain(f'setting {number}', 'settings')
+    assert capfd.readouterr().err.count('no light') == 1
+    monkeypatch.setattr(lifecycle, 'COMPLAINT_PERIOD', 0.0)
+    node.complain('no light')
+    node.complain('setting 4', 'settings')
+    said = capfd.readouterr().err
+    assert 'no light' in said and 'setting 4' in said
+
+
+def test_a_change_waits_for_the_next_configuration(create: Create) -> None:
+    node = create()
+    node.start()
+    assert node.set_parameters([Parameter('rate', value=5.0)])[0].successful
+    assert node.parameters['rate'] == 10.0
+    node.stop()
+    node.start()
+    assert node.parameters['rate'] == 5.0
+
+
+def test_a_player_of_recordings_is_no_rival(graph: Graph, create: Create) -> None:
+    node, rival = create(), Node('other', context=graph.context)
+    graph.add_node(rival)
+    topics = {n: node.shared_topic(n) for n in ('said', 'heard')}
+    node.create_publisher(DiagnosticArray, topics['said'], 1)
+    node.create_subscription(DiagnosticArray, topics['heard'], lambda _: None, 1)
+    rival.create_publisher(DiagnosticArray, topics['said'], 1)
+    graph.spin_until(lambda: node.count_publishers(topics['said']) == 2, timeout=5.0)
+    assert not node.has_rival('said', 'heard')
+    rival.create_subscription(DiagnosticArray, topics['heard'], lambda _: None, 1)
+    graph.spin_until(lambda: node.has_rival('said', 'heard'), timeout=5.0)
+
+
+def test_shared_topics_lie_under_the_managers_namespace(create: Create) -> None:
+    assert create(manager_namespace='/robot/brain').shared_topic('x') == '/robot/brain/x'
+
+
+@pytest.mark.parametrize('namespace', ['relative', '/ends/'])
+def test_namespace_that_is_not_absolute_is_refused(create: Create, namespace: str) -> None:
+    node = create(manager_namespace=namespace)
+    assert node.trigger_configure() == FAILURE
+    assert 'not an absolute namespace' in node.problem

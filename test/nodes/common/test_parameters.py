@@ -1,0 +1,113 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from dynamic_dnn_ros.nodes.common.parameters import (
+    Parameters,
+    ParameterSpecification,
+    markdown_table,
+)
+from support.graph import Graph
+
+TABLE = (
+    ParameterSpecification('rate', 10.0, 'How often.', 'Hz', minimum=0.1, maximum=100.0),
+    ParameterSpecification('count', 3, 'How many.', minimum=1, live=True),
+    ParameterSpecification('mode', 'fast', 'How.', choices=('fast', 'slow')),
+    ParameterSpecification('enabled', True, 'Whether.'),
+    ParameterSpecification(
+        'name', 'a', 'What.', check=lambda value: None if value else 'empty. Give a name.'
+    ),
+)
+
+
+@pytest.fixture
+def nodes(graph: Graph) -> Iterator[list[Node]]:
+    nodes: list[Node] = []
+    yield nodes
+    for node in nodes:
+        node.destroy_node()
+
+
+def declare(graph: Graph, nodes: list[Node], **overrides: object) -> tuple[Node, Parameters]:
+    node = Node(
+        'parametrised',
+        context=graph.context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
+    )
+    nodes.append(node)
+    return node, Parameters(node, TABLE)
+
+
+def test_defaults_and_overrides(graph: Graph, nodes: list[Node]) -> None:
+    _, parameters = declare(graph, nodes, mode='slow', count=7)
+    assert (parameters['rate'], parameters['mode'], parameters['count']) == (10.0, 'slow', 7)
+    assert not parameters.problems
+
+
+def test_integer_of_a_yaml_file_serves_as_double(graph: Graph, nodes: list[Node]) -> None:
+    _, parameters = declare(graph, nodes, rate=30)
+    assert parameters['rate'] == 30.0 and isinstance(parameters['rate'], float)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'named'),
+    [
+        ('rate', 'often', "'rate' is 'often', not a double"),
+        ('rate', 0.0, r'outside 0\.1 to 100 Hz'),
+        ('rate', float('nan'), 'not a finite number'),
+        ('count', 0, 'outside at least 1'),
+        ('count', 2.5, 'not an integer'),
+        ('mode', 'medium', 'not one of: fast, slow'),
+        ('enabled', 'yes', 'not a boolean'),
+        ('name', '', 'Give a name'),
+    ],
+)
+def test_bad_value_at_start_is_a_problem_until_it_is_mended(
+    graph: Graph, nodes: list[Node], name: str, value: object, named: str
+) -> None:
+    node, parameters = declare(graph, nodes, **{name: value})
+    default = next(row.default for row in TABLE if row.name == name)
+    assert parameters[name] == default
+    assert len(parameters.problems) == 1
+    with pytest.raises(AssertionError, match=named):
+        raise AssertionError(parameters.problems[0])
+    assert node.set_parameters([Parameter(name, value=default)])[0].successful
+    assert not parameters.problems
+
+
+def test_bad_value_later_is_refused_and_the_old_one_stays(graph: Graph, nodes: list[Node]) -> None:
+    node, parameters = declare(graph, nodes)
+    for name, value in (('rate', 1000.0), ('mode', 'medium'), ('name', '')):
+        result = node.set_parameters([Parameter(name, value=value)])[0]
+        assert not result.successful and result.reason
+    assert (parameters['rate'], parameters['mode'], parameters['name']) == (10.0, 'fast', 'a')
+
+
+def test_only_live_values_count_at_once(graph: Graph, nodes: list[Node]) -> None:
+    node, parameters = declare(graph, nodes)
+    node.set_parameters([Parameter('rate', value=20.0), Parameter('count', value=7)])
+    assert (parameters['rate'], parameters['count']) == (10.0, 7)
+    parameters.take_over()
+    assert parameters['rate'] == 20.0
+
+
+def test_descriptor_tells_what_the_table_tells(graph: Graph, nodes: list[Node]) -> None:
+    node, _ = declare(graph, nodes)
+    rate = node.describe_parameter('rate')
+    assert 'How often. [Hz]' in rate.description
+    assert rate.floating_point_range[0].from_value == pytest.approx(0.1)
+    assert rate.floating_point_range[0].to_value == pytest.approx(100.0)
+    assert node.describe_parameter('count').integer_range[0].from_value == 1
+    assert 'fast, slow' in node.describe_parameter('mode').additional_constraints
+
+
+def test_documentation_has_a_line_for_each_parameter() -> None:
+    lines = markdown_table(TABLE).splitlines()
+    assert len(lines) == 2 + len(TABLE)
+    assert lines[2] == '| `rate` | double | `10.0` | 0.1 to 100 Hz | no | How often. |'

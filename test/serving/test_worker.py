@@ -1,0 +1,164 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, PreparedSubNetwork
+from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
+from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame, WorkerState
+
+TIMEOUT = 10.0
+PICTURE = RawPicture('rgb8', 8, 8, 24, bytes(192))
+
+
+class Scripted(PreparedSubNetwork):
+    def __init__(self, sub_network: SubNetwork, engine: ScriptedEngine) -> None:
+        super().__init__(sub_network, 'cpu')
+        self.engine = engine
+
+    def run(self, picture: np.ndarray) -> np.ndarray:
+        assert self.engine.go_on.wait(TIMEOUT)
+        if self.engine.failures:
+            raise self.engine.failures.pop()
+        return np.zeros(2, np.float32)
+
+
+class ScriptedEngine(Engine):
+    """Fails with what stands in `failures`, and waits where `go_on` is cleared."""
+
+    name = 'scripted'
+    processors = ('cpu',)
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+        return Scripted(sub_network, self)
+
+
+class Outcome:
+    def __init__(self) -> None:
+        self.served: list[ServedFrame] = []
+        self.rejected: list[tuple[object, str]] = []
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    return Outcome()
+
+
+@pytest.fixture
+def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator[FrameWorker]:
+    exchange = SubNetworkExchange(engine, bundle.manifest)
+    exchange.start('s0', 'cpu')
+    worker = FrameWorker(
+        exchange,
+        Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        stuck_after=0.05,
+        reduced_decoding=True,
+        on_served=outcome.served.append,
+        on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
+    )
+    worker.start()
+    yield worker
+    engine.go_on.set()
+    assert worker.stop(TIMEOUT)
+    exchange.close()
+
+
+def put(worker: FrameWorker, origin: object, picture: object = PICTURE) -> None:
+    worker.mailbox.put(Frame(picture, time.monotonic(), origin))  # type: ignore[arg-type]
+
+
+def test_serves_the_newest_and_counts_the_rest(
+    engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome
+) -> None:
+    engine.go_on.clear()
+    put(worker, 0)
+    outcome.wait(lambda: worker.state()[0] is not WorkerState.IDLE)
+    for origin in (1, 2, 3):
+        put(worker, origin)
+    engine.go_on.set()
+    outcome.wait(lambda: len(outcome.served) == 2)
+    assert [served.frame.origin for served in outcome.served] == [0, 3]
+    assert (worker.mailbox.received, worker.served, worker.mailbox.replaced) == (4, 2, 2)
+    assert outcome.served[1].waiting > 0 and outcome.served[1].paced is None
+
+
+@pytest.mark.parametrize('error', [EngineError('out of memory'), RuntimeError('any other')])
+def test_a_frame_that_fails_costs_that_frame(
+    engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome, error: Exception
+) -> None:
+    engine.failures = [error]
+    put(worker, 'bad')
+    outcome.wait(lambda: len(outcome.rejected) == 1)
+    assert outcome.rejected[0][0] == 'bad' and str(error) in outcome.rejected[0][1]
+    put(worker, 'good')
+    outcome.wait(lambda: len(outcome.served) == 1)
+    assert (worker.served, worker.rejected) == (1, 1)
+
+
+def test_a_picture_that_cannot_be_decoded_is_rejected(
+    worker: FrameWorker, outcome: Outcome
+) -> None:
+    put(worker, 'bad', CompressedPicture(b'nothing'))
+    outcome.wait(lambda: len(outcome.rejected) == 1)
+    assert 'no picture that can be decoded' in outcome.rejected[0][1]
+
+
+def test_goes_on_where_who_takes_the_results_fails(
+    worker: FrameWorker, outcome: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = [True]
+
+    def take(served: ServedFrame) -> None:
+        if failing[0]:
+            raise RuntimeError('the publisher is gone')
+        outcome.served.append(served)
+
+    worker._on_served = take
+    for count in (1, 2):
+        put(worker, count)
+        outcome.wait(lambda expected=count: worker.served == expected)
+    outcome.wait(lambda: worker.state()[0] is WorkerState.IDLE)
+    failing.clear()
+    failing.append(False)
+    put(worker, 'heard')
+    outcome.wait(lambda: len(outcome.served) == 1)
+    assert caplog.text.count('who was told of it failed') == 1, 'once for a series'
+    assert 'the publisher is gone' in caplog.text
+
+
+def test_says_that_it_is_stuck(
+    engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome
+) -> None:
+    assert worker.state()[0] is WorkerState.IDLE
+    engine.go_on.clear()
+    put(worker, 0)
+    outcome.wait(lambda: worker.state()[0] is WorkerState.STUCK)
+    assert not worker.stop(0.01)
+    engine.go_on.set()
+    outcome.wait(lambda: worker.state()[0] is WorkerState.STOPPED)
