@@ -14,14 +14,18 @@ PACKAGE = ROOT / 'dynamic_dnn_ros'
 ROOMS = {
     'bundles',
     'cli',
+    'datasets',
     'engines',
     'management',
     'networks',
     'nodes',
+    'pictures',
     'platforms',
     'profiling',
     'search',
+    'serving',
     'simulation',
+    'tasks',
     'training',
 }
 TOP_FILES = {
@@ -120,6 +124,10 @@ def test_copyright_lines():
     ('room', 'excluded'),
     [
         ('bundles', {'torch', 'rclpy'}),
+        ('datasets', {'torch', 'rclpy'}),
+        ('pictures', {'torch', 'rclpy'}),
+        ('tasks', {'torch', 'rclpy', 'cv2', 'pycocotools'}),
+        ('serving', {'torch', 'rclpy'}),
         ('management', {'torch', 'rclpy'}),
         ('platforms', {'torch', 'rclpy'}),
         ('simulation', {'torch', 'rclpy'}),

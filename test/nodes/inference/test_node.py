@@ -759,7 +759,7 @@ def gated(monkeypatch: pytest.MonkeyPatch) -> GatedEngine:
     """Have the node served by an engine that prepares when the test lets it."""
     engine = GatedEngine()
     monkeypatch.setattr(
-        'dynamic_dnn_ros.nodes.inference.node.create_engine', lambda *arguments: engine
+        'dynamic_dnn_ros.nodes.inference.node.open_engine', lambda *arguments: engine
     )
     return engine
 
