@@ -20,9 +20,8 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from dynamic_dnn_ros.files import share_folder
-from dynamic_dnn_ros.management.contract import Decider
-from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import points_digest
+from dynamic_dnn_ros.management.registry import MANAGER, create_decider, decider_names
 from dynamic_dnn_ros.management.targets import TargetError
 from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import PerformanceTarget
@@ -49,7 +48,7 @@ from dynamic_dnn_ros.simulation.replay import (
     decide_again,
     what_if,
 )
-from dynamic_dnn_ros.simulation.runner import MANAGERS, OURS
+from dynamic_dnn_ros.simulation.runner import OURS
 
 PACKAGE = 'dynamic_dnn_ros'
 SAME = 'same'
@@ -78,23 +77,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--manager',
         default=SAME,
         help=f'"{SAME}": tell the manager what the recorded one was told, and compare decisions; '
-        f'otherwise simulate the run under one of: {", ".join(MANAGERS)}; default: %(default)s',
+        f'otherwise simulate the run under one of: {", ".join(decider_names())}; '
+        'default: %(default)s',
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     try:
-        if arguments.manager != SAME and arguments.manager not in MANAGERS:
+        if arguments.manager != SAME and arguments.manager not in decider_names():
             raise ReplayError(
                 f'manager {arguments.manager!r} is unknown. Choose of: '
-                f'{", ".join((SAME, *MANAGERS))}'
+                f'{", ".join((SAME, *decider_names()))}'
             )
         recording = read(arguments.bag)
         if arguments.manager == SAME:
             text = compared(recording)
         else:
-            manager: Decider = MANAGERS[arguments.manager]()
+            manager = create_decider(arguments.manager, 'simulated')
             text = answer(what_if(recording, manager), arguments.manager)
     except ValueError as error:
         raise ReplayError(f'{arguments.bag}: {error}') from error
@@ -176,7 +176,7 @@ class _Bag:
 
     def sessions(self) -> tuple[Session, ...]:
         """Return what each manager was told and decided; one begins where decisions are 1."""
-        found: dict[str, list[tuple[ManagerSettings, list[Round]]]] = {}
+        found: dict[str, list[tuple[dict[str, Any], list[Round]]]] = {}
         for message in self.inputs:
             entries: list[Entry] = []
             known = [
@@ -186,7 +186,7 @@ class _Bag:
             number = int(message.decisions)
             of_manager = found.setdefault(message.instance, [])
             if number == 1 or not of_manager:
-                of_manager.append((manager_settings(json.loads(message.parameters)), []))
+                of_manager.append((json.loads(message.parameters), []))
             if not all(known):
                 continue  # What went into it is not in the recording.
             decided = self._decisions.get((message.instance, number))
@@ -199,9 +199,11 @@ class _Bag:
                 )
             )
         return tuple(
-            Session(instance, settings, tuple(rounds))
+            Session(
+                instance, manager_settings(values), tuple(rounds), values.get('decider', MANAGER)
+            )
             for instance, of_manager in found.items()
-            for settings, rounds in of_manager
+            for values, rounds in of_manager
         )
 
     def _tell(

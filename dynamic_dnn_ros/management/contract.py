@@ -4,17 +4,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
-from dynamic_dnn_ros.management.decisions import Decision
+from dynamic_dnn_ros.management.decisions import Decision, TargetReport
 from dynamic_dnn_ros.management.observations import Application, Load, Status
-from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.management.targets import Target, TargetError
 
 
 class Decider(Protocol):
-    """The interface of `management.manager.Manager`, which everything it is judged against has."""
+    """
+    What decides; `management.manager.Manager` and all that it is judged against keep to this.
+
+    No call reads a clock: each is told the time, so the same calls give the same decisions.
+    """
 
     instance: str
+
+    @property
+    def applications(self) -> Collection[str]:
+        """Return the ids of the applications that are there."""
 
     def add_application(self, application: Application, now: float) -> bool:
         """Take what an application says of itself; tell whether to decide at once."""
@@ -23,10 +32,24 @@ class Decider(Protocol):
         """Forget an application; tell whether to decide at once."""
 
     def set_target(self, target: Target, arrival: int) -> Target:
-        """Put a target into force."""
+        """
+        Put a target into force.
+
+        :raises TargetError: when a later one is in force
+        """
 
     def clear_target(self, application: str, stamp: int, arrival: int, sender: str = '') -> None:
-        """Withdraw a target."""
+        """
+        Withdraw a target.
+
+        :raises TargetError: when a later one is in force
+        """
+
+    def ask(self, target: Target) -> TargetReport:
+        """Tell what would become of a target that is not set; nothing is changed by it."""
+
+    def refuse_target(self, application: str, sender: str, error: TargetError) -> None:
+        """Note a target that could not be read, so that the next reports answer it."""
 
     def observe(self, status: Status, now: float) -> bool:
         """Take a status of an application; tell whether to decide at once."""
@@ -35,4 +58,10 @@ class Decider(Protocol):
         """Take a load of the platform; tell whether to decide at once."""
 
     def decide(self, now: float) -> Decision:
-        """Decide for all applications."""
+        """Decide for all applications, and report on each where the decider reports."""
+
+    def choose(self, now: float) -> Decision:
+        """Decide without reports: all that is to be sent, as early as it can be."""
+
+    def reported(self, decision: Decision) -> Decision:
+        """Return the last decision with how each target stands."""

@@ -160,7 +160,7 @@ class Oracle(Baseline):
             self.plans.append((begin, known[key]))
         self._place = -1
 
-    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+    def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the plan of the stretch that a time belongs to."""
         self._place = self._at(now)
         plan = self.plans[self._place][1]
@@ -443,7 +443,7 @@ class Fixed(Baseline):
         super().__init__('fixed')
         self._plan = plan
 
-    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+    def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return it."""
         return self._plan.options, self._plan.clocks
 

@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import TargetReport
-from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
+from dynamic_dnn_ros.management.registry import MANAGER, create_decider
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
 from dynamic_dnn_ros.simulation.closed_loop import (
@@ -111,6 +112,7 @@ class Session:
     instance: str
     settings: ManagerSettings
     rounds: tuple[Round, ...]
+    decider: str = MANAGER
 
     @property
     def missing(self) -> int:
@@ -145,7 +147,7 @@ class Comparison:
 
 def decide_again(session: Session) -> Comparison:
     """Tell a new manager what the recorded one was told, and compare what it decides."""
-    manager = Manager(session.instance, session.settings)
+    manager = create_decider(session.decider, session.instance, session.settings)
     decisions = 0
     differences = []
     for one in session.rounds:
@@ -186,14 +188,9 @@ def _tell(manager: Decider, entry: Entry) -> None:
             else:
                 manager.clear_target(told.application, told.stamp, entry.arrival, told.sender)
         except TargetError as error:
-            _refuse(manager, told.application, told.sender, error)
+            manager.refuse_target(told.application, told.sender, error)
     elif isinstance(told, Refusal):
-        _refuse(manager, told.application, told.sender, told.error)
-
-
-def _refuse(manager: Decider, application: str, sender: str, error: TargetError) -> None:
-    if isinstance(manager, Manager):
-        manager.refuse_target(application, sender, error)
+        manager.refuse_target(told.application, told.sender, told.error)
 
 
 @dataclass

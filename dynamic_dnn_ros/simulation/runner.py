@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dynamic_dnn_ros.management.baselines.alert import Alert
-from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
-from dynamic_dnn_ros.management.baselines.restricted import dvfs_only, network_only
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.contract import Decider
-from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.registry import (
+    DECIDERS,
+    MANAGER,
+    UnknownDeciderError,
+    create_decider,
+)
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE, energy, shortfall
 from dynamic_dnn_ros.simulation.oracle import Oracle
@@ -24,22 +26,11 @@ from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.world import World
 
-OURS = 'dynamic_dnn'
+OURS = MANAGER
 BEST_FIXED = 'best_fixed'
 ORACLE = 'oracle'
 
-MANAGERS: dict[str, Callable[[], Decider]] = {
-    OURS: lambda: Manager('simulated'),
-    'largest': lambda: Static(-1),
-    'smallest': lambda: Static(0),
-    'dynamic_ofa': DynamicOfaRule,
-    'alert': Alert,
-    'dvfs_only': dvfs_only,
-    'network_only': network_only,
-}
-"""Managers that need to know nothing beforehand."""
-
-NAMES = (*MANAGERS, BEST_FIXED, ORACLE)
+NAMES = (*DECIDERS, BEST_FIXED, ORACLE)
 
 GOVERNORS = {
     'schedutil': ('cpu',),
@@ -112,12 +103,13 @@ def run(job: Job) -> Run:
         return best_fixed(job)
     if job.manager == ORACLE:
         manager: Decider = Oracle(scenario, boards, job.workloads, seed, job.rail)
-    elif job.manager in MANAGERS:
-        manager = MANAGERS[job.manager]()
     else:
-        raise ScenarioError(
-            f'manager {job.manager!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
-        )
+        try:
+            manager = create_decider(job.manager, 'simulated')
+        except UnknownDeciderError as error:
+            raise ScenarioError(
+                f'manager {job.manager!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
+            ) from error
     return World(scenario, boards, told, manager, job.manager, job.governors, seed).run()
 
 

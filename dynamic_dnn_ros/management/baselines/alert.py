@@ -18,6 +18,7 @@ import numpy as np
 
 from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
 from dynamic_dnn_ros.management.estimator import standard_score
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -36,9 +37,9 @@ class Alert(Baseline):
     deadline as though it were alone, since the slow-down is all that it knows of the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str = 'alert', settings: ManagerSettings | None = None) -> None:
         """Begin at what the profile says."""
-        super().__init__('alert')
+        super().__init__(instance, settings)
         self._slow_down = 1.0
         self._variance = VARIANCE
         self._process = LEAST_PROCESS_NOISE
@@ -67,7 +68,7 @@ class Alert(Baseline):
         self._slow_down += self._gain * innovation
         return True
 
-    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+    def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the setting, and for each application its network there."""
         if not self.applications:
             return {}, None

@@ -6,23 +6,28 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.management.baselines.judge import Judge
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
+    Mode,
     PlatformState,
     Prediction,
     Switch,
     SwitchReason,
+    TargetReport,
 )
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
-from dynamic_dnn_ros.management.targets import Target, TargetStore
+from dynamic_dnn_ros.management.questions import unanswerable
+from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
 
 FloatArray = NDArray[np.float64]
 Option = tuple[str, str]
@@ -79,20 +84,26 @@ class Grid:
 class Baseline(abc.ABC):
     """A manager that is told everything and chooses as its kind does."""
 
-    def __init__(self, instance: str = 'baseline') -> None:
-        """Begin with no application, no target and no platform."""
+    def __init__(self, instance: str, settings: ManagerSettings | None = None) -> None:
+        """
+        Begin with no application, no target and no platform.
+
+        Of the settings only the mode counts: a baseline knows no dwell, margin, floor or cap.
+        """
         self.instance = instance
+        self.settings = settings or ManagerSettings()
         self.targets = TargetStore()
         self.applications: dict[str, Application] = {}
         self.grids: dict[str, Grid] = {}
         self.serving: dict[str, Option] = {}
         self.load: Load | None = None
         self._points: dict[str, OperatingPoints] = {}
+        self._judge = Judge()
         self._told: dict[str, tuple[Option, Target | None]] = {}
         self._sequence = 0
 
     @abc.abstractmethod
-    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+    def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the option of each application, and clocks, Hz by domain; none: governors."""
 
     def served(self, application: str, status: Status, now: float) -> bool:
@@ -102,6 +113,9 @@ class Baseline(abc.ABC):
     def add_application(self, application: Application, now: float) -> bool:
         """Take what an application says of itself."""
         new = application.id not in self.applications
+        echo = application.target
+        if echo is not None and echo.application == application.id:
+            self.targets.adopt(echo)
         self.applications[application.id] = application
         if self._points.get(application.id) is not application.operating_points:
             self._points[application.id] = application.operating_points
@@ -118,16 +132,28 @@ class Baseline(abc.ABC):
 
     def set_target(self, target: Target, arrival: int) -> Target:
         """Put a target into force."""
-        return self.targets.set(target, arrival)
+        kept = self.targets.set(target, arrival)
+        self._judge.accept(target.application)
+        return kept
 
     def clear_target(self, application: str, stamp: int, arrival: int, sender: str = '') -> None:
         """Withdraw a target."""
         self.targets.clear(application, stamp, arrival)
+        self._judge.accept(application)
+
+    def ask(self, target: Target) -> TargetReport:
+        """Answer that nothing can be said: a baseline predicts nothing for others to read."""
+        return unanswerable(target, 'the decider that is chosen predicts nothing.')
+
+    def refuse_target(self, application: str, sender: str, error: TargetError) -> None:
+        """Note a target that could not be read."""
+        self._judge.refuse(application, error)
 
     def observe(self, status: Status, now: float) -> bool:
         """Take a status of an application."""
         if status.application not in self.applications or status.event is not StatusEvent.SERVED:
             return False
+        self._judge.frame(status)
         return self.served(status.application, status, now)
 
     def observe_load(self, load: Load, now: float) -> bool:
@@ -139,8 +165,21 @@ class Baseline(abc.ABC):
         return changed
 
     def decide(self, now: float) -> Decision:
+        """Choose, and say what changes; `reported` tells how targets stand."""
+        return self.choose(now)
+
+    def reported(self, decision: Decision) -> Decision:
+        """Return the last decision with each target beside what was measured."""
+        accuracies = {name: app.accuracies for name, app in self.applications.items()}
+        return replace(
+            decision, reports=self._judge.reports(self.serving, accuracies, self.targets)
+        )
+
+    def choose(self, now: float) -> Decision:
         """Choose, and say what changes."""
-        options, clocks = self.choose(now)
+        options, clocks = self.pick(now)
+        if self.settings.mode is Mode.ADVISE:
+            options = {}
         switches = []
         for name, option in options.items():
             target = self.targets.get(name)
@@ -159,7 +198,16 @@ class Baseline(abc.ABC):
         if clocks is not None:
             setting = tuple(DomainFrequency(name, f, f) for name, f in clocks.items())
         state = PlatformState.FRESH if self.load is not None else PlatformState.NONE
-        return Decision(now, tuple(switches), setting or (), setting, (), state, math.nan)
+        control = self.settings.mode is Mode.CONTROL
+        return Decision(
+            now,
+            tuple(switches),
+            setting or (),
+            setting if control else None,
+            (),
+            state,
+            math.nan,
+        )
 
     def allowed(self, grid: Grid, domains: Sequence[str]) -> NDArray[np.bool_]:
         """Return which settings lie inside the limits of the board, all where none does."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Status
 
 WARM_UP = 21
@@ -39,9 +40,11 @@ class DynamicOfaRule(Baseline):
     keeps it from going back up at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, instance: str = 'dynamic_ofa', settings: ManagerSettings | None = None
+    ) -> None:
         """Begin with the levels that serve."""
-        super().__init__('dynamic_ofa')
+        super().__init__(instance, settings)
         self._levels: dict[str, _Level] = {}
 
     def served(self, application: str, status: Status, now: float) -> bool:
@@ -76,7 +79,7 @@ class DynamicOfaRule(Baseline):
         self._levels[application] = _Level(level, history=[*state.history, state.level])
         return True
 
-    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+    def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the present levels; the clocks are the governors'."""
         return {
             name: self.by_accuracy(name)[self._state(name).level] for name in self.applications

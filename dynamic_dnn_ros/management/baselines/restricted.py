@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.observations import Application
 
 Restriction = Callable[[Application], OperatingPoints]
@@ -20,9 +20,11 @@ Restriction = Callable[[Application], OperatingPoints]
 class Restricted(Manager):
     """A manager that sees only a part of each profile."""
 
-    def __init__(self, instance: str, restriction: Restriction) -> None:
+    def __init__(
+        self, instance: str, settings: ManagerSettings | None, restriction: Restriction
+    ) -> None:
         """Begin with nothing."""
-        super().__init__(instance)
+        super().__init__(instance, settings)
         self._restriction = restriction
         self._seen: dict[str, tuple[OperatingPoints, OperatingPoints]] = {}
 
@@ -35,14 +37,16 @@ class Restricted(Manager):
         return super().add_application(replace(application, operating_points=kept[1]), now)
 
 
-def dvfs_only() -> Restricted:
+def dvfs_only(instance: str = 'dvfs_only', settings: ManagerSettings | None = None) -> Restricted:
     """Return a manager that sets clocks and leaves each application at what it begins with."""
-    return Restricted('dvfs_only', _one_sub_network)
+    return Restricted(instance, settings, _one_sub_network)
 
 
-def network_only() -> Restricted:
+def network_only(
+    instance: str = 'network_only', settings: ManagerSettings | None = None
+) -> Restricted:
     """Return a manager that chooses sub-networks and leaves the clocks to the governors."""
-    return Restricted('network_only', _without_domains)
+    return Restricted(instance, settings, _without_domains)
 
 
 def _one_sub_network(application: Application) -> OperatingPoints:

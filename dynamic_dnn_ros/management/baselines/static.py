@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.manager import ManagerSettings
 
 
 class Static(Baseline):
@@ -16,12 +17,17 @@ class Static(Baseline):
     :param size: place among the sub-networks by accuracy: 0 the least accurate, -1 the most
     """
 
-    def __init__(self, size: int | Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        size: int | Mapping[str, int],
+        instance: str = 'static',
+        settings: ManagerSettings | None = None,
+    ) -> None:
         """Take the size of all applications, or of each by its id."""
-        super().__init__('static')
+        super().__init__(instance, settings)
         self._size = size
 
-    def choose(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
+    def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the same as ever."""
         return {
             name: self.by_accuracy(name)[

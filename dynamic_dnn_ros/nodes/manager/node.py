@@ -13,6 +13,7 @@ from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
 
+from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -24,6 +25,7 @@ from dynamic_dnn_ros.management.decisions import (
 )
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Load
+from dynamic_dnn_ros.management.registry import UnknownDeciderError, create_decider
 from dynamic_dnn_ros.management.targets import TargetError
 from dynamic_dnn_ros.msg import (
     Application,
@@ -37,7 +39,7 @@ from dynamic_dnn_ros.msg import (
 )
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.common.main import run
 from dynamic_dnn_ros.nodes.common.memory import return_large_blocks
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
@@ -78,7 +80,7 @@ class ManagerNode(ManagedNode):
     def __init__(self, **arguments: Any) -> None:
         super().__init__('manager_node', **arguments)
         self._switch_publishers: dict[str, Publisher] = {}
-        self._manager = Manager(self.identity.instance)
+        self._manager: Decider = Manager(self.identity.instance)
         self._inputs = InputLog(self.identity.instance, {})
         self._mode = Mode.CONTROL
         self._decision: Decision | None = None
@@ -96,7 +98,12 @@ class ManagerNode(ManagedNode):
         """Take the parameters over; nothing is known of applications or targets."""
         values = {row.name: self.parameters[row.name] for row in PARAMETERS}
         self._mode = MODES[values['mode']]
-        self._manager = Manager(self.identity.instance, manager_settings(values))
+        try:
+            self._manager = create_decider(
+                values['decider'], self.identity.instance, manager_settings(values)
+            )
+        except UnknownDeciderError as error:
+            raise Problem(f"parameter 'decider': {error}") from error
         self._inputs = InputLog(self.identity.instance, values)
         self._decisions = 0
         self._decision = None
@@ -285,7 +292,17 @@ class ManagerNode(ManagedNode):
         if not self.active or now < self._listening_until:
             return
         started = time.perf_counter()
-        decision = self._manager.choose(now)
+        try:
+            decision = self._manager.choose(now)
+        except Exception as error:
+            # What is served goes on, and so does the lease: the next decision may succeed.
+            self.complain(
+                f'Decider {self.parameters["decider"]!r} failed '
+                f'({type(error).__name__}: {error}): everything stays as it is. '
+                "Set parameter 'decider' to another one and configure the node again.",
+                'decider',
+            )
+            return
         duration = time.perf_counter() - started
         self._decisions += 1
         for switch in decision.switches:

@@ -11,6 +11,7 @@ from typing import Any
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.decisions import Mode
 from dynamic_dnn_ros.management.manager import ManagerSettings
+from dynamic_dnn_ros.management.registry import DECIDERS, MANAGER
 from dynamic_dnn_ros.management.targets import Objective
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 
@@ -23,6 +24,13 @@ PARAMETERS = (
         'control',
         "'control' switches sub-networks and sets clocks; 'advise' only says what it would do.",
         choices=tuple(MODES),
+    ),
+    ParameterSpecification(
+        'decider',
+        MANAGER,
+        "What decides: this package's manager, or for comparisons one that it is judged against "
+        f'({", ".join(name for name in DECIDERS if name != MANAGER)}), or one that another '
+        'package brings. Of the parameters below, the others heed only the periods and the lease.',
     ),
     ParameterSpecification(
         'resource_period',

@@ -492,3 +492,27 @@ def test_latched_targets_match_too(session: Session) -> None:
     session.graph.wait_for_subscriptions(latched)
     latched.publish(PerformanceTarget(application=FRONT, latency=0.07, sender='latched'))
     session.wait_for(FRONT, lambda row: row.sender == 'latched', 'the target')
+
+
+@pytest.mark.parametrize('decider', ['alert', 'dynamic_ofa'])
+def test_another_decider_meets_a_target(session: Session, decider: str) -> None:
+    session.start_platform()
+    session.start_manager(decider=decider)
+    front = ScriptedApplication(session.graph, FRONT)
+    session.ask(FRONT, latency=0.05)
+    report = session.wait_for_state(FRONT, TargetStatus.STATE_MET)
+    assert list(report.names) == ['latency']
+    assert 0 < report.measured[0] <= 0.05
+    assert front.message.sub_network == report.decision.sub_network
+    session.targets.publish(
+        PerformanceTarget(
+            application=FRONT, action=PerformanceTarget.ACTION_ASK, latency=0.01, sender='test'
+        )
+    )
+    answer = session.wait_for_state(FRONT, TargetStatus.STATE_ANSWERED)
+    assert 'predicts nothing' in answer.message
+
+
+def test_unknown_decider_is_said(session: Session) -> None:
+    node = session.start_node('manager_node', parameters={'decider': 'dice'})
+    node.wait_for_log("decider 'dice' is unknown. Choose one of: dynamic_dnn, largest", 40.0)
