@@ -18,7 +18,8 @@ from PIL import Image as Picture
 from report import Figure, Report, figure
 
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, fitted
 from support.accuracy import measure_accuracy
 from support.images import Pixels, jpeg
 from support.offline import OfflineClassifier, offline_classifier
@@ -94,15 +95,17 @@ def _preprocessing(
     preprocessing = offline.bundle.manifest.preprocessing
     ways: dict[str, Callable[[Pixels, bytes, int], Pixels]] = {
         'all pixels': lambda pixels, file, side: _all_pixels(pixels, side, preprocessing),
-        'preprocessing of the node': lambda pixels, file, side: square(
-            RawPicture('rgb8', WIDTH, HEIGHT, WIDTH * 3, pixels.data), side, preprocessing
-        ),
+        'preprocessing of the node': lambda pixels, file, side: fitted(
+            RawPicture('rgb8', WIDTH, HEIGHT, WIDTH * 3, pixels.data),
+            Size(side, side),
+            preprocessing,
+        )[0],
         'JPEG, all pixels': lambda pixels, file, side: _all_pixels(
             np.asarray(Picture.open(io.BytesIO(file))), side, preprocessing
         ),
-        'JPEG decoded at a reduced scale': lambda pixels, file, side: square(
-            CompressedPicture(file), side, preprocessing, reduced_decoding=True
-        ),
+        'JPEG decoded at a reduced scale': lambda pixels, file, side: fitted(
+            CompressedPicture(file), Size(side, side), preprocessing, reduced_decoding=True
+        )[0],
     }
     pictures = cifar10_test(count)
     right = {(way, name): 0 for way in ways for name in sub_networks}

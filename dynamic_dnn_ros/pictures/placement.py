@@ -28,6 +28,21 @@ class Size(NamedTuple):
         return f'{self.width}x{self.height}'
 
 
+def letterboxed(picture: Size, target: Size, alignment: Alignment) -> tuple[Size, int, int]:
+    """
+    Return the size of a letterboxed picture in an input, whole pixels, and its upper left pixel.
+
+    :param target: size of the input
+    :return: its size, row and column
+    """
+    ratio = min(target.height / picture.height, target.width / picture.width)
+    height = max(1, min(target.height, round(ratio * picture.height)))
+    width = max(1, min(target.width, round(ratio * picture.width)))
+    if alignment is Alignment.TOP_LEFT:
+        return Size(height, width), 0, 0
+    return Size(height, width), (target.height - height) // 2, (target.width - width) // 2
+
+
 @dataclass(frozen=True)
 class Placement:
     """
@@ -62,16 +77,9 @@ class Placement:
                 (input_size.width - ratio * picture.width) / 2,
             )
             return cls(picture, input_size, (ratio, ratio), offset)
-        ratio = min(ratios)
-        height = max(1, min(input_size.height, round(ratio * picture.height)))
-        width = max(1, min(input_size.width, round(ratio * picture.width)))
-        offset = (0.0, 0.0)
-        if preprocessing.alignment is Alignment.CENTER:
-            offset = (
-                float((input_size.height - height) // 2),
-                float((input_size.width - width) // 2),
-            )
-        return cls(picture, input_size, (height / picture.height, width / picture.width), offset)
+        size, upper, left = letterboxed(picture, input_size, preprocessing.alignment)
+        scale = (size.height / picture.height, size.width / picture.width)
+        return cls(picture, input_size, scale, (float(upper), float(left)))
 
     @property
     def content(self) -> tuple[float, float, float, float]:

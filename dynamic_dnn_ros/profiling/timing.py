@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing
-from dynamic_dnn_ros.pictures.scaling import RawPicture, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 
 Latencies = NDArray[np.float64]
 Clock = Callable[[], float]
@@ -60,7 +61,8 @@ def workload(
     width, height = size
     pixels = generator.integers(0, 256, (height, width, 3), np.uint8)
     frame = RawPicture('rgb8', width, height, width * 3, pixels.tobytes())
-    return lambda: sub_network.run(square(frame, resolution, preprocessing))
+    side = Size(resolution, resolution)
+    return lambda: sub_network.run(fitted(frame, side, preprocessing)[0])
 
 
 def timed_runs(

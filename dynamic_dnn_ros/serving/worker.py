@@ -17,7 +17,8 @@ import numpy as np
 
 from dynamic_dnn_ros.engines.contract import EngineError, Logits, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing
-from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, fitted
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.mailbox import Mailbox
 from dynamic_dnn_ros.serving.pacing import PacedFrame, Pacer
@@ -88,7 +89,7 @@ class FrameWorker:
         Create the worker; `start` sets it to work.
 
         :param stuck_after: s, with one frame for longer than this the worker counts as stuck
-        :param reduced_decoding: as for `preprocessing.square`
+        :param reduced_decoding: as for `pictures.scaling.fitted`
         :param on_served: called by the worker with each result
         :param on_rejected: called by the worker with each frame that failed, and the reason
         """
@@ -179,9 +180,9 @@ class FrameWorker:
         side = prepared.sub_network.resolution
         if side not in self._inputs:
             self._inputs[side] = np.empty((side, side, 3), np.uint8)
-        picture = square(
+        picture, _ = fitted(
             frame.picture,
-            side,
+            Size(side, side),
             self._preprocessing,
             self._inputs[side],
             self._reduced_decoding,

@@ -15,7 +15,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing
-from dynamic_dnn_ros.pictures.scaling import RawPicture, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 from dynamic_dnn_ros.training.augmentation import Augmentation
 from dynamic_dnn_ros.training.pictures import PictureError, PictureFiles, Pictures
 
@@ -176,7 +177,8 @@ class _SquarePictures(Dataset[npt.NDArray[np.uint8]]):
         picture = np.ascontiguousarray(self._images[index])
         height, width, colours = picture.shape
         raw = RawPicture('rgb8', width, height, width * colours, picture.data)
-        return square(raw, self._resolution, self._preprocessing)
+        size = Size(self._resolution, self._resolution)
+        return fitted(raw, size, self._preprocessing)[0]
 
 
 def _loaded(loader: DataLoader[Any]) -> Iterator[Any]:

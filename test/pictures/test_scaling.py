@@ -8,18 +8,22 @@ from dataclasses import replace
 import io
 from pathlib import Path
 import resource
+from typing import Any
 
 import numpy as np
 from PIL import Image
 import psutil
 import pytest
 
+from dynamic_dnn_ros.pictures import compressed
 from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import (
+    CameraPicture,
     CompressedPicture,
     PictureError,
     RawPicture,
-    square,
+    fitted,
 )
 
 HEIGHT, WIDTH = 6, 8
@@ -27,6 +31,12 @@ RGB = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
 
 STRETCH = Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+
+
+def square(
+    picture: CameraPicture, side: int, preprocessing: Preprocessing, **options: Any
+) -> np.ndarray:
+    return fitted(picture, Size(side, side), preprocessing, **options)[0]
 
 
 def encoded(encoding: str) -> np.ndarray:
@@ -101,13 +111,20 @@ def training_transform(
 ) -> np.ndarray:
     """Scale all pixels of a picture with one filter, as torchvision does with Pillow pictures."""
     width, height = image.size
+    resampling = Image.Resampling[preprocessing.interpolation.name]
+    if preprocessing.resize is Resize.LETTERBOX:
+        scale = resolution / max(image.size)
+        small = (round(width * scale), round(height * scale))
+        canvas = Image.new('RGB', (resolution, resolution), (114, 114, 114))
+        place = ((resolution - small[0]) // 2, (resolution - small[1]) // 2)
+        canvas.paste(image.resize(small, resampling), place)
+        return np.asarray(canvas).astype(int)
     if preprocessing.resize is Resize.CENTER_CROP:
         side = min(image.size)
         left, upper = (width - side) / 2, (height - side) / 2
         box = (left, upper, left + side, upper + side)
     else:
         box = (0, 0, width, height)
-    resampling = Image.Resampling[preprocessing.interpolation.name]
     scaled = image.resize((resolution, resolution), resampling, box)
     return np.asarray(scaled.convert('RGB')).astype(int)
 
@@ -194,7 +211,7 @@ def test_writes_into_the_buffer_that_it_is_given() -> None:
 
 def test_a_buffer_of_another_size_is_refused() -> None:
     picture = RawPicture('bgr8', WIDTH, HEIGHT, WIDTH * 3, RGB.tobytes())
-    with pytest.raises(ValueError, match='broadcast'):
+    with pytest.raises(ValueError, match=r'has the shape \(5, 5, 3\), \(4, 4, 3\) is needed'):
         square(picture, 4, STRETCH, out=np.zeros((5, 5, 3), np.uint8))
 
 
@@ -203,14 +220,14 @@ def decoded_sizes(
 ) -> tuple[int, int]:
     """Return the size that a JPEG picture is decoded in for a network's input."""
     sizes: list[tuple[int, int]] = []
-    original = CompressedPicture.open
+    original = compressed.decoded
 
-    def spy(self: CompressedPicture, least_side: int | None = None) -> Image.Image:
-        image = original(self, least_side)
+    def spy(*arguments: Any) -> Image.Image:
+        image = original(*arguments)
         sizes.append(image.size)
         return image
 
-    monkeypatch.setattr(CompressedPicture, 'open', spy)
+    monkeypatch.setattr(compressed, 'decoded', spy)
     file = io.BytesIO()
     Image.fromarray(RGB).resize(size).save(file, 'JPEG')
     preprocessing = replace(STRETCH, resize=resize)
@@ -218,7 +235,7 @@ def decoded_sizes(
     return sizes[0]
 
 
-@pytest.mark.parametrize('resize', Resize)
+@pytest.mark.parametrize('resize', [Resize.STRETCH, Resize.CENTER_CROP])
 @pytest.mark.parametrize(
     ('size', 'resolution', 'decoded'),
     [

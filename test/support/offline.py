@@ -14,7 +14,8 @@ import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.registry import create
-from dynamic_dnn_ros.pictures.scaling import CameraPicture, CompressedPicture, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import CameraPicture, CompressedPicture, fitted
 from support.images import Pixels
 
 # The pictures are small: on a busy machine, threads would wait for each other.
@@ -53,7 +54,8 @@ class OfflineClassifier:
         """Return the softmax probabilities of the classes, shape (classes,)."""
         entry = self.bundle.manifest.sub_network(sub_network)
         preprocessing = self.bundle.manifest.preprocessing
-        pixels: Pixels = square(picture, entry.resolution, preprocessing)
+        size = Size(entry.resolution, entry.resolution)
+        pixels, _ = fitted(picture, size, preprocessing)
         return self.scores_of_square(pixels, sub_network)
 
     @torch.inference_mode()

@@ -21,7 +21,8 @@ from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPict
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
 from dynamic_dnn_ros.engines.verification import ResponseError, record, response, verify
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, fitted
 
 #: Accuracy, 0..1, that a sub-network may lose against the figure in its bundle.
 TOLERANCE = 0.02
@@ -211,13 +212,16 @@ def measure_accuracies(
         truth = manifest.classes.index(class_of(name))
         picture = CompressedPicture(content)
         try:
-            squares = {side: square(picture, side, manifest.preprocessing) for side in resolutions}
+            inputs = {
+                side: fitted(picture, Size(side, side), manifest.preprocessing)[0]
+                for side in resolutions
+            }
         except PictureError as error:
             raise DataError(
                 f'{pictures.path}: picture {name} cannot be read ({error.__cause__ or error}): '
                 'replace or remove it'
             ) from error
         for entry in prepared:
-            logits = entry.run(squares[entry.sub_network.resolution])
+            logits = entry.run(inputs[entry.sub_network.resolution])
             correct[entry.sub_network.id] += int(logits.argmax()) == truth
     return {identifier: count / len(pictures) for identifier, count in correct.items()}

@@ -17,7 +17,8 @@ from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPict
 from dynamic_dnn_ros.engines.contract import EngineError, Picture, Precision
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import VerifyingEngine
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, fitted
 
 #: Pictures to calibrate with, drawn from those given; half of them where there are fewer.
 CALIBRATION_PICTURES = 200
@@ -102,7 +103,7 @@ def _squares(bundle: Bundle, pictures: LabelledPictures) -> dict[int, list[Pictu
         picture = CompressedPicture(content)
         for side, made in found.items():
             try:
-                made.append(square(picture, side, preprocessing).copy())
+                made.append(fitted(picture, Size(side, side), preprocessing)[0])
             except PictureError as error:
                 raise DataError(
                     f'{pictures.path}: picture {name} cannot be read '

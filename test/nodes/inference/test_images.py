@@ -11,16 +11,22 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage, compressed_picture, raw_picture
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import (
+    CameraPicture,
     CompressedPicture,
     PictureError,
     RawPicture,
-    square,
+    fitted,
 )
 from support.images import compressed_message, image_message, jpeg, noise
 
 STRETCH = Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 PIXELS = noise(61, 47, 3)
+
+
+def small(picture: CameraPicture) -> np.ndarray:
+    return fitted(picture, Size(24, 24), STRETCH)[0]
 
 
 def big_endian(frame_id: bytes, encoding: bytes) -> bytes:
@@ -45,7 +51,7 @@ def test_reads_an_image_where_it_lies(frame_id: str, encoding: str) -> None:
     assert picture.step == message.step
     assert isinstance(picture.data, memoryview) and picture.data.obj is data
     assert bytes(picture.data) == message.data.tobytes()
-    assert np.array_equal(square(picture, 24, STRETCH), square(raw_picture(message), 24, STRETCH))
+    assert np.array_equal(small(picture), small(raw_picture(message)))
 
 
 @pytest.mark.parametrize('frame_id', ['', 'abc', 'abcd'])
@@ -55,9 +61,7 @@ def test_reads_a_compressed_image_where_it_lies(frame_id: str) -> None:
     assert serialised.header == message.header
     picture = serialised.picture()
     assert isinstance(picture, CompressedPicture)
-    assert np.array_equal(
-        square(picture, 24, STRETCH), square(compressed_picture(message), 24, STRETCH)
-    )
+    assert np.array_equal(small(picture), small(compressed_picture(message)))
 
 
 @pytest.mark.parametrize('kind', [b'\0\0', b'\0\x06'])

@@ -34,7 +34,8 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
 )
 from dynamic_dnn_ros.nodes.inference.node import InferenceNode
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, square
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, fitted
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
@@ -168,7 +169,8 @@ def expected(
             message.encoding, message.width, message.height, message.step, message.data
         )
     )
-    pixels = square(picture, entry.resolution, manifest.preprocessing)
+    size = Size(entry.resolution, entry.resolution)
+    pixels, _ = fitted(picture, size, manifest.preprocessing)
     logits = create_engine('torch', bundle, 1).prepare(entry, 'cpu').run(pixels)
     return dict(zip(manifest.classes, softmax(logits)))
 
