@@ -64,6 +64,10 @@ class Limits:
     """Of two boxes of one class that overlap by more (IoU, 0..1), the better one is kept."""
 
 
+#: The limits under which the accuracy of a network is measured: COCO takes the 100 best.
+MEASURING_LIMITS = Limits(score=0.001, number=100, overlap=0.6)
+
+
 @dataclass(frozen=True, eq=False)
 class ClassScores:
     """A classification: the probability of each class, shape (classes,)."""

@@ -1,0 +1,62 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The tasks by name, and those of other packages."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from dynamic_dnn_ros.tasks import registry
+from dynamic_dnn_ros.tasks.classification import Classification
+from dynamic_dnn_ros.tasks.contract import TaskError
+from dynamic_dnn_ros.tasks.registry import TASK_NAMES, create_task, task_class, task_names
+
+
+class Counting(Classification):
+    """A task that another package might offer."""
+
+    name = 'counting'
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """Offer tasks as an installed package does."""
+
+    def offer(**values):
+        entries = [
+            EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in values.items()
+        ]
+        monkeypatch.setattr(registry, 'entry_points', lambda group: entries)
+
+    return offer
+
+
+@pytest.mark.parametrize('name', TASK_NAMES)
+def test_every_task_has_its_name(name):
+    assert task_class(name).name == name
+
+
+def test_tasks_are_made_from_options():
+    task = create_task('classification', {'activation': 'none'})
+    assert task.options()['activation'] == 'none'
+
+
+def test_unknown_task_names_those_that_are_known():
+    with pytest.raises(TaskError, match="'pose' is unknown. Known are: classification, detection"):
+        create_task('pose', {})
+
+
+def test_other_packages_offer_tasks(offered):
+    offered(counting=f'{__name__}:Counting', classification='nowhere:Nothing')
+    assert task_names() == (*TASK_NAMES, 'counting')
+    assert task_class('classification') is Classification
+
+
+def test_a_task_that_cannot_be_loaded_is_named(offered):
+    offered(counting='no_such_package:Counting', adding='json:dumps')
+    with pytest.raises(TaskError, match="'counting', no_such_package:Counting, cannot be loaded"):
+        create_task('counting', {})
+    with pytest.raises(TaskError, match="'adding' is .* not a subclass of"):
+        create_task('adding', {})
