@@ -1,0 +1,53 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of a data set: pictures to train on, to validate with, to test with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dynamic_dnn_ros.datasets.contract import DataError
+
+_NAMES = {
+    'train': ('train', 'training'),
+    'val': ('val', 'valid', 'validation', 'eval', 'dev'),
+    'test': ('test', 'testing'),
+}
+SPLITS = tuple(_NAMES)
+#: Which one is read where nobody says: accuracy is measured on what was not trained on.
+_PREFERRED = ('val', 'test', 'train')
+
+
+def split_named(name: str) -> str | None:
+    """Return which part a folder's name stands for; 'val2017' is 'val'."""
+    plain = name.casefold().rstrip('0123456789').rstrip('_-')
+    return next((split for split, names in _NAMES.items() if plain in names), None)
+
+
+def split_of(name: str) -> str | None:
+    """Return the part that a file is of: its first folder that is named like one."""
+    folders = name.split('/')[:-1]
+    return next((split for split in map(split_named, folders) if split), None)
+
+
+def chosen_split(found: Iterable[str | None], wanted: str | None, where: str) -> str | None:
+    """
+    Return the part to read; None for all of it, where it has no parts.
+
+    :param found: the parts that pictures are of
+    :param wanted: train, val or test; None for what is not trained on
+    :raises DataError: when the data has parts, and not that one
+    """
+    known = {split for split in found if split}
+    if not known:
+        return None
+    if wanted is None:
+        return next(split for split in _PREFERRED if split in known)
+    if wanted not in known:
+        raise DataError(f'{where} has no part {wanted}, only {", ".join(sorted(known))}')
+    return wanted
+
+
+def of_split(names: Sequence[str], split: str | None) -> list[str]:
+    """Return the files of a part; all, for None."""
+    return [name for name in names if split is None or split_of(name) == split]
