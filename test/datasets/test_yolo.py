@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.datasets.contract import DataError
@@ -211,3 +212,23 @@ def test_real_data(name, pictures, boxes):
         data = open_yolo(path, split=split)
         counts.append((len(data), sum(len(data.truth_of(i).boxes) for i in range(len(data)))))
     assert counts == list(zip(pictures, boxes))
+
+
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'webp', 'tif'])
+def test_boxes_are_those_of_the_upright_picture(tmp_path, ending):
+    folder = write_yolo(tmp_path, {'a': '0 0.25 0.5 0.5 1'})
+    (folder / 'images' / 'a.png').unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (20, 10)).save(folder / 'images' / f'a.{ending}', exif=exif)
+    data = open_yolo(folder)
+    assert data[0].pixels.shape == (20, 10, 3)
+    assert data[0].truth.boxes.tolist() == data.truth_of(0).boxes.tolist() == [[0, 0, 5, 20]]
+
+
+@pytest.mark.parametrize('read', [lambda data: data[0], lambda data: data.truth_of(0)])
+def test_a_picture_that_cannot_be_read_is_named(tmp_path, read):
+    folder = write_yolo(tmp_path, {'a': '0 0.25 0.5 0.5 1'})
+    (folder / 'images' / 'a.png').write_bytes(b'no picture')
+    with pytest.raises(DataError, match=r'picture .*images/a.png: it is no picture'):
+        read(open_yolo(folder))
