@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from dynamic_dnn_ros.pictures.input import Alignment, Preprocessing, Resize
 #: Corners of boxes: left, upper, right, lower, with the shape (boxes, 4), pixels. A pixel is the
 #: square from its index to the next one, so a box over all of a picture is (0, 0, width, height).
 Boxes = NDArray[np.floating[Any]]
+
+MaskT = TypeVar('MaskT', bound=np.integer[Any])
 
 
 class Size(NamedTuple):
@@ -119,6 +121,35 @@ class Placement:
         scale, offset = self._by_corner()
         found = np.asarray(boxes, np.float64).reshape(-1, 4) * scale + offset
         return found.astype(np.float32)
+
+    def mask_to_picture(self, mask: NDArray[MaskT], outside: int) -> NDArray[MaskT]:
+        """
+        Carry a label map from the input back to the picture: each pixel takes that at its centre.
+
+        :param mask: shape (rows, columns), spread evenly over the input: of its size, or coarser
+        :param outside: for the pixels that the network did not see
+        :return: shape of the picture, the type of the mask
+        """
+        # Columns first, while there are few rows; then rows are copied whole.
+        columns, left, right = self._cells(1, mask.shape[1])
+        rows, upper, lower = self._cells(0, mask.shape[0])
+        wide = np.take(mask, columns, axis=1)
+        if (upper, left, lower, right) == (0, 0, *self.picture):
+            return np.take(wide, rows, axis=0)
+        found = np.full(self.picture, outside, mask.dtype)
+        found[upper:lower, left:right] = np.take(wide, rows, axis=0)
+        return found
+
+    def _cells(self, axis: int, count: int) -> tuple[NDArray[np.intp], int, int]:
+        """Return the cells of the pixels that the network saw along an axis, first, and end."""
+        centres = np.arange(self.picture[axis]) + 0.5
+        points = centres * self.scale[axis] + self.offset[axis]
+        seen = np.flatnonzero((points >= 0) & (points < self.input[axis]))
+        if not len(seen):  # a sliver of which rounding leaves nothing
+            return np.empty(0, np.intp), 0, 0
+        begin, end = int(seen[0]), int(seen[-1]) + 1
+        cells = (points[begin:end] * (count / self.input[axis])).astype(np.intp)
+        return np.minimum(cells, count - 1), begin, end
 
     def _by_corner(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         scale = np.array((self.scale[1], self.scale[0]) * 2)

@@ -119,3 +119,37 @@ def test_a_crop_to_a_rectangle_sees_the_largest_middle_part_of_its_proportions()
     found, placement = fitted(raw, Size(20, 10), way)
     assert np.array_equal(found, pixels[:, 10:20])
     assert placement.to_picture(np.array([[0, 0, 10, 20]])).tolist() == [[10, 0, 20, 20]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.data(),
+    st.builds(Size, st.integers(1, 90), st.integers(1, 90)),
+    st.builds(Size, st.integers(1, 60), st.integers(1, 60)),
+    WAYS,
+)
+def test_masks_take_the_label_at_the_centre_of_each_pixel(
+    data: st.DataObject, picture: Size, target: Size, way: Preprocessing
+) -> None:
+    placement = Placement.of(picture, target, way)
+    shape = (data.draw(st.integers(1, target.height)), data.draw(st.integers(1, target.width)))
+    mask = np.arange(shape[0] * shape[1], dtype=np.uint16).reshape(shape)
+    found = placement.mask_to_picture(mask, 65535)
+    assert found.shape == picture and found.dtype == np.uint16
+    for row in range(0, picture.height, 1 + picture.height // 7):
+        for column in range(0, picture.width, 1 + picture.width // 7):
+            y = (row + 0.5) * placement.scale[0] + placement.offset[0]
+            x = (column + 0.5) * placement.scale[1] + placement.offset[1]
+            if 0 <= y < target.height and 0 <= x < target.width:
+                cell = int(y * (shape[0] / target.height)), int(x * (shape[1] / target.width))
+                assert found[row, column] == mask[cell]
+            else:
+                assert way.resize is Resize.CENTER_CROP
+                assert found[row, column] == 65535
+
+
+def test_a_mask_of_the_input_comes_back_as_it_was_where_nothing_is_scaled() -> None:
+    way = Preprocessing(Resize.LETTERBOX, (0.0,) * 3, (1.0,) * 3)
+    placement = Placement.of(Size(40, 64), Size(64, 64), way)
+    mask = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    assert np.array_equal(placement.mask_to_picture(mask, 255), mask[12:52])
