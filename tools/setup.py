@@ -42,6 +42,8 @@ BUILD_INPUTS = ('CMakeLists.txt', 'package.xml', 'setup.cfg', 'tools/package_met
 INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models', 'deploy')
 # Compiled modules of ROS 2 or of the board were built against these: no newer wheels for them.
 SYSTEM_PACKAGES = ('numpy', 'torch', 'torchvision')
+# What asks for packages that would spoil others: requirements/torch.txt and tracking.txt say why.
+WITHOUT_DEPENDENCIES = ('torchvision', 'trackers')
 
 
 class SetupError(Exception):
@@ -183,14 +185,14 @@ def choose_python(ros: str | None) -> Python:
 
 
 def python_requirements() -> list[str]:
-    """Return what setup.cfg asks for, with all extras, but for torchvision."""
+    """Return what setup.cfg asks for, with all extras, but for what is installed by itself."""
     configuration = read_setup_cfg(ROOT / 'setup.cfg')
     texts = [
         configuration['options']['install_requires'],
         *configuration['options.extras_require'].values(),
     ]
     lines = {line for text in texts for line in parse_lines(text)}
-    return sorted(line for line in lines if not line.startswith('torchvision'))
+    return sorted(line for line in lines if not line.startswith(WITHOUT_DEPENDENCIES))
 
 
 def venv_digest(ros: str | None) -> str:
@@ -325,6 +327,8 @@ def make_venv(ros: str | None, stamp: str) -> None:
         (target / 'torchvision_operators.pth').write_text(
             'import torchvision_operators\n', encoding='utf-8'
         )
+    tracking = [*pip, '--no-deps', '-r', str(REQUIREMENTS / 'tracking.txt')]
+    run(tracking, log / 'tracking.log', remedy)
     if not ros:
         correct_exports()
     VENV_STAMP.write_text(stamp, encoding='utf-8')

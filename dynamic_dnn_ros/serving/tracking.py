@@ -71,7 +71,7 @@ class ByteTracker:
         except ImportError as error:
             raise TrackingError(
                 f"tracking 'bytetrack' needs the package 'trackers', which cannot be imported "
-                f"({error}). Install it (pip install 'trackers>=2.5'), or set parameter "
+                f"({error}). Install it (pip install 'trackers>=2.6'), or set parameter "
                 "'tracking' to none."
             ) from error
         self._tracker: Any = trackers.ByteTrackTracker(

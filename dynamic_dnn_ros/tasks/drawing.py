@@ -40,7 +40,7 @@ _DARKEST = 85.0
 _PANEL: Colour = (24, 24, 24)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def class_colour(index: int) -> Colour:
     """Return the colour of a class: neighbours differ clearly, and it is the same everywhere."""
     hue = (0.02 + index * _GOLDEN_RATIO) % 1.0
@@ -97,7 +97,9 @@ def draw_detections(
     draw = ImageDraw.Draw(canvas)
     font = _font(font_height(size))
     width = line_width(size)
-    drawn = [index for index in range(len(detections)) if np.isfinite(detections.boxes[index]).all()]
+    drawn = [
+        index for index in range(len(detections)) if np.isfinite(detections.boxes[index]).all()
+    ]
     for index in reversed(drawn):
         colour = class_colour(int(detections.classes[index]))
         left, upper, right, lower = _whole(detections.boxes[index], size)

@@ -41,9 +41,7 @@ def walk(tracker: ByteTracker, first: int, frames: int, speed: float = 3.0) -> T
     """Have two objects walk in opposite directions."""
     for frame in range(first, first + frames):
         way = speed * frame
-        result = tracker.track(
-            found((10 + way, 50, 0), (560 - way, 300, 1)), frame * PERIOD
-        )
+        result = tracker.track(found((10 + way, 50, 0), (560 - way, 300, 1)), frame * PERIOD)
     return result
 
 
@@ -61,9 +59,7 @@ def test_two_objects_keep_their_ids_in_the_order_of_the_detections(tracker: Byte
 def test_a_weak_detection_goes_on_with_a_track_and_begins_none(tracker: ByteTracker) -> None:
     first = walk(tracker, 0, 5).track_ids
     way = 3.0 * 5
-    weak = tracker.track(
-        found((10 + way, 50, 0), (300, 400, 0), score=0.3), 5 * PERIOD
-    )
+    weak = tracker.track(found((10 + way, 50, 0), (300, 400, 0), score=0.3), 5 * PERIOD)
     assert weak.track_ids.tolist() == [first[0], UNTRACKED]
 
 
