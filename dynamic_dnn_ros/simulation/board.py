@@ -76,6 +76,11 @@ class FrameInWork:
         self.slow_down = 1.0
         self.work: Work
 
+    @property
+    def busy(self) -> Mapping[str, float]:
+        """Return for how long it kept each domain busy, s, at the clocks that it ended with."""
+        return self.work.busy
+
 
 class BoardInTime:
     """

@@ -11,7 +11,7 @@ simulates the applications by their profiles, slowed down and loaded as was reco
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import math
 import statistics
@@ -24,13 +24,10 @@ from dynamic_dnn_ros.management.observations import Application, Load, Status, S
 from dynamic_dnn_ros.management.registry import MANAGER, create_decider
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
-from dynamic_dnn_ros.simulation.closed_loop import (
-    ClosedLoop,
-    Event,
-    SimulatedApplication,
-    TableBoard,
-)
-from dynamic_dnn_ros.simulation.closed_loop import Record as LoopRecord
+from dynamic_dnn_ros.simulation.loop import Action, Loop, SimulatedApplication
+from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.scenario import Camera, Delays
+from dynamic_dnn_ros.simulation.table_board import RAIL, TableBoard
 
 WINDOW = 1.0
 """Seconds over which recorded slow-downs and loads are averaged."""
@@ -242,27 +239,32 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
         slow_down=lambda name, now: _at(series[name][0], series[name][1], now, 1.0),
         foreign=lambda now: {d: _at(*pair, now, 0.0) for d, pair in foreign.items()},
     )
-    loop = ClosedLoop(
-        manager,
-        board,
-        [
-            SimulatedApplication(
-                _as_profiled(one, frames[name]),
-                _camera_rate(recording, name),
-                # Whose frames meet is a matter of phase.
-                offset=first.get(name, earliest) - earliest,
-            )
-            for name, one in applications.items()
-        ],
-        [
-            Event(max(e.time - start, 0.0), _telling(e))
-            for e in entries
-            if isinstance(e.told, (Target, Clearing)) and e.told.application in applications
-        ],
+    record = Run(
+        scenario='recorded',
+        manager=manager.instance,
+        governors={},
+        domains=board.domains,
+        rails=(RAIL,),
+        total_rail=RAIL,
+        zones=(),
+        duration=duration,
+        measured_from=0.0,
+        seed=0,
     )
-    record = loop.run(duration)
+    loop = Loop(manager, board, board, Delays(0.0, 0.0), record)
+    for name, one in applications.items():
+        # Whose frames meet is a matter of phase.
+        phase = first.get(name, earliest) - earliest
+        camera = Camera(_camera_rate(recording, name), phase=phase)
+        loop.add(SimulatedApplication(_as_profiled(one, frames[name]), camera), 0.0)
+    loop.begin()
+    for entry in entries:
+        told = entry.told
+        if isinstance(told, (Target, Clearing)) and told.application in applications:
+            loop.at(max(entry.time - start, 0.0), _telling(loop, entry))
+    loop.run(duration)
     found = WhatIf(
-        energy=record.energy, switches=len(record.switches), settings=len(record.settings)
+        energy=board.energy[0], switches=len(record.switches), settings=len(record.settings)
     )
     limits = _limits(entries)
     for name, one in applications.items():
@@ -279,16 +281,16 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     return found
 
 
-def _telling(entry: Entry) -> Callable[[ClosedLoop, float], bool]:
-    def action(loop: ClosedLoop, now: float) -> bool:
+def _telling(loop: Loop, entry: Entry) -> Action:
+    def action(now: float) -> None:
         _tell(loop.manager, entry)
-        return True
+        loop.decide(now)
 
     return action
 
 
 def _simulated(
-    record: LoopRecord,
+    record: Run,
     name: str,
     application: Application,
     limits: tuple[list[float], list[float]],
@@ -296,8 +298,7 @@ def _simulated(
 ) -> list[tuple[float, float, float]]:
     return [
         (f.latency, _at(*limits, f.time + start, 0.0), application.accuracies[f.sub_network])
-        for f in record.frames
-        if f.application == name
+        for f in record.applications[name].frames
     ]
 
 

@@ -16,14 +16,9 @@ import pytest
 
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.targets import Objective, Target
-from dynamic_dnn_ros.simulation.closed_loop import (
-    ClosedLoop,
-    Event,
-    SimulatedApplication,
-    TableBoard,
-    target_event,
-)
+from dynamic_dnn_ros.simulation.table_board import TableBoard
 from support.applications import GPU, application
+from support.table_loop import Event, TableLoop, target_event, with_camera
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 CHANGE = 10.001
@@ -37,20 +32,18 @@ def run(
     jitter: float = JITTER,
     slow_down: Callable[[str, float], float] | None = None,
     seed: int = 3,
-) -> ClosedLoop:
+) -> TableLoop:
     """Run one application of two that the board knows, with what happens to it."""
     both = [application(name) for name in (FRONT, REAR)]
     board = TableBoard({one.id: one for one in both}, jitter, slow_down, seed=seed)
-    loop = ClosedLoop(
-        Manager('me'), board, [SimulatedApplication(both[0], RATE, 0.0)], list(events)
-    )
+    loop = TableLoop(Manager('me'), board, [with_camera(both[0], RATE, 0.0)], list(events))
     loop.run(until)
     return loop
 
 
-def check(loop: ClosedLoop, latency: float) -> None:
+def check(loop: TableLoop, latency: float) -> None:
     """Check the third frame after the change, and the hundred that follow."""
-    after = np.array(loop.record.latencies(FRONT, CHANGE))
+    after = np.array(loop.latencies(FRONT, CHANGE))
     assert after[2] <= latency
     assert np.mean(after[2:102] <= latency) >= 0.93
 
@@ -65,8 +58,8 @@ def test_a_target_that_becomes_tighter(latency: float) -> None:
 def test_a_co_runner_that_appears() -> None:
     target = Target(FRONT, latency=0.035, objective=Objective.MAXIMUM_ACCURACY, priority=2)
 
-    def appear(loop: ClosedLoop, now: float) -> bool:
-        loop.add(SimulatedApplication(application(REAR), RATE, 0.0), now)
+    def appear(loop: TableLoop, now: float) -> bool:
+        loop.add(with_camera(application(REAR), RATE, 0.0), now)
         return True
 
     check(run([target_event(0.5, target), Event(CHANGE, appear)]), 0.035)
@@ -107,9 +100,8 @@ def test_nothing_changes_though_frames_jitter_by_a_fifth(seed: int) -> None:
 def test_a_board_that_throttles() -> None:
     target = Target(FRONT, latency=0.04, objective=Objective.MAXIMUM_ACCURACY)
 
-    def throttle(loop: ClosedLoop, now: float) -> bool:
-        assert isinstance(loop.board, TableBoard)
+    def throttle(loop: TableLoop, now: float) -> bool:
         loop.board.limits['gpu'] = GPU[2]
-        return loop.manager.observe_load(loop.board.load(now), now)
+        return loop.manager.observe_load(loop.board.sample(now, loop.manager.instance), now)
 
     check(run([target_event(0.5, target), Event(CHANGE, throttle)]), 0.04)

@@ -16,12 +16,6 @@ from dynamic_dnn_ros.management.decisions import Decision
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Application, Load, Status
 from dynamic_dnn_ros.management.targets import Target
-from dynamic_dnn_ros.simulation.closed_loop import (
-    ClosedLoop,
-    SimulatedApplication,
-    TableBoard,
-    target_event,
-)
 from dynamic_dnn_ros.simulation.replay import (
     Entry,
     Question,
@@ -33,7 +27,9 @@ from dynamic_dnn_ros.simulation.replay import (
     decide_again,
     what_if,
 )
+from dynamic_dnn_ros.simulation.table_board import TableBoard
 from support.applications import application, operating_points
+from support.table_loop import TableLoop, target_event, with_camera
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 TARGET = Target(FRONT, latency=0.03, accuracy=0.85)
@@ -91,9 +87,7 @@ def recording() -> Recording:
     board = TableBoard(
         {FRONT: one}, jitter=0.05, slow_down=lambda _, now: 1.4 if now > 6 else 1.0, seed=2
     )
-    loop = ClosedLoop(
-        manager, board, [SimulatedApplication(one, 20.0)], [target_event(1.0, TARGET)]
-    )
+    loop = TableLoop(manager, board, [with_camera(one, 20.0)], [target_event(1.0, TARGET)])
     loop.run(12.0)
     session = Session('recorded', manager.settings, tuple(manager.rounds))
     return Recording(tuple(manager.entries), (session,))
@@ -185,10 +179,10 @@ def test_two_that_share_a_processor_hold_each_other_up_once(offset: float) -> No
     points = operating_points(())
     both = [application(name, operating_points=points) for name in (FRONT, REAR)]
     manager = Recorded()
-    loop = ClosedLoop(
+    loop = TableLoop(
         manager,
         TableBoard({one.id: one for one in both}, jitter=0.02, slow_down=lambda _, __: 1.2),
-        [SimulatedApplication(one, 10.0, index * offset) for index, one in enumerate(both)],
+        [with_camera(one, 10.0, index * offset) for index, one in enumerate(both)],
         [target_event(1.0, Target(name, accuracy=0.92)) for name in (FRONT, REAR)],
     )
     loop.run(8.0)

@@ -13,14 +13,9 @@ import pytest
 from dynamic_dnn_ros.management.decisions import SwitchReason, TargetState
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.targets import Objective, Target
-from dynamic_dnn_ros.simulation.closed_loop import (
-    ClosedLoop,
-    Event,
-    SimulatedApplication,
-    TableBoard,
-    target_event,
-)
+from dynamic_dnn_ros.simulation.table_board import TableBoard
 from support.applications import GPU, application
+from support.table_loop import Event, TableLoop, target_event, with_camera
 
 FRONT = '/front/inference_node'
 REAR = '/rear/inference_node'
@@ -33,22 +28,19 @@ def loop(
     settings: ManagerSettings | None = None,
     offset: float = 0.011,
     **board: Any,
-) -> ClosedLoop:
+) -> TableLoop:
     applications = [application(name) for name in names]
-    return ClosedLoop(
+    return TableLoop(
         Manager('first', settings),
         TableBoard({one.id: one for one in applications}, **board),
-        [
-            SimulatedApplication(one, rate, offset * index)
-            for index, one in enumerate(applications)
-        ],
+        [with_camera(one, rate, offset * index) for index, one in enumerate(applications)],
         events,
     )
 
 
-def kept(run: ClosedLoop, name: str, latency: float, start: float, end: float) -> float:
+def kept(run: TableLoop, name: str, latency: float, start: float, end: float) -> float:
     """Return the share of an application's frames that kept a latency."""
-    latencies = np.array(run.record.latencies(name, start, end))
+    latencies = np.array(run.latencies(name, start, end))
     assert len(latencies) > 20
     return float(np.mean(latencies <= latency))
 
@@ -64,7 +56,10 @@ def test_meets_a_target_at_its_quantile(jitter: float, bias: float) -> None:
     assert report.state is TargetState.MET
     assert report.missed_by == (0.0, 0.0)
     assert report.slow_down == pytest.approx(bias, rel=0.1)
-    assert min(frame.sub_network for frame in run.record.frames if frame.time > 5) >= 's1'
+    assert (
+        min(frame.sub_network for frame in run.record.applications[FRONT].frames if frame.time > 5)
+        >= 's1'
+    )
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -115,7 +110,7 @@ def test_a_slow_down_is_answered_by_the_next_frame() -> None:
         slow_down=lambda _, now: 1.7 if now > step else 1.0,
     )
     run.run(30.0)
-    after = [frame for frame in run.record.frames if frame.time > step]
+    after = [frame for frame in run.record.applications[FRONT].frames if frame.time > step]
     late = [i for i, frame in enumerate(after) if frame.latency > 0.028]
     assert 0 in late or 1 in late
     # The frame after the late one has begun already, and the next has waited for it.
@@ -144,16 +139,14 @@ def test_least_energy_of_what_meets_the_target() -> None:
     managed.run(20.0)
     fixed = loop(settings=ManagerSettings(default_objective=Objective.MINIMUM_LATENCY))
     fixed.run(20.0)
-    assert managed.record.energy < fixed.record.energy
-    frequencies = {dict(frame.frequencies)['gpu'] for frame in managed.record.frames[-100:]}
-    assert frequencies == {GPU[1]}
+    assert managed.energy < fixed.energy
+    assert managed.clocks('gpu', 17.0) == {GPU[1]}
 
 
 def test_a_lower_limit_of_the_board_is_kept() -> None:
     target = Target(FRONT, latency=0.02, objective=Objective.MAXIMUM_ACCURACY)
 
-    def throttle(run: ClosedLoop, now: float) -> bool:
-        assert isinstance(run.board, TableBoard)
+    def throttle(run: TableLoop, now: float) -> bool:
         run.board.limits['gpu'] = GPU[2]
         return False
 
@@ -173,9 +166,7 @@ def test_foreign_load_that_steps_up_gets_its_share() -> None:
         foreign=lambda now: {'gpu': 0.45 * GPU[-1] if now > 10 else 0.0},
     )
     run.run(20.0)
-    frame = run.record.frames[-1]
-    granted = dict(frame.frequencies)['gpu']
-    assert granted == GPU[-1]
+    assert run.clocks('gpu', 19.9) == {GPU[-1]}
 
 
 @pytest.mark.parametrize('second_start', [7.0, 7.4])
@@ -206,14 +197,12 @@ def test_restart_takes_over_without_a_switch(second_start: float) -> None:
 
 
 def test_applications_come_and_go_and_return() -> None:
-    late = SimulatedApplication(application(REAR), 20.0)
-
-    def come(run: ClosedLoop, now: float) -> bool:
-        run.add(late, now)
+    def come(run: TableLoop, now: float) -> bool:
+        run.add(with_camera(application(REAR), 20.0), now)
         return True
 
-    def go(run: ClosedLoop, now: float) -> bool:
-        run.remove(REAR)
+    def go(run: TableLoop, now: float) -> bool:
+        run.remove(run.applications[REAR], now)
         return True
 
     events = [
@@ -223,10 +212,10 @@ def test_applications_come_and_go_and_return() -> None:
         Event(15.0, come),
     ]
     one, other = application(FRONT), application(REAR)
-    run = ClosedLoop(
+    run = TableLoop(
         Manager('first'),
         TableBoard({FRONT: one, REAR: other}),
-        [SimulatedApplication(one, 20.0)],
+        [with_camera(one, 20.0)],
         events,
     )
     run.run(20.0)
