@@ -10,34 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from dynamic_dnn_ros.pictures.encodings import (
+    CONVERTED,
+    NAMES,
+    PLAIN,
+    Converted,
+    Layout,
+    check_opencv,
+)
 from dynamic_dnn_ros.pictures.errors import PictureError
 from dynamic_dnn_ros.pictures.fitting import Fit, means, reached, resized, rows_per_block
 from dynamic_dnn_ros.pictures.input import Interpolation, Picture
 from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.value_range import ValueRange, needs_range
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-
-@dataclass(frozen=True)
-class _Encoding:
-    """`unordered` is the mode in which Pillow takes the channels as they come, `order` theirs."""
-
-    channels: int
-    mode: str
-    raw_mode: str
-    unordered: str
-    order: tuple[int, int, int]
-
-
-#: Encodings of sensor_msgs/image_encodings.hpp that are read, with Pillow's names for them.
-_ENCODINGS = {
-    'rgb8': _Encoding(3, 'RGB', 'RGB', 'RGB', (0, 1, 2)),
-    'bgr8': _Encoding(3, 'RGB', 'BGR', 'RGB', (2, 1, 0)),
-    'rgba8': _Encoding(4, 'RGB', 'RGBX', 'RGBX', (0, 1, 2)),
-    'bgra8': _Encoding(4, 'RGB', 'BGRX', 'RGBX', (2, 1, 0)),
-    'mono8': _Encoding(1, 'L', 'L', 'L', (0, 0, 0)),
-}
 
 
 @dataclass(frozen=True)
@@ -46,6 +34,9 @@ class RawPicture:
     An uncompressed picture.
 
     `data` holds `height` rows of `step` bytes; the pixels of a row may be followed by padding.
+    Planes of colours follow in rows of the same step. `big_endian` is the order of the bytes of a
+    value that has several; `value_range` holds the values that become black and white, where there
+    are more than 8 bits.
     """
 
     encoding: str
@@ -53,35 +44,57 @@ class RawPicture:
     height: int
     step: int
     data: Buffer
+    big_endian: bool = False
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         """
-        Check that the data is as large as it says.
+        Check that the picture can be read, and that the data is as large as it says.
 
-        :raises PictureError: for an encoding that is not read, a size of zero, or too little data
+        :raises PictureError: for an encoding that is not read or needs a range or a library, a
+            size of zero or one that does not fit the encoding, or too little data
         """
         what = f'image {self.width}x{self.height} {self.encoding!r}'
-        encoding = _ENCODINGS.get(self.encoding)
-        if encoding is None:
+        plain, converted = PLAIN.get(self.encoding), CONVERTED.get(self.encoding)
+        rows = self.height
+        if plain is not None:
+            pixel = plain.channels
+        elif converted is not None:
+            pixel = converted.bytes_per_pixel
+            rows = converted.rows(self.height)
+            self._check(converted, what)
+        else:
             raise PictureError(
                 f'{what}: the encoding is not read. '
-                f'Have the camera publish one of: {", ".join(_ENCODINGS)}.'
+                f'Have the camera publish one of: {", ".join(NAMES)}.'
             )
         if self.width < 1 or self.height < 1:
             raise PictureError(f'{what}: it has no pixels. Check the camera driver.')
-        if self.step < self.width * encoding.channels:
+        if self.step < self.width * pixel:
             raise PictureError(
                 f'{what}: a row of step {self.step} bytes cannot hold {self.width} pixels of '
-                f'{encoding.channels} bytes. Check the camera driver.'
+                f'{pixel} bytes. Check the camera driver.'
             )
         size = memoryview(self.data).nbytes
         # The padding of the last row may be missing: some drivers leave it out.
-        needed = self.step * (self.height - 1) + self.width * encoding.channels
-        if size < needed:
+        if size < self.step * (rows - 1) + self.width * pixel:
+            name = 'height' if rows == self.height else f'{rows} rows'
             raise PictureError(
-                f'{what}: the data has {size} bytes, height x step is {self.height * self.step}. '
+                f'{what}: the data has {size} bytes, {name} x step is {rows * self.step}. '
                 'Check the camera driver, or the transport if frames are cut on the way.'
             )
+
+    def _check(self, encoding: Converted, what: str) -> None:
+        down, across = encoding.block
+        if self.height % down or self.width % across:
+            raise PictureError(
+                f'{what}: in this encoding, height has to be a multiple of {down} and width of '
+                f'{across}. Check the camera driver.'
+            )
+        if encoding.value_range is None and self.value_range is None:
+            raise needs_range(what, f'{self.encoding!r}')
+        if encoding.uses_opencv:
+            check_opencv(what)
 
     @property
     def size(self) -> Size:
@@ -90,7 +103,9 @@ class RawPicture:
 
     def open(self) -> Image.Image:
         """Return the picture as Pillow has it, mode RGB or L."""
-        encoding = _ENCODINGS[self.encoding]
+        if self.encoding in CONVERTED:
+            return self._converted().open()
+        encoding = PLAIN[self.encoding]
         return _image(
             encoding.mode,
             (self.width, self.height),
@@ -107,7 +122,9 @@ class RawPicture:
 
         :return: red, green, blue, shape (`fit.size`, 3); perhaps a view
         """
-        encoding = _ENCODINGS[self.encoding]
+        if self.encoding in CONVERTED:
+            return self._converted().scaled(fit, interpolation)
+        encoding = PLAIN[self.encoding]
         box, size = fit.box, fit.size
         rows = rows_per_block(self.height, box[3] - box[1], size.height, interpolation)
         # What a filter sees of the pixels around the box counts as well.
@@ -129,6 +146,17 @@ class RawPicture:
         # What both rows and columns round adds up to two grey levels now and then.
         pixels = np.asarray(resized(image, size, interpolation, inner, rows == 1))
         return pixels.reshape(*size, -1)[..., encoding.order]
+
+    def _converted(self) -> RawPicture:
+        """Return the picture in a plain encoding."""
+        encoding = CONVERTED[self.encoding]
+        value_range = self.value_range or encoding.value_range
+        layout = Layout(self.height, self.width, self.big_endian, value_range)
+        shape = (encoding.rows(self.height), self.width * encoding.bytes_per_pixel)
+        rows = np.ndarray(shape, np.uint8, memoryview(self.data), 0, (self.step, 1))
+        pixels = np.ascontiguousarray(encoding.convert(rows, layout))
+        step = self.width * PLAIN[encoding.to].channels
+        return RawPicture(encoding.to, self.width, self.height, step, pixels.data.cast('B'))
 
 
 def _image(

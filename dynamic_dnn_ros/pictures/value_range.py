@@ -26,7 +26,7 @@ class ValueRange(NamedTuple):
     def eight_bits(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Return values of any shape, integers or floats, on a scale of 0..255, rounded."""
         if values.dtype.kind == 'u' and values.dtype.itemsize == 2:
-            return _table(self)[values]
+            return _table(self).take(values)
         with np.errstate(invalid='ignore', over='ignore'):
             shifted = (values.astype(np.float32) - self.low) * (255.0 / (self.high - self.low))
         shifted = np.clip(np.nan_to_num(shifted, nan=0.0), 0.0, 255.0)

@@ -299,7 +299,7 @@ def test_compressed_pictures(file_format: str, mode: str) -> None:
         ('rgb8', 0, 6, 0, 0, 'it has no pixels'),
         ('rgb8', 8, 0, 24, 0, 'it has no pixels'),
         ('rgb8', 8, 6, 23, 144, 'step 23 bytes cannot hold 8 pixels'),
-        ('32FC1', 8, 6, 32, 192, 'the encoding is not read.*rgb8'),
+        ('8SC1', 8, 6, 32, 192, 'the encoding is not read.*rgb8'),
         ('', 8, 6, 24, 144, 'the encoding is not read'),
     ],
 )
