@@ -10,6 +10,7 @@ import traceback
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.timer import Timer
@@ -69,6 +70,7 @@ class ManagedNode(LifecycleNode):
         :param arguments: handed on to `rclpy.lifecycle.LifecycleNode`
         """
         super().__init__(name, **arguments)
+        self._answer_impossible_transitions()
         self.identity = Identity()
         self.parameters = Parameters(self, (*COMMON_PARAMETERS, *self.PARAMETERS))
         self.problem = ''
@@ -282,6 +284,38 @@ class ManagedNode(LifecycleNode):
         if self._configured:
             self.on_cleanup(state)
         return TransitionCallbackReturn.SUCCESS
+
+    def _answer_impossible_transitions(self) -> None:
+        """
+        Have `change_state` answer a transition that the present state does not have.
+
+        rclpy raises inside its service then, and whoever asked would wait for ever.
+        """
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = self._answering(service.callback)
+
+    def _answering(self, change_state: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except Exception:
+                asked = request.transition.label or request.transition.id
+                state = (
+                    'active'
+                    if self._active
+                    else 'inactive'
+                    if self._configured
+                    else 'unconfigured'
+                )
+                self.complain(
+                    f'Refused transition {asked}: the node is {state}, a state without it. '
+                    "'ros2 lifecycle list' names those that there are."
+                )
+                response.success = False
+                return response
+
+        return answer
 
     def _attempt(self, what: str, action: Callable[[], None]) -> None:
         try:

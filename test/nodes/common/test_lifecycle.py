@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
@@ -225,3 +227,36 @@ def test_namespace_that_is_not_absolute_is_refused(create: Create, namespace: st
     node = create(manager_namespace=namespace)
     assert node.trigger_configure() == FAILURE
     assert 'not an absolute namespace' in node.problem
+
+
+@pytest.mark.parametrize(
+    ('before', 'identifier', 'state'),
+    [
+        (('configure', 'activate'), Transition.TRANSITION_CONFIGURE, 'active'),
+        (('configure', 'activate'), 250, 'active'),
+        (('configure', 'activate', 'deactivate'), Transition.TRANSITION_DEACTIVATE, 'inactive'),
+        ((), Transition.TRANSITION_ACTIVATE, 'unconfigured'),
+        ((), 250, 'unconfigured'),
+    ],
+)
+def test_impossible_transition_is_answered_at_once(
+    graph: Graph,
+    create: Create,
+    capfd: pytest.CaptureFixture[str],
+    before: tuple[str, ...],
+    identifier: int,
+    state: str,
+) -> None:
+    node = create()
+    name = node.identifier
+    for transition in before:
+        assert graph.change_state(name, transition)
+    request = ChangeState.Request()
+    request.transition.id = identifier
+    response = graph.call(ChangeState, f'{name}/change_state', request, timeout=5.0)
+    assert not response.success
+    assert graph.lifecycle_state(name) == state
+    assert f'Refused transition {identifier}: the node is {state}' in capfd.readouterr().err
+    # Those that there are still work.
+    possible = {'active': 'deactivate', 'inactive': 'activate', 'unconfigured': 'configure'}
+    assert graph.change_state(name, possible[state])
