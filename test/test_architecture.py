@@ -46,9 +46,11 @@ TOP_FOLDERS = {
     'deploy',
     'docs',
     'dynamic_dnn_ros',
+    'examples',
     'launch',
     'models',
     'msg',
+    'srv',
     'test',
     'tools',
 }

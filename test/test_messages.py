@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The messages are an interface: they change only on purpose, and say what each field means."""
+"""Messages and services are an interface: changed only on purpose, and each field is explained."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = sorted((REPOSITORY / 'msg').glob('*.msg'))
+SERVICES = sorted((REPOSITORY / 'srv').glob('*.srv'))
+PARTS = ('', '_Request', '_Response')
+WHOLE = {path.stem for path in SERVICES}
 FROZEN: dict[str, str] = json.loads((REPOSITORY / 'test' / 'interface_hashes.json').read_text())
 REMEDY = (
     'If the change is meant, release it as one: run tools/freeze_interfaces.py after make build, '
@@ -39,7 +42,9 @@ def freeze_interfaces() -> ModuleType:
 
 
 def test_every_message_is_frozen() -> None:
-    assert sorted(FROZEN) == [f'dynamic_dnn_ros/msg/{path.stem}' for path in FILES], REMEDY
+    messages = [f'dynamic_dnn_ros/msg/{path.stem}' for path in FILES]
+    services = [f'dynamic_dnn_ros/srv/{path.stem}{part}' for path in SERVICES for part in PARTS]
+    assert sorted(FROZEN) == sorted(messages + services), REMEDY
 
 
 def test_installed_messages_have_the_frozen_hashes() -> None:
@@ -51,21 +56,23 @@ def test_installed_messages_have_the_frozen_hashes() -> None:
 
 
 def test_sources_have_the_frozen_hashes() -> None:
-    """A second implementation, that of rosbags, finds the same hashes in the .msg files."""
+    """A second implementation, that of rosbags, finds the same hashes in the sources."""
     pytest.importorskip('rosbags', reason='rosbags is not installed')
     from support.bag_player import type_store
 
     store = type_store()
-    assert {name: store.hash_rihs01(name) for name in FROZEN} == FROZEN, REMEDY
+    # rosbags knows messages: of a service, what is asked and what is answered.
+    frozen = {name: value for name, value in FROZEN.items() if name.split('/')[-1] not in WHOLE}
+    assert {name: store.hash_rihs01(name) for name in frozen} == frozen, REMEDY
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', [*FILES, *SERVICES], ids=lambda path: path.stem)
 def test_every_message_and_field_has_a_comment(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0].startswith('# '), 'the first line says what the message is'
     fields = 0
     for line in lines:
-        if line.startswith('#') or not line.strip():
+        if line.startswith('#') or not line.strip() or line == '---':
             continue
         declaration = DECLARATION.match(line)
         assert declaration is not None, f'{path.name}: {line!r} is no declaration'
@@ -80,5 +87,9 @@ def test_every_message_and_field_has_a_comment(path: Path) -> None:
 
 
 def test_the_build_generates_every_message() -> None:
-    listed = re.findall(r'"(msg/\w+\.msg)"', (REPOSITORY / 'CMakeLists.txt').read_text())
-    assert sorted(listed) == [f'msg/{path.name}' for path in FILES]
+    text = (REPOSITORY / 'CMakeLists.txt').read_text()
+    listed = re.findall(r'"((?:msg/\w+\.msg)|(?:srv/\w+\.srv))"', text)
+    assert sorted(listed) == [
+        *(f'msg/{path.name}' for path in FILES),
+        *(f'srv/{path.name}' for path in SERVICES),
+    ]

@@ -108,7 +108,7 @@ def test_command_runs(tmp_path):
     assert 'demo' in answer.stdout
 
 
-@pytest.mark.parametrize('folder', ['config', 'deploy', 'launch', 'models'])
+@pytest.mark.parametrize('folder', ['config', 'deploy', 'examples', 'launch', 'models'])
 def test_folder_is_installed(folder):
     def names(root: Path) -> set[Path]:
         return {

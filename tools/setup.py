@@ -39,7 +39,7 @@ BUILD_STAMP = COLCON / '.ready'
 # The wheels of ROS 2 Jazzy exist for these; the first one is what everything is tested with.
 PYTHONS_WITH_WHEELS = ('3.11', '3.12', '3.13', '3.10')
 BUILD_INPUTS = ('CMakeLists.txt', 'package.xml', 'setup.cfg', 'tools/package_metadata.py')
-INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models', 'deploy')
+INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models', 'deploy', 'examples')
 # Compiled modules of ROS 2 or of the board were built against these: no newer wheels for them.
 SYSTEM_PACKAGES = ('numpy', 'torch', 'torchvision')
 # What asks for packages that would spoil others: requirements/torch.txt and tracking.txt say why.
@@ -346,7 +346,8 @@ def installed_files() -> Iterator[str]:
 
 def build_digest() -> str:
     """Return the hash of what a build depends on; of linked files only the names count."""
-    inputs = [ROOT / name for name in BUILD_INPUTS] + sorted((ROOT / 'msg').glob('*.msg'))
+    inputs = [ROOT / name for name in BUILD_INPUTS]
+    inputs += sorted([*(ROOT / 'msg').glob('*.msg'), *(ROOT / 'srv').glob('*.srv')])
     return digest(
         [read_stamp(VENV_STAMP), *installed_files()]
         + [part for path in inputs for part in (path.name, path.read_bytes())]

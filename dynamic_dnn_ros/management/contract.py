@@ -9,7 +9,7 @@ from typing import Protocol
 
 from dynamic_dnn_ros.management.decisions import Decision, TargetReport
 from dynamic_dnn_ros.management.observations import Application, Load, Status
-from dynamic_dnn_ros.management.targets import Target, TargetError
+from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
 
 
 class Decider(Protocol):
@@ -20,6 +20,7 @@ class Decider(Protocol):
     """
 
     instance: str
+    targets: TargetStore
 
     @property
     def applications(self) -> Collection[str]:
@@ -45,7 +46,7 @@ class Decider(Protocol):
         :raises TargetError: when a later one is in force
         """
 
-    def ask(self, target: Target) -> TargetReport:
+    def ask(self, target: Target, now: float) -> TargetReport:
         """Tell what would become of a target that is not set; nothing is changed by it."""
 
     def refuse_target(self, application: str, sender: str, error: TargetError) -> None:

@@ -107,7 +107,8 @@ class TargetReport:
     How one application's target stands.
 
     `names`, `required`, `predicted`, `measured` and `missed_by` are rows, one for each limit
-    that the target sets; `reason` says why the decision was made.
+    that the target sets; `metric` is what accuracy is here; `reason` says why the decision was
+    made.
     """
 
     application: str
@@ -126,6 +127,7 @@ class TargetReport:
     slow_down_deviation: float = 0.0
     reason: str = ''
     message: str = ''
+    metric: str = ''
 
 
 @dataclass(frozen=True)

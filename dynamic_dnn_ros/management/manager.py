@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 import math
 
+import numpy as np
+
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.decisions import (
     Decision,
@@ -143,7 +145,7 @@ class Manager:
         self._reporter.accept(application)
         self._target_changed(application)
 
-    def ask(self, target: Target) -> TargetReport:
+    def ask(self, target: Target, now: float) -> TargetReport:
         """Tell what would become of a target that is not set; nothing is changed by it."""
         name, plan, planned = target.application, self._planner.plan, self._planner.planned
         if plan is None or name not in planned:
@@ -152,8 +154,23 @@ class Manager:
                 f'{name} is not there, not active, has no profile for this platform, or has not '
                 'been decided for yet.',
             )
-        index = planned.index(name)
-        return answered(plan.problem, index, target, self.settings.resource, self._planner.power)
+        index, record = planned.index(name), self._registry.get(name)
+        problem = plan.problem
+        if record is not None and record.is_held(now):
+            # A target would end that it is left alone.
+            options = problem.joint.tables[index].options
+            usable = np.array([not record.is_excluded(option, now) for option in options])
+            demands = list(problem.demands)
+            demands[index] = replace(demands[index], usable=usable)
+            problem = replace(problem, demands=tuple(demands))
+        return answered(
+            problem,
+            index,
+            target,
+            self.settings.resource,
+            self._planner.power,
+            record.application.metric if record is not None else '',
+        )
 
     def refuse_target(self, application: str, sender: str, error: TargetError) -> None:
         """Note a target that could not be read, so that the next decision answers it."""

@@ -54,8 +54,9 @@ class Application:
     """
     One application as it presents itself.
 
-    `accuracies` gives the top-1 accuracy of each of `operating_points.sub_networks`; `started`
-    is in nanoseconds; `target` is the one that it echoes.
+    `accuracies` gives the accuracy of each of `operating_points.sub_networks`, by `metric` (as
+    `tasks.contract.Metric` has it; empty: not said); `started` is in nanoseconds; `target` is
+    the one that it echoes.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Application:
     switch_manager: str = ''
     switch_sequence: int = 0
     target: Target | None = None
+    metric: str = ''
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,20 @@ import numpy as np
 
 from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings, evaluate
 from dynamic_dnn_ros.management.decisions import Prediction, TargetReport, TargetState
-from dynamic_dnn_ros.management.reports import beyond
+from dynamic_dnn_ros.management.reports import beyond, runner_up
+from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.search import search
 from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.management.words import limit_title
 
 
 def answered(
-    problem: Problem, index: int, target: Target, settings: ResourceSettings, power: float
+    problem: Problem,
+    index: int,
+    target: Target,
+    settings: ResourceSettings,
+    power: float,
+    metric: str = '',
 ) -> TargetReport:
     """
     Answer what would be served if an application had a target; nothing is changed by it.
@@ -25,6 +32,7 @@ def answered(
     :param problem: what is asked for now
     :param index: of the application that the target is for
     :param power: that the board is expected to take now, W; NaN: not known
+    :param metric: of the application's accuracy
     """
     demands = list(problem.demands)
     demands[index] = replace(demands[index], target=target, priority=target.priority)
@@ -54,6 +62,8 @@ def answered(
         for a, demand in enumerate(supposed.demands)
         if a != index and demand.priority >= 0 and found.applications[a].shortfall[0] > 0
     ]
+    plan = Plan(supposed, found, 0, Cause.KEPT)
+    second, why = runner_up(plan, index, alternatives(plan, index, settings), metric)
     return TargetReport(
         target.application,
         TargetState.ANSWERED,
@@ -64,8 +74,11 @@ def answered(
         (math.nan,) * len(limits),
         missed,
         decision=decision,
+        runner_up=second,
+        runner_up_reason=why,
         reason='asked, not set',
-        message=_in_words(limits, values, missed, others, expected, power),
+        message=_in_words(limits, values, missed, others, expected, power, metric),
+        metric=metric,
     )
 
 
@@ -87,9 +100,10 @@ def _in_words(
     others: list[str],
     expected: float,
     power: float,
+    metric: str,
 ) -> str:
     short = [
-        f'{name} {limit:.4g} (nearest: {values[name]:.4g})'
+        f'{limit_title(name, metric)} {limit:.4g} (nearest: {values[name]:.4g})'
         for (name, limit), by in zip(limits.items(), missed)
         if by > 0
     ]

@@ -30,6 +30,7 @@ from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.records import Record, Registry, is_handed_over
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
+from dynamic_dnn_ros.management.words import limit_title, with_unit
 
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
@@ -37,7 +38,6 @@ REFUSAL_SHOWN = 5.0
 FASTEST = 16
 """Settings beyond the board's limits that are asked whether they would meet a target."""
 
-_UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
 _AT_LEAST = ('accuracy', 'rate')
 
 
@@ -89,6 +89,8 @@ class Reporter:
                 report = _unprofiled(record, target)
             else:
                 report = self._planned(record, target, plan, planned.index(name), control)
+            if record is not None:
+                report = replace(report, metric=record.application.metric)
             refusal = self._refusals.get(name)
             if refusal is not None:
                 sender = f' from {refusal.sender!r}' if refusal.sender else ''
@@ -135,13 +137,13 @@ class Reporter:
             binding = CONSTRAINTS[worst] if missed else Constraint.RATE
             if missed and _met_without_limits(plan, index):
                 binding = Constraint.PLATFORM
-        runner_up, why = _runner_up(plan, index, around)
+        second, why = runner_up(plan, index, around, record.application.metric)
         return replace(
             report,
             state=state,
             binding_constraint=binding,
             decision=_prediction(plan.evaluation, plan, index, plan.row),
-            runner_up=runner_up,
+            runner_up=second,
             runner_up_reason=why,
             slow_down=record.slow_down.mean,
             slow_down_deviation=record.slow_down.deviation,
@@ -266,7 +268,8 @@ def beyond(key: str, limit: float, value: float) -> float:
 
 def _infeasible_message(record: Record, target: Target, predicted: dict[str, float]) -> str:
     missed = [
-        f'{key} {limit:.4g} {_UNITS[key]}'.rstrip() + f' (nearest: {predicted[key]:.4g})'
+        f'{limit_title(key, record.application.metric)} {with_unit(key, limit)} '
+        f'(nearest: {predicted[key]:.4g})'
         for key, limit in target.limits().items()
         if beyond(key, limit, predicted[key]) > 0
     ]
@@ -317,8 +320,13 @@ def _binding(plan: Plan, index: int, around: Evaluation) -> Constraint:
     return Constraint.NONE
 
 
-def _runner_up(plan: Plan, index: int, around: Evaluation) -> tuple[Prediction, str]:
-    """Return the best other option at the chosen setting, and why it was not chosen."""
+def runner_up(plan: Plan, index: int, around: Evaluation, metric: str) -> tuple[Prediction, str]:
+    """
+    Return the best other option at the chosen setting, and why it was not chosen.
+
+    :param around: what `alternatives` returns
+    :param metric: of the application's accuracy, for the sentence
+    """
     demand = plan.problem.demands[index]
     found = around.applications[index]
     count = len(plan.problem.joint.tables[index].options)
@@ -340,11 +348,13 @@ def _runner_up(plan: Plan, index: int, around: Evaluation) -> tuple[Prediction, 
         )
     )
     second = int(others[order[0]])
-    why = _why_not(demand.target, around, index, second, plan.problem.power_cap)
+    why = _why_not(demand.target, around, index, second, plan.problem.power_cap, metric)
     return _prediction(around, plan, index, second), why
 
 
-def _why_not(target: Target, around: Evaluation, index: int, second: int, cap: float) -> str:
+def _why_not(
+    target: Target, around: Evaluation, index: int, second: int, cap: float, metric: str
+) -> str:
     found = around.applications[index]
     if around.excess[second] > around.excess[0] + WITHIN:
         over = around.power[second] / cap - 1
@@ -355,12 +365,12 @@ def _why_not(target: Target, around: Evaluation, index: int, second: int, cap: f
         values = _predicted(found, second)
         more = found.misses[:, second] - found.misses[:, 0]
         key = ('latency', 'accuracy', 'energy', 'rate')[int(np.argmax(more))]
-        return f'its {key} of {values[key]:.4g} {_UNITS[key]}'.rstrip() + (
-            f' misses {getattr(target, key):.4g}'
-        )
+        title = limit_title(key, metric)
+        return f'its {title} of {with_unit(key, values[key])} misses {getattr(target, key):.4g}'
     if target.objective is Objective.MAXIMUM_ACCURACY:
         if found.accuracy[second] < found.accuracy[0]:
-            return f'its accuracy of {found.accuracy[second]:.4g} is lower'
+            title = limit_title('accuracy', metric)
+            return f'its {title} of {found.accuracy[second]:.4g} is lower'
         if found.accuracy[second] > found.accuracy[0]:
             return 'it is more accurate, but the last change was too short ago'
     elif target.objective is Objective.MINIMUM_LATENCY:

@@ -12,6 +12,9 @@ import re
 
 DEFAULT_LATENCY_QUANTILE = 0.95
 
+LARGEST = 1e6
+"""Above it no limit is meant: it would be 11 days, a megajoule or a megahertz."""
+
 _QUALIFIED_NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 
@@ -54,7 +57,7 @@ class Target:
     Limits and objective of one application; a limit of 0 is none.
 
     `latency` in seconds from the image's arrival to its result, kept by the share
-    `latency_quantile` of all frames; `accuracy` top-1 in 0..1, at least; `energy` joules for one
+    `latency_quantile` of all frames; `accuracy` in 0..1, at least; `energy` joules for one
     inference, at most; `rate` frames served a second, at least. `stamp` says when it was asked
     for, in nanoseconds of the senders' clock: the newest target of an application wins.
     """
@@ -89,6 +92,10 @@ class Target:
                 raise TargetError(field, value, 'is not a number', f'Give {unit}, 0 for no limit')
             if value < 0:
                 raise TargetError(field, value, 'is negative', f'Give {unit}, 0 for no limit')
+            if value > LARGEST:
+                raise TargetError(
+                    field, value, f'is above {LARGEST:g}', f'Give {unit}, 0 for no limit'
+                )
         if self.latency_quantile >= 1:
             raise TargetError(
                 'latency_quantile',

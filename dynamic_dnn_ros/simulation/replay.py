@@ -151,7 +151,7 @@ def decide_again(session: Session) -> Comparison:
         answers = []
         for entry in one.entries:
             if isinstance(entry.told, Question):
-                answers.append(manager.ask(entry.told.target))
+                answers.append(manager.ask(entry.told.target, entry.time))
             else:
                 _tell(manager, entry)
         decision = manager.decide(one.time)

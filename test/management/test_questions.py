@@ -31,7 +31,7 @@ def test_the_answer_is_what_setting_it_gives() -> None:
     target = Target(FRONT, latency=0.03, accuracy=0.88)
     subject = manager(FRONT)
     before = subject.decide(0.1)
-    answer = subject.ask(target)
+    answer = subject.ask(target, 0.1)
     assert answer.state is TargetState.ANSWERED
     assert answer.missed_by == (0.0, 0.0)
     assert 'It would be met; the board would take' in answer.message
@@ -47,7 +47,7 @@ def test_the_answer_is_what_setting_it_gives() -> None:
 
 
 def test_what_cannot_be_met_is_answered_with_the_nearest_point() -> None:
-    answer = manager(FRONT).ask(Target(FRONT, latency=0.001))
+    answer = manager(FRONT).ask(Target(FRONT, latency=0.001), 0.1)
     assert answer.missed_by[0] > 0
     assert answer.decision.sub_network == 's0'
     assert 'It would miss latency 0.001 (nearest: 0.00' in answer.message
@@ -58,10 +58,36 @@ def test_names_those_who_would_lose_their_targets() -> None:
     subject.set_target(Target(REAR, latency=0.03, accuracy=0.92, rate=29.0), 10)
     subject.decide(0.1)
     greedy = Target(FRONT, latency=0.03, accuracy=0.92, rate=29.0, priority=9)
-    assert f'targets of {REAR} would be missed' in subject.ask(greedy).message
+    assert f'targets of {REAR} would be missed' in subject.ask(greedy, 0.1).message
 
 
 def test_of_whom_nothing_is_known_nothing_is_said() -> None:
-    answer = Manager('me').ask(Target(FRONT, latency=0.03))
+    answer = Manager('me').ask(Target(FRONT, latency=0.03), 0.1)
     assert answer.state is TargetState.ANSWERED
     assert 'Nothing can be said' in answer.message
+
+
+def test_the_answer_names_the_next_best_as_a_decision_does() -> None:
+    target = Target(FRONT, latency=0.03, accuracy=0.88)
+    subject = manager(FRONT)
+    answer = subject.ask(target, 0.1)
+    subject.set_target(target, 10)
+    (report,) = subject.decide(0.2).reports
+    assert answer.runner_up.sub_network
+    assert answer.runner_up.sub_network == report.runner_up.sub_network
+    assert answer.runner_up_reason == report.runner_up_reason
+
+
+def test_an_application_that_is_left_alone_at_first_is_answered_as_if_it_were_not() -> None:
+    subject = Manager('me')
+    subject.observe_load(
+        Load('board', 'boot', 0.1, (DomainLoad('gpu', GPU, GPU[0], GPU[-1], GPU[-1]),)), 0.0
+    )
+    subject.add_application(application(FRONT), 0.0)  # asked for nothing: held for a while
+    subject.decide(0.0)
+    target = Target(FRONT, latency=0.01)
+    answer = subject.ask(target, 0.1)
+    assert answer.missed_by == (0.0,)
+    subject.set_target(target, 1)
+    (report,) = subject.decide(0.2).reports
+    assert answer.decision.sub_network == report.decision.sub_network

@@ -35,7 +35,7 @@ def test_each_keeps_the_contract(name: str) -> None:
     decision = decider.reported(decider.choose(2.0))
     (report,) = decision.reports
     assert report.application == FRONT and report.target is not None
-    assert decider.ask(Target(FRONT, latency=0.01)).state is TargetState.ANSWERED
+    assert decider.ask(Target(FRONT, latency=0.01), 0.1).state is TargetState.ANSWERED
     decider.refuse_target(FRONT, 'test', TargetError('latency', -1, 'is negative', 'Give 0'))
     (report,) = decider.reported(decider.choose(2.5)).reports
     assert report.state is TargetState.REFUSED and 'is negative' in report.message

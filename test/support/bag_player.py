@@ -21,11 +21,16 @@ PACKAGE = 'dynamic_dnn_ros'
 
 
 def type_store() -> Typestore:
-    """Return the types of ROS 2 Jazzy, and this package's from its .msg files."""
+    """Return the types of ROS 2 Jazzy, and this package's from its sources."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types: dict[str, Any] = {}
     for path in sorted((REPOSITORY / 'msg').glob('*.msg')):
         types.update(get_types_from_msg(path.read_text(), f'{PACKAGE}/msg/{path.stem}'))
+    for path in sorted((REPOSITORY / 'srv').glob('*.srv')):
+        for part, text in zip(('Request', 'Response'), path.read_text().split('\n---\n')):
+            # A type that is named without a package is looked for beside the one that names it.
+            parsed = get_types_from_msg(text, f'{PACKAGE}/msg/{path.stem}_{part}')
+            types[f'{PACKAGE}/srv/{path.stem}_{part}'] = next(iter(parsed.values()))
     store.register(types)
     return store
 

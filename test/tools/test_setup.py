@@ -18,7 +18,8 @@ def repository(setup_tool, monkeypatch, tmp_path):
     for name in setup_tool.BUILD_INPUTS:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for folder in ('msg', 'dynamic_dnn_ros', 'launch', 'config', 'models', '.venv', '.colcon'):
+    folders = ('msg', 'srv', 'dynamic_dnn_ros', 'launch', 'config', 'examples', 'models')
+    for folder in (*folders, '.venv', '.colcon'):
         (tmp_path / folder).mkdir()
     shutil.copytree(setup_tool.REQUIREMENTS, tmp_path / 'tools' / 'requirements')
     shutil.copy(setup_tool.TOOLS / 'torchvision_operators.py', tmp_path / 'tools')
@@ -41,6 +42,8 @@ def repository(setup_tool, monkeypatch, tmp_path):
         ('msg/Question.msg', 'int32 value\n'),
         ('dynamic_dnn_ros/another.py', ''),
         ('launch/another.launch.py', ''),
+        ('examples/another.py', ''),
+        ('srv/Question.srv', 'int32 value\n---\nint32 value\n'),
         ('CMakeLists.txt', 'project(another)\n'),
         ('.venv/.ready', 'another environment'),
     ],

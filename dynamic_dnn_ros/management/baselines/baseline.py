@@ -141,7 +141,7 @@ class Baseline(abc.ABC):
         self.targets.clear(application, stamp, arrival)
         self._judge.accept(application)
 
-    def ask(self, target: Target) -> TargetReport:
+    def ask(self, target: Target, now: float) -> TargetReport:
         """Answer that nothing can be said: a baseline predicts nothing for others to read."""
         return unanswerable(target, 'the decider that is chosen predicts nothing.')
 

@@ -301,13 +301,8 @@ class ManagedNode(LifecycleNode):
                 return change_state(request, response)
             except Exception:
                 asked = request.transition.label or request.transition.id
-                state = (
-                    'active'
-                    if self._active
-                    else 'inactive'
-                    if self._configured
-                    else 'unconfigured'
-                )
+                configured = 'inactive' if self._configured else 'unconfigured'
+                state = 'active' if self._active else configured
                 self.complain(
                     f'Refused transition {asked}: the node is {state}, a state without it. '
                     "'ros2 lifecycle list' names those that there are."

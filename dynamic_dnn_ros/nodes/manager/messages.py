@@ -11,11 +11,13 @@ import numpy as np
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.decisions import (
+    Constraint,
     Decision,
     DomainFrequency,
     Prediction,
     Switch,
     TargetReport,
+    TargetState,
 )
 from dynamic_dnn_ros.management.observations import (
     Application,
@@ -136,6 +138,8 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
         switch_manager=message.switch_manager,
         switch_sequence=message.switch_sequence,
         target=echo,
+        # Recordings of releases before this field have none.
+        metric=getattr(message, 'metric', ''),
     )
     return application, '; '.join(problems)
 
@@ -257,13 +261,56 @@ def report_message(report: TargetReport) -> TargetStatus:
         predicted=[float(value) for value in report.predicted],
         measured=[float(value) for value in report.measured],
         missed_by=[float(value) for value in report.missed_by],
+        metric=report.metric,
         binding_constraint=int(report.binding_constraint),
         decision=prediction_message(report.decision),
+        reason=report.reason,
         runner_up=prediction_message(report.runner_up),
         runner_up_reason=report.runner_up_reason,
         slow_down=float(report.slow_down),
         slow_down_deviation=float(report.slow_down_deviation),
         message=report.message,
+    )
+
+
+def prediction_of(message: PredictionMessage) -> Prediction:
+    """Return the prediction that a message carries."""
+    return Prediction(
+        message.sub_network,
+        message.processor,
+        tuple((row.name, row.value) for row in message.frequencies),
+        message.latency,
+        message.accuracy,
+        message.energy,
+        message.power,
+    )
+
+
+def report_of(message: TargetStatus) -> TargetReport:
+    """
+    Return how a target stands, as a message says.
+
+    :raises ValueError: for a state or a constraint that this release does not know
+    """
+    target = message.target
+    return TargetReport(
+        application=message.application,
+        state=TargetState(message.state),
+        target=target_of(target) if target.application else None,
+        names=tuple(message.names),
+        required=tuple(message.required),
+        predicted=tuple(message.predicted),
+        measured=tuple(message.measured),
+        missed_by=tuple(message.missed_by),
+        metric=message.metric,
+        binding_constraint=Constraint(message.binding_constraint),
+        decision=prediction_of(message.decision),
+        reason=message.reason,
+        runner_up=prediction_of(message.runner_up),
+        runner_up_reason=message.runner_up_reason,
+        slow_down=message.slow_down,
+        slow_down_deviation=message.slow_down_deviation,
+        message=message.message,
     )
 
 

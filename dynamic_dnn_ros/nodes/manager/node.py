@@ -11,7 +11,7 @@ from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import (
@@ -26,7 +26,7 @@ from dynamic_dnn_ros.management.decisions import (
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Load
 from dynamic_dnn_ros.management.registry import UnknownDeciderError, create_decider
-from dynamic_dnn_ros.management.targets import TargetError
+from dynamic_dnn_ros.management.targets import Target, TargetError
 from dynamic_dnn_ros.msg import (
     Application,
     DvfsSetting,
@@ -56,6 +56,8 @@ from dynamic_dnn_ros.nodes.manager.messages import (
     target_of,
 )
 from dynamic_dnn_ros.nodes.manager.parameters import MODES, PARAMETERS, manager_settings
+from dynamic_dnn_ros.nodes.manager.services import TargetServices
+from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 
 LISTENING = 1.0
 """Seconds for which a manager only listens, so that it finds one that is already there."""
@@ -87,6 +89,7 @@ class ManagerNode(ManagedNode):
         self._decisions = 0
         self._answers: list[TargetReport] = []
         self._deciding = False
+        self._offers_services = False
         self._listening_until = 0.0
         self._load: Load | None = None
         self._load_received = 0.0
@@ -166,6 +169,7 @@ class ManagerNode(ManagedNode):
             for publisher in self._switch_publishers.values():
                 self.destroy_publisher(publisher)
             self._switch_publishers.clear()
+            self._offers_services = False
             # What is said on /diagnostics is of now.
             self._decision = None
 
@@ -237,22 +241,28 @@ class ManagerNode(ManagedNode):
             self._decide_soon()
 
     def _on_target(self, message: PerformanceTarget, now: float, arrival: int) -> None:
-        sender = message.sender
+        self._carry_out(message, now, arrival)
+
+    def _carry_out(self, message: PerformanceTarget, now: float, arrival: int) -> str:
+        """Set, clear or ask; return why the message was refused, empty if it was not."""
+        sender, refused = message.sender, ''
         try:
             if message.action == PerformanceTarget.ACTION_CLEAR:
                 asked = nanoseconds(message.header.stamp)
                 self._manager.clear_target(message.application, asked, arrival, sender)
             elif message.action == PerformanceTarget.ACTION_ASK:
-                self._answers.append(self._manager.ask(target_of(message)))
+                self._answers.append(self._manager.ask(target_of(message), now))
             else:
                 self._manager.set_target(target_of(message), arrival)
         except TargetError as error:
+            refused = str(error)
             self._manager.refuse_target(message.application, sender, error)
             self.get_logger().error(
                 f'Refused a target of {sender or "unknown sender"} for '
                 f'{message.application or "no application"}: {error}'
             )
         self._decide_soon()
+        return refused
 
     def _on_load(self, message: SystemLoad, now: float, arrival: int) -> None:
         try:
@@ -278,6 +288,48 @@ class ManagerNode(ManagedNode):
                 "give one of them another parameter 'manager_namespace', then configure again."
             )
 
+    # What the services ask for.
+
+    @property
+    def advises(self) -> bool:
+        """Tell whether decisions are only published, not carried out."""
+        return self._mode is Mode.ADVISE
+
+    def target_in_force(self, application: str) -> Target | None:
+        """Return the target of an application, or none."""
+        return self._manager.targets.get(application)
+
+    def take_target(self, message: PerformanceTarget) -> str:
+        """Take a target as if it had come on the topic; return why it was refused, or nothing."""
+        now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
+        data = bytes(serialize_message(message))
+        self._inputs.add(Input(InputKind.PERFORMANCE_TARGET, now, arrival, data))
+        return self._carry_out(message, now, arrival)
+
+    def ask_about(self, target: Target) -> TargetReport:
+        """Return what would become of a target."""
+        return self._manager.ask(target, time.monotonic())
+
+    def decide_now(self) -> Sequence[TargetReport]:
+        """Decide, and return how each target stands."""
+        before = self._decision
+        self._decide()
+        made = self._decision
+        # A decider may have failed; what it decided before says nothing of what is asked now.
+        return made.reports if made is not None and made is not before else ()
+
+    def _offer_services(self) -> None:
+        """Offer the services once it is settled that there is no other manager."""
+        self._offers_services = True
+        services = TargetServices(self)
+        for kind, name, callback in (
+            (SetTarget, 'set_target', services.set),
+            (AskTarget, 'ask_target', services.ask),
+            (ClearTarget, 'clear_target', services.clear),
+        ):
+            service = self.create_service(kind, self.shared_topic(name), callback)
+            self.own(self.destroy_service, service)
+
     # What is done about it.
 
     def _decide_soon(self) -> None:
@@ -291,6 +343,8 @@ class ManagerNode(ManagedNode):
         now = time.monotonic()
         if not self.active or now < self._listening_until:
             return
+        if not self._offers_services:
+            self._offer_services()
         started = time.perf_counter()
         try:
             decision = self._manager.choose(now)

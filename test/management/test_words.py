@@ -1,0 +1,55 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.targets import Target, TargetError
+from dynamic_dnn_ros.management.words import limit_title, with_unit
+from support.applications import GPU, application
+
+FRONT = '/front/inference_node'
+
+
+@pytest.mark.parametrize(
+    ('name', 'metric', 'title'),
+    [
+        ('accuracy', 'map_50_95', 'accuracy (AP 50:95)'),
+        ('accuracy', 'top1', 'accuracy (top-1)'),
+        ('accuracy', 'of_another_package', 'accuracy (of_another_package)'),
+        ('accuracy', '', 'accuracy'),
+        ('latency', 'top1', 'latency'),
+    ],
+)
+def test_accuracy_is_named_with_its_metric(name: str, metric: str, title: str) -> None:
+    assert limit_title(name, metric) == title
+
+
+def test_units() -> None:
+    assert with_unit('latency', 0.0251) == '0.0251 s'
+    assert with_unit('accuracy', 0.31) == '0.31'
+
+
+def test_sentences_of_the_manager_name_the_metric() -> None:
+    subject = Manager('me')
+    subject.observe_load(
+        Load('board', 'boot', 0.1, (DomainLoad('gpu', GPU, GPU[0], GPU[-1], GPU[-1]),)), 0.0
+    )
+    subject.add_application(application(FRONT, metric='map_50_95'), 0.0)
+    subject.set_target(Target(FRONT, accuracy=0.95), 1)
+    (report,) = subject.decide(0.0).reports
+    assert report.metric == 'map_50_95'
+    assert 'accuracy (AP 50:95) 0.95 (nearest: 0.92)' in report.message
+    assert report.runner_up_reason == 'its accuracy (AP 50:95) of 0.9 misses 0.95'
+    answer = subject.ask(Target(FRONT, latency=0.03, accuracy=0.95), 0.1)
+    assert 'It would miss accuracy (AP 50:95) 0.95 (nearest: 0.92)' in answer.message
+    assert answer.metric == 'map_50_95'
+
+
+@pytest.mark.parametrize('field', ['latency', 'accuracy', 'energy', 'rate'])
+def test_a_limit_that_nobody_can_mean_is_refused(field: str) -> None:
+    with pytest.raises(TargetError, match=f'{field} = 1e[+]300 is above') as error:
+        Target(FRONT, **{field: 1e300})
+    assert error.value.field == field
