@@ -224,7 +224,7 @@ def _engines(
     differences: dict[str, list[float]] = {name: [] for name in prepared}
     generator = np.random.default_rng(0)
     for index, entry in enumerate(levels):
-        picture = probe_picture(0, entry.resolution)
+        picture = probe_picture(0, entry.size)
         batch = _normalised(picture[None])
         with torch.inference_mode():
             forward = peers[index]()
@@ -293,7 +293,7 @@ def _by_hand(bundle: Bundle) -> dict[str, Callable[[int], Request]]:
         for entry, module in modules(bundle, bundle.manifest.sub_networks)
     ]
     batches = [
-        _normalised(probe_picture(0, entry.resolution)[None]).numpy()
+        _normalised(probe_picture(0, entry.size)[None]).numpy()
         for entry in bundle.manifest.sub_networks
     ]
     makers = {'onnxruntime': _onnxruntime_by_hand, 'openvino': _openvino_by_hand}
@@ -467,7 +467,7 @@ def _memory_of(kind: str, name: str, folder: Path) -> float:
         engine = create_engine(name, bundle, 1)
         kept: Any = [engine.prepare(entry, 'cpu') for entry in bundle.manifest.sub_networks]
         for prepared in kept:
-            prepared.run(probe_picture(0, prepared.sub_network.resolution))
+            prepared.run(probe_picture(0, prepared.sub_network.size))
     else:
         files = _static_files(name, folder)
         __import__(name)

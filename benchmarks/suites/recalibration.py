@@ -19,7 +19,7 @@ from torch import nn
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import DynamicNetwork, statistics_of
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
@@ -81,7 +81,7 @@ def _accuracies(
     preprocessing = manifest.preprocessing
     normalisation = Normalisation(preprocessing.mean, preprocessing.standard_deviation)
     weights = bundle.weights()
-    network = create(manifest.family, manifest.layout).eval()
+    network = network_of(manifest).eval()
     network.load_state(weights.network)
     _give_statistics_of_largest(network, training.take(np.arange(COUNTS[-1])), normalisation)
     for entry in chosen:

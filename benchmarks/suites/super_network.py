@@ -28,7 +28,7 @@ from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.checks import ConfigurationError
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.profiling.timing import workload
 from dynamic_dnn_ros.search.space import SearchSpace
 from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
@@ -194,7 +194,7 @@ def alone(shipped: Shipped, manifest: Manifest, work: Path) -> tuple[list[Figure
     """
     places = {0: 0, 1: len(manifest.sub_networks) // 2, -1: -1}
     wanted = [manifest.sub_networks[places[place]].id for place in shipped.alone]
-    space = SearchSpace(create(manifest.family, manifest.layout))
+    space = SearchSpace(network_of(manifest))
     found = {}
     missing = []
     for path in sorted(work.glob('alone_*/result.json')):

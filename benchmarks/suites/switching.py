@@ -160,9 +160,7 @@ def _exchanges(engine_name: str, bundle: Bundle, runs: int) -> list[Figure]:
     exchange_99: list[float] = []
     later: dict[int, list[float]] = {50: [], 99: []}
     cold: list[float] = []
-    pictures = {
-        entry.id: probe_picture(0, entry.resolution) for entry in bundle.manifest.sub_networks
-    }
+    pictures = {entry.id: probe_picture(0, entry.size) for entry in bundle.manifest.sub_networks}
     for turn in range(runs):
         engine = create_engine(engine_name, bundle, 1)
         first, *others = (entry.id for entry in bundle.manifest.sub_networks)

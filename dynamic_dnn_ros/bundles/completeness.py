@@ -46,7 +46,7 @@ def is_older_than_weights(profile: OperatingPoints, manifest: Manifest) -> bool 
     """Tell whether a profile was made with other weights; None where it does not say which."""
     if not profile.weights_sha256:
         return None
-    return profile.weights_sha256 != manifest.files[manifest.weights]
+    return profile.weights_sha256 != manifest.weights_sha256
 
 
 def _settings(profile: OperatingPoints) -> list[str]:

@@ -4,7 +4,7 @@
 A sub-network as a graph for engines that are not PyTorch, without a second copy of the weights.
 
 A `.graph` file is one line of JSON and then an ONNX model (opset 17) whose input `picture` is
-uint8, 1 x resolution x resolution x 3, and whose output `logits` is float32, 1 x classes. What
+uint8, 1 x height x width x 3, and whose output `logits` is float32, 1 x classes. What
 the weights file of the bundle has is not in it again: the line names these tensors, and
 `onnx_model` puts them in. So all sub-networks of a bundle have one copy of their weights on disk.
 
@@ -103,8 +103,8 @@ def graph_key(
     """Return the SHA-256 of all that a graph is made from."""
     made_from = [
         FORMAT_VERSION,
-        manifest.family,
-        dict(manifest.layout),
+        manifest.super_network.family,
+        dict(manifest.super_network.layout),
         weights_sha256,
         sub_network.id,
         dict(sub_network.configuration),

@@ -4,17 +4,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+import hashlib
+import json
+import math
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing, Resize
+from dynamic_dnn_ros.pictures.input import (
+    Alignment,
+    ChannelOrder,
+    Interpolation,
+    Preprocessing,
+    Resize,
+)
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.tasks.contract import Task, TaskError
+from dynamic_dnn_ros.tasks.registry import create_task
 
-FORMAT_VERSION = 1
+#: Of what is written; format 1 is read as well.
+FORMAT_VERSION = 2
 MANIFEST_NAME = 'manifest.json'
 
 _REMEDY = 'Export the bundle again, or install an undamaged copy'
@@ -27,113 +41,161 @@ _LARGEST = 2**63 - 1
 
 _COUNT = {'type': 'integer', 'minimum': 1, 'maximum': _LARGEST}
 
-_SCHEMA: dict[str, Any] = {
-    'type': 'object',
-    'required': [
-        'format_version',
-        'name',
-        'family',
-        'layout',
-        'classes',
-        'preprocessing',
-        'sub_networks',
-        'weights',
-        'profiles',
-        'files',
-    ],
-    'properties': {
-        'format_version': {'const': FORMAT_VERSION},
-        'name': {
-            'type': 'string',
-            'pattern': r'^[a-z0-9_]+\Z',
-            'description': 'small letters, digits and underscores',
-        },
-        'description': {'type': 'string'},
-        'accuracy_data': {'type': 'string'},
-        'family': {'type': 'string', 'minLength': 1},
-        'layout': {'type': 'object'},
-        'classes': {
-            'type': 'array',
-            'minItems': 2,
-            'uniqueItems': True,
-            'items': {'type': 'string', 'minLength': 1},
-        },
-        'preprocessing': {
-            'type': 'object',
-            'required': ['resize', 'mean', 'standard_deviation'],
-            'additionalProperties': False,
-            'properties': {
-                'resize': {'enum': ['stretch', 'center_crop']},
-                'interpolation': {'enum': ['box', 'bilinear', 'hamming', 'bicubic', 'lanczos']},
-                'mean': {'$ref': '#/definitions/channels'},
-                'standard_deviation': {
-                    'allOf': [
-                        {'$ref': '#/definitions/channels'},
-                        {'items': {'type': 'number', 'exclusiveMinimum': 0}},
-                    ]
-                },
-            },
-        },
-        'sub_networks': {
-            'type': 'array',
-            'minItems': 1,
-            'items': {
-                'type': 'object',
-                'required': [
-                    'id',
-                    'configuration',
-                    'resolution',
-                    'accuracy',
-                    'multiply_adds',
-                    'parameters',
-                    'layers',
-                ],
-                'additionalProperties': False,
-                'properties': {
-                    'id': {
-                        'type': 'string',
-                        'pattern': r'^[a-z0-9_]{1,16}\Z',
-                        'description': '1 to 16 small letters, digits and underscores',
-                    },
-                    'configuration': {'type': 'object'},
-                    'resolution': {'type': 'integer', 'minimum': 8, 'maximum': 4096},
-                    'accuracy': {'type': 'number', 'minimum': 0, 'maximum': 1},
-                    'multiply_adds': _COUNT,
-                    'parameters': _COUNT,
-                    'layers': _COUNT,
-                },
-            },
-        },
-        'weights': {'type': 'string'},
-        'profiles': {'type': 'array', 'items': {'type': 'string'}},
-        'files': {
-            'type': 'object',
-            'additionalProperties': {
-                'type': 'string',
-                'pattern': r'^[0-9a-f]{64}\Z',
-                'description': 'a SHA-256 as 64 hexadecimal digits',
-            },
-        },
+_SUB_NETWORK: dict[str, Any] = {
+    'id': {
+        'type': 'string',
+        'pattern': r'^[a-z0-9_]{1,16}\Z',
+        'description': '1 to 16 small letters, digits and underscores',
     },
-    'additionalProperties': False,
-    'definitions': {
-        'channels': {
-            'type': 'array',
-            'minItems': 3,
-            'maxItems': 3,
-            'items': {'type': 'number'},
-        }
+    'configuration': {'type': 'object'},
+    'multiply_adds': _COUNT,
+    'parameters': _COUNT,
+    'layers': _COUNT,
+}
+
+_SIDE = {'type': 'integer', 'minimum': 8, 'maximum': 4096}
+_ACCURACY = {'type': 'number', 'minimum': 0, 'maximum': 1}
+_FITTING: dict[str, Any] = {
+    'interpolation': {'enum': [entry.value for entry in Interpolation]},
+    'mean': {'$ref': '#/definitions/channels'},
+    'standard_deviation': {
+        'allOf': [
+            {'$ref': '#/definitions/channels'},
+            {'items': {'type': 'number', 'exclusiveMinimum': 0}},
+        ]
     },
 }
+
+
+def _object(properties: Mapping[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the schema of an object without other fields."""
+    return {
+        'type': 'object',
+        'required': [name for name in properties if name not in optional],
+        'additionalProperties': False,
+        'properties': dict(properties),
+    }
+
+
+def _schema(version: int, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a format: what all formats have, and what is its own."""
+    whole = _object(
+        {
+            'format_version': {'const': version},
+            'name': {
+                'type': 'string',
+                'pattern': r'^[a-z0-9_]+\Z',
+                'description': 'small letters, digits and underscores',
+            },
+            'description': {'type': 'string'},
+            'accuracy_data': {'type': 'string'},
+            **properties,
+            'profiles': {'type': 'array', 'items': {'type': 'string'}},
+            'files': {
+                'type': 'object',
+                'additionalProperties': {
+                    'type': 'string',
+                    'pattern': r'^[0-9a-f]{64}\Z',
+                    'description': 'a SHA-256 as 64 hexadecimal digits',
+                },
+            },
+        },
+        optional=('description', 'accuracy_data'),
+    )
+    channels = {'type': 'array', 'minItems': 3, 'maxItems': 3, 'items': {'type': 'number'}}
+    return {**whole, 'definitions': {'channels': channels}}
+
+
+def _array(items: Mapping[str, Any], least: int, **rules: Any) -> dict[str, Any]:
+    return {'type': 'array', 'minItems': least, 'items': dict(items), **rules}
+
+
+_NAME = {'type': 'string', 'minLength': 1}
+
+#: Format 1: a classifier, a super-network, square pictures.
+_SCHEMA_1 = _schema(
+    1,
+    {
+        'family': _NAME,
+        'layout': {'type': 'object'},
+        'classes': _array(_NAME, 2, uniqueItems=True),
+        'preprocessing': _object(
+            {'resize': {'enum': ['stretch', 'center_crop']}, **_FITTING}, ('interpolation',)
+        ),
+        'sub_networks': _array(
+            _object({**_SUB_NETWORK, 'resolution': _SIDE, 'accuracy': _ACCURACY}), 1
+        ),
+        'weights': {'type': 'string'},
+    },
+)
+
+_SOURCES = {
+    'super_network': _object(
+        {
+            'kind': {'const': 'super_network'},
+            'family': _NAME,
+            'layout': {'type': 'object'},
+            'weights': {'type': 'string'},
+        }
+    ),
+    'separate_models': _object(
+        {
+            'kind': {'const': 'separate_models'},
+            'models': {
+                'type': 'object',
+                'minProperties': 1,
+                'additionalProperties': {'type': 'string'},
+            },
+        }
+    ),
+}
+
+_SCHEMA_2 = _schema(
+    2,
+    {
+        'task': {'type': 'object', 'required': ['name'], 'properties': {'name': _NAME}},
+        'labels': _array(_NAME, 1),
+        'preprocessing': _object(
+            {
+                'resize': {'enum': [entry.value for entry in Resize]},
+                **_FITTING,
+                'channels': {'enum': [entry.value for entry in ChannelOrder]},
+                'alignment': {'enum': [entry.value for entry in Alignment]},
+                'padding': {'type': 'integer', 'minimum': 0, 'maximum': 255},
+            },
+            ('interpolation', 'channels', 'alignment', 'padding'),
+        ),
+        # What a source of its kind has, `_SOURCES` says.
+        'source': {
+            'type': 'object',
+            'required': ['kind'],
+            'properties': {'kind': {'enum': list(_SOURCES)}},
+        },
+        'sub_networks': _array(
+            _object(
+                {
+                    **_SUB_NETWORK,
+                    'height': _SIDE,
+                    'width': _SIDE,
+                    'accuracy': {**_ACCURACY, 'type': ['number', 'null']},
+                    'accuracy_source': {'enum': ['measured', 'given']},
+                },
+                ('accuracy_source',),
+            ),
+            1,
+        ),
+    },
+)
 
 
 #: Errors of the schema that are named at once.
 _MOST_ERRORS = 8
 
 
-def _explained(error: jsonschema.ValidationError) -> str:
+def _explained(error: jsonschema.ValidationError, within: str = '') -> str:
     """Return an error of the schema in words: the field, and what is allowed there."""
-    field = '.'.join(str(part) for part in error.absolute_path) or 'the manifest'
+    path = [within] if within else []
+    field = '.'.join([*path, *map(str, error.absolute_path)]) or 'the manifest'
     rule = error.validator
     limit: Any = error.validator_value
     value: Any = error.instance
@@ -144,6 +206,8 @@ def _explained(error: jsonschema.ValidationError) -> str:
     elif rule in ('minItems', 'maxItems'):
         sense = 'at least' if rule == 'minItems' else 'at most'
         problem = f'has {len(value)} entries: allowed is {sense} {limit}'
+    elif rule == 'minProperties':
+        problem = 'is empty: at least one entry is needed'
     elif rule == 'minLength':
         problem = 'is empty: a text is needed'
     elif rule == 'required':
@@ -156,31 +220,171 @@ def _explained(error: jsonschema.ValidationError) -> str:
     return f'{field}: {problem}'
 
 
+class AccuracySource(Enum):
+    """Where the accuracy of a sub-network is from."""
+
+    MEASURED = 'measured'
+    GIVEN = 'given'
+
+
 @dataclass(frozen=True)
 class SubNetwork:
     """
     One runnable configuration of a dynamic network.
 
-    `resolution` in pixels, `accuracy` top-1 in 0..1 on the bundle's test data, `multiply_adds`
-    for one picture, `parameters` the weights it uses, `layers` the convolutions and linear
-    layers that it runs one after the other.
+    `size` of its input, pixels; `accuracy` in 0..1 on the bundle's test data, of the metric that
+    the bundle's task names, NaN where nobody knows it; `multiply_adds` for one picture,
+    `parameters` the weights it uses, `layers` the convolutions and linear layers that it runs one
+    after the other.
     """
 
     id: str
     configuration: Mapping[str, Any]
-    resolution: int
+    size: Size
     accuracy: float
     multiply_adds: int
     parameters: int
     layers: int
+    accuracy_source: AccuracySource = AccuracySource.MEASURED
+
+    @property
+    def accuracy_is_known(self) -> bool:
+        """Tell whether there is a figure of its accuracy."""
+        return not math.isnan(self.accuracy)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            'id': self.id,
+            'configuration': dict(self.configuration),
+            'height': self.size.height,
+            'width': self.size.width,
+            'accuracy': self.accuracy if self.accuracy_is_known else None,
+            'accuracy_source': self.accuracy_source.value,
+            'multiply_adds': self.multiply_adds,
+            'parameters': self.parameters,
+            'layers': self.layers,
+        }
 
 
 def _sub_network(entry: Mapping[str, Any]) -> SubNetwork:
     # JSON does not tell 32.0 from 32, nor 1 from 1.0.
-    whole = {
-        name: int(entry[name]) for name in ('resolution', 'multiply_adds', 'parameters', 'layers')
+    accuracy = entry['accuracy']
+    return SubNetwork(
+        id=entry['id'],
+        configuration=entry['configuration'],
+        size=Size(int(entry['height']), int(entry['width'])),
+        accuracy=math.nan if accuracy is None else float(accuracy),
+        multiply_adds=int(entry['multiply_adds']),
+        parameters=int(entry['parameters']),
+        layers=int(entry['layers']),
+        accuracy_source=AccuracySource(entry.get('accuracy_source', 'measured')),
+    )
+
+
+@dataclass(frozen=True)
+class TaskChoice:
+    """The task of a bundle by its name, and the options it is made from."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+CLASSIFICATION = TaskChoice('classification')
+
+
+@dataclass(frozen=True)
+class SuperNetwork:
+    """
+    Sub-networks out of one set of weights.
+
+    A bundle's writer fills in `weights`, the name of their file.
+    """
+
+    family: str
+    layout: Mapping[str, Any]
+    weights: str = ''
+
+    kind: ClassVar[str] = 'super_network'
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the names of the files that hold what is learned."""
+        return (self.weights,)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            'kind': self.kind,
+            'family': self.family,
+            'layout': dict(self.layout),
+            'weights': self.weights,
+        }
+
+
+@dataclass(frozen=True)
+class SeparateModels:
+    """
+    Models that were made without regard to each other: `models` names the file of each.
+
+    A file is a whole ONNX model. Its one input `pictures` is uint8, N x height x width x 3, red,
+    green, blue; height and width are fixed or symbolic, N is 1 or symbolic. Normalisation, order
+    of channels and transposition are nodes of the graph. The configuration of a sub-network is
+    `{"model": name}`; those of one model differ in size.
+    """
+
+    models: Mapping[str, str]
+
+    kind: ClassVar[str] = 'separate_models'
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the names of the files that hold what is learned."""
+        return tuple(dict.fromkeys(self.models.values()))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {'kind': self.kind, 'models': dict(self.models)}
+
+
+Source = SuperNetwork | SeparateModels
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    if entry['kind'] == SeparateModels.kind:
+        return SeparateModels(entry['models'])
+    return SuperNetwork(entry['family'], entry['layout'], entry['weights'])
+
+
+def _preprocessing(entry: Mapping[str, Any]) -> Preprocessing:
+    return Preprocessing(
+        resize=Resize(entry['resize']),
+        mean=tuple(entry['mean']),
+        standard_deviation=tuple(entry['standard_deviation']),
+        interpolation=Interpolation(entry.get('interpolation', Interpolation.BILINEAR.value)),
+        channels=ChannelOrder(entry.get('channels', ChannelOrder.RGB.value)),
+        alignment=Alignment(entry.get('alignment', Alignment.CENTER.value)),
+        padding=int(entry.get('padding', 114)),
+    )
+
+
+def _as_format_2(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest of format 1 says, in format 2."""
+    changed = ('family', 'layout', 'weights', 'classes', 'sub_networks')
+    return {
+        **{name: value for name, value in mapping.items() if name not in changed},
+        'format_version': FORMAT_VERSION,
+        'task': {'name': CLASSIFICATION.name},
+        'labels': mapping['classes'],
+        'source': {
+            'kind': SuperNetwork.kind,
+            **{name: mapping[name] for name in ('family', 'layout', 'weights')},
+        },
+        'sub_networks': [
+            {**entry, 'height': entry['resolution'], 'width': entry['resolution']}
+            for entry in mapping['sub_networks']
+        ],
     }
-    return SubNetwork(**{**entry, **whole, 'accuracy': float(entry['accuracy'])})
 
 
 @dataclass(frozen=True)
@@ -188,20 +392,73 @@ class Manifest:
     """
     The manifest of a bundle; `files` maps each file to its SHA-256.
 
-    Whoever makes a bundle leaves `weights`, `profiles` and `files` to the writer.
+    Of `labels` two may be equal: ImageNet has two cranes. Whoever makes a bundle leaves
+    `profiles`, `files` and the names of files in `source` to the writer.
     """
 
     name: str
-    family: str
-    layout: Mapping[str, Any]
-    classes: tuple[str, ...]
+    source: Source
+    labels: tuple[str, ...]
     preprocessing: Preprocessing
     sub_networks: tuple[SubNetwork, ...]
-    weights: str = ''
+    task: TaskChoice = CLASSIFICATION
     profiles: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     description: str = ''
     accuracy_data: str = ''
+
+    def make_task(self) -> Task[Any, Any]:
+        """
+        Return the task that the outputs are decoded by.
+
+        :raises BundleError: when it is unknown here, or refuses its options
+        """
+        try:
+            return create_task(self.task.name, self.task.options)
+        except TaskError as error:
+            raise BundleError(
+                f'bundle {self.name!r}', str(error).rstrip('.'), 'Update dynamic_dnn_ros'
+            ) from error
+
+    @property
+    def super_network(self) -> SuperNetwork:
+        """
+        Return the source as the super-network it is.
+
+        :raises BundleError: when it is none
+        """
+        if isinstance(self.source, SuperNetwork):
+            return self.source
+        raise BundleError(
+            f'bundle {self.name!r}',
+            'holds separate models, no super-network',
+            'Name a bundle of a super-network, or do this with the models before they are '
+            "imported: 'dynamic-dnn import-onnx'",
+        )
+
+    @property
+    def weights_sha256(self) -> str:
+        """Return a SHA-256 over all that is learned: what a profile or a graph was made with."""
+        if isinstance(self.source, SuperNetwork):
+            return self.files[self.source.weights]
+        models = {name: self.files[file] for name, file in self.source.models.items()}
+        return hashlib.sha256(json.dumps(models, sort_keys=True).encode()).hexdigest()
+
+    def model_file(self, sub_network: SubNetwork) -> str:
+        """
+        Return the name of the file of a sub-network's model.
+
+        :raises BundleError: when it has none: in a super-network, or the model is unknown
+        """
+        models = self.source.models if isinstance(self.source, SeparateModels) else {}
+        name = sub_network.configuration.get('model')
+        if not isinstance(name, str) or name not in models:
+            raise BundleError(
+                f'bundle {self.name!r}',
+                f'sub-network {sub_network.id!r} is of the model {name!r}, which is none of it',
+                f'Known are: {", ".join(models) or "none"}. {_REMEDY}',
+            )
+        return models[name]
 
     def sub_network(self, identifier: str) -> SubNetwork:
         """
@@ -220,11 +477,12 @@ class Manifest:
     @classmethod
     def from_mapping(cls, mapping: object, where: object) -> Manifest:
         """
-        Build the manifest from its JSON data.
+        Build the manifest from its JSON data, of format 1 or 2.
 
         :param where: named in errors, the file usually
         :raises BundleError: when it breaks the schema, names a file that is not plainly inside
-            the bundle or is not listed with its SHA-256, or names an id twice
+            the bundle or is not listed with its SHA-256, names an id twice, or a sub-network is
+            of a model that it has not
         """
         version = mapping.get('format_version') if isinstance(mapping, dict) else None
         if isinstance(version, int) and version > FORMAT_VERSION:
@@ -233,28 +491,21 @@ class Manifest:
                 f'has format version {version}, this release reads up to {FORMAT_VERSION}',
                 'Update dynamic_dnn_ros',
             )
-        errors = sorted(
-            jsonschema.Draft7Validator(_SCHEMA).iter_errors(mapping), key=lambda e: len(e.path)
-        )
-        if errors:
-            explained = list(dict.fromkeys(map(_explained, errors)))[:_MOST_ERRORS]
-            raise BundleError(where, '; '.join(explained), _REMEDY)
+        _check(mapping, _SCHEMA_1 if version == 1 else _SCHEMA_2, where)
         assert isinstance(mapping, dict)
+        if version == 1:
+            mapping = _as_format_2(mapping)
+        _check(mapping['source'], _SOURCES[mapping['source']['kind']], where, 'source')
         manifest = cls(
             name=mapping['name'],
-            family=mapping['family'],
-            layout=mapping['layout'],
-            classes=tuple(mapping['classes']),
-            preprocessing=Preprocessing(
-                resize=Resize(mapping['preprocessing']['resize']),
-                mean=tuple(mapping['preprocessing']['mean']),
-                standard_deviation=tuple(mapping['preprocessing']['standard_deviation']),
-                interpolation=Interpolation(
-                    mapping['preprocessing'].get('interpolation', Interpolation.BILINEAR.value)
-                ),
-            ),
+            source=_source(mapping['source']),
+            labels=tuple(mapping['labels']),
+            preprocessing=_preprocessing(mapping['preprocessing']),
             sub_networks=tuple(map(_sub_network, mapping['sub_networks'])),
-            weights=mapping['weights'],
+            task=TaskChoice(
+                mapping['task']['name'],
+                {name: value for name, value in mapping['task'].items() if name != 'name'},
+            ),
             profiles=tuple(mapping['profiles']),
             files=mapping['files'],
             description=mapping.get('description', ''),
@@ -264,7 +515,7 @@ class Manifest:
         return manifest
 
     def _check_names(self, where: object) -> None:
-        for name in (self.weights, *self.profiles, *self.files):
+        for name in (*self.source.files, *self.profiles, *self.files):
             if not _FILE_NAME.fullmatch(name):
                 raise BundleError(
                     where,
@@ -272,35 +523,47 @@ class Manifest:
                     'Do not use this bundle: '
                     'a sound one names only files in its own folder, without "/" or ".."',
                 )
-        for name in (self.weights, *self.profiles):
+        for name in (*self.source.files, *self.profiles):
             if name not in self.files:
                 raise BundleError(where, f'gives no SHA-256 for {name!r}', _REMEDY)
         identifiers = [sub_network.id for sub_network in self.sub_networks]
         for identifier in identifiers:
             if identifiers.count(identifier) > 1:
                 raise BundleError(where, f'has two sub-networks {identifier!r}', _REMEDY)
+        if isinstance(self.source, SeparateModels):
+            for entry in self.sub_networks:
+                self.model_file(entry)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the manifest as plain JSON data."""
+        """Return the manifest as plain JSON data, in format 2."""
         return {
             'format_version': FORMAT_VERSION,
             'name': self.name,
             'description': self.description,
             'accuracy_data': self.accuracy_data,
-            'family': self.family,
-            'layout': dict(self.layout),
-            'classes': list(self.classes),
+            'task': {'name': self.task.name, **self.task.options},
+            'labels': list(self.labels),
             'preprocessing': {
                 'resize': self.preprocessing.resize.value,
                 'interpolation': self.preprocessing.interpolation.value,
                 'mean': list(self.preprocessing.mean),
                 'standard_deviation': list(self.preprocessing.standard_deviation),
+                'channels': self.preprocessing.channels.value,
+                'alignment': self.preprocessing.alignment.value,
+                'padding': self.preprocessing.padding,
             },
-            'sub_networks': [
-                {**vars(entry), 'configuration': dict(entry.configuration)}
-                for entry in self.sub_networks
-            ],
-            'weights': self.weights,
+            'source': self.source.to_mapping(),
+            'sub_networks': [entry.to_mapping() for entry in self.sub_networks],
             'profiles': list(self.profiles),
             'files': dict(self.files),
         }
+
+
+def _check(mapping: object, schema: Mapping[str, Any], where: object, field: str = '') -> None:
+    """Raise BundleError for what a schema does not allow; `field` is where the mapping stands."""
+    errors = sorted(
+        jsonschema.Draft7Validator(schema).iter_errors(mapping), key=lambda e: len(e.path)
+    )
+    if errors:
+        explained = list(dict.fromkeys(_explained(each, field) for each in errors))
+        raise BundleError(where, '; '.join(explained[:_MOST_ERRORS]), _REMEDY)

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.locking import real_folder
-from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
+from dynamic_dnn_ros.bundles.manifest import (
+    CLASSIFICATION,
+    MANIFEST_NAME,
+    Manifest,
+    SeparateModels,
+    SuperNetwork,
+)
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, parse_profile
 from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, Responses, parse_responses
 
@@ -43,6 +49,10 @@ _DAMAGED = 'Install an undamaged copy of the bundle'
 
 Tensors = dict[str, NDArray[Any]]
 
+#: What is learned: the content of a super-network's weights file, or of separate models' ONNX
+#: files by the names of the models.
+SourceContent = bytes | Mapping[str, bytes]
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -63,8 +73,9 @@ class Bundle:
     """
     A bundle whose manifest and files were checked; `sha256` is that of the manifest.
 
-    `responses` are empty where none were recorded; `other_files` are those that are neither
-    weights nor profiles, by name.
+    `weights_content` is that of a super-network's file, `models` that of the files of separate
+    models, by their names. `responses` are empty where none were recorded; `other_files` are all
+    others than these and profiles, by name.
     """
 
     folder: Path
@@ -74,6 +85,15 @@ class Bundle:
     weights_content: bytes
     responses: Responses = field(default_factory=dict)
     other_files: Mapping[str, bytes] = field(default_factory=dict)
+    models: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def source_content(self) -> SourceContent:
+        """Return what is learned, as a writer takes it."""
+        source = self.manifest.source
+        if isinstance(source, SeparateModels):
+            return {name: self.models[file] for name, file in source.models.items()}
+        return self.weights_content
 
     def profile(
         self, platform: str, hardware: str | None = None, engine: tuple[str, str] | None = None
@@ -99,7 +119,7 @@ class Bundle:
         return profiles[0] if profiles else None
 
     def accuracies(self, engine: str, precision: str) -> dict[str, float]:
-        """Return the top-1 accuracies that were measured with an engine in a precision, by id."""
+        """Return the accuracies that were measured with an engine in a precision, by id."""
         return {
             name: float(accuracy)
             for profile in self._profiles()
@@ -127,10 +147,10 @@ class Bundle:
         """
         Return the tensors where they lie in the file's content: read-only, as they were written.
 
-        :raises BundleError: when the file is no safetensors file, or some sub-networks have
-            batch-norm statistics and others have none
+        :raises BundleError: when the bundle is of separate models, the file is no safetensors
+            file, or some sub-networks have batch-norm statistics and others have none
         """
-        where = self.folder / self.manifest.weights
+        where = self.folder / self.manifest.super_network.weights
         try:
             tensors = _views(self.weights_content)
         except _NO_TENSORS as error:
@@ -249,7 +269,8 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
                 profiles.append(_parse_profile(contents[name], folder / name, manifest))
             except BundleError as error:
                 problems.append(error)
-    other = set(manifest.files) - {manifest.weights, *manifest.profiles}
+    source = manifest.source
+    other = set(manifest.files) - {*source.files, *manifest.profiles}
     responses: Responses = {}
     if RESPONSES_NAME in other & contents.keys():
         try:
@@ -257,7 +278,7 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
                 contents[RESPONSES_NAME],
                 folder / RESPONSES_NAME,
                 [entry.id for entry in manifest.sub_networks],
-                len(manifest.classes),
+                len(manifest.labels) if manifest.task == CLASSIFICATION else None,
             )
         except BundleError as error:
             problems.append(error)
@@ -268,9 +289,14 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
         manifest=manifest,
         sha256=hashlib.sha256(content).hexdigest(),
         profiles=tuple(profiles),
-        weights_content=contents[manifest.weights],
+        weights_content=(contents[source.weights] if isinstance(source, SuperNetwork) else b''),
         responses=responses,
         other_files={name: contents[name] for name in manifest.files if name in other},
+        models=(
+            {name: contents[name] for name in source.files}
+            if isinstance(source, SeparateModels)
+            else {}
+        ),
     )
     return bundle, []
 
@@ -301,12 +327,14 @@ def _parse_manifest(content: bytes, where: Path) -> Manifest:
     except (RecursionError, ValueError) as error:
         raise BundleError(where, f'is not JSON ({error})', _DAMAGED) from error
     manifest = Manifest.from_mapping(mapping, where)
-    layout_classes = manifest.layout.get('classes')
-    if layout_classes is not None and layout_classes != len(manifest.classes):
+    manifest.make_task()
+    source = manifest.source
+    classes = source.layout.get('classes') if isinstance(source, SuperNetwork) else None
+    if classes is not None and classes != len(manifest.labels):
         raise BundleError(
             where,
-            f'names {len(manifest.classes)} classes, but its network has {layout_classes} outputs',
-            'Export the bundle again with the class names that the network was trained on',
+            f'has {len(manifest.labels)} labels, but its network has {classes} outputs',
+            'Export the bundle again with the labels that the network was trained on',
         )
     return manifest
 

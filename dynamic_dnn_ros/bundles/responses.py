@@ -5,8 +5,10 @@ What each sub-network of a bundle answers to a few fixed pictures, to know it ag
 
 A robot has no test pictures, so it cannot measure accuracy when it loads a bundle. It can compare
 what a sub-network answers to generated pictures, the *probes*, with what it answered when its
-accuracy was measured. The file is a safetensors file with a tensor for each sub-network, float32,
-of the shape (probes, classes): its logits.
+accuracy was measured. The file is a safetensors file with a tensor for each output of each
+sub-network, by the name `s0:logits`, whose first axis is the probe. A tensor by the name `s0`
+alone, as release 0.1 wrote, is the output `logits`. Of large outputs it has evenly spaced
+entries, see `sampled`.
 """
 
 from __future__ import annotations
@@ -20,15 +22,28 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.tasks.contract import Outputs
+
+#: The output of a classifier of a super-network.
+LOGITS = 'logits'
 
 #: The file's name in a bundle. An older release checks its SHA-256 and ignores it otherwise.
 RESPONSES_NAME = 'responses.safetensors'
 
 PROBES = 8
 
-#: Logits of a sub-network for the probes, shape (probes, classes).
-Response = NDArray[np.float32]
+#: The outputs of a sub-network for the probes, by name; the first axis is the probe.
+Response = Outputs
 Responses = Mapping[str, Response]
+
+#: Entries of an output for one picture that are kept, at most: 64 kB.
+_MOST_ENTRIES = 16384
+
+_TYPES = ('float32', 'float64', 'int32', 'int64', 'uint8', 'bool')
+
+#: Between a sub-network's id and the name of an output.
+_SEPARATOR = ':'
 
 _REMEDY = "Check the accuracies with 'dynamic-dnn bundle check --data' and record it again"
 
@@ -40,23 +55,24 @@ _GRIDS = ((2, 8), (4, 4), (8, 2), (16, 1))
 _FRACTION = 8
 
 
-def probe_picture(index: int, resolution: int) -> NDArray[np.uint8]:
+def probe_picture(index: int, size: Size) -> NDArray[np.uint8]:
     """
-    Return a probe: red, green, blue, shape (resolution, resolution, 3).
+    Return a probe: red, green, blue, shape (height, width, 3).
 
     Whole numbers only, so it is the same to the bit everywhere: random corners of grids, scaled
     up bilinearly and added. The random numbers are SplitMix64 (Steele, Lea and Flood, Fast
     Splittable Pseudorandom Number Generators, OOPSLA 2014) at places of its sequence.
     """
-    total = np.zeros((3, resolution, resolution), np.int32)
+    total = np.zeros((3, *size), np.int32)
     for number, (cells, weight) in enumerate(_GRIDS):
         corners = _random_bytes((index * len(_GRIDS) + number) << 32, 3 * (cells + 1) ** 2)
         grid = weight * _FRACTION * corners.reshape(3, cells + 1, cells + 1)
-        cell, part = np.divmod(np.arange(resolution, dtype=np.int32) * cells, resolution)
-        rest = resolution - part
-        rows = (grid[:, cell] * rest[:, None] + grid[:, cell + 1] * part[:, None]) // resolution
-        total += rows[:, :, cell] * rest + rows[:, :, cell + 1] * part
-    mean = total // (resolution * _FRACTION * sum(weight for _, weight in _GRIDS))
+        cell, part = np.divmod(np.arange(size.height, dtype=np.int32) * cells, size.height)
+        rest = (size.height - part)[:, None]
+        rows = (grid[:, cell] * rest + grid[:, cell + 1] * part[:, None]) // size.height
+        cell, part = np.divmod(np.arange(size.width, dtype=np.int32) * cells, size.width)
+        total += rows[:, :, cell] * (size.width - part) + rows[:, :, cell + 1] * part
+    mean = total // (size.width * _FRACTION * sum(weight for _, weight in _GRIDS))
     # Twice the contrast: a sum of random numbers keeps close to its mean.
     picture = np.clip(2 * mean - 128, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(picture.transpose(1, 2, 0))
@@ -72,54 +88,59 @@ def _random_bytes(first: int, count: int) -> NDArray[np.int32]:
     return (state >> np.uint64(56)).astype(np.int32)
 
 
-def deviation(found: NDArray[Any], recorded: NDArray[Any]) -> float:
+def sampled(output: NDArray[Any]) -> NDArray[Any]:
     """
-    Return by how much a response departs from the recorded one, relative to its size.
+    Return an output, or evenly spaced entries of it where it is large.
 
-    The root of the mean square over probes and classes, after the mean over the classes is taken
-    off each probe, which no probability depends on. Infinite where a response is not finite.
+    Its longest axis but the first is halved until one picture has no more entries than are kept,
+    so a detector's channels stay whole and some of its places go.
     """
-    if not np.all(np.isfinite(found)):
-        return float('inf')
-    found, recorded = (
-        logits.astype(np.float64) - logits.mean(axis=1, keepdims=True, dtype=np.float64)
-        for logits in (found, recorded)
-    )
-    size = float(np.linalg.norm(recorded))
-    return float(np.linalg.norm(found - recorded)) / max(size, 1e-12)
+    while output[:1].size > _MOST_ENTRIES:
+        axis = int(np.argmax(output.shape[1:])) + 1
+        output = output[(slice(None),) * axis + (slice(None, None, 2),)]
+    return output
 
 
 def responses_content(responses: Responses) -> bytes:
     """Return the content of the file."""
-    tensors = {name: np.ascontiguousarray(v, np.float32) for name, v in responses.items()}
+    tensors = {
+        f'{identifier}{_SEPARATOR}{name}': np.ascontiguousarray(output)
+        for identifier, response in responses.items()
+        for name, output in response.items()
+    }
     return bytes(save(tensors))
 
 
 def parse_responses(
-    content: bytes, where: object, sub_networks: Sequence[str], classes: int
+    content: bytes, where: object, sub_networks: Sequence[str], classes: int | None = None
 ) -> dict[str, Response]:
     """
     Read the content of the file.
 
     :param where: named in errors, the file usually
+    :param classes: of a classifier: so many values each output has for a probe
     :raises BundleError: when it is no safetensors file, or does not fit the bundle
     """
     try:
-        responses = dict(load(content))
+        tensors = dict(load(content))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise BundleError(where, f'is no safetensors file ({error})', _REMEDY) from error
-    for name, response in responses.items():
+    responses: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, output in tensors.items():
+        name, _, output_name = key.partition(_SEPARATOR)
         if name not in sub_networks:
             raise BundleError(
                 where, f'is for a sub-network {name!r} that the bundle does not have', _REMEDY
             )
-        if response.shape != (PROBES, classes) or response.dtype != np.float32:
+        shape = (PROBES, *output.shape[1:]) if classes is None else (PROBES, classes)
+        if output.shape != shape or output.dtype.name not in _TYPES:
             raise BundleError(
                 where,
-                f'the response of {name!r} is {response.dtype} of shape {response.shape}, not '
-                f'float32 of {(PROBES, classes)} (probes x classes)',
+                f'the response of {name!r} is {output.dtype} of shape {output.shape}, not '
+                f'of {shape} (the probe first) and of one of {", ".join(_TYPES)}',
                 _REMEDY,
             )
-        if not np.all(np.isfinite(response)):
+        if not np.all(np.isfinite(output)):
             raise BundleError(where, f'the response of {name!r} is not finite', _REMEDY)
-    return responses
+        responses.setdefault(name, {})[output_name or LOGITS] = output
+    return dict(responses)

@@ -20,17 +20,19 @@ from safetensors.numpy import save
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.locking import exclusive, real_folder
-from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, Manifest, SeparateModels, Source
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import (
     NETWORK_PREFIX,
     STATISTICS_PREFIX,
     Bundle,
+    SourceContent,
     Weights,
     read_bundle,
 )
 
 WEIGHTS_NAME = 'weights.safetensors'
+MODEL_SUFFIX = '.onnx'
 MODEL_CARD_NAME = 'MODEL_CARD.md'
 
 
@@ -58,7 +60,7 @@ def profile_name(profile: OperatingPoints) -> str:
 def write_bundle(
     folder: Path,
     manifest: Manifest,
-    weights: bytes,
+    content: SourceContent,
     profiles: Iterable[OperatingPoints] = (),
     other_files: Mapping[str, bytes] | None = None,
     replaces: Bundle | None = None,
@@ -66,11 +68,12 @@ def write_bundle(
     """
     Write a bundle, in place of the one that stands there.
 
-    `weights`, `profiles` and `files` of the manifest are filled in from what is written. At most
+    `profiles`, `files` and the source's names of files are filled in from what is written. At most
     `.<bundle>.new` and `.<bundle>.old` stand beside the bundle meanwhile; what a killed writer
     left of them is removed by the next one. What else lies in the bundle's folder stays there.
 
-    :param weights: the content of the weights file, from `weights_content`
+    :param content: that of the weights file, from `weights_content`; of separate models that of
+        each ONNX file, by the name of the model
     :param profiles: of two that say they are of the same, the first counts, as for a reader
     :param other_files: further files by plain name, the model card for example
     :param replaces: the bundle that this one was made from; nothing is written when another one
@@ -80,7 +83,8 @@ def write_bundle(
         folder is no bundle, when it has changed, or when what was written does not read back;
         what stood there stays, whole
     """
-    contents: dict[str, bytes] = {WEIGHTS_NAME: weights, **(other_files or {})}
+    source, learned = _placed(manifest, content)
+    contents: dict[str, bytes] = {**learned, **(other_files or {})}
     by_name: dict[str, OperatingPoints] = {}
     for profile in profiles:
         by_name.setdefault(profile_name(profile), profile)
@@ -88,7 +92,7 @@ def write_bundle(
         contents[name] = (json.dumps(profile.to_mapping()) + '\n').encode()
     manifest = replace(
         manifest,
-        weights=WEIGHTS_NAME,
+        source=source,
         profiles=tuple(by_name),
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )
@@ -123,7 +127,7 @@ def rewrite_bundle(
     return write_bundle(
         bundle.folder,
         bundle.manifest,
-        bundle.weights_content,
+        bundle.source_content,
         bundle.profiles if profiles is None else profiles,
         {**bundle.other_files, **(other_files or {})},
         replaces=bundle,
@@ -146,8 +150,46 @@ def with_profile(bundle: Bundle, profile: OperatingPoints) -> Bundle:
         if (entry.platform, entry.hardware) != (profile.platform, profile.hardware)
         or (entry.engine, entry.precision) not in engines
     ]
-    weights_sha256 = bundle.manifest.files[bundle.manifest.weights]
-    return rewrite_bundle(bundle, [*others, replace(profile, weights_sha256=weights_sha256)])
+    made_with = bundle.manifest.weights_sha256
+    return rewrite_bundle(bundle, [*others, replace(profile, weights_sha256=made_with)])
+
+
+def placed_bundle(
+    folder: Path,
+    manifest: Manifest,
+    content: SourceContent,
+    profiles: Iterable[OperatingPoints] = (),
+) -> Bundle:
+    """
+    Return a bundle as it would be written, without writing it: for an engine to run.
+
+    :param content: as for `write_bundle`
+    """
+    source, learned = _placed(manifest, content)
+    files = {name: hashlib.sha256(each).hexdigest() for name, each in learned.items()}
+    return Bundle(
+        folder=folder,
+        manifest=replace(manifest, source=source, files=files),
+        sha256='',
+        profiles=tuple(profiles),
+        weights_content=content if isinstance(content, bytes) else b'',
+        models={} if isinstance(content, bytes) else learned,
+    )
+
+
+def _placed(manifest: Manifest, content: SourceContent) -> tuple[Source, dict[str, bytes]]:
+    """Return the source with the names of its files, and their content by these."""
+    source = manifest.source
+    if isinstance(content, bytes):
+        return replace(manifest.super_network, weights=WEIGHTS_NAME), {WEIGHTS_NAME: content}
+    models = {name: f'{name}{MODEL_SUFFIX}' for name in content}
+    if not isinstance(source, SeparateModels):
+        raise BundleError(
+            f'bundle {manifest.name!r}',
+            'is of a super-network, and was given separate models',
+            'Give the content of one weights file',
+        )
+    return SeparateModels(models), {models[name]: each for name, each in content.items()}
 
 
 def _recover(folder: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
 from dynamic_dnn_ros.cli.ofa_choices import Choice, InputError, read_choices, text_of
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     for entry in bundle.manifest.sub_networks:
         print(
             f'{entry.id}: accuracy {entry.accuracy:.2%}, '
-            f'{entry.multiply_adds / 1e6:.1f} M multiply-adds, {entry.resolution} pixels'
+            f'{entry.multiply_adds / 1e6:.1f} M multiply-adds, {entry.size} pixels'
         )
     print(f'written: {bundle.folder}')
     return 0
@@ -145,9 +145,8 @@ def _import(arguments: argparse.Namespace) -> Bundle:
     sub_networks, statistics = _measured(network, choices, pictures, test, arguments.quiet)
     manifest = Manifest(
         name=arguments.output.resolve().name,
-        family=network.family,
-        layout=network.layout_mapping(),
-        classes=classes,
+        source=SuperNetwork(network.family, network.layout_mapping()),
+        labels=classes,
         preprocessing=_PREPROCESSING,
         sub_networks=tuple(sub_networks),
         description=f'{network.family}, layout {layout}, weights of the authors of Once-for-All '
@@ -276,10 +275,10 @@ def _model_card(
         digest = hashlib.sha256(file.read()).hexdigest()
     rows = [
         f'| {entry.id} | {entry.accuracy * 100:.2f} % | {entry.multiply_adds / 1e6:.1f} M '
-        f'| {entry.parameters / 1e6:.2f} M | {entry.layers} | {entry.resolution} |'
+        f'| {entry.parameters / 1e6:.2f} M | {entry.layers} | {entry.size} |'
         for entry in manifest.sub_networks
     ]
-    header = '| id | accuracy | multiply-adds | parameters | layers | resolution |'
+    header = '| id | accuracy | multiply-adds | parameters | layers | input |'
     table = '\n'.join([header, '| --- ' * 6 + '|', *rows])
     calibration = (
         "Batch-norm statistics are the checkpoint's, which fit no sub-network: recalibrate before "

@@ -187,7 +187,7 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
     pictures = None
     if arguments.data is not None:
         pictures = LabelledPictures.find(arguments.data)
-        pictures.check_classes(bundle.manifest.classes)
+        pictures.check_classes(bundle.manifest.labels)
     precision = Precision(arguments.precision)
     engine = open_engine(arguments.engine, bundle, arguments.threads, precision, say=print)
     try:

@@ -19,6 +19,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
@@ -131,7 +132,7 @@ def _sub_networks(
             SubNetwork(
                 row['id'],
                 {},
-                0,
+                Size(0, 0),
                 float(row['accuracy']),
                 row['multiply_adds'],
                 row['parameters'],
@@ -189,7 +190,7 @@ def published_levels(path: str) -> tuple[SubNetwork, ...]:
             rows[key] = SubNetwork(
                 id=f'{level["set"].removeprefix("nets_")}.{level["level"]}',
                 configuration={},
-                resolution=level['resolution'],
+                size=configuration.size,
                 accuracy=float(level['imagenet_top1']),
                 multiply_adds=network.multiply_adds(configuration),
                 parameters=network.parameter_count(configuration),

@@ -80,7 +80,7 @@ def summary(found: Found) -> str:
     lines += [
         f'{each.entry.id:12} {each.evaluation.cost * 1e3:9.3f} {unit} '
         f'{each.evaluation.accuracy:9.2%} {each.entry.accuracy:8.2%} '
-        f'{each.entry.multiply_adds:14,} {each.entry.resolution:6}'
+        f'{each.entry.multiply_adds:14,} {each.entry.size!s:>9}'
         for each in results.kept
     ]
     if len(results.kept) < results.settings.sub_networks:

@@ -11,7 +11,7 @@ cache, for the same weights, versions of engines and computer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import hashlib
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -24,18 +24,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
-from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, deviation, probe_picture
+from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, probe_picture, sampled
 from dynamic_dnn_ros.bundles.writer import write_bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, Precision
 from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder, cache_work
 from dynamic_dnn_ros.engines.registry import AUTO, create_engine, installed_engines
-from dynamic_dnn_ros.engines.verification import LIMIT
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ class Trial:
     """
     What one engine took, and answered; `latencies` and `answers` are by sub-network.
 
-    Latencies in seconds; an answer is the logits for the first probe. `problem` is empty unless
-    the engine is of no use here.
+    Latencies in seconds; an answer is all outputs for the first probe, as lists. `problem` is
+    empty unless the engine is of no use here.
     """
 
     engine: str
     latencies: dict[str, float]
-    answers: dict[str, list[float]]
+    answers: dict[str, dict[str, Any]]
     problem: str = ''
 
 
@@ -127,22 +127,23 @@ def open_engine(
 
 def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:
     """Return the engine to take, empty where none is of use, and what is to be said of each."""
-    expected: dict[str, list[float]] = {}
+    task = bundle.manifest.make_task()
+    expected: dict[str, dict[str, Any]] = {}
     for trial in trials:
         expected = expected or dict(trial.answers)
     for identifier, recorded in bundle.responses.items():
-        expected[identifier] = recorded[0].tolist()
+        expected[identifier] = {name: output[:1] for name, output in recorded.items()}
     reasons, means = [], {}
     for trial in trials:
         if trial.problem:
             reasons.append(f'{trial.engine}: {trial.problem}')
             continue
         departure = max(
-            deviation(np.array([answer]), np.array([expected[name]]))
+            task.departure(_arrays(answer, expected[name]), _arrays(expected[name]))
             for name, answer in trial.answers.items()
         )
         times = ', '.join(f'{name} {s * 1e3:.2f} ms' for name, s in trial.latencies.items())
-        if not departure <= LIMIT:
+        if not departure <= task.departure_limit:
             reasons.append(
                 f'{trial.engine}: {times}, but its answers depart by {departure:.0%}: not taken'
             )
@@ -150,6 +151,12 @@ def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:
         reasons.append(f'{trial.engine}: {times}')
         means[trial.engine] = float(np.mean(np.log(list(trial.latencies.values()))))
     return min(means, key=lambda name: means[name], default=''), reasons
+
+
+def _arrays(answer: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> Outputs:
+    """Return outputs as arrays: those of `like`, where not all that there are were recorded."""
+    names = answer.keys() if like is None else answer.keys() & like.keys()
+    return {name: np.asarray(answer[name]) for name in sorted(names)}
 
 
 def measured_sub_networks(sub_networks: Sequence[SubNetwork]) -> list[SubNetwork]:
@@ -166,8 +173,10 @@ def trial(bundle: Bundle, name: str, threads: int, precision: Precision) -> Tria
         engine = create_engine(name, bundle, threads, precision, say=lambda text: None)
         for entry in measured_sub_networks(bundle.manifest.sub_networks):
             prepared = engine.prepare(entry, engine.processors[0])
-            picture = probe_picture(0, entry.resolution)
-            answers[entry.id] = [float(value) for value in prepared.run(picture)]
+            picture = probe_picture(0, entry.size)
+            answers[entry.id] = {
+                name: sampled(output).tolist() for name, output in prepared.run(picture).items()
+            }
             shortest, runs, begun = np.inf, 0, time.perf_counter()
             while runs < MINIMUM_RUNS or time.perf_counter() - begun < SECONDS:
                 started = time.perf_counter()
@@ -187,7 +196,7 @@ def _trials(
     """Measure engines one after the other, each in a process."""
     # The bundle may not lie on disk, or no longer as it was read.
     files = {k: v for k, v in bundle.other_files.items() if k != RESPONSES_NAME}
-    copy = write_bundle(work / 'bundle', bundle.manifest, bundle.weights_content, (), files)
+    copy = write_bundle(work / 'bundle', bundle.manifest, bundle.source_content, (), files)
     return [_in_process(copy.folder, name, threads, precision) for name in names]
 
 
@@ -210,7 +219,7 @@ def _in_process(folder: Path, name: str, threads: int, precision: Precision) -> 
 def _key(bundle: Bundle, threads: int, precision: Precision, names: Sequence[str]) -> str:
     manifest = bundle.manifest
     circumstances = [
-        hashlib.sha256(bundle.weights_content).hexdigest(),
+        _content_sha256(bundle),
         [[entry.id, dict(entry.configuration)] for entry in manifest.sub_networks],
         [[name, _version(name)] for name in names],
         threads,
@@ -220,6 +229,14 @@ def _key(bundle: Bundle, threads: int, precision: Precision, names: Sequence[str
         platform.python_version(),
     ]
     return hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()
+
+
+def _content_sha256(bundle: Bundle) -> str:
+    """Return a SHA-256 over all that is learned; the bundle may not be what its manifest says."""
+    content = bundle.source_content
+    parts = {'': content} if isinstance(content, bytes) else content
+    hashes = {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def _version(package: str) -> str:

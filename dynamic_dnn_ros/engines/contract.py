@@ -10,14 +10,11 @@ from enum import Enum
 import re
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.pictures.input import Picture as Picture
-
-#: One value a class, with the shape (classes,).
-Logits = NDArray[np.float32]
+from dynamic_dnn_ros.tasks.contract import Outputs as Outputs
 
 
 class EngineError(RuntimeError):
@@ -29,7 +26,7 @@ class OutOfMemoryError(EngineError):
 
 
 class Precision(Enum):
-    """The numbers that an engine computes with; pictures and logits stay what they are."""
+    """The numbers that an engine computes with; pictures and outputs stay what they are."""
 
     FLOAT32 = 'float32'
     BFLOAT16 = 'bfloat16'
@@ -58,11 +55,12 @@ class PreparedSubNetwork(ABC):
         return 0
 
     @abstractmethod
-    def run(self, picture: Picture) -> Logits:
+    def run(self, picture: Picture) -> Outputs:
         """
-        Classify one picture of the sub-network's own resolution; normalisation is done here.
+        Run one picture of the sub-network's own size through it; normalisation is done here.
 
-        Returns when the result is there, also where the processor works asynchronously.
+        Returns all outputs by name, each with the batch of one picture as its first axis, when
+        they are there, also where the processor works asynchronously.
 
         :raises EngineError: when the engine fails; the sub-network may be tried again
         """
@@ -83,7 +81,7 @@ class LoadedSubNetwork(PreparedSubNetwork):
         self,
         sub_network: SubNetwork,
         processor: str,
-        compute: Callable[[Picture], Logits],
+        compute: Callable[[Picture], Outputs],
         memory: int,
         library: str,
     ) -> None:
@@ -95,7 +93,8 @@ class LoadedSubNetwork(PreparedSubNetwork):
         :param library: as errors name it
         """
         super().__init__(sub_network, processor)
-        self._compute: Callable[[Picture], Logits] | None = compute
+        self._compute: Callable[[Picture], Outputs] | None = compute
+        self._shape = (*sub_network.size, 3)
         self._memory = memory
         self._library = library
 
@@ -104,17 +103,16 @@ class LoadedSubNetwork(PreparedSubNetwork):
         """Return what it was said to hold, bytes; nothing once it is closed."""
         return 0 if self._compute is None else self._memory
 
-    def run(self, picture: Picture) -> Logits:
-        """Classify one picture."""
+    def run(self, picture: Picture) -> Outputs:
+        """Run one picture through it."""
         # One reference for the whole run: `close` may come from another thread meanwhile.
         compute = self._compute
         name = repr(self.sub_network.id)
         if compute is None:
             raise EngineError(f'sub-network {name} is closed; prepare it again')
-        shape = (self.sub_network.resolution, self.sub_network.resolution, 3)
-        if picture.shape != shape:
+        if picture.shape != self._shape:
             raise EngineError(
-                f'sub-network {name} takes pictures of shape {shape}, not {picture.shape}'
+                f'sub-network {name} takes pictures of shape {self._shape}, not {picture.shape}'
             )
         try:
             return compute(picture)
@@ -166,9 +164,9 @@ def warm_up(prepared: PreparedSubNetwork) -> None:
 
     :raises EngineError: when the engine fails
     """
-    side = prepared.sub_network.resolution
+    picture = np.zeros((*prepared.sub_network.size, 3), np.uint8)
     for _ in range(WARM_UP_RUNS):
-        prepared.run(np.zeros((side, side, 3), np.uint8))
+        prepared.run(picture)
 
 
 #: What libraries say of memory that a processor has not: the C++ library, PyTorch, the driver and
@@ -203,10 +201,3 @@ def library_failure(what: str, error: Exception, remedy: str = '') -> EngineErro
 def one_line(error: Exception) -> str:
     """Return what a library says, without its line breaks and the full stop at its end."""
     return ' '.join(str(error).split()).rstrip('.')
-
-
-def softmax(logits: Logits) -> NDArray[np.float64]:
-    """Return the probabilities of the classes, shape (classes,)."""
-    exponentials = np.exp(np.asarray(logits, np.float64) - np.max(logits))
-    probabilities: NDArray[np.float64] = exponentials / exponentials.sum()
-    return probabilities

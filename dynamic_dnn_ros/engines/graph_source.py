@@ -204,7 +204,7 @@ class GraphSource:
     def _exported(self, work: Path, manifest: Manifest, missing: list[SubNetwork]) -> str:
         """Export in a process, and keep what it wrote; return what went wrong, or nothing."""
         # The bundle may not lie on disk, or no longer as it was read.
-        bundle = write_bundle(work / 'bundle', manifest, self._bundle.weights_content)
+        bundle = write_bundle(work / 'bundle', manifest, self._bundle.source_content)
         out = work / 'graphs'
         out.mkdir()
         command = [sys.executable, '-m', 'dynamic_dnn_ros.networks.graph_export']

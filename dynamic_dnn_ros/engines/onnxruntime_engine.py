@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, OUTPUT_NAME
+from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
@@ -20,7 +20,7 @@ from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
     LoadedSubNetwork,
-    Logits,
+    Outputs,
     Picture,
     Precision,
     PreparedSubNetwork,
@@ -28,6 +28,7 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say, cache_folder
+from dynamic_dnn_ros.pictures.placement import Size
 
 #: Processor and the providers that serve it, the first with the next for what it cannot run.
 _PROVIDERS = {
@@ -125,7 +126,7 @@ class OnnxRuntimeEngine(Engine):
                 model, options, providers=self._provider_options(processor)
             )
             if processor == 'cpu':
-                _give_back_arena(session, sub_network.resolution)
+                _give_back_arena(session, sub_network.size)
         except Exception as error:  # the library's errors have no common class
             raise library_failure(
                 f'ONNX Runtime {onnxruntime.__version__} cannot run sub-network '
@@ -222,17 +223,17 @@ def _share_arena() -> None:
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limits))
 
 
-def _give_back_arena(session: onnxruntime.InferenceSession, resolution: int) -> None:
+def _give_back_arena(session: onnxruntime.InferenceSession, size: Size) -> None:
     """Run a session once, and return what the arena has kept from smaller ones."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry('memory.enable_memory_arena_shrinkage', 'cpu:0')
-    pixels = np.zeros((1, resolution, resolution, 3), np.uint8)
-    session.run([OUTPUT_NAME], {INPUT_NAME: pixels}, options)
+    session.run(None, {INPUT_NAME: np.zeros((1, *size, 3), np.uint8)}, options)
 
 
-def _computing(session: onnxruntime.InferenceSession) -> Callable[[Picture], Logits]:
-    def compute(picture: Picture) -> Logits:
-        logits: Logits = session.run([OUTPUT_NAME], {INPUT_NAME: picture[np.newaxis]})[0][0]
-        return logits
+def _computing(session: onnxruntime.InferenceSession) -> Callable[[Picture], Outputs]:
+    names = [output.name for output in session.get_outputs()]
+
+    def compute(picture: Picture) -> Outputs:
+        return dict(zip(names, session.run(names, {INPUT_NAME: picture[np.newaxis]})))
 
     return compute

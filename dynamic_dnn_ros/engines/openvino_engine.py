@@ -20,7 +20,7 @@ from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
     LoadedSubNetwork,
-    Logits,
+    Outputs,
     Picture,
     Precision,
     PreparedSubNetwork,
@@ -145,18 +145,22 @@ class OpenVinoEngine(Engine):
         return _PARAMETER[self.precision] * sub_network.parameters + _MODEL
 
 
-def _computing(request: openvino.InferRequest) -> Callable[[Picture], Logits]:
+def _computing(request: openvino.InferRequest) -> Callable[[Picture], Outputs]:
     # A request runs once at a time.
     lock = threading.Lock()
+    names = [output.get_any_name() for output in request.model_outputs]
 
-    def compute(picture: Picture) -> Logits:
+    def compute(picture: Picture) -> Outputs:
         # The picture itself is the input, unless it may not be written: nothing is copied.
         pixels = picture if picture.flags.writeable else picture.copy()
         tensor = openvino.Tensor(pixels[np.newaxis], shared_memory=True)
         with lock:
             request.set_tensor(INPUT_NAME, tensor)
             request.infer()
-            logits: Logits = request.get_output_tensor().data[0].copy()
-        return logits
+            # Copied: the next run writes where these lie.
+            return {
+                name: request.get_output_tensor(index).data.copy()
+                for index, name in enumerate(names)
+            }
 
     return compute

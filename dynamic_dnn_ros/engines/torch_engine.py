@@ -28,12 +28,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.responses import LOGITS
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
     LoadedSubNetwork,
-    Logits,
+    Outputs,
     Picture,
     Precision,
     PreparedSubNetwork,
@@ -41,7 +42,7 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.pictures.input import Preprocessing
 
 _TYPES = {
@@ -99,7 +100,7 @@ class TorchEngine(Engine):
         self._lock = threading.Lock()
         remedy = 'Export the bundle again'
         try:
-            network = create(self._manifest.family, self._manifest.layout)
+            network = network_of(self._manifest)
             network.load_state(weights.network, share_memory=True)
         except (ConfigurationError, StateError) as error:
             raise BundleError(bundle.folder, str(error), remedy) from error
@@ -113,11 +114,11 @@ class TorchEngine(Engine):
                     f'sub-network {entry.id!r} has an illegal configuration: {error}',
                     remedy,
                 ) from error
-            if configuration.resolution != entry.resolution:
+            if configuration.size != entry.size:
                 raise BundleError(
                     bundle.folder,
-                    f'sub-network {entry.id!r} says resolution {entry.resolution}, its '
-                    f'configuration {configuration.resolution}',
+                    f'sub-network {entry.id!r} says size {entry.size}, its configuration '
+                    f'{configuration.size}',
                     remedy,
                 )
 
@@ -193,11 +194,11 @@ class TorchEngine(Engine):
             for tensor in (*module.parameters(), *module.buffers())
             if tensor.untyped_storage().data_ptr() not in shared
         )
-        side = sub_network.resolution
+        example = torch.zeros(*sub_network.size, 3, dtype=torch.uint8)
         if processor == 'gpu':
-            forward: Forward = _CudaGraph(module, side)
+            forward: Forward = _CudaGraph(module, example)
         else:
-            forward = _traced(module, torch.zeros(side, side, 3, dtype=torch.uint8))
+            forward = _traced(module, example)
         return LoadedSubNetwork(
             sub_network,
             processor,
@@ -223,22 +224,21 @@ class _Normalised(nn.Module):
         self.register_buffer('offset', -mean / deviation)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        """Return the logits, classes, of uint8, height x width x 3."""
+        """Return the logits, 1 x classes, of uint8, height x width x 3."""
         planes = picture.permute(2, 0, 1).unsqueeze(0).float()
         batch = torch.addcmul(self.offset, planes, self.scale)
         logits: torch.Tensor = self.network(batch.to(self._type))
-        return logits[0].float()
+        return logits.float()
 
     @property
     def _type(self) -> torch.dtype:
         return next(self.network.parameters()).dtype
 
 
-def _computing(forward: Forward) -> Callable[[Picture], Logits]:
-    def compute(picture: Picture) -> Logits:
+def _computing(forward: Forward) -> Callable[[Picture], Outputs]:
+    def compute(picture: Picture) -> Outputs:
         with torch.inference_mode():
-            logits: Logits = forward(_tensor(picture)).cpu().numpy()
-        return logits
+            return {LOGITS: forward(_tensor(picture)).cpu().numpy()}
 
     return compute
 
@@ -304,10 +304,10 @@ class _CudaGraph:
     No machine that this was written on has a GPU: it has never run.
     """
 
-    def __init__(self, module: nn.Module, side: int) -> None:
+    def __init__(self, module: nn.Module, example: torch.Tensor) -> None:
         self._lock = threading.Lock()
         with torch.inference_mode():
-            self._input = torch.zeros(side, side, 3, dtype=torch.uint8, device='cuda')
+            self._input = example.to('cuda')
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):

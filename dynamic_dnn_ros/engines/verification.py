@@ -3,24 +3,7 @@
 """
 Is a prepared sub-network still the one whose accuracy was measured? Ask it, without data.
 
-How the deviation of the response tells the accuracy that was lost: 349 alterations of four
-sub-networks of a `cifar10_ofa` bundle (74 to 82 % accuracy), measured on 2,000 test pictures.
-
-| deviation    | alterations | points lost, mean | most |
-| ---          | ---         | ---               | ---  |
-| below 0.02   | 20          | 0.0               | 0.2  |
-| 0.02 to 0.05 | 12          | 0.0               | 0.2  |
-| 0.05 to 0.1  | 31          | 0.2               | 1.6  |
-| 0.1 to 0.15  | 21          | 0.7               | 2.0  |
-| 0.15 to 0.2  | 27          | 1.3               | 3.6  |
-| 0.2 to 0.3   | 31          | 2.1               | 8.7  |
-| 0.3 to 0.5   | 46          | 4.6               | 16.8 |
-| above 0.5    | 161         | 33.1              | 72.0 |
-
-Weights kept in float16 depart by at most 0.002, a network that computes in bfloat16 by 0.015,
-weights rounded to eight bits by 0.035. The least with which more than two points were lost was
-0.156. Batch-norm statistics that were never recalibrated (means 0, variances 1) depart by 0.70 to
-0.76, those of another sub-network by 0.24 to 1.1.
+How far an answer may depart, the task knows: `Task.departure_limit`.
 """
 
 from __future__ import annotations
@@ -28,28 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.reader import Bundle, SourceContent
 from dynamic_dnn_ros.bundles.responses import (
     PROBES,
     RESPONSES_NAME,
     Response,
     Responses,
-    deviation,
     probe_picture,
     responses_content,
+    sampled,
 )
-from dynamic_dnn_ros.bundles.writer import rewrite_bundle, write_bundle
+from dynamic_dnn_ros.bundles.writer import placed_bundle, rewrite_bundle, write_bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
-
-#: Deviation from the recorded response above which a sub-network is not served: half of the least
-#: with which two points were lost, twice what rounding to eight bits does.
-LIMIT = 0.08
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.tasks.contract import Task
 
 
 class ResponseError(EngineError):
@@ -57,32 +39,42 @@ class ResponseError(EngineError):
 
 
 @lru_cache(maxsize=4)
-def _probes(resolution: int) -> tuple[Picture, ...]:
-    return tuple(probe_picture(index, resolution) for index in range(PROBES))
+def _probes(size: Size) -> tuple[Picture, ...]:
+    return tuple(probe_picture(index, size) for index in range(PROBES))
 
 
 def response(prepared: PreparedSubNetwork) -> Response:
     """
-    Return what a sub-network answers to the probes, shape (probes, classes).
+    Return what a sub-network answers to the probes: its outputs, the first axis is the probe.
+
+    Outputs whose shape depends on what is in a picture are left out, of large ones entries are.
 
     :raises EngineError: when the engine fails
     """
-    pictures = _probes(prepared.sub_network.resolution)
-    return np.stack([prepared.run(picture) for picture in pictures]).astype(np.float32)
+    answers = [prepared.run(picture) for picture in _probes(prepared.sub_network.size)]
+    found = {}
+    for name, output in answers[0].items():
+        shapes = {answer[name].shape for answer in answers}
+        if len(shapes) == 1 and output.size and output.shape[:1] == (1,):
+            found[name] = sampled(np.concatenate([answer[name] for answer in answers]))
+    return found
 
 
-def verify(prepared: PreparedSubNetwork, recorded: Response) -> float:
+def verify(prepared: PreparedSubNetwork, recorded: Response, task: Task[Any, Any]) -> float:
     """
     Compare what a sub-network answers to the probes with what it answered once.
 
+    :param task: of the bundle, which knows what departs
     :return: the deviation, relative to the size of the answer
-    :raises ResponseError: when it is above `LIMIT`
+    :raises ResponseError: when it is above the task's limit
     """
-    found = deviation(response(prepared), recorded)
-    if not found <= LIMIT:
+    answer = response(prepared)
+    found = task.departure({name: answer[name] for name in recorded if name in answer}, recorded)
+    limit = task.departure_limit
+    if not found <= limit:
         raise ResponseError(
             f'sub-network {prepared.sub_network.id!r} answers otherwise than when its accuracy '
-            f'was measured: its response departs by {found:.1%}, up to {LIMIT:.0%} are allowed, '
+            f'was measured: its response departs by {found:.1%}, up to {limit:.0%} are allowed, '
             'so it may have lost more than 2 points. Its weights or batch-norm statistics were '
             "changed, or the engine computes something else. See 'dynamic-dnn bundle check "
             "--data', and have 'dynamic-dnn search' recalibrate it again."
@@ -97,18 +89,21 @@ class VerifyingEngine(Engine):
         self,
         engine: Engine,
         responses: Responses,
+        task: Task[Any, Any],
         on_refused: Callable[[SubNetwork, ResponseError], None] = lambda sub_network, error: None,
     ) -> None:
         """
         Wrap an engine.
 
         :param responses: the recorded ones by sub-network; one that has none is given out as is
+        :param task: of the bundle, which knows what departs
         :param on_refused: told of each one that is refused, from the thread that prepares it
         """
         self.name = engine.name
         self.precision = engine.precision
         self._engine = engine
         self._responses = responses
+        self._task = task
         self._on_refused = on_refused
 
     @property
@@ -131,7 +126,7 @@ class VerifyingEngine(Engine):
         recorded = self._responses.get(sub_network.id)
         if recorded is not None:
             try:
-                verify(prepared, recorded)
+                verify(prepared, recorded, self._task)
             except ResponseError as error:
                 prepared.close()
                 self._on_refused(sub_network, error)
@@ -146,13 +141,27 @@ def responses_of(engine: Engine, sub_networks: Iterable[SubNetwork]) -> Response
     :raises EngineError: when one cannot be prepared or run
     """
     processor = 'cpu' if 'cpu' in engine.processors else engine.processors[0]
-    return {entry.id: response(engine.prepare(entry, processor)) for entry in sub_networks}
+    responses = {}
+    for entry in sub_networks:
+        prepared = engine.prepare(entry, processor)
+        found = response(prepared)
+        prepared.close()
+        bad = [name for name, output in found.items() if not np.all(np.isfinite(output))]
+        if bad:
+            raise EngineError(
+                f'sub-network {entry.id!r} answers with values that are not finite numbers, in '
+                f'{", ".join(bad)}. Check the model that it was made from: it overflows, divides '
+                'by zero, or lacks weights.'
+            )
+        if found:
+            responses[entry.id] = found
+    return responses
 
 
 def write_recorded_bundle(
     folder: Path,
     manifest: Manifest,
-    weights: bytes,
+    content: SourceContent,
     profiles: Iterable[OperatingPoints] = (),
     other_files: Mapping[str, bytes] | None = None,
     replaces: Bundle | None = None,
@@ -167,9 +176,9 @@ def write_recorded_bundle(
     :raises BundleError: as `write_bundle`, also when the weights do not fit
     :raises EngineError: when a sub-network cannot be run
     """
-    bundle = Bundle(folder, manifest, '', tuple(profiles), weights)
+    bundle = placed_bundle(folder, manifest, content, profiles)
     files = {**(other_files or {}), RESPONSES_NAME: _recorded(bundle, engine_name)}
-    return write_bundle(folder, manifest, weights, bundle.profiles, files, replaces)
+    return write_bundle(folder, manifest, content, bundle.profiles, files, replaces)
 
 
 def record(bundle: Bundle, engine_name: str = ENGINE_NAMES[0]) -> Bundle:

@@ -16,6 +16,7 @@ from torch import nn
 
 from dynamic_dnn_ros.networks.checks import ConfigurationError as ConfigurationError
 from dynamic_dnn_ros.networks.checks import as_sequence, one_of, require_choice
+from dynamic_dnn_ros.pictures.placement import Size
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Named tensors as numpy arrays, as they lie in a safetensors file."""
@@ -32,6 +33,10 @@ class StateError(ValueError):
 
 class Configuration(Protocol):
     """One sub-network of a family, a frozen and hashable value."""
+
+    @property
+    def size(self) -> Size:
+        """Return height and width of the input, pixels."""
 
     @property
     def resolution(self) -> int:

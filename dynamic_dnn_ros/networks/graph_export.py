@@ -62,7 +62,7 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
     sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
     for entry, module in modules(bundle, chosen):
         wrapped = _FromPicture(module, manifest.preprocessing).eval()
-        pictures = [probe_picture(index, entry.resolution)[None] for index in (0, 1)]
+        pictures = [probe_picture(index, entry.size)[None] for index in (0, 1)]
         model = onnx.load_from_string(
             traced_model(wrapped, torch.from_numpy(pictures[0]), INPUT_NAME, fold=False)
         )

@@ -39,6 +39,7 @@ from dynamic_dnn_ros.networks.checks import (
 )
 from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork
 from dynamic_dnn_ros.networks.mobile_layers import ConvolutionLayer
+from dynamic_dnn_ros.pictures.placement import Size
 
 _COLOURS = 3
 _KERNEL_SIZE = 3
@@ -117,6 +118,11 @@ class IncrementalGroupConfiguration:
 
     groups: int
     resolution: int
+
+    @property
+    def size(self) -> Size:
+        """Return height and width of the input, pixels."""
+        return Size(self.resolution, self.resolution)
 
     def check(self, layout: IncrementalGroupLayout) -> None:
         """

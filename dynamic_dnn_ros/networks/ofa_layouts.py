@@ -17,6 +17,7 @@ from dynamic_dnn_ros.networks.checks import (
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.elastic_layers import make_divisible
 from dynamic_dnn_ros.networks.mobile_layers import ACTIVATIONS
+from dynamic_dnn_ros.pictures.placement import Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,11 @@ class MobileNetV3Configuration:
     expand_ratio: tuple[int, ...]
     depth: tuple[int, ...]
     resolution: int
+
+    @property
+    def size(self) -> Size:
+        """Return height and width of the input, pixels."""
+        return Size(self.resolution, self.resolution)
 
     @classmethod
     def from_mapping(

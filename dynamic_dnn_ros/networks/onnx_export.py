@@ -4,7 +4,7 @@
 The sub-networks of a bundle as ONNX files, for engines that are not PyTorch.
 
 One file a sub-network, with batch-norm folded into the convolutions. Input `image`: float32,
-1 x 3 x resolution x resolution, red, green, blue, normalised as the bundle says,
+1 x 3 x height x width, red, green, blue, normalised as the bundle says,
 (colour / 255 - mean) / standard_deviation. Output `logits`: float32, 1 x classes. Floating point
 in the order of planes is what every runtime and every quantiser takes; the JSON beside the files
 has what is needed to make it from a picture.
@@ -31,7 +31,8 @@ from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.responses import PROBES, probe_picture
 from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.storage import write_whole
 
 INPUT_NAME = 'image'
@@ -87,8 +88,8 @@ def export_bundle(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for entry, module in modules(bundle, chosen):
-            batches = _probe_batches(entry.resolution, manifest)
-            content = onnx_content(module, entry.resolution)
+            batches = _probe_batches(entry.size, manifest)
+            content = onnx_content(module, entry.size)
             onnx.checker.check_model(content, full_check=True)
             outputs = f'sub-network {entry.id!r}: the outputs of the ONNX file'
             difference, evaluator = checked_difference(content, module, batches, outputs)
@@ -105,9 +106,9 @@ def export_bundle(
         ) from error
 
 
-def onnx_content(module: nn.Module, resolution: int) -> bytes:
+def onnx_content(module: nn.Module, size: Size) -> bytes:
     """Return a static network as the content of an ONNX file, batch-norm folded."""
-    return traced_model(module, torch.zeros(1, 3, resolution, resolution), INPUT_NAME)
+    return traced_model(module, torch.zeros(1, 3, *size), INPUT_NAME)
 
 
 def traced_model(
@@ -214,7 +215,7 @@ def modules(
     """
     weights = bundle.weights()
     try:
-        network = create(bundle.manifest.family, bundle.manifest.layout)
+        network = network_of(bundle.manifest)
         network.load_state(weights.network)
         for entry in chosen:
             configuration = network.configuration(entry.configuration)
@@ -227,12 +228,12 @@ def modules(
         ) from error
 
 
-def _probe_batches(resolution: int, manifest: Manifest) -> list[Batch]:
+def _probe_batches(size: Size, manifest: Manifest) -> list[Batch]:
     mean = np.array(manifest.preprocessing.mean)
     deviation = np.array(manifest.preprocessing.standard_deviation)
     return [
         np.ascontiguousarray(
-            ((probe_picture(index, resolution) / 255 - mean) / deviation).transpose(2, 0, 1)[None],
+            ((probe_picture(index, size) / 255 - mean) / deviation).transpose(2, 0, 1)[None],
             np.float32,
         )
         for index in range(PROBES)
@@ -244,22 +245,23 @@ def _description(bundle: Bundle, written: Sequence[ExportedFile]) -> dict[str, A
     return {
         'bundle': bundle.manifest.name,
         'bundle_sha256': bundle.sha256,
-        'classes': mapping['classes'],
+        'labels': mapping['labels'],
         'preprocessing': mapping['preprocessing'],
         'input': {
             'name': INPUT_NAME,
             'type': 'float32',
-            'shape': [1, 3, 'resolution', 'resolution'],
+            'shape': [1, 3, 'height', 'width'],
             'channels': ['red', 'green', 'blue'],
             'value': '(colour / 255 - mean) / standard_deviation',
         },
-        'output': {'name': OUTPUT_NAME, 'type': 'float32', 'shape': [1, len(mapping['classes'])]},
+        'output': {'name': OUTPUT_NAME, 'type': 'float32', 'shape': [1, len(mapping['labels'])]},
         'operator_set': OPERATOR_SET,
         'sub_networks': [
             {
                 'id': file.sub_network.id,
                 'file': file.path.name,
-                'resolution': file.sub_network.resolution,
+                'height': file.sub_network.size.height,
+                'width': file.sub_network.size.width,
                 'accuracy': file.sub_network.accuracy,
                 'multiply_adds': file.sub_network.multiply_adds,
                 'largest_difference': file.difference,

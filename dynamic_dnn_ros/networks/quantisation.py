@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, Graph, graph_key, onnx_model
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.networks.graph_export import export_graphs
+from dynamic_dnn_ros.pictures.placement import Size
 
 #: Inputs of a filter up to which a convolution stays in float32: one in depthwise convolutions,
 #: the three colours in the first.
@@ -34,14 +35,14 @@ Pictures = Sequence[NDArray[np.uint8]]
 
 
 def quantised_graphs(
-    bundle: Bundle, pictures: Mapping[int, Pictures], calibration: str
+    bundle: Bundle, pictures: Mapping[Size, Pictures], calibration: str
 ) -> Iterator[Graph]:
     """
     Make the graphs in int8 of all sub-networks, one after the other.
 
     Unlike other graphs they have weights of their own.
 
-    :param pictures: to calibrate with, by resolution: of the shape (resolution, resolution, 3)
+    :param pictures: to calibrate with, by size of the input: (height, width, 3) each
     :param calibration: what the pictures are, for whoever reads the graph
     :raises BundleError: when the bundle does not fit
     :raises ExportError: when a sub-network cannot be exported
@@ -56,7 +57,7 @@ def quantised_graphs(
         entry = manifest.sub_network(graph.sub_network)
         statistics = weights.batch_norm_statistics[entry.id]
         model = onnx_model(graph, weights.network, statistics, entry.id)
-        content = _quantised(model, pictures[entry.resolution])
+        content = _quantised(model, pictures[entry.size])
         key = graph_key(manifest, sha256, entry, quantised=True)
         yield Graph(entry.id, key, [], content, calibration)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import importlib
 from typing import Any
 
+from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 
 _FAMILIES = {
@@ -34,6 +35,17 @@ def family_class(family: str) -> type[DynamicNetwork[Any]]:
         importlib.import_module(module_name), class_name
     )
     return network_class
+
+
+def network_of(manifest: Manifest) -> DynamicNetwork[Any]:
+    """
+    Create the network of a bundle's super-network, with fresh weights.
+
+    :raises ConfigurationError: for an unknown family, or a layout that the family refuses.
+    :raises BundleError: for a bundle of separate models.
+    """
+    source = manifest.super_network
+    return create(source.family, source.layout)
 
 
 def create(family: str, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:

@@ -202,12 +202,12 @@ def check_number(number: int | None, domains: Sequence[DomainLimits]) -> None:
 def _subject(bundle: Bundle, engine: Engine, options: Options) -> dict[str, object]:
     """Return what, besides the plan, makes two measurements the same."""
     entries = [
-        [entry.id, dict(entry.configuration), entry.resolution]
+        [entry.id, dict(entry.configuration), list(entry.size)]
         for entry in bundle.manifest.sub_networks
     ]
     return {
         'bundle': bundle.manifest.name,
-        'weights_sha256': bundle.manifest.files[bundle.manifest.weights],
+        'weights_sha256': bundle.manifest.weights_sha256,
         'configurations_sha256': hashlib.sha256(
             json.dumps(entries, sort_keys=True).encode()
         ).hexdigest(),
@@ -235,7 +235,7 @@ def _how(engine: Engine, options: Options, visits: Sequence[Visit]) -> str:
     for visit in visits:
         if visit.place.kind is VisitKind.RUN:
             runs[visit.place] = runs.get(visit.place, 0) + len(visit.latencies)
-    picture = "pictures of the sub-network's resolution, nothing scaled"
+    picture = "pictures of the sub-network's size, nothing scaled"
     if options.picture is not None:
         picture = f'frames of {options.picture[0]}x{options.picture[1]}, scaling included'
     return (

@@ -27,7 +27,7 @@ def measure(
 
     The points name no frequency domain: what they would cost at other clocks is not known, so a
     manager chooses among the sub-networks and leaves the clocks alone. Pictures are of the
-    sub-network's own resolution, so preprocessing is not in the latencies; the manager's estimate
+    sub-network's own size, so preprocessing is not in the latencies; the manager's estimate
     of the slow-down takes it in. No run is discarded: the sub-networks are warm.
 
     :param platform: id of the platform this runs on

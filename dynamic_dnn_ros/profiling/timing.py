@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing
-from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 
 Latencies = NDArray[np.float64]
@@ -45,7 +44,7 @@ def workload(
     """
     Return what is timed: one picture of seeded noise through a sub-network.
 
-    Without a size the picture is already of the sub-network's resolution, so nothing is scaled,
+    Without a size the picture is already of the sub-network's own, so nothing is scaled,
     as in the measurement at start: the manager's estimate of the slow-down takes in what the
     scaling of an application's own frames costs. With a size it is a frame of a camera, and its
     preprocessing is in the latency, as in a node.
@@ -54,15 +53,14 @@ def workload(
     :param size: width and height of the camera's frames, pixels
     """
     generator = np.random.default_rng(_SEED)
-    resolution = sub_network.sub_network.resolution
+    input_size = sub_network.sub_network.size
     if size is None or preprocessing is None:
-        picture = generator.integers(0, 256, (resolution, resolution, 3), np.uint8)
+        picture = generator.integers(0, 256, (*input_size, 3), np.uint8)
         return lambda: sub_network.run(picture)
     width, height = size
     pixels = generator.integers(0, 256, (height, width, 3), np.uint8)
     frame = RawPicture('rgb8', width, height, width * 3, pixels.tobytes())
-    side = Size(resolution, resolution)
-    return lambda: sub_network.run(fitted(frame, side, preprocessing)[0])
+    return lambda: sub_network.run(fitted(frame, input_size, preprocessing)[0])
 
 
 def timed_runs(

@@ -54,9 +54,10 @@ class Subject:
     @classmethod
     def of(cls, bundle: Bundle, sha256: str) -> Subject:
         """Return the super-network of a bundle."""
+        source = bundle.manifest.super_network
         return cls(
-            family=bundle.manifest.family,
-            layout=dict(bundle.manifest.layout),
+            family=source.family,
+            layout=dict(source.layout),
             weights=np.frombuffer(bundle.weights_content, np.uint8),
             sha256=sha256,
             mean=tuple(bundle.manifest.preprocessing.mean),

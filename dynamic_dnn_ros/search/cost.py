@@ -19,6 +19,7 @@ from dynamic_dnn_ros.bundles.writer import weights_content
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import Picture, PreparedSubNetwork
 from dynamic_dnn_ros.networks.contract import Arrays, DynamicNetwork
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.platforms.contract import Platform
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.platforms.registry import AUTOMATIC, PlatformOptions, make_platform
@@ -99,7 +100,7 @@ class EngineMeter(CostMeter):
     ) -> Values:
         """Return the cost of each entry in each turn, turns x entries."""
         prepared = self._prepare(entries)
-        pictures = [_picture(each.sub_network.resolution) for each in prepared]
+        pictures = [_picture(each.sub_network.size) for each in prepared]
         costs = np.empty((turns, len(prepared)))
         generator = np.random.default_rng(0)
         for turn in tqdm(range(turns), desc=f'  {self.name}', disable=quiet, leave=False):
@@ -118,7 +119,7 @@ class EngineMeter(CostMeter):
             SubNetwork(
                 id=identifier,
                 configuration=configuration.to_mapping(),
-                resolution=configuration.resolution,
+                size=configuration.size,
                 accuracy=0.0,
                 multiply_adds=self._network.multiply_adds(configuration),
                 parameters=self._network.parameter_count(configuration),
@@ -208,5 +209,5 @@ def make_meter(
     return LatencyMeter(bundle, network, settings, machine)
 
 
-def _picture(side: int) -> Picture:
-    return np.full((side, side, 3), 127, np.uint8)
+def _picture(size: Size) -> Picture:
+    return np.full((*size, 3), 127, np.uint8)

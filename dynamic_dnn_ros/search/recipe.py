@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.search.accuracy import Pool, Subject
 from dynamic_dnn_ros.search.block_sums import BlockTable, Comparison
 from dynamic_dnn_ros.search.cost import CostMeter, make_meter
@@ -145,7 +145,7 @@ def _search_bundle(
 def _network(bundle: Bundle) -> DynamicNetwork[Any]:
     """Return the super-network of a bundle, with its weights."""
     try:
-        network = create(bundle.manifest.family, bundle.manifest.layout)
+        network = network_of(bundle.manifest)
         network.load_state(bundle.weights().network)
     except (ConfigurationError, StateError) as error:
         raise SearchError(f'{bundle.folder}: {error}. Train the bundle again') from error
@@ -165,10 +165,10 @@ def _served_pictures(
     resize = bundle.manifest.preprocessing.resize
     for path in (configuration.training_data, configuration.test_data):
         pictures = read_pictures(path, quiet, resize, configuration.workers)
-        if pictures.classes != tuple(bundle.manifest.classes):
+        if pictures.classes != tuple(bundle.manifest.labels):
             raise PictureError(
                 f'{path} has the classes {", ".join(pictures.classes)}, the bundle '
-                f'{bundle.folder} has {", ".join(bundle.manifest.classes)}: give the data that '
+                f'{bundle.folder} has {", ".join(bundle.manifest.labels)}: give the data that '
                 'it was trained on'
             )
         found.append(pictures)

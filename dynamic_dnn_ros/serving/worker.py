@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 import logging
@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from dynamic_dnn_ros.engines.contract import EngineError, Logits, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import EngineError, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing
-from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, fitted
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.mailbox import Mailbox
 from dynamic_dnn_ros.serving.pacing import PacedFrame, Pacer
+from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap, Limits, Task
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,10 +62,12 @@ class ServedFrame:
     frame: Frame
     sub_network: str
     processor: str
-    logits: Logits
+    result: ClassScores | Detections | LabelMap
+    placement: Placement
     waiting: float
     preprocessing: float
     inference: float
+    decoding: float
     paced: PacedFrame | None
 
 
@@ -80,6 +83,9 @@ class FrameWorker:
         self,
         exchange: SubNetworkExchange,
         preprocessing: Preprocessing,
+        task: Task[Any, Any],
+        labels: Sequence[str],
+        limits: Callable[[], Limits],
         stuck_after: float,
         reduced_decoding: bool,
         on_served: Callable[[ServedFrame], None],
@@ -88,6 +94,8 @@ class FrameWorker:
         """
         Create the worker; `start` sets it to work.
 
+        :param preprocessing: of the bundle, as `task` and `labels` are
+        :param limits: returns what a result may hold at most; asked with each frame
         :param stuck_after: s, with one frame for longer than this the worker counts as stuck
         :param reduced_decoding: as for `pictures.scaling.fitted`
         :param on_served: called by the worker with each result
@@ -100,10 +108,13 @@ class FrameWorker:
         self.rejected = 0
         self._exchange = exchange
         self._preprocessing = preprocessing
+        self._task = task
+        self._labels = labels
+        self._limits = limits
         self._stuck_after = stuck_after
         self._reduced_decoding = reduced_decoding
-        # Engines read a picture where it lies, so these are their input buffers, by resolution.
-        self._inputs: dict[int, Picture] = {}
+        # Engines read a picture where it lies, so these are their input buffers, by size.
+        self._inputs: dict[Size, Picture] = {}
         self._on_served = on_served
         self._on_rejected = on_rejected
         self._state = (WorkerState.STOPPED, time.monotonic())
@@ -177,18 +188,21 @@ class FrameWorker:
     def _run(self, frame: Frame, prepared: PreparedSubNetwork) -> ServedFrame:
         pacing = self.pacing
         started = time.monotonic()
-        side = prepared.sub_network.resolution
-        if side not in self._inputs:
-            self._inputs[side] = np.empty((side, side, 3), np.uint8)
-        picture, _ = fitted(
+        size = prepared.sub_network.size
+        if size not in self._inputs:
+            self._inputs[size] = np.empty((*size, 3), np.uint8)
+        picture, placement = fitted(
             frame.picture,
-            Size(side, side),
+            size,
             self._preprocessing,
-            self._inputs[side],
+            self._inputs[size],
             self._reduced_decoding,
         )
         preprocessed = time.monotonic()
-        logits = prepared.run(picture)
+        outputs = prepared.run(picture)
+        computed = time.monotonic()
+        result = self._task.decode(outputs, 0, placement, self._labels, self._limits())
+        decoding = time.monotonic() - computed
         processor, paced = prepared.processor, None
         if pacing is not None:
             pacer, processor = pacing
@@ -202,9 +216,11 @@ class FrameWorker:
             frame=frame,
             sub_network=prepared.sub_network.id,
             processor=processor,
-            logits=logits,
+            result=result,
+            placement=placement,
             waiting=started - frame.arrival,
             preprocessing=preprocessed - started,
-            inference=time.monotonic() - preprocessed,
+            inference=time.monotonic() - preprocessed - decoding,
+            decoding=decoding,
             paced=paced,
         )

@@ -51,6 +51,27 @@ class Classification(Task[ClassScores, int]):
     name: ClassVar[str] = 'classification'
     metric: ClassVar[Metric] = Metric.TOP1
 
+    #: How the departure of a response tells the accuracy that was lost: 349 alterations of four
+    #: sub-networks of a `cifar10_ofa` bundle (74 to 82 % accuracy), on 2,000 test pictures.
+    #:
+    #: | departure    | alterations | points lost, mean | most |
+    #: | ---          | ---         | ---               | ---  |
+    #: | below 0.02   | 20          | 0.0               | 0.2  |
+    #: | 0.02 to 0.05 | 12          | 0.0               | 0.2  |
+    #: | 0.05 to 0.1  | 31          | 0.2               | 1.6  |
+    #: | 0.1 to 0.15  | 21          | 0.7               | 2.0  |
+    #: | 0.15 to 0.2  | 27          | 1.3               | 3.6  |
+    #: | 0.2 to 0.3   | 31          | 2.1               | 8.7  |
+    #: | 0.3 to 0.5   | 46          | 4.6               | 16.8 |
+    #: | above 0.5    | 161         | 33.1              | 72.0 |
+    #:
+    #: Weights kept in float16 depart by at most 0.002, a network that computes in bfloat16 by
+    #: 0.015, weights rounded to eight bits by 0.035. The least with which more than two points
+    #: were lost was 0.156. Batch-norm statistics that were never recalibrated (means 0, variances
+    #: 1) depart by 0.70 to 0.76, those of another sub-network by 0.24 to 1.1. The limit is half of
+    #: the least with which two points were lost, twice what rounding to eight bits does.
+    departure_limit: ClassVar[float] = 0.08
+
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Classification:
         """Create the task from the options of a manifest."""

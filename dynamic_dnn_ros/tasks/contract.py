@@ -132,6 +132,9 @@ class Task(abc.ABC, Generic[ResultT, TruthT]):
     name: ClassVar[str]
     metric: ClassVar[Metric]
 
+    #: `departure` of a sub-network above which it may have lost accuracy, and is not served.
+    departure_limit: ClassVar[float] = 0.08
+
     @classmethod
     @abc.abstractmethod
     def from_options(cls, options: Mapping[str, Any]) -> Task[ResultT, TruthT]:

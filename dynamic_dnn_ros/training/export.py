@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
@@ -70,9 +70,8 @@ def write_trained_bundle(
         )
     manifest = Manifest(
         name=configuration.name,
-        family=configuration.family,
-        layout=network.layout_mapping(),
-        classes=test.classes,
+        source=SuperNetwork(configuration.family, network.layout_mapping()),
+        labels=test.classes,
         preprocessing=Preprocessing(
             resize=configuration.resize,
             mean=configuration.mean,
@@ -100,7 +99,7 @@ def manifest_entry(
     return SubNetwork(
         id=identifier,
         configuration=configuration.to_mapping(),
-        resolution=configuration.resolution,
+        size=configuration.size,
         accuracy=accuracy,
         multiply_adds=network.multiply_adds(configuration),
         parameters=network.parameter_count(configuration),

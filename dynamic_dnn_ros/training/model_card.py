@@ -41,9 +41,9 @@ def model_card(
         'multiply-adds': [f'{entry.multiply_adds / 1e6:.2f} M' for entry in manifest.sub_networks],
         'parameters': [f'{entry.parameters / 1e3:.0f} k' for entry in manifest.sub_networks],
         'layers': [str(entry.layers) for entry in manifest.sub_networks],
-        'resolution': [str(entry.resolution) for entry in manifest.sub_networks],
+        'input': [str(entry.size) for entry in manifest.sub_networks],
     }
-    own_statistics = family_class(manifest.family).statistics_per_sub_network
+    own_statistics = family_class(manifest.super_network.family).statistics_per_sub_network
     introduction = (
         f'{manifest.description}. {len(manifest.sub_networks)} sub-networks share one set of '
         + ('weights; each has its own' if own_statistics else 'weights and of')
@@ -72,7 +72,7 @@ def describe(entry: SubNetwork) -> str:
     """Return a line about a sub-network, for a terminal."""
     return (
         f'{entry.id}: accuracy {entry.accuracy:.2%}, {entry.multiply_adds / 1e6:.2f} M '
-        f'multiply-adds, {entry.resolution} pixels'
+        f'multiply-adds, {entry.size} pixels'
     )
 
 
@@ -83,7 +83,7 @@ def _table(columns: Mapping[str, Sequence[str]]) -> str:
 
 def _data(manifest: Manifest, configuration: TrainingConfiguration) -> str:
     return (
-        f'{configuration.data_name}: classes {_few(manifest.classes)}. '
+        f'{configuration.data_name}: classes {_few(manifest.labels)}. '
         f'{configuration.held_out} training pictures were held out of training. Where statistics '
         "and accuracies are measured, pictures are scaled to the sub-network's resolution as "
         f'camera frames are (`{manifest.preprocessing.resize.value}`, '

@@ -15,7 +15,7 @@ import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures, class_of
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.search.space import SearchSpace
 from support.bundles import make_bundle
 from support.training import CLASSES, colour_pictures, write_folder
@@ -102,7 +102,7 @@ def test_entries_without_effect_do_not_make_another_architecture(
     suite: ModuleType, bundle: Bundle, tmp_path: Path
 ) -> None:
     manifest = bundle.manifest
-    network = create(manifest.family, manifest.layout)
+    network = network_of(manifest)
     space = SearchSpace(network)
     first = manifest.sub_networks[0]
     genes = space.encode(network.configuration(first.configuration))

@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.completeness import is_older_than_weights, missing_from
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 
 SHA256 = 'a' * 64
 MANIFEST = Manifest(
     name='tiny',
-    family='some',
-    layout={},
-    classes=('cat', 'dog'),
+    source=SuperNetwork('some', {}, 'weights'),
+    labels=('cat', 'dog'),
     preprocessing=Preprocessing(Resize.STRETCH, (0.5,) * 3, (0.2,) * 3),
-    sub_networks=tuple(SubNetwork(name, {}, 32, 0.5, 1, 1, 1) for name in ('s0', 's1')),
-    weights='weights',
+    sub_networks=tuple(SubNetwork(name, {}, Size(32, 32), 0.5, 1, 1, 1) for name in ('s0', 's1')),
     profiles=(),
     files={'weights': SHA256},
 )

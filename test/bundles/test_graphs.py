@@ -19,20 +19,18 @@ from dynamic_dnn_ros.bundles.graphs import (
     onnx_model,
     parse_graph,
 )
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 
-ENTRY = SubNetwork('s0', {'depth': [1]}, 32, 0.5, 10, 10, 2)
+LAYOUT = {'classes': 2}
+ENTRY = SubNetwork('s0', {'depth': [1]}, Size(32, 32), 0.5, 10, 10, 2)
 MANIFEST = Manifest(
     'one',
-    'family',
-    {'classes': 2},
+    SuperNetwork('family', LAYOUT),
     ('a', 'b'),
     Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
     (ENTRY,),
-    '',
-    (),
-    {},
 )
 REFERENCES = [
     TensorReference('w', NETWORK, 'layer.weight', (2, 3)),
@@ -76,7 +74,10 @@ def test_key_tells_apart_all_that_a_graph_is_made_from() -> None:
         graph_key(MANIFEST, 'other weights', ENTRY),
         graph_key(MANIFEST, 'weights', replace(ENTRY, configuration={'depth': [2]})),
         graph_key(MANIFEST, 'weights', replace(ENTRY, id='s1')),
-        graph_key(replace(MANIFEST, layout={'classes': 3}), 'weights', ENTRY),
+        graph_key(
+            replace(MANIFEST, source=SuperNetwork('family', {'classes': 3})), 'weights', ENTRY
+        ),
+        graph_key(replace(MANIFEST, source=SuperNetwork('other', LAYOUT)), 'weights', ENTRY),
         graph_key(
             replace(MANIFEST, preprocessing=replace(MANIFEST.preprocessing, mean=(0.4, 0.5, 0.5))),
             'weights',
@@ -84,7 +85,7 @@ def test_key_tells_apart_all_that_a_graph_is_made_from() -> None:
         ),
     ]
     key = graph_key(MANIFEST, 'weights', ENTRY)
-    assert len({key, *others}) == 6
+    assert len({key, *others}) == 7
     # What says nothing of the outputs does not matter.
     assert graph_key(replace(MANIFEST, name='two'), 'weights', replace(ENTRY, accuracy=0.1)) == key
 

@@ -2,13 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Mapping
 import copy
+import math
 from typing import Any
 
 import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.manifest import (
+    CLASSIFICATION,
+    AccuracySource,
+    Manifest,
+    SeparateModels,
+    SuperNetwork,
+    TaskChoice,
+)
+from dynamic_dnn_ros.pictures.input import Alignment, ChannelOrder, Interpolation, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 
 SUB_NETWORK = {
     'id': 's0',
@@ -37,8 +48,50 @@ MAPPING: dict[str, Any] = {
 }
 
 
-def changed(path: str, value: object) -> dict[str, Any]:
-    mapping = copy.deepcopy(MAPPING)
+MODELS: dict[str, Any] = {
+    'format_version': 2,
+    'name': 'yolo',
+    'task': {'name': 'detection', 'decoder': 'ultralytics_v8'},
+    'labels': ['crane', 'crane'],
+    'preprocessing': {
+        'resize': 'letterbox',
+        'mean': [0, 0, 0],
+        'standard_deviation': [1, 1, 1],
+        'channels': 'bgr',
+        'alignment': 'top_left',
+        'padding': 0,
+    },
+    'source': {'kind': 'separate_models', 'models': {'yolo_n': 'yolo_n.onnx'}},
+    'sub_networks': [
+        {
+            'id': 'n_320',
+            'configuration': {'model': 'yolo_n'},
+            'height': 320,
+            'width': 512,
+            'accuracy': 0.37,
+            'accuracy_source': 'given',
+            'multiply_adds': 1000,
+            'parameters': 100,
+            'layers': 10,
+        },
+        {
+            'id': 'n_640',
+            'configuration': {'model': 'yolo_n'},
+            'height': 640,
+            'width': 640,
+            'accuracy': None,
+            'multiply_adds': 4000,
+            'parameters': 100,
+            'layers': 10,
+        },
+    ],
+    'profiles': [],
+    'files': {'yolo_n.onnx': 'a' * 64},
+}
+
+
+def changed(path: str, value: object, original: Mapping[str, Any] = MAPPING) -> dict[str, Any]:
+    mapping = copy.deepcopy(dict(original))
     *parents, last = path.split('.')
     target: Any = mapping
     for part in parents:
@@ -50,13 +103,13 @@ def changed(path: str, value: object) -> dict[str, Any]:
 def test_reads_back_what_it_writes() -> None:
     manifest = Manifest.from_mapping(MAPPING, 'here')
     assert Manifest.from_mapping(manifest.to_mapping(), 'here') == manifest
-    assert manifest.sub_network('s0').resolution == 32
+    assert manifest.sub_network('s0').size == Size(32, 32)
 
 
 @pytest.mark.parametrize(
     ('path', 'value', 'named'),
     [
-        ('format_version', 2, 'format version 2'),
+        ('format_version', 3, 'format version 3'),
         ('classes', ['cat'], 'classes'),
         ('classes', ['cat', 'cat'], 'classes'),
         ('sub_networks', [], 'sub_networks'),
@@ -107,7 +160,7 @@ def test_whole_numbers_are_whole_however_they_are_written() -> None:
     mapping = changed('sub_networks.0.resolution', 32.0)
     mapping['sub_networks'][0]['accuracy'] = 1
     (entry,) = Manifest.from_mapping(mapping, 'here').sub_networks
-    assert type(entry.resolution) is int and type(entry.accuracy) is float
+    assert type(entry.size.height) is int and type(entry.accuracy) is float
 
 
 @pytest.mark.parametrize(
@@ -129,3 +182,69 @@ def test_refuses_what_is_no_manifest(mapping: object) -> None:
 def test_names_the_sub_networks_it_has() -> None:
     with pytest.raises(BundleError, match=r"no sub-network 's7'.*It has: s0"):
         Manifest.from_mapping(MAPPING, 'here').sub_network('s7')
+
+
+def test_format_1_is_a_classifier_of_a_super_network() -> None:
+    manifest = Manifest.from_mapping(MAPPING, 'here')
+    assert manifest.task == CLASSIFICATION and manifest.make_task().metric.title == 'top-1'
+    assert manifest.source == SuperNetwork('some_family', {'classes': 2}, 'weights.safetensors')
+    assert manifest.super_network is manifest.source and manifest.weights_sha256 == 'a' * 64
+    assert manifest.labels == ('cat', 'dog')
+    assert manifest.to_mapping()['format_version'] == 2
+
+
+def test_separate_models() -> None:
+    manifest = Manifest.from_mapping(MODELS, 'here')
+    assert Manifest.from_mapping(manifest.to_mapping(), 'here') == manifest
+    assert manifest.task == TaskChoice('detection', {'decoder': 'ultralytics_v8'})
+    assert manifest.source == SeparateModels({'yolo_n': 'yolo_n.onnx'})
+    assert manifest.labels == ('crane', 'crane'), 'as ImageNet has them'
+    small, large = manifest.sub_networks
+    assert small.size == Size(320, 512) and small.accuracy_source is AccuracySource.GIVEN
+    assert manifest.model_file(small) == manifest.model_file(large) == 'yolo_n.onnx'
+    assert math.isnan(large.accuracy) and not large.accuracy_is_known
+    fitting = manifest.preprocessing
+    assert (fitting.resize, fitting.interpolation) == (Resize.LETTERBOX, Interpolation.BILINEAR)
+    assert (fitting.channels, fitting.alignment) == (ChannelOrder.BGR, Alignment.TOP_LEFT)
+    assert fitting.padding == 0
+    with pytest.raises(BundleError, match='separate models, no super-network'):
+        _ = manifest.super_network
+
+
+def test_what_profiles_are_made_with_are_all_models() -> None:
+    mapping = changed('files', {'yolo_n.onnx': 'b' * 64}, MODELS)
+    manifest = Manifest.from_mapping(mapping, 'here')
+    assert manifest.weights_sha256 != Manifest.from_mapping(MODELS, 'here').weights_sha256
+
+
+@pytest.mark.parametrize(
+    ('path', 'value', 'named'),
+    [
+        ('labels', [], 'labels: has 0 entries'),
+        ('labels', [''], 'labels.0: is empty'),
+        ('task', {}, 'task: lacks name'),
+        ('source', {'kind': 'zoo'}, "source.kind: 'zoo' is not one of"),
+        ('source', {'kind': 'separate_models'}, 'source: lacks models'),
+        ('source', {'kind': 'separate_models', 'models': {}}, 'source.models: is empty'),
+        ('source', {'kind': 'super_network', 'family': 'f'}, 'source: lacks layout, weights'),
+        ('source.models', {'yolo_n': '../n.onnx'}, "names the file '../n.onnx'"),
+        ('source.models', {'yolo_n': 'm.onnx'}, "gives no SHA-256 for 'm.onnx'"),
+        ('source.models', {'other': 'yolo_n.onnx'}, "model 'yolo_n', which is none of it"),
+        ('sub_networks.0.configuration', {}, "'n_320' is of the model None"),
+        ('sub_networks.0.height', 4, 'sub_networks.0.height'),
+        ('sub_networks.0.accuracy', 'good', 'sub_networks.0.accuracy'),
+        ('sub_networks.0.accuracy_source', 'guess', 'sub_networks.0.accuracy_source'),
+        ('preprocessing.resize', 'pad', 'preprocessing.resize'),
+        ('preprocessing.padding', 300, 'preprocessing.padding'),
+        ('family', 'some', 'unknown field family'),
+    ],
+)
+def test_refuses_a_broken_field_of_format_2(path: str, value: object, named: str) -> None:
+    with pytest.raises(BundleError, match=named):
+        Manifest.from_mapping(changed(path, value, MODELS), 'here')
+
+
+def test_a_task_that_is_unknown_here() -> None:
+    manifest = Manifest.from_mapping(changed('task.name', 'telepathy', MODELS), 'here')
+    with pytest.raises(BundleError, match="'telepathy' is unknown. Known are: classi"):
+        manifest.make_task()

@@ -183,8 +183,8 @@ def test_family_whose_sub_networks_share_their_statistics(tmp_path: Path) -> Non
 
 
 def test_other_number_of_classes(folder: Path) -> None:
-    rewrite_manifest(folder, classes=['cat', 'dog', 'horse'])
-    with pytest.raises(BundleError, match='3 classes, but its network has 10 outputs'):
+    rewrite_manifest(folder, labels=['cat', 'dog', 'horse'])
+    with pytest.raises(BundleError, match='3 labels, but its network has 10 outputs'):
         read_bundle(folder)
 
 
@@ -250,7 +250,7 @@ def test_what_was_made_with_other_weights_is_passed_over(original: Path) -> None
         precision='bfloat16',
         accuracy=np.array([0.3, math.nan, 0.5]),
     )
-    present = replace(points, weights_sha256=bundle.manifest.files[bundle.manifest.weights])
+    present = replace(points, weights_sha256=bundle.manifest.weights_sha256)
     older = replace(points, weights_sha256='0' * 64)
     for profile, used in ((points, True), (present, True), (older, False)):
         profiled = replace(bundle, profiles=(profile,))

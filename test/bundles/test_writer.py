@@ -78,8 +78,8 @@ def test_a_bundle_that_does_not_read_back_leaves_the_old_one(
     folder = tmp_path / 'kept'
     write_bundle(folder, bundle.manifest, bundle.weights_content)
     with pytest.raises(BundleError):
-        write_bundle(folder, replace(bundle.manifest, classes=('cat', 'dog')), b'')
-    assert read_bundle(folder).manifest.classes == bundle.manifest.classes
+        write_bundle(folder, replace(bundle.manifest, labels=('cat', 'dog')), b'')
+    assert read_bundle(folder).manifest.labels == bundle.manifest.labels
     assert os.listdir(tmp_path) == ['kept']
 
 
@@ -194,7 +194,7 @@ def test_a_profile_takes_down_its_weights(bundle: Bundle, tmp_path: Path) -> Non
     read = write_bundle(tmp_path / 'dated', bundle.manifest, bundle.weights_content)
     points = {entry.id: (0.01, 0.5) for entry in read.manifest.sub_networks}
     (profile,) = with_profile(read, operating_points((), points, 'cpu')).profiles
-    assert profile.weights_sha256 == read.manifest.files[read.manifest.weights]
+    assert profile.weights_sha256 == read.manifest.weights_sha256
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(bundle: Bundle, tmp_path: Path) -> None:

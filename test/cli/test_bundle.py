@@ -56,15 +56,15 @@ def data(original: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('data')
     entry = original.manifest.sub_network('s2')
     prepared = create_engine('torch', original, 1).prepare(entry, 'cpu')
-    for name in original.manifest.classes:
+    for name in original.manifest.labels:
         (folder / name).mkdir()
-    wrong = original.manifest.classes[0]
+    wrong = original.manifest.labels[0]
     for index in range(100):
         picture = noise(32, 32, index).copy()
-        found = original.manifest.classes[int(prepared.run(picture).argmax())]
+        found = original.manifest.labels[int(prepared.run(picture).argmax())]
         name = wrong if index % 5 == 0 else found
         Image.fromarray(picture).save(folder / name / f'{index}.png')
-    for name in original.manifest.classes:
+    for name in original.manifest.labels:
         if not any((folder / name).iterdir()):
             Image.fromarray(noise(32, 32, 0)).save(folder / name / 'other.png')
     return folder

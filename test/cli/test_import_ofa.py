@@ -17,7 +17,7 @@ from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.cli.ofa_choices import InputError
 from dynamic_dnn_ros.networks.ofa_checkpoint import PUBLISHED_LAYOUTS, published_name
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.pictures.input import Resize
 from dynamic_dnn_ros.training.pictures import Pictures
 from support import published_checkpoint as published
@@ -92,7 +92,7 @@ def run(*arguments):
 def logits(bundle, identifier, inputs):
     """Return what a sub-network of a bundle computes."""
     weights = bundle.weights()
-    network = create(bundle.manifest.family, bundle.manifest.layout)
+    network = network_of(bundle.manifest)
     network.load_state(weights.network)
     entry = bundle.manifest.sub_network(identifier)
     network.activate(network.configuration(entry.configuration))
@@ -118,8 +118,8 @@ def test_a_bundle_without_recalibration_computes_what_the_checkpoint_does(
         MEAN,
         DEVIATION,
     )
-    assert manifest.classes[:2] == ('class_0', 'class_1')
-    assert len(manifest.classes) == 1000
+    assert manifest.labels[:2] == ('class_0', 'class_1')
+    assert len(manifest.labels) == 1000
     # What nobody measured is not promised.
     assert [entry.accuracy for entry in manifest.sub_networks] == [0.0, 0.0]
     assert 'not measured' in manifest.accuracy_data
@@ -184,7 +184,7 @@ def test_published_levels_keep_their_accuracy_and_the_folders_give_the_classes(
     manifest = read_bundle(output).manifest
     assert [entry.accuracy for entry in manifest.sub_networks] == [0.731]
     assert manifest.accuracy_data == 'published figures (levels.json, nets_7), not measured here'
-    assert manifest.classes[999] == 'name 999'
+    assert manifest.labels[999] == 'name 999'
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_keeps_what_it_was_measured_with_and_the_accuracy(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     read = read_bundle(bundle)
-    for index, name in enumerate(read.manifest.classes):
+    for index, name in enumerate(read.manifest.labels):
         (tmp_path / 'data' / name).mkdir(parents=True)
         picture = Image.fromarray(noise(32, 32, index))
         picture.save(tmp_path / 'data' / name / 'picture.png')

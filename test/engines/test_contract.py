@@ -14,27 +14,33 @@ import torch
 from dynamic_dnn_ros.bundles.graphs import Graph, graph_key
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.bundles.responses import deviation
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
     OutOfMemoryError,
     Precision,
+    PreparedSubNetwork,
     library_failure,
-    softmax,
 )
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
 
 
-def picture(side: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def logits(prepared: PreparedSubNetwork, pixels: np.ndarray) -> np.ndarray:
+    """Return what a classifier says of one picture, shape (classes,)."""
+    outputs = prepared.run(pixels)
+    assert list(outputs) == ['logits'] and len(outputs['logits']) == 1
+    return outputs['logits'][0]
 
 
 def reference(bundle: Bundle, identifier: str, pixels: np.ndarray) -> np.ndarray:
     """Return the logits of the dynamic network itself, normalised as training does it."""
     manifest, weights = bundle.manifest, bundle.weights()
-    network = create(manifest.family, manifest.layout)
+    network = network_of(manifest)
     network.load_state(weights.network)
     network.eval()
     network.activate(network.configuration(manifest.sub_network(identifier).configuration))
@@ -50,8 +56,8 @@ def reference(bundle: Bundle, identifier: str, pixels: np.ndarray) -> np.ndarray
 def test_outputs_are_those_of_the_dynamic_network(bundle: Bundle, engine: Engine) -> None:
     outputs = {}
     for entry in bundle.manifest.sub_networks:
-        pixels = picture(entry.resolution)
-        outputs[entry.id] = engine.prepare(entry, 'cpu').run(pixels)
+        pixels = picture(*entry.size)
+        outputs[entry.id] = logits(engine.prepare(entry, 'cpu'), pixels)
         expected = reference(bundle, entry.id, pixels)
         np.testing.assert_allclose(outputs[entry.id], expected, atol=1e-4, rtol=1e-4)
     values = list(outputs.values())
@@ -62,24 +68,24 @@ def test_outputs_are_those_of_the_dynamic_network(bundle: Bundle, engine: Engine
 def test_preparing_and_running_another_changes_nothing(bundle: Bundle, engine: Engine) -> None:
     first, *others = bundle.manifest.sub_networks
     prepared = engine.prepare(first, 'cpu')
-    pixels = picture(first.resolution)
-    before = prepared.run(pixels)
+    pixels = picture(*first.size)
+    before = logits(prepared, pixels)
     for entry in others:
-        engine.prepare(entry, 'cpu').run(picture(entry.resolution, 1))
-    assert np.array_equal(prepared.run(pixels), before)
+        logits(engine.prepare(entry, 'cpu'), picture(*entry.size, seed=1))
+    assert np.array_equal(logits(prepared, pixels), before)
 
 
 def test_may_prepare_while_another_thread_runs(bundle: Bundle, engine: Engine) -> None:
     first, *others = bundle.manifest.sub_networks
     prepared = engine.prepare(first, 'cpu')
-    pixels = picture(first.resolution)
-    expected = prepared.run(pixels)
+    pixels = picture(*first.size)
+    expected = logits(prepared, pixels)
     outputs = []
     done = threading.Event()
 
     def serve() -> None:
         while not done.is_set():
-            outputs.append(prepared.run(pixels))
+            outputs.append(logits(prepared, pixels))
 
     worker = threading.Thread(target=serve)
     worker.start()
@@ -96,7 +102,7 @@ def test_refuses_what_it_cannot_run(bundle: Bundle, engine: Engine) -> None:
     with pytest.raises(EngineError, match="processor 'dla7' is not here"):
         engine.prepare(entry, 'dla7')
     with pytest.raises(EngineError, match='takes pictures of shape'):
-        engine.prepare(entry, 'cpu').run(picture(entry.resolution + 1))
+        engine.prepare(entry, 'cpu').run(picture(entry.size.height, entry.size.width + 1))
 
 
 def test_gives_its_memory_back(bundle: Bundle, engine: Engine) -> None:
@@ -104,24 +110,24 @@ def test_gives_its_memory_back(bundle: Bundle, engine: Engine) -> None:
     closed, other = engine.prepare(first, 'cpu'), engine.prepare(last, 'cpu')
     assert closed.memory > 0 and other.memory > 0
     assert engine.memory_needed(last) > 0
-    expected = other.run(picture(last.resolution))
+    expected = logits(other, picture(*last.size))
     closed.close()
     closed.close()
     assert closed.memory == 0
     with pytest.raises(EngineError, match=f"'{first.id}' is closed"):
-        closed.run(picture(first.resolution))
-    assert np.array_equal(other.run(picture(last.resolution)), expected)
-    again = engine.prepare(first, 'cpu').run(picture(first.resolution))
+        closed.run(picture(*first.size))
+    assert np.array_equal(logits(other, picture(*last.size)), expected)
+    again = logits(engine.prepare(first, 'cpu'), picture(*first.size))
     np.testing.assert_allclose(
-        again, reference(bundle, first.id, picture(first.resolution)), atol=1e-4, rtol=1e-4
+        again, reference(bundle, first.id, picture(*first.size)), atol=1e-4, rtol=1e-4
     )
 
 
 def test_may_be_closed_while_another_thread_runs(bundle: Bundle, engine: Engine) -> None:
     entry = bundle.manifest.sub_networks[-1]
     prepared = engine.prepare(entry, 'cpu')
-    pixels = picture(entry.resolution)
-    expected = prepared.run(pixels)
+    pixels = picture(*entry.size)
+    expected = logits(prepared, pixels)
     outputs: list[np.ndarray] = []
     ended: list[Exception] = []
     running = threading.Event()
@@ -129,7 +135,7 @@ def test_may_be_closed_while_another_thread_runs(bundle: Bundle, engine: Engine)
     def serve() -> None:
         try:
             while True:
-                outputs.append(prepared.run(pixels))
+                outputs.append(logits(prepared, pixels))
                 running.set()
         except EngineError as error:
             ended.append(error)
@@ -147,7 +153,7 @@ def test_several_threads_prepare_and_run(bundle: Bundle, engine: Engine) -> None
     outputs: dict[str, np.ndarray] = {}
 
     def work(entry: SubNetwork) -> None:
-        outputs[entry.id] = engine.prepare(entry, 'cpu').run(picture(entry.resolution))
+        outputs[entry.id] = logits(engine.prepare(entry, 'cpu'), picture(*entry.size))
 
     threads = [
         threading.Thread(target=work, args=(entry,)) for entry in bundle.manifest.sub_networks
@@ -157,26 +163,26 @@ def test_several_threads_prepare_and_run(bundle: Bundle, engine: Engine) -> None
     for thread in threads:
         thread.join()
     for entry in bundle.manifest.sub_networks:
-        expected = reference(bundle, entry.id, picture(entry.resolution))
+        expected = reference(bundle, entry.id, picture(*entry.size))
         np.testing.assert_allclose(outputs[entry.id], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_result_outlives_the_next_run(bundle: Bundle, engine: Engine) -> None:
     entry = bundle.manifest.sub_networks[0]
     prepared = engine.prepare(entry, 'cpu')
-    first = prepared.run(picture(entry.resolution, 0))
+    first = logits(prepared, picture(*entry.size, seed=0))
     kept = first.copy()
-    assert not np.array_equal(prepared.run(picture(entry.resolution, 1)), kept)
+    assert not np.array_equal(logits(prepared, picture(*entry.size, seed=1)), kept)
     assert first.dtype == np.float32 and np.array_equal(first, kept)
 
 
 def test_takes_a_picture_that_may_not_be_written(bundle: Bundle, engine: Engine) -> None:
     entry = bundle.manifest.sub_networks[0]
     prepared = engine.prepare(entry, 'cpu')
-    pixels = picture(entry.resolution)
-    expected = prepared.run(pixels)
+    pixels = picture(*entry.size)
+    expected = logits(prepared, pixels)
     pixels.flags.writeable = False
-    assert np.array_equal(prepared.run(pixels), expected)
+    assert np.array_equal(logits(prepared, pixels), expected)
 
 
 def test_computes_in_float32_unless_asked_otherwise(engine: Engine) -> None:
@@ -200,11 +206,12 @@ def test_other_precisions_are_near_or_refused(
             create_engine(name, bundle, 1, precision)
         return
     assert engine.precision is precision
+    task = bundle.manifest.make_task()
     for entry in bundle.manifest.sub_networks:
-        pixels = picture(entry.resolution)
+        pixels = picture(*entry.size)
         prepared = engine.prepare(entry, engine.processors[-1])
         expected = reference(bundle, entry.id, pixels)
-        departure = deviation(prepared.run(pixels)[None], expected[None])
+        departure = task.departure(prepared.run(pixels), {'logits': expected[None]})
         assert 0 < departure < 0.05, entry.id
 
 
@@ -261,7 +268,7 @@ def test_a_sub_network_without_memory_leaves_the_others(bundle: Bundle, name: st
     first, second, _ = manifest.sub_networks
     # A model of another's pictures that needs the whole of the address space.
     helper, types = onnx.helper, onnx.TensorProto
-    shape = [1, first.resolution, first.resolution, 3]
+    shape = [1, *first.size, 3]
     nodes = [
         helper.make_node('Cast', ['picture'], ['real'], to=types.FLOAT),
         helper.make_node('ReduceMean', ['real'], ['mean'], axes=[1, 2, 3]),
@@ -276,17 +283,10 @@ def test_a_sub_network_without_memory_leaves_the_others(bundle: Bundle, name: st
         [helper.make_tensor('shape', types.INT64, [4], [1, 2**15, 2**15, 2**15])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    key = graph_key(manifest, manifest.files[manifest.weights], first)
+    key = graph_key(manifest, manifest.weights_sha256, first)
     content = Graph(first.id, key, [], model.SerializeToString()).content()
     files = {**bundle.other_files, f'{first.id}.graph': content}
     engine = create_engine(name, replace(bundle, other_files=files), 1)
     with pytest.raises(OutOfMemoryError, match=f'{first.id!r}.*no memory left'):
         engine.prepare(first, 'cpu')
-    assert engine.prepare(second, 'cpu').run(picture(second.resolution)).any()
-
-
-def test_softmax_is_a_distribution_for_any_logits() -> None:
-    for logits in ([0.0, 0.0], [1e4, -1e4], [-3.0, 2.0, 5.0]):
-        probabilities = softmax(np.array(logits, np.float32))
-        assert probabilities.sum() == pytest.approx(1.0)
-        assert np.argmax(probabilities) == np.argmax(logits)
+    assert logits(engine.prepare(second, 'cpu'), picture(*second.size)).any()

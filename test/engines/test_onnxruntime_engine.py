@@ -23,7 +23,7 @@ pytest.importorskip('onnx')
 def broken_at(bundle: Bundle, identifier: str) -> Bundle:
     """Return the bundle with a graph that is no ONNX model, its header as it should be."""
     entry = bundle.manifest.sub_network(identifier)
-    key = graph_key(bundle.manifest, bundle.manifest.files[bundle.manifest.weights], entry)
+    key = graph_key(bundle.manifest, bundle.manifest.weights_sha256, entry)
     content = Graph(identifier, key, [], b'\x3a\x04\x0a\x02xy').content()
     return replace(bundle, other_files={**bundle.other_files, f'{identifier}.graph': content})
 

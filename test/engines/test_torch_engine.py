@@ -21,7 +21,7 @@ from dynamic_dnn_ros.bundles.writer import weights_content
 from dynamic_dnn_ros.engines import torch_engine
 from dynamic_dnn_ros.engines.contract import EngineError, OutOfMemoryError, Precision
 from dynamic_dnn_ros.engines.torch_engine import TorchEngine
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import create, network_of
 from support.bundles import make_bundle
 
 
@@ -142,7 +142,7 @@ def test_a_graph_with_a_tensor_in_it_runs_as_the_module() -> None:
 
 
 def test_batch_norm_is_in_the_convolutions_of_a_folded_network(bundle: Bundle) -> None:
-    network = create(bundle.manifest.family, bundle.manifest.layout)
+    network = network_of(bundle.manifest)
     static = network.extract(network.largest()).eval()
     for module in static.modules():
         if isinstance(module, nn.BatchNorm2d):

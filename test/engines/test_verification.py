@@ -13,14 +13,13 @@ import torch
 from torch import nn
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Tensors, Weights, read_bundle
-from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, deviation
+from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle, weights_content, write_bundle
-from dynamic_dnn_ros.engines.contract import Logits, Picture, Precision, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import Outputs, Picture, Precision, PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import (
-    LIMIT,
     ResponseError,
     VerifyingEngine,
     record,
@@ -29,7 +28,8 @@ from dynamic_dnn_ros.engines.verification import (
     write_recorded_bundle,
 )
 from dynamic_dnn_ros.networks.contract import statistics_of
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import network_of
+from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures
@@ -38,6 +38,7 @@ from support.training import CLASSES, small_network
 
 NORMALISATION = Normalisation(PREPROCESSING.mean, PREPROCESSING.standard_deviation)
 FEW = 0.02
+TASK = Classification()
 
 
 def striped_pictures(count: int, seed: int) -> Pictures:
@@ -88,7 +89,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
             SubNetwork(
                 name,
                 each.to_mapping(),
-                each.resolution,
+                each.size,
                 accuracy(module, TEST, each.resolution, NORMALISATION),
                 network.multiply_adds(each),
                 network.parameter_count(each),
@@ -97,14 +98,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         )
     manifest = Manifest(
         'stripes',
-        network.family,
-        network.layout_mapping(),
+        SuperNetwork(network.family, network.layout_mapping()),
         CLASSES,
         PREPROCESSING,
         tuple(entries),
-        '',
-        (),
-        {},
     )
     folder = tmp_path_factory.mktemp('trained') / 'stripes'
     return write_recorded_bundle(
@@ -113,7 +110,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def module_of(bundle: Bundle, name: str, statistics: Mapping[str, Tensors]) -> nn.Module:
-    network = create(bundle.manifest.family, bundle.manifest.layout)
+    network = network_of(bundle.manifest)
     network.load_state(bundle.weights().network)
     configuration = network.configuration(bundle.manifest.sub_network(name).configuration)
     network.activate(configuration)
@@ -128,10 +125,10 @@ class Prepared(PreparedSubNetwork):
         super().__init__(sub_network, 'cpu')
         self.module, self.dtype = module.to(dtype), dtype
 
-    def run(self, picture: Picture) -> Logits:
+    def run(self, picture: Picture) -> Outputs:
         batch = NORMALISATION(torch.from_numpy(picture).permute(2, 0, 1)[None])
         with torch.inference_mode():
-            return self.module(batch.to(self.dtype))[0].float().numpy()
+            return {'logits': self.module(batch.to(self.dtype)).float().numpy()}
 
 
 def altered(bundle: Bundle, amount: float) -> dict[str, Tensors]:
@@ -170,7 +167,7 @@ def test_the_network_has_learnt(bundle: Bundle) -> None:
 def test_what_was_recorded_is_found_again(bundle: Bundle) -> None:
     engine = create_engine('torch', read_bundle(bundle.folder), 1)
     for entry in bundle.manifest.sub_networks:
-        assert verify(engine.prepare(entry, 'cpu'), bundle.responses[entry.id]) < 1e-5
+        assert verify(engine.prepare(entry, 'cpu'), bundle.responses[entry.id], TASK) < 1e-5
 
 
 def test_a_loss_of_more_than_two_points_is_always_noticed(bundle: Bundle) -> None:
@@ -181,14 +178,14 @@ def test_a_loss_of_more_than_two_points_is_always_noticed(bundle: Bundle) -> Non
         entry = bundle.manifest.sub_network(name)
         for statistics in cases:
             module = module_of(bundle, name, statistics)
-            lost = entry.accuracy - accuracy(module, TEST, entry.resolution, NORMALISATION)
-            found = deviation(
+            lost = entry.accuracy - accuracy(module, TEST, entry.size.height, NORMALISATION)
+            found = TASK.departure(
                 response(Prepared(entry, module, torch.float32)), bundle.responses[name]
             )
             losses.append(lost)
-            assert lost <= FEW or found > LIMIT, (name, lost, found)
+            assert lost <= FEW or found > TASK.departure_limit, (name, lost, found)
         # The last case; far beyond the limit, not just above it.
-        assert found > 2 * LIMIT
+        assert found > 2 * TASK.departure_limit
     assert sum(lost > FEW for lost in losses) >= 4
 
 
@@ -196,11 +193,13 @@ def test_coarser_numbers_are_no_loss(bundle: Bundle) -> None:
     statistics = bundle.weights().batch_norm_statistics
     for entry in bundle.manifest.sub_networks:
         module = module_of(bundle, entry.id, statistics)
-        assert verify(Prepared(entry, module, torch.bfloat16), bundle.responses[entry.id]) > 0
+        assert (
+            verify(Prepared(entry, module, torch.bfloat16), bundle.responses[entry.id], TASK) > 0
+        )
     half = weights_content(bundle.weights(), np.float16)
     engine = create_engine('torch', replace(bundle, weights_content=half), 1)
     for entry in bundle.manifest.sub_networks:
-        assert verify(engine.prepare(entry, 'cpu'), bundle.responses[entry.id]) > 0
+        assert verify(engine.prepare(entry, 'cpu'), bundle.responses[entry.id], TASK) > 0
 
 
 def test_engine_gives_out_no_other_sub_network(bundle: Bundle, tmp_path: Path) -> None:
@@ -217,6 +216,7 @@ def test_engine_gives_out_no_other_sub_network(bundle: Bundle, tmp_path: Path) -
     engine = VerifyingEngine(
         create_engine('torch', damaged, 1),
         damaged.responses,
+        TASK,
         lambda sub_network, error: refused.append((sub_network.id, str(error))),
     )
     good, bad, best = damaged.manifest.sub_networks
@@ -229,7 +229,7 @@ def test_engine_gives_out_no_other_sub_network(bundle: Bundle, tmp_path: Path) -
     assert [name for name, _ in refused] == ['s1']
     assert engine.prepare(best, 'cpu').sub_network == best
     # Without a recorded response there is nothing to compare.
-    assert VerifyingEngine(engine._engine, {}).prepare(bad, 'cpu').sub_network == bad
+    assert VerifyingEngine(engine._engine, {}, TASK).prepare(bad, 'cpu').sub_network == bad
 
 
 def test_answer_that_is_not_finite_is_refused(bundle: Bundle) -> None:
@@ -237,7 +237,7 @@ def test_answer_that_is_not_finite_is_refused(bundle: Bundle) -> None:
     module = module_of(bundle, 's0', bundle.weights().batch_norm_statistics)
     next(module.parameters()).data.fill_(float('nan'))
     with pytest.raises(ResponseError, match='departs by inf'):
-        verify(Prepared(entry, module, torch.float32), bundle.responses['s0'])
+        verify(Prepared(entry, module, torch.float32), bundle.responses['s0'], TASK)
 
 
 def test_records_in_a_bundle_that_has_none(tmp_path: Path) -> None:

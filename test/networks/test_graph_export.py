@@ -59,7 +59,7 @@ def test_puts_them_into_the_bundle(family_bundle: Bundle) -> None:
     assert {f'{name}.graph' for name in identifiers} <= read.manifest.files.keys()
     assert read.manifest.sub_networks == family_bundle.manifest.sub_networks
     for entry in read.manifest.sub_networks:
-        key = graph_key(read.manifest, read.manifest.files[read.manifest.weights], entry)
+        key = graph_key(read.manifest, read.manifest.weights_sha256, entry)
         assert parse_graph(read.other_files[f'{entry.id}.graph'], '', key).references
 
 

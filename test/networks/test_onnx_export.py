@@ -33,7 +33,7 @@ def test_each_file_computes_what_the_engine_does(bundle: Bundle, tmp_path: Path)
     files = list(export_bundle(bundle, tmp_path / 'out'))
     assert [file.path.name for file in files] == ['s0.onnx', 's1.onnx', 's2.onnx']
     described = json.loads((tmp_path / 'out' / 'description.json').read_text())
-    assert described['classes'] == list(bundle.manifest.classes)
+    assert described['classes'] == list(bundle.manifest.labels)
     mean = np.array(described['preprocessing']['mean'])
     deviation = np.array(described['preprocessing']['standard_deviation'])
     engine = create_engine('torch', bundle, 1)

@@ -73,7 +73,7 @@ def test_weights_of_most_convolutions_are_in_eight_bits(graphs: list[Graph]) -> 
 
 def test_a_graph_says_what_it_is(family_bundle: Bundle, graphs: list[Graph]) -> None:
     manifest = family_bundle.manifest
-    weights = manifest.files[manifest.weights]
+    weights = manifest.weights_sha256
     for graph, entry in zip(graphs, manifest.sub_networks):
         key = graph_key(manifest, weights, entry, quantised=True)
         assert key != graph_key(manifest, weights, entry)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
@@ -61,7 +61,7 @@ def _sub_networks(
         SubNetwork(
             id=f's{index}',
             configuration=configuration.to_mapping(),
-            resolution=configuration.resolution,
+            size=configuration.size,
             accuracy=0.5 + 0.1 * index,  # Random weights: a number to choose by, no more.
             multiply_adds=network.multiply_adds(configuration),
             parameters=network.parameter_count(configuration),
@@ -97,12 +97,11 @@ def make_bundle(
     for sub_network in sub_networks:
         network.activate(network.configuration(sub_network.configuration))
         if network.statistics_per_sub_network:
-            statistics[sub_network.id] = _calibrated(network, sub_network.resolution, seed)
+            statistics[sub_network.id] = _calibrated(network, sub_network.size.height, seed)
     manifest = Manifest(
         name=name,
-        family=network.family,
-        layout=network.layout_mapping(),
-        classes=tuple(f'class_{index}' for index in range(LAYOUT.classes)),
+        source=SuperNetwork(network.family, network.layout_mapping()),
+        labels=tuple(f'class_{index}' for index in range(LAYOUT.classes)),
         preprocessing=PREPROCESSING,
         sub_networks=tuple(sub_networks),
         description='Random weights, for tests.',

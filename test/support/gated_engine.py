@@ -11,7 +11,7 @@ import threading
 import numpy as np
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
-from dynamic_dnn_ros.engines.contract import Engine, OutOfMemoryError, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import Engine, OutOfMemoryError, Outputs, PreparedSubNetwork
 
 TIMEOUT = 30.0
 PIECE = 100_000
@@ -33,9 +33,9 @@ class GatedSubNetwork(PreparedSubNetwork):
     def memory(self) -> int:
         return self.size
 
-    def run(self, picture: np.ndarray) -> np.ndarray:
+    def run(self, picture: np.ndarray) -> Outputs:
         assert not self.closed
-        return np.arange(self.classes, dtype=np.float32)
+        return {'logits': np.arange(self.classes, dtype=np.float32)[None]}
 
     def close(self) -> None:
         self.closed = True

@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
-from dynamic_dnn_ros.networks.registry import create
-from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, CompressedPicture, fitted
 from support.images import Pixels
 
@@ -34,11 +33,11 @@ class OfflineClassifier:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self.classes = bundle.manifest.classes
+        self.classes = bundle.manifest.labels
         weights = bundle.weights()
         self._modules: dict[str, torch.nn.Module] = {}
         for entry in bundle.manifest.sub_networks:
-            network = create(bundle.manifest.family, bundle.manifest.layout)
+            network = network_of(bundle.manifest)
             network.load_state(weights.network)
             configuration = network.configuration(entry.configuration)
             network.activate(configuration)
@@ -54,8 +53,7 @@ class OfflineClassifier:
         """Return the softmax probabilities of the classes, shape (classes,)."""
         entry = self.bundle.manifest.sub_network(sub_network)
         preprocessing = self.bundle.manifest.preprocessing
-        size = Size(entry.resolution, entry.resolution)
-        pixels, _ = fitted(picture, size, preprocessing)
+        pixels: Pixels = fitted(picture, entry.size, preprocessing)[0]
         return self.scores_of_square(pixels, sub_network)
 
     @torch.inference_mode()

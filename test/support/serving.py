@@ -15,8 +15,11 @@ from dynamic_dnn_ros.engines.contract import Engine
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
+from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture
 from dynamic_dnn_ros.serving.worker import Frame, ServedFrame
+from dynamic_dnn_ros.tasks.classification import softmax
+from dynamic_dnn_ros.tasks.contract import ClassScores
 from support.graph import Graph
 
 
@@ -52,10 +55,12 @@ def served_frame(arrival: float, **changes: Any) -> ServedFrame:
         'frame': Frame(picture, arrival, (Header(frame_id='front'), 0.002)),
         'sub_network': 's1',
         'processor': 'cpu',
-        'logits': np.arange(10, dtype=np.float32),
+        'result': ClassScores(softmax(np.arange(10, dtype=np.float32))),
+        'placement': Placement(Size(2, 2), Size(2, 2), (1.0, 1.0), (0.0, 0.0)),
         'waiting': 0.001,
         'preprocessing': 0.003,
         'inference': 0.005,
+        'decoding': 0.0001,
         'paced': None,
     }
     return ServedFrame(**{**values, **changes})

@@ -16,7 +16,7 @@ from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.contract import ConfigurationError
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.registry import create, network_of
 from dynamic_dnn_ros.training.configuration import Phase, Rule
 from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
@@ -41,10 +41,10 @@ def bundle(folder):
 def test_the_bundle_holds_the_landmarks(bundle):
     manifest = bundle.manifest
     assert manifest.name == 'colours'
-    assert manifest.classes == tuple(f'class_{index}' for index in range(10))
+    assert manifest.labels == tuple(f'class_{index}' for index in range(10))
     assert manifest.accuracy_data == 'noisy colours, 40 test pictures'
     assert 'dynamic-dnn train my/colours.yaml\n' in (bundle.folder / 'MODEL_CARD.md').read_text()
-    network = create(manifest.family, manifest.layout)
+    network = network_of(manifest)
     assert [
         (entry.id, network.configuration(entry.configuration)) for entry in manifest.sub_networks
     ] == [
@@ -180,6 +180,6 @@ def test_a_layout_that_is_named_gets_the_classes_of_the_data(tmp_path):
         quiet=True,
     )
     assert bundle is not None
-    assert bundle.manifest.layout['classes'] == len(bundle.manifest.classes) == 3
+    assert bundle.manifest.layout['classes'] == len(bundle.manifest.labels) == 3
     weights = bundle.weights().network
     assert all(np.array_equal(each, each.astype(np.float16)) for each in weights.values())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -15,14 +16,14 @@ from tqdm import tqdm
 from dynamic_dnn_ros.bundles.completeness import missing_from
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph
-from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
 from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures, class_of
 from dynamic_dnn_ros.engines.automatic import open_engine
-from dynamic_dnn_ros.engines.contract import EngineError, Logits, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import EngineError, Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.engines.verification import ResponseError, record, response, verify
-from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, fitted
+from dynamic_dnn_ros.tasks.contract import Task, TaskError, TensorSpec
 
 #: Accuracy, 0..1, that a sub-network may lose against the figure in its bundle.
 TOLERANCE = 0.02
@@ -97,7 +98,7 @@ def _check_profiles(bundle: Bundle, findings: Findings) -> None:
 def _check_graphs(bundle: Bundle, findings: Findings) -> None:
     """Look whether the graphs are those of the sub-networks as they are now."""
     manifest = bundle.manifest
-    weights_sha256 = manifest.files[manifest.weights]
+    weights_sha256 = manifest.weights_sha256
     lacking = []
     calibrations = []
     for entry in manifest.sub_networks:
@@ -135,16 +136,17 @@ def _check_sub_networks(
         findings.problem(error)
         return []
     processor = engine.processors[0]
+    task = bundle.manifest.make_task()
     all_prepared = []
     for entry in bundle.manifest.sub_networks:
         recorded = bundle.responses.get(entry.id)
         try:
             prepared = engine.prepare(entry, processor)
-            _check_logits(entry.id, response(prepared), len(bundle.manifest.classes))
+            _check_outputs(entry, response(prepared), bundle.manifest.labels, task)
             all_prepared.append(prepared)
             said = 'no response recorded'
             if recorded is not None and compare:
-                said = f'answers as recorded (departs by {verify(prepared, recorded):.2%})'
+                said = f'answers as recorded (departs by {verify(prepared, recorded, task):.2%})'
         except (BundleError, EngineError) as error:
             findings.problem(error)
             if isinstance(error, ResponseError):
@@ -159,12 +161,22 @@ def _check_sub_networks(
     return all_prepared
 
 
-def _check_logits(identifier: str, logits: Logits, classes: int) -> None:
-    if logits.shape[-1] != classes or not np.all(np.isfinite(logits)):
+def _check_outputs(
+    entry: SubNetwork, outputs: Outputs, labels: Sequence[str], task: Task[Any, Any]
+) -> None:
+    if any(not np.all(np.isfinite(output)) for output in outputs.values()):
         raise EngineError(
-            f'sub-network {identifier!r} gives logits of shape {logits.shape} for {classes} '
-            'classes, or some that are not finite. Train or import the bundle again.'
+            f'sub-network {entry.id!r} gives values that are not finite. Train or import the '
+            'bundle again.'
         )
+    specs = [
+        TensorSpec(name, (1, *output.shape[1:]), output.dtype.name)
+        for name, output in outputs.items()
+    ]
+    try:
+        task.check(specs, labels, entry.size)
+    except TaskError as error:
+        raise EngineError(f'sub-network {entry.id!r}: {error}') from error
 
 
 def _check_accuracies(
@@ -172,7 +184,7 @@ def _check_accuracies(
 ) -> None:
     try:
         pictures = LabelledPictures.find(data)
-        pictures.check_classes(bundle.manifest.classes)
+        pictures.check_classes(bundle.manifest.labels)
         accuracies = measure_accuracies(bundle, prepared, pictures)
     except (DataError, EngineError) as error:
         findings.problem(error)
@@ -207,21 +219,18 @@ def measure_accuracies(
     """
     manifest = bundle.manifest
     correct = dict.fromkeys((entry.sub_network.id for entry in prepared), 0)
-    resolutions = {entry.sub_network.resolution for entry in prepared}
+    sizes = {entry.sub_network.size for entry in prepared}
     for name, content in tqdm(pictures, desc='measuring accuracy', unit='picture', disable=None):
-        truth = manifest.classes.index(class_of(name))
+        truth = manifest.labels.index(class_of(name))
         picture = CompressedPicture(content)
         try:
-            inputs = {
-                side: fitted(picture, Size(side, side), manifest.preprocessing)[0]
-                for side in resolutions
-            }
+            inputs = {size: fitted(picture, size, manifest.preprocessing)[0] for size in sizes}
         except PictureError as error:
             raise DataError(
                 f'{pictures.path}: picture {name} cannot be read ({error.__cause__ or error}): '
                 'replace or remove it'
             ) from error
         for entry in prepared:
-            logits = entry.run(inputs[entry.sub_network.resolution])
-            correct[entry.sub_network.id] += int(logits.argmax()) == truth
+            (logits,) = entry.run(inputs[entry.sub_network.size]).values()
+            correct[entry.sub_network.id] += int(logits[0].argmax()) == truth
     return {identifier: count / len(pictures) for identifier, count in correct.items()}

@@ -46,7 +46,7 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
 
     manifest = bundle.manifest
     pictures = LabelledPictures.find(data)
-    pictures.check_classes(manifest.classes)
+    pictures.check_classes(manifest.labels)
     if len(pictures) < LEAST_PICTURES:
         raise DataError(
             f'{data} holds {len(pictures)} pictures: at least {LEAST_PICTURES} are needed, some '
@@ -56,14 +56,16 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
     count = min(CALIBRATION_PICTURES, len(pictures) // 2)
     drawn = set(random.Random(0).sample(sorted(pictures.names), count))
     calibration = f'{count} pictures of {data.name}'
-    squares = _squares(bundle, pictures.some(drawn))
+    inputs = _inputs(bundle, pictures.some(drawn))
     files = {
         graph_name(manifest.sub_network(graph.sub_network), quantised=True): graph.content()
-        for graph in quantised_graphs(bundle, squares, calibration)
+        for graph in quantised_graphs(bundle, inputs, calibration)
     }
     candidate = replace(bundle, other_files={**bundle.other_files, **files})
     engine = VerifyingEngine(
-        create_engine('onnxruntime', candidate, 1, Precision.INT8), bundle.responses
+        create_engine('onnxruntime', candidate, 1, Precision.INT8),
+        bundle.responses,
+        manifest.make_task(),
     )
     prepared = []
     for entry in manifest.sub_networks:
@@ -93,17 +95,15 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
     return written
 
 
-def _squares(bundle: Bundle, pictures: LabelledPictures) -> dict[int, list[Picture]]:
-    """Return pictures as sub-networks get them, by resolution."""
+def _inputs(bundle: Bundle, pictures: LabelledPictures) -> dict[Size, list[Picture]]:
+    """Return pictures as sub-networks get them, by size."""
     preprocessing = bundle.manifest.preprocessing
-    found: dict[int, list[Picture]] = {
-        entry.resolution: [] for entry in bundle.manifest.sub_networks
-    }
+    found: dict[Size, list[Picture]] = {entry.size: [] for entry in bundle.manifest.sub_networks}
     for name, content in pictures:
         picture = CompressedPicture(content)
-        for side, made in found.items():
+        for size, made in found.items():
             try:
-                made.append(fitted(picture, Size(side, side), preprocessing)[0])
+                made.append(fitted(picture, size, preprocessing)[0])
             except PictureError as error:
                 raise DataError(
                     f'{pictures.path}: picture {name} cannot be read '

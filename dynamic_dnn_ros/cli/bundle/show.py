@@ -28,7 +28,7 @@ def description(bundle: Bundle) -> dict[str, Any]:
         for name in (MANIFEST_NAME, *bundle.manifest.files)
     }
     return {
-        **{name: value for name, value in mapping.items() if name not in ('profiles', 'weights')},
+        **{name: value for name, value in mapping.items() if name != 'profiles'},
         'folder': str(bundle.folder),
         'sha256': bundle.sha256,
         'size': sum(sizes.values()),
@@ -43,6 +43,7 @@ def description(bundle: Bundle) -> dict[str, Any]:
         ],
         'profiles': [_profile(profile, bundle) for profile in bundle.profiles],
         'model_card': _model_card(bundle),
+        'metric': bundle.manifest.make_task().metric.title,
     }
 
 
@@ -50,7 +51,7 @@ def _by_kind(sizes: Mapping[str, int], bundle: Bundle) -> dict[str, int]:
     kinds = {
         name: 'graphs' for name in bundle.manifest.files if name.endswith(GRAPH_SUFFIX)
     } | dict.fromkeys(bundle.manifest.profiles, 'profiles')
-    kinds[bundle.manifest.weights] = 'weights'
+    kinds |= dict.fromkeys(bundle.manifest.source.files, 'weights')
     result: dict[str, int] = {}
     for name, size in sizes.items():
         kind = kinds.get(name, 'other')
@@ -116,18 +117,23 @@ def text(shown: dict[str, Any]) -> str:
     """Return the data of `description` as text for a terminal."""
     preprocessing = shown['preprocessing']
     recorded = sum(entry['response_recorded'] for entry in shown['sub_networks'])
-    classes = shown['classes']
-    few = ', '.join(classes[:10]) + (', ...' if len(classes) > 10 else '')
+    labels = shown['labels']
+    few = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
+    source = shown['source']
+    origin = {'family': source['family']} if 'family' in source else _models(source['models'])
     facts = {
         'folder': shown['folder'],
         'sha256': shown['sha256'],
         'size on disk': f'{shown["size"] / 1e6:.2f} MB: '
         + ', '.join(f'{kind} {size / 1e6:.2f}' for kind, size in shown['sizes'].items()),
-        'family': shown['family'],
-        'classes': f'{len(classes)}: {few}',
+        **origin,
+        'task': ', '.join(
+            value if name == 'name' else f'{name} {value}' for name, value in shown['task'].items()
+        ),
+        'labels': f'{len(labels)}: {few}',
         'preprocessing': f'{preprocessing["resize"]}, {preprocessing["interpolation"]}, '
         f'mean {preprocessing["mean"]}, standard deviation {preprocessing["standard_deviation"]}',
-        'accuracy of': shown['accuracy_data'] or 'not said',
+        'accuracy': f'{shown["metric"]} on {shown["accuracy_data"] or "data that is not said"}',
         'responses': f'recorded for {recorded} of {len(shown["sub_networks"])} sub-networks'
         + ('' if recorded else ": a loss of accuracy is only seen by 'bundle check --data'"),
     }
@@ -135,14 +141,16 @@ def text(shown: dict[str, Any]) -> str:
     lines += [f'{name:15}{value}' for name, value in facts.items()]
     lines += [
         '',
-        f'{"sub-network":12} {"accuracy":>8} {"input":>9} {"multiply-adds":>14} '
+        f'{"sub-network":12} {shown["metric"]:>8} {"input":>9} {"multiply-adds":>14} '
         f'{"parameters":>11} {"layers":>7}',
     ]
     for entry in shown['sub_networks']:
-        side = f'{entry["resolution"]}x{entry["resolution"]}'
+        size = f'{entry["width"]}x{entry["height"]}'
+        accuracy = 'unknown' if entry['accuracy'] is None else f'{entry["accuracy"]:.1%}'
         lines.append(
-            f'{entry["id"]:12} {entry["accuracy"]:8.1%} {side:>9} {entry["multiply_adds"]:14,} '
+            f'{entry["id"]:12} {accuracy:>8} {size:>9} {entry["multiply_adds"]:14,} '
             f'{entry["parameters"]:11,} {entry["layers"]:7}'
+            + (' (accuracy given, not measured)' if _is_given(entry) else '')
         )
     for profile in shown['profiles']:
         lines += ['', *_profile_lines(profile)]
@@ -153,6 +161,14 @@ def text(shown: dict[str, Any]) -> str:
             body = _wrapped(shown['model_card'][title])
             lines += ['', f'{title} (from the model card)', body]
     return '\n'.join(lines) + '\n'
+
+
+def _models(models: Mapping[str, str]) -> dict[str, str]:
+    return {'models': ', '.join(models)}
+
+
+def _is_given(entry: Mapping[str, Any]) -> bool:
+    return entry['accuracy'] is not None and entry['accuracy_source'] == 'given'
 
 
 def _wrapped(body: str) -> str:

@@ -25,7 +25,7 @@ def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
         SubNetwork(
             id=entry.id,
             accuracy=entry.accuracy,
-            resolution=entry.resolution,
+            resolution=max(entry.size),
             multiply_adds=entry.multiply_adds,
             parameters=entry.parameters,
         )

@@ -45,6 +45,7 @@ from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
 from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame, WorkerState
+from dynamic_dnn_ros.tasks.contract import Limits
 
 HEARTBEAT_PERIOD = 1.0
 LAZY_PERIOD = 0.2
@@ -135,7 +136,7 @@ class InferenceNode(ManagedNode):
             self._applied,
             self.get_logger(),
         )
-        self._results = ResultPublisher(self, served.bundle.manifest.classes)
+        self._results = ResultPublisher(self, served.bundle.manifest.labels)
         self._application_publisher: Publisher = self.create_publisher(
             Application, self.shared_topic('application'), qos.APPLICATION_PUBLICATION
         )
@@ -177,9 +178,13 @@ class InferenceNode(ManagedNode):
         assert self._served is not None
         self._camera.reset()
         self._statuses.overruns = 0
+        manifest = self._served.bundle.manifest
         self._worker = FrameWorker(
             self._served.exchange,
-            self._served.bundle.manifest.preprocessing,
+            manifest.preprocessing,
+            manifest.make_task(),
+            manifest.labels,
+            Limits,
             self.parameters['stuck_after'],
             self.parameters['reduced_decoding'],
             self._on_served,
@@ -304,7 +309,7 @@ class InferenceNode(ManagedNode):
                     started=stamp(self.identity.started),
                     bundle=manifest.name,
                     bundle_sha256=served.bundle.sha256,
-                    family=manifest.family,
+                    family=getattr(manifest.source, 'family', manifest.source.kind),
                     engine=served.engine.name,
                 )
             application = self._application

@@ -9,22 +9,22 @@ from collections.abc import Sequence
 import numpy as np
 from rclpy.publisher import Publisher
 
-from dynamic_dnn_ros.engines.contract import softmax
 from dynamic_dnn_ros.msg import Classification, ClassScore
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.vision_publisher import VisionPublisher
 from dynamic_dnn_ros.serving.worker import ServedFrame
+from dynamic_dnn_ros.tasks.contract import ClassScores
 
 
 class ResultPublisher:
     """Publishes the best classes of each served frame."""
 
-    def __init__(self, node: ManagedNode, classes: Sequence[str]) -> None:
+    def __init__(self, node: ManagedNode, labels: Sequence[str]) -> None:
         """Create the publishers; the node owns them. Parameter `results` says how many classes."""
         self._parameters = node.parameters
         self._application = node.identifier
-        self._classes = classes
+        self._labels = labels
         self._classification: Publisher = node.create_lifecycle_publisher(
             Classification, '~/classification', qos.RESULT
         )
@@ -44,9 +44,10 @@ class ResultPublisher:
     def publish(self, served: ServedFrame) -> None:
         """Publish one result under the header of its image."""
         header, _ = served.frame.origin
-        scores = softmax(served.logits)
+        assert isinstance(served.result, ClassScores)
+        scores = served.result.scores
         best = np.argsort(scores)[::-1][: self._parameters['results']]
-        results = [(self._classes[index], float(scores[index])) for index in best]
+        results = [(self._labels[index], float(scores[index])) for index in best]
         self._classification.publish(
             Classification(
                 header=header,

@@ -42,7 +42,9 @@ class ServedBundle:
         :param on_unprepared: told of one that the engine fails on, from any thread
         """
         self.bundle = bundle
-        self.engine: Engine = VerifyingEngine(engine, bundle.responses, on_refused)
+        self.engine: Engine = VerifyingEngine(
+            engine, bundle.responses, bundle.manifest.make_task(), on_refused
+        )
         self.exchange = SubNetworkExchange(
             self.engine, bundle.manifest, budget, self._unprepared, aside
         )

@@ -172,7 +172,7 @@ def expected(
     size = Size(entry.resolution, entry.resolution)
     pixels, _ = fitted(picture, size, manifest.preprocessing)
     logits = create_engine('torch', bundle, 1).prepare(entry, 'cpu').run(pixels)
-    return dict(zip(manifest.classes, softmax(logits)))
+    return dict(zip(manifest.labels, softmax(logits)))
 
 
 def assert_result(bundle: Bundle, result: Classification, message: Any) -> None:
