@@ -28,6 +28,7 @@ from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
 from support.applications import operating_points
 from support.bundles import make_bundle
+from support.engines import logits
 from support.images import noise
 from support.training import write_archive
 
@@ -61,7 +62,7 @@ def data(original: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     wrong = original.manifest.labels[0]
     for index in range(100):
         picture = noise(32, 32, index).copy()
-        found = original.manifest.labels[int(prepared.run(picture).argmax())]
+        found = original.manifest.labels[int(logits(prepared, picture).argmax())]
         name = wrong if index % 5 == 0 else found
         Image.fromarray(picture).save(folder / name / f'{index}.png')
     for name in original.manifest.labels:

@@ -22,9 +22,9 @@ from dynamic_dnn_ros.bundles.profile import ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.engines.registry import create_engine
-from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, fitted
 from dynamic_dnn_ros.platforms.hardware import hardware_name
+from support.engines import logits
 from support.images import noise
 from support.profiled_computer import TREE_VARIABLE, Computer, law
 
@@ -131,9 +131,8 @@ def test_keeps_what_it_was_measured_with_and_the_accuracy(
         right = 0
         for index in range(10):
             raw = CompressedPicture((tmp_path / f'data/class_{index}/picture.png').read_bytes())
-            size = Size(entry.resolution, entry.resolution)
-            picture, _ = fitted(raw, size, read.manifest.preprocessing)
-            right += int(prepared.run(picture).argmax()) == index
+            picture, _ = fitted(raw, entry.size, read.manifest.preprocessing)
+            right += int(logits(prepared, picture).argmax()) == index
         assert accuracy == right / 10
     assert 's0: accuracy' in capsys.readouterr().out
     assert profile.only({'s2'}).accuracy == profile.accuracy[2]

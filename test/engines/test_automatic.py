@@ -7,7 +7,9 @@ from dataclasses import replace
 import json
 from pathlib import Path
 import threading
+from typing import Any
 
+import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
@@ -23,8 +25,8 @@ from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.graph_source import cache_folder, cache_work
 from dynamic_dnn_ros.engines.registry import create_engine
 
-RIGHT = {'s0': [1.0, -1.0, 0.0], 's2': [3.0, 0.0, -3.0]}
-WRONG = {**RIGHT, 's2': [0.0, 3.0, -3.0]}
+RIGHT = {'s0': {'logits': [[1.0, -1.0, 0.0]]}, 's2': {'logits': [[3.0, 0.0, -3.0]]}}
+WRONG = {**RIGHT, 's2': {'logits': [[0.0, 3.0, -3.0]]}}
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache_folder()
 
 
-def trial(name: str, milliseconds: tuple[float, float], answers: dict[str, list[float]]) -> Trial:
+def trial(name: str, milliseconds: tuple[float, float], answers: dict[str, Any]) -> Trial:
     return Trial(name, {'s0': milliseconds[0] / 1e3, 's2': milliseconds[1] / 1e3}, answers)
 
 
@@ -52,7 +54,7 @@ def test_drops_what_answers_otherwise(plain_bundle: Bundle) -> None:
     trials = [trial('torch', (1.0, 10.0), RIGHT), trial('openvino', (0.1, 1.0), WRONG)]
     name, reasons = verdict(trials, plain_bundle)
     assert name == 'torch' and 'depart by 100%: not taken' in reasons[1]
-    infinite = {**RIGHT, 's0': [float('nan')] * 3}
+    infinite = {**RIGHT, 's0': {'logits': [[float('nan')] * 3]}}
     name, _ = verdict([trials[0], trial('openvino', (0.1, 1.0), infinite)], plain_bundle)
     assert name == 'torch'
 
@@ -63,9 +65,9 @@ def test_the_recorded_answer_is_the_right_one(bundle: Bundle) -> None:
     from dynamic_dnn_ros.engines.verification import response
 
     recorded = replace(bundle, responses={entry.id: response(prepared)})
-    answer = recorded.responses[entry.id][0].tolist()
-    first = Trial('torch', {entry.id: 1.0}, {entry.id: [-value for value in answer]})
-    second = Trial('openvino', {entry.id: 2.0}, {entry.id: answer})
+    answer = recorded.responses[entry.id]['logits'][:1]
+    first = Trial('torch', {entry.id: 1.0}, {entry.id: {'logits': (-answer).tolist()}})
+    second = Trial('openvino', {entry.id: 2.0}, {entry.id: {'logits': answer.tolist()}})
     assert verdict([first, second], recorded)[0] == 'openvino'
 
 
@@ -178,4 +180,4 @@ def test_as_a_program(
     found = Trial(**json.loads(capsys.readouterr().out))
     assert found.problem == '' and set(found.latencies) == {'s0', 's1', 's2'}
     assert all(seconds > 0 for seconds in found.latencies.values())
-    assert len(found.answers['s0']) == 10
+    assert np.shape(found.answers['s0']['logits']) == (1, 10)

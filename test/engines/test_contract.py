@@ -19,22 +19,15 @@ from dynamic_dnn_ros.engines.contract import (
     EngineError,
     OutOfMemoryError,
     Precision,
-    PreparedSubNetwork,
     library_failure,
 )
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
 from dynamic_dnn_ros.networks.registry import network_of
+from support.engines import logits
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def logits(prepared: PreparedSubNetwork, pixels: np.ndarray) -> np.ndarray:
-    """Return what a classifier says of one picture, shape (classes,)."""
-    outputs = prepared.run(pixels)
-    assert list(outputs) == ['logits'] and len(outputs['logits']) == 1
-    return outputs['logits'][0]
 
 
 def reference(bundle: Bundle, identifier: str, pixels: np.ndarray) -> np.ndarray:

@@ -22,13 +22,20 @@ from dynamic_dnn_ros.engines import torch_engine
 from dynamic_dnn_ros.engines.contract import EngineError, OutOfMemoryError, Precision
 from dynamic_dnn_ros.engines.torch_engine import TorchEngine
 from dynamic_dnn_ros.networks.registry import create, network_of
+from dynamic_dnn_ros.pictures.placement import Size
 from support.bundles import make_bundle
+from support.engines import logits
 
 
 def with_first(bundle: Bundle, **changes: Any) -> Bundle:
     first, *others = bundle.manifest.sub_networks
     sub_networks = (replace(first, **changes), *others)
     return replace(bundle, manifest=replace(bundle.manifest, sub_networks=sub_networks))
+
+
+def with_source(bundle: Bundle, **changes: Any) -> Bundle:
+    source = replace(bundle.manifest.super_network, **changes)
+    return replace(bundle, manifest=replace(bundle.manifest, source=source))
 
 
 def with_configuration(bundle: Bundle, **changes: Any) -> Bundle:
@@ -100,7 +107,7 @@ def test_a_device_without_memory_costs_that_sub_network(
         patch.setattr(torch_engine, '_traced', full)
         with pytest.raises(OutOfMemoryError, match=r"prepare.*'s1' on 'cpu': out of memory"):
             engine.prepare(second, 'cpu')
-    assert served.run(np.zeros((first.resolution, first.resolution, 3), np.uint8)).any()
+    assert logits(served, np.zeros((*first.size, 3), np.uint8)).any()
     assert engine.prepare(second, 'cpu').sub_network == second
 
 
@@ -111,8 +118,8 @@ def test_frames_are_served_while_another_is_prepared_in_bfloat16(
     engine = TorchEngine(bundle, 1, Precision.BFLOAT16)
     first, second, third = bundle.manifest.sub_networks
     serving = engine.prepare(first, 'cpu')
-    picture = np.zeros((first.resolution, first.resolution, 3), np.uint8)
-    expected = serving.run(picture)
+    picture = np.zeros((*first.size, 3), np.uint8)
+    expected = logits(serving, picture)
     errors: list[BaseException] = []
 
     def prepare() -> None:
@@ -125,7 +132,7 @@ def test_frames_are_served_while_another_is_prepared_in_bfloat16(
     thread = threading.Thread(target=prepare)
     thread.start()
     while thread.is_alive():
-        np.testing.assert_array_equal(serving.run(picture), expected)
+        np.testing.assert_array_equal(logits(serving, picture), expected)
     thread.join()
     assert errors == []
 
@@ -185,17 +192,17 @@ def test_illegal_configuration_is_named(
         TorchEngine(with_configuration(bundle, **changes), 1)
 
 
-def test_resolution_of_manifest_and_configuration_agree(bundle: Bundle) -> None:
-    with pytest.raises(BundleError, match='says resolution 40'):
-        TorchEngine(with_first(bundle, resolution=40), 1)
+def test_size_of_manifest_and_configuration_agree(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match='says size 40x32'):
+        TorchEngine(with_first(bundle, size=Size(32, 40)), 1)
 
 
 def test_unknown_family_and_weights_of_another_layout(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match='family'):
-        TorchEngine(replace(bundle, manifest=replace(bundle.manifest, family='resnet')), 1)
-    layout = {**bundle.manifest.layout, 'stem_width': 16}
+        TorchEngine(with_source(bundle, family='resnet'), 1)
+    layout = {**bundle.manifest.super_network.layout, 'stem_width': 16}
     with pytest.raises(BundleError, match='do not fit the network'):
-        TorchEngine(replace(bundle, manifest=replace(bundle.manifest, layout=layout)), 1)
+        TorchEngine(with_source(bundle, layout=layout), 1)
 
 
 def test_serves_a_family_whose_sub_networks_share_their_statistics(tmp_path: Path) -> None:
@@ -203,10 +210,12 @@ def test_serves_a_family_whose_sub_networks_share_their_statistics(tmp_path: Pat
     bundle = make_bundle(tmp_path / 'groups', network=network)
     engine = TorchEngine(bundle, 1)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    outputs = [engine.prepare(each, 'cpu').run(picture) for each in bundle.manifest.sub_networks]
+    outputs = [
+        logits(engine.prepare(each, 'cpu'), picture) for each in bundle.manifest.sub_networks
+    ]
     assert len({output.tobytes() for output in outputs}) == 4
     # Whatever was prepared since, and without the groups that a sub-network does not have.
-    again = engine.prepare(bundle.manifest.sub_networks[1], 'cpu').run(picture)
+    again = logits(engine.prepare(bundle.manifest.sub_networks[1], 'cpu'), picture)
     assert np.array_equal(again, outputs[1])
 
 

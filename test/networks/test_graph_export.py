@@ -11,6 +11,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, graph_key, onnx_model, parse_graph
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
+from support.engines import logits
 
 onnx = pytest.importorskip('onnx')
 
@@ -32,15 +33,14 @@ def test_a_graph_computes_what_the_engine_does(family_bundle: Bundle) -> None:
             graph, weights.network, weights.batch_norm_statistics[entry.id], 'graph'
         )
         onnx.checker.check_model(content, full_check=True)
-        side = entry.resolution
-        picture = np.random.default_rng(3).integers(0, 256, (side, side, 3), np.uint8)
-        expected = engine.prepare(entry, 'cpu').run(picture)
+        picture = np.random.default_rng(3).integers(0, 256, (*entry.size, 3), np.uint8)
+        expected = logits(engine.prepare(entry, 'cpu'), picture)
         for evaluate, name in (
             evaluator_of(content, INPUT_NAME),
             reference_evaluator(content, INPUT_NAME),
         ):
-            logits = evaluate(picture[None])[0]
-            np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4, err_msg=name)
+            found = evaluate(picture[None])[0]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_has_no_second_copy_of_the_weights(family_bundle: Bundle) -> None:

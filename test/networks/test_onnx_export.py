@@ -12,6 +12,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from support.bundles import make_bundle
+from support.engines import logits
 
 onnx = pytest.importorskip('onnx')
 
@@ -33,21 +34,21 @@ def test_each_file_computes_what_the_engine_does(bundle: Bundle, tmp_path: Path)
     files = list(export_bundle(bundle, tmp_path / 'out'))
     assert [file.path.name for file in files] == ['s0.onnx', 's1.onnx', 's2.onnx']
     described = json.loads((tmp_path / 'out' / 'description.json').read_text())
-    assert described['classes'] == list(bundle.manifest.labels)
+    assert described['labels'] == list(bundle.manifest.labels)
     mean = np.array(described['preprocessing']['mean'])
     deviation = np.array(described['preprocessing']['standard_deviation'])
     engine = create_engine('torch', bundle, 1)
     for entry, row in zip(bundle.manifest.sub_networks, described['sub_networks']):
-        side = row['resolution']
-        picture = np.random.default_rng(3).integers(0, 256, (side, side, 3), np.uint8)
+        shape = (row['height'], row['width'], 3)
+        picture = np.random.default_rng(3).integers(0, 256, shape, np.uint8)
         # As somebody reads it who has only the description.
         image = ((picture / 255 - mean) / deviation).transpose(2, 0, 1)[None].astype(np.float32)
         content = (tmp_path / 'out' / row['file']).read_bytes()
-        expected = engine.prepare(entry, 'cpu').run(picture)
+        expected = logits(engine.prepare(entry, 'cpu'), picture)
         for evaluate, name in (evaluator_of(content), reference_evaluator(content)):
-            logits = evaluate(image)
-            assert logits.shape == (1, 10), name
-            np.testing.assert_allclose(logits[0], expected, rtol=1e-4, atol=1e-4)
+            found = evaluate(image)
+            assert found.shape == (1, 10), name
+            np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_files_are_plain(bundle: Bundle, tmp_path: Path) -> None:
@@ -67,8 +68,8 @@ def test_refuses_what_computes_something_else(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smallest = onnx_export.onnx_content
-    others = [smallest(module, entry.resolution) for entry, module in _modules(bundle)]
-    monkeypatch.setattr(onnx_export, 'onnx_content', lambda module, resolution: others[2])
+    others = [smallest(module, entry.size) for entry, module in _modules(bundle)]
+    monkeypatch.setattr(onnx_export, 'onnx_content', lambda module, size: others[2])
     with pytest.raises(ExportError, match="'s1': the outputs of the ONNX file differ"):
         list(export_bundle(bundle, tmp_path, ['s1']))
     assert list(tmp_path.iterdir()) == []

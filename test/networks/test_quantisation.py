@@ -11,9 +11,11 @@ import pytest
 
 from dynamic_dnn_ros.bundles.graphs import Graph, graph_key, graph_name, parse_graph
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.bundles.responses import deviation
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.tasks.classification import Classification
+from support.engines import logits
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -21,13 +23,13 @@ pytest.importorskip('onnxruntime')
 from dynamic_dnn_ros.networks.quantisation import quantised_graphs  # noqa: E402
 
 
-def pictures(side: int, count: int, seed: int = 0) -> list[np.ndarray]:
-    return list(np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), np.uint8))
+def pictures(size: Size, count: int, seed: int = 0) -> list[np.ndarray]:
+    return list(np.random.default_rng(seed).integers(0, 256, (count, *size, 3), np.uint8))
 
 
 def quantised(bundle: Bundle) -> list[Graph]:
-    sides = {entry.resolution for entry in bundle.manifest.sub_networks}
-    calibration = {side: pictures(side, 8) for side in sides}
+    sizes = {entry.size for entry in bundle.manifest.sub_networks}
+    calibration = {size: pictures(size, 8) for size in sizes}
     return list(quantised_graphs(bundle, calibration, '8 pictures of noise'))
 
 
@@ -94,12 +96,12 @@ def test_engines_run_it_near_float32(bundle: Bundle, name: str) -> None:
     engine = create_engine(name, bundle, 1, Precision.INT8)
     assert engine.precision is Precision.INT8 and engine.processors[-1] == 'cpu'
     for entry in bundle.manifest.sub_networks:
-        probes = pictures(entry.resolution, 4, seed=1)
-        logits = [
-            np.stack([prepared.run(each) for each in probes])
+        probes = pictures(entry.size, 4, seed=1)
+        found, wanted = [
+            {'logits': np.stack([logits(prepared, each) for each in probes])}
             for prepared in (engine.prepare(entry, 'cpu'), expected.prepare(entry, 'cpu'))
         ]
-        assert 0 < deviation(*logits) < 0.08, entry.id
+        assert 0 < Classification().departure(found, wanted) < 0.08, entry.id
 
 
 @pytest.mark.parametrize('name', ['onnxruntime', 'openvino'])
@@ -128,8 +130,8 @@ def test_graphs_in_float32_are_not_taken_from_it(bundle: Bundle, tmp_path: Path)
         patch.setenv('XDG_CACHE_HOME', str(tmp_path))
         engine = create_engine('onnxruntime', bundle, 1, Precision.FLOAT32, said.append)
         entry = bundle.manifest.sub_networks[0]
-        logits = engine.prepare(entry, 'cpu').run(pictures(entry.resolution, 1)[0])
+        found = logits(engine.prepare(entry, 'cpu'), pictures(entry.size, 1)[0])
     reference = create_engine('torch', bundle, 1).prepare(entry, 'cpu')
-    expected = reference.run(pictures(entry.resolution, 1)[0])
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    expected = logits(reference, pictures(entry.size, 1)[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert 'exporting' in said[0]

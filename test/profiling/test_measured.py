@@ -210,7 +210,7 @@ def test_refuses_to_go_on_with_something_else(
 def test_refuses_to_go_on_with_other_weights(bench: Bench) -> None:
     bench.measure()
     manifest = bench.bundle.manifest
-    files = {**manifest.files, manifest.weights: '0' * 64}
+    files = {**manifest.files, manifest.super_network.weights: '0' * 64}
     bench.bundle = replace(bench.bundle, manifest=replace(manifest, files=files))
     with pytest.raises(JournalError, match='weights_sha256'):
         bench.measure()

@@ -9,16 +9,17 @@ import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 
 PLATFORM = 'xavier_nx_simulated'
 BOARD = load_board(PLATFORM)
 SUB_NETWORKS = [
-    SubNetwork('s0', {}, 24, 0.8, 2_000_000, 200_000, 24),
-    SubNetwork('s1', {}, 32, 0.9, 20_000_000, 800_000, 60),
+    SubNetwork('s0', {}, Size(24, 24), 0.8, 2_000_000, 200_000, 24),
+    SubNetwork('s1', {}, Size(32, 32), 0.9, 20_000_000, 800_000, 60),
 ]
-PUBLISHED = SubNetwork('large', {}, 192, 0.76, 288_758_912, 6_339_656, 69)
+PUBLISHED = SubNetwork('large', {}, Size(192, 192), 0.76, 288_758_912, 6_339_656, 69)
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.engines.contract import Logits, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import Outputs, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.profiling.timing import Distribution, timed_runs, workload
 from support.bundles import PREPROCESSING, make_bundle
 from support.profiled_computer import Time
@@ -26,9 +26,9 @@ def test_every_run_counts() -> None:
 
 
 class Mirror(PreparedSubNetwork):
-    def run(self, picture: Picture) -> Logits:
+    def run(self, picture: Picture) -> Outputs:
         self.picture = picture
-        return np.zeros(1, np.float32)
+        return {'logits': np.zeros((1, 1), np.float32)}
 
 
 @pytest.mark.parametrize('size', [None, (64, 48)])
@@ -38,5 +38,5 @@ def test_a_sub_network_gets_a_picture_of_its_resolution(
     entry = make_bundle(tmp_path / 'synthetic').manifest.sub_networks[0]
     mirror = Mirror(entry, 'cpu')
     workload(mirror, PREPROCESSING, size)()
-    assert mirror.picture.shape == (entry.resolution, entry.resolution, 3)
+    assert mirror.picture.shape == (*entry.size, 3)
     assert mirror.picture.std() > 1

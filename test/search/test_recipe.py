@@ -18,11 +18,13 @@ from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.pictures.input import Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.search import recipe
 from dynamic_dnn_ros.search.accuracy import Pool
 from dynamic_dnn_ros.search.errors import SearchError
@@ -31,6 +33,7 @@ from dynamic_dnn_ros.search.settings import SearchSettings
 from dynamic_dnn_ros.training.checkpoint import write_state
 from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
 from support.bundles import make_bundle
+from support.engines import logits
 from support.search import SETTINGS, make_search
 from support.training import colour_pictures, write_folder
 
@@ -67,9 +70,9 @@ def test_the_engine_serves_them_with_the_accuracy_in_the_manifest(searched):
     engine = create_engine('torch', bundle, threads=1)
     for entry in bundle.manifest.sub_networks:
         prepared = engine.prepare(entry, 'cpu')
-        if entry.resolution != 32:
+        if entry.size != Size(32, 32):
             continue
-        answers = [int(np.argmax(prepared.run(image))) for image in test.images]
+        answers = [int(np.argmax(logits(prepared, image))) for image in test.images]
         # A picture may lie on the border between two classes.
         assert np.mean(answers == test.labels) == pytest.approx(entry.accuracy, abs=0.05)
 
@@ -227,10 +230,12 @@ def test_a_family_with_few_sub_networks_is_searched_too(tmp_path):
     entry = dataclasses.replace(
         bundle.manifest.sub_networks[0],
         configuration=network.largest().to_mapping(),
-        resolution=32,
+        size=Size(32, 32),
     )
     manifest = dataclasses.replace(
-        bundle.manifest, family='incremental_group', layout=layout, sub_networks=(entry,)
+        bundle.manifest,
+        source=SuperNetwork('incremental_group', layout),
+        sub_networks=(entry,),
     )
     write_bundle(bundle.folder, manifest, weights_content(Weights(network.state(), {})))
     found = search_bundle(configuration, SMALL, jobs=1, quiet=True)

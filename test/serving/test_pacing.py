@@ -8,9 +8,10 @@ import time
 import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.pacing import BoardState, BoardWork, Pacer
 
-SUB_NETWORK = SubNetwork('s0', {}, 32, 0.5, 1, 1, 1)
+SUB_NETWORK = SubNetwork('s0', {}, Size(32, 32), 0.5, 1, 1, 1)
 
 
 def board(sub_network: SubNetwork, processor: str, frequencies: Mapping[str, float]) -> BoardWork:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
-from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
+from dynamic_dnn_ros.engines.contract import Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.prepared_set import Key, PreparedSet
 
 #: From the cheapest to the dearest, not in that order in the bundle.
 ENTRIES = {
-    name: SubNetwork(name, {}, 32, accuracy, 1, 1, 1)
+    name: SubNetwork(name, {}, Size(32, 32), accuracy, 1, 1, 1)
     for name, accuracy in (('s2', 0.7), ('s0', 0.5), ('s1', 0.6), ('s3', 0.8))
 }
 MANIFEST = Manifest(
     'four',
-    'family',
-    {},
+    SuperNetwork('family', {}),
     ('cat', 'dog'),
     Preprocessing(Resize.STRETCH, (0.5,) * 3, (0.2,) * 3),
     tuple(ENTRIES.values()),
@@ -35,7 +35,7 @@ class Prepared(PreparedSubNetwork):
     def memory(self) -> int:
         return self.taken
 
-    def run(self, picture: np.ndarray) -> np.ndarray:
+    def run(self, picture: np.ndarray) -> Outputs:
         raise NotImplementedError
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.ranking import by_cost, fitting, ranked
 
 NAMES = ['s0', 's1', 's2', 's3', 's4', 's5']
@@ -84,7 +85,7 @@ def test_order_is_by_accuracy_then_by_cost() -> None:
             id=identifier,
             configuration={},
             accuracy=accuracy,
-            resolution=32,
+            size=Size(32, 32),
             multiply_adds=multiply_adds,
             parameters=1,
             layers=1,

@@ -11,11 +11,13 @@ import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame, WorkerState
+from dynamic_dnn_ros.tasks.classification import Classification
+from dynamic_dnn_ros.tasks.contract import Limits
 
 TIMEOUT = 10.0
 PICTURE = RawPicture('rgb8', 8, 8, 24, bytes(192))
@@ -26,11 +28,11 @@ class Scripted(PreparedSubNetwork):
         super().__init__(sub_network, 'cpu')
         self.engine = engine
 
-    def run(self, picture: np.ndarray) -> np.ndarray:
+    def run(self, picture: np.ndarray) -> Outputs:
         assert self.engine.go_on.wait(TIMEOUT)
         if self.engine.failures:
             raise self.engine.failures.pop()
-        return np.zeros(2, np.float32)
+        return {'logits': np.zeros((1, 2), np.float32)}
 
 
 class ScriptedEngine(Engine):
@@ -77,6 +79,9 @@ def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator
     worker = FrameWorker(
         exchange,
         Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        Classification(),
+        ('cat', 'dog'),
+        Limits,
         stuck_after=0.05,
         reduced_decoding=True,
         on_served=outcome.served.append,

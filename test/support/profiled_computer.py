@@ -19,7 +19,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
-    Logits,
+    Outputs,
     Picture,
     PreparedSubNetwork,
 )
@@ -222,7 +222,7 @@ class _Clocked(PreparedSubNetwork):
         super().__init__(sub_network, processor)
         self._engine = engine
 
-    def run(self, picture: Picture) -> Logits:
+    def run(self, picture: Picture) -> Outputs:
         engine = self._engine
         engine.runs += 1
         if engine.runs > engine.fails_after:
@@ -234,7 +234,7 @@ class _Clocked(PreparedSubNetwork):
         engine.spend(law(index, engine.computer.clocks()) * engine.slow_down())
         if engine.board is not None:
             engine.board.running = False
-        return np.zeros(10, np.float32)
+        return {'logits': np.zeros((1, 10), np.float32)}
 
 
 class SleepingEngine(ClockedEngine):

@@ -12,7 +12,6 @@ import pytest
 
 from dynamic_dnn_ros.msg import InferenceStatus
 from dynamic_dnn_ros.nodes.inference.images import raw_picture
-from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import fitted
 from support import camera
 from support.images import image_message
@@ -72,8 +71,8 @@ def test_no_result_is_a_mixture_of_two_sub_networks(
     for index in range(camera.PICTURES):
         picture = raw_picture(image_message(camera.picture(index), 'bgr8'))
         for identifier in SUB_NETWORKS:
-            resolution = offline.bundle.manifest.sub_network(identifier).resolution
-            pixels, _ = fitted(picture, Size(resolution, resolution), preprocessing)
+            size = offline.bundle.manifest.sub_network(identifier).size
+            pixels, _ = fitted(picture, size, preprocessing)
             expected[index, identifier] = offline.scores_of_square(pixels, identifier)
         scores = [expected[index, identifier] for identifier in SUB_NETWORKS]
         for one, other in pairwise(scores):

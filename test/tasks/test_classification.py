@@ -9,10 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.bundles.responses import deviation
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Placement, Size
-from dynamic_dnn_ros.tasks.classification import Classification, Top1Scorer
+from dynamic_dnn_ros.tasks.classification import Classification, Top1Scorer, softmax
 from dynamic_dnn_ros.tasks.contract import ClassScores, Limits, TaskError, TensorSpec
 
 LABELS = ('cat', 'dog', 'fox')
@@ -59,13 +58,26 @@ def test_values_that_are_not_finite_count_as_nothing(bad):
     assert scorer.value() == 0
 
 
-def test_departure_is_the_deviation_of_recorded_responses():
-    generator = np.random.default_rng(0)
-    recorded = generator.normal(size=(8, 10)).astype(np.float32)
-    found = recorded + generator.normal(size=(8, 10)).astype(np.float32) / 10
-    departure = Classification().departure({'logits': found}, {'logits': recorded})
-    assert departure == deviation(found, recorded)
-    assert 0.05 < departure < 0.2
+def test_departure_is_relative_and_free_of_what_no_probability_depends_on():
+    recorded = np.arange(24, dtype=np.float32).reshape(8, 3) ** 2
+
+    def departure(found, recorded=recorded):
+        return Classification().departure({'logits': found}, {'logits': recorded})
+
+    assert departure(recorded) == 0.0
+    assert departure(recorded + np.float32(7)) == pytest.approx(0, abs=1e-6)
+    assert departure(recorded * np.float32(1.25)) == pytest.approx(0.25)
+    assert departure(np.zeros_like(recorded)) == pytest.approx(1.0)
+    assert departure(recorded, np.zeros_like(recorded)) > 1e6
+    for value in (np.nan, np.inf):
+        assert departure(np.where(recorded > 100, value, recorded)) == np.inf
+
+
+def test_softmax_is_a_distribution_for_any_logits():
+    for logits in ([0.0, 0.0], [1e4, -1e4], [-3.0, 2.0, 5.0]):
+        probabilities = softmax(np.array(logits, np.float32))
+        assert probabilities.sum() == pytest.approx(1.0)
+        assert np.argmax(probabilities) == np.argmax(logits)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.training.model_card import describe, model_card
 from support.training import training_configuration
 
@@ -14,7 +15,7 @@ ENTRIES = tuple(
     SubNetwork(
         id=f's{index}',
         configuration={},
-        resolution=24 + 8 * index,
+        size=Size(24 + 8 * index, 24 + 8 * index),
         accuracy=0.5 + 0.1 * index,
         multiply_adds=1_234_000,
         parameters=56_789,
@@ -28,9 +29,8 @@ ENTRIES = tuple(
 def manifest():
     return Manifest(
         name='colours',
-        family='ofa_mobilenet_v3',
-        layout={},
-        classes=('red', 'green'),
+        source=SuperNetwork('ofa_mobilenet_v3', {}),
+        labels=('red', 'green'),
         preprocessing=Preprocessing(Resize.STRETCH, (0.5,) * 3, (0.25,) * 3),
         sub_networks=ENTRIES,
         description='trained on colours',

@@ -20,7 +20,6 @@ from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
-from dynamic_dnn_ros.engines.contract import softmax
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.msg import (
@@ -34,14 +33,15 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
 )
 from dynamic_dnn_ros.nodes.inference.node import InferenceNode
-from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, fitted
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.serving.pacing import BoardState
+from dynamic_dnn_ros.tasks.classification import softmax
 from support.applications import operating_points
 from support.bundles import make_bundle
+from support.engines import logits
 from support.gated_engine import GatedEngine
 from support.graph import LATCHED, Collector, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
@@ -169,10 +169,9 @@ def expected(
             message.encoding, message.width, message.height, message.step, message.data
         )
     )
-    size = Size(entry.resolution, entry.resolution)
-    pixels, _ = fitted(picture, size, manifest.preprocessing)
-    logits = create_engine('torch', bundle, 1).prepare(entry, 'cpu').run(pixels)
-    return dict(zip(manifest.labels, softmax(logits)))
+    pixels, _ = fitted(picture, entry.size, manifest.preprocessing)
+    prepared = create_engine('torch', bundle, 1).prepare(entry, 'cpu')
+    return dict(zip(manifest.labels, softmax(logits(prepared, pixels))))
 
 
 def assert_result(bundle: Bundle, result: Classification, message: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.contract import Outputs
 from dynamic_dnn_ros.msg import SystemLoad
 from dynamic_dnn_ros.nodes.common.lifecycle import Problem
 from dynamic_dnn_ros.nodes.inference import platform_link
@@ -105,9 +106,9 @@ def test_another_platform_takes_the_place_of_the_first(make_link: Callable[..., 
 def test_ends_a_measurement_that_runs(
     make_link: Callable[..., Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slowly(self: GatedSubNetwork, picture: np.ndarray) -> np.ndarray:
+    def slowly(self: GatedSubNetwork, picture: np.ndarray) -> Outputs:
         time.sleep(0.05)
-        return np.zeros(self.classes, np.float32)
+        return {'logits': np.zeros((1, self.classes), np.float32)}
 
     monkeypatch.setattr(GatedSubNetwork, 'run', slowly)
     link = make_link(platform='none')
@@ -143,7 +144,7 @@ def test_an_engine_that_fails_while_it_is_measured_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(self: GatedSubNetwork, picture: np.ndarray) -> np.ndarray:
+    def fail(self: GatedSubNetwork, picture: np.ndarray) -> Outputs:
         raise NameError('an error of a library')
 
     monkeypatch.setattr(GatedSubNetwork, 'run', fail)

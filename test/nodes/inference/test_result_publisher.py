@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from dynamic_dnn_ros.msg import Classification
 from dynamic_dnn_ros.nodes.inference.result_publisher import ResultPublisher
+from dynamic_dnn_ros.tasks.contract import ClassScores
 from support.graph import Graph
 from support.serving import served_frame, serving_node
 
@@ -27,8 +28,8 @@ def test_the_best_classes_come_first_with_their_probabilities(graph: Graph) -> N
     node.trigger_configure()
     node.trigger_activate()
 
-    logits = np.log(np.array([0.2, 0.7, 0.1], np.float32))
-    results.publish(served_frame(0.0, logits=logits, processor='gpu'))
+    result = ClassScores(np.array([0.2, 0.7, 0.1]))
+    results.publish(served_frame(0.0, result=result, processor='gpu'))
     (first,) = collected.wait(1)
     assert [(row.class_id, pytest.approx(row.score)) for row in first.results] == [
         ('dog', 0.7),
@@ -38,7 +39,7 @@ def test_the_best_classes_come_first_with_their_probabilities(graph: Graph) -> N
     assert (first.sub_network, first.processor) == ('s1', 'gpu')
 
     node.set_parameters([Parameter('results', value=10)])
-    results.publish(served_frame(0.0, logits=logits))
+    results.publish(served_frame(0.0, result=result))
     second = collected.wait(2)[1]
     assert [row.class_id for row in second.results] == ['dog', 'cat', 'ship']
     assert math.fsum(row.score for row in second.results) == pytest.approx(1.0)
