@@ -9,16 +9,19 @@ several releases of it, which spell a few names differently; every spelling is r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 import dataclasses
 import functools
 import io
+import logging
 from pathlib import Path
 import pickletools
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 import warnings
 import zipfile
 
+import numpy as np
 import torch
 
 from dynamic_dnn_ros.networks.ofa_layouts import LAYOUTS, MobileNetV3Layout
@@ -45,8 +48,20 @@ _FIXED_LAYERS = {'convolution': 'conv', 'batch_norm': 'bn'}
 _ELASTIC_LAYERS = {'convolution': 'conv.conv', 'batch_norm': 'bn.bn'}
 _COUNTER = '.num_batches_tracked'
 _FIELDS = {'ks': 'kernel_size', 'e': 'expand_ratio', 'd': 'depth', 'r': 'resolution'}
-_MODULES_OF_TENSORS = ('collections', 'torch', 'torch._utils', 'torch._tensor', 'torch.storage')
+_MODULES_OF_TENSORS = (
+    'collections',
+    'torch',
+    'torch._utils',
+    'torch._tensor',
+    'torch.storage',
+)
+_DATA_OF_NUMPY = ('numpy.dtype', 'numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar')
 _NAMES_SHOWN = 6
+_PREFIXES = ('module.', '_orig_mod.')
+#: What trainings leave beside the tensors: numbers of epochs, accuracies, names.
+_PLAIN_VALUES = (bool, int, float, str, bytes, type(None), np.generic)
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class OfaCheckpointError(ValueError):
@@ -90,13 +105,17 @@ class Fit:
         return '; '.join(f'{len(names)} {what}: {_few(names)}' for what, names in parts if names)
 
 
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+def read_state_dict(
+    path: Path, say: Callable[[str], None] = _LOGGER.info
+) -> dict[str, torch.Tensor]:
     """
     Read the tensors of a PyTorch checkpoint; a pickle that names code is refused, not run.
 
-    The tensors may lie under `state_dict` or bare, with or without the prefix `module.` of
-    distributed training.
+    The tensors may lie under `state_dict` or bare. Plain values beside them are left out, and
+    the prefixes of distributed training (`module.`) and of compiled modules (`_orig_mod.`) are
+    taken off the names.
 
+    :param say: is told what was left out and taken off
     :raises OfaCheckpointError: if the file cannot be read, would run code, or holds no tensors.
     """
     try:
@@ -113,11 +132,37 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, Mapping) or not content:
         raise _no_tensors(path, f'an object of type {type(content).__name__}')
     tensors: dict[str, torch.Tensor] = {}
+    values = []
+    prefixes: set[str] = set()
     for name, value in content.items():
+        if isinstance(value, _PLAIN_VALUES):
+            values.append(str(name))
+            continue
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise _no_tensors(path, f'{name!r} of type {type(value).__name__}')
-        tensors[name.removeprefix('module.')] = value
+        plain = _without_prefixes(name, prefixes)
+        if plain in tensors:
+            raise OfaCheckpointError(
+                path,
+                f'holds {plain} twice, with and without a prefix',
+                "Give a file with one network's tensors",
+            )
+        tensors[plain] = value
+    if not tensors:
+        raise _no_tensors(path, f'only {_few(values)}')
+    if values:
+        say(f'{path}: left out what is no tensor: {_few(values)}')
+    if prefixes:
+        say(f'{path}: taken off the names of tensors: {", ".join(sorted(prefixes))}')
     return tensors
+
+
+def _without_prefixes(name: str, found: set[str]) -> str:
+    """Return a name without prefixes, which are added to those found."""
+    while prefix := next((each for each in _PREFIXES if name.startswith(each)), ''):
+        found.add(prefix)
+        name = name[len(prefix) :]
+    return name
 
 
 def published_name(name: str, blocks_per_stage: int) -> str:
@@ -245,7 +290,8 @@ def _load(path: Path, file: BinaryIO) -> Any:
         with warnings.catch_warnings():
             # About old protocols and TorchScript: what it leads to is said below.
             warnings.simplefilter('ignore', UserWarning)
-            return torch.load(file, map_location='cpu', weights_only=True)
+            with _numbers_of_numpy():
+                return torch.load(file, map_location='cpu', weights_only=True)
     # A damaged pickle can fail in whatever operation its bytes happen to name.
     except Exception as error:
         file.seek(0)
@@ -263,6 +309,20 @@ def _load(path: Path, file: BinaryIO) -> Any:
         ) from error
 
 
+def _numbers_of_numpy() -> AbstractContextManager[Any]:
+    """Let numbers of numpy be read, which are data as those of Python are."""
+    allow = getattr(torch.serialization, 'safe_globals', None)
+    if allow is None:
+        # PyTorch before 2.5.
+        return nullcontext()
+    core = getattr(np, '_core', None) or np.core
+    scalar = core.multiarray.scalar
+    kinds = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdFD'}
+    # Numpy 2 gave the module another name; files of both are read by both.
+    names = [(scalar, f'numpy.{room}.multiarray.scalar') for room in ('core', '_core')]
+    return cast('AbstractContextManager[Any]', allow([*names, np.dtype, *kinds]))
+
+
 def _named_code(file: BinaryIO) -> str | None:
     """Return the first function or class that a checkpoint names and tensors do not need."""
     try:
@@ -278,8 +338,9 @@ def _named_code(file: BinaryIO) -> str | None:
             for operation, argument, _ in pickletools.genops(file):
                 if operation.name in ('GLOBAL', 'STACK_GLOBAL'):
                     names = argument.split(' ') if argument else strings[-2:]
-                    if names[0] not in _MODULES_OF_TENSORS:
-                        return '.'.join(names)
+                    code = '.'.join(names)
+                    if names[0] not in _MODULES_OF_TENSORS and code not in _DATA_OF_NUMPY:
+                        return code
                 elif isinstance(argument, str):
                     strings.append(argument)
     # Looks for a name to say in an error: what cannot be parsed has none.

@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -87,6 +88,8 @@ def test_an_imported_network_computes_what_the_authors_code_does(layout):
     [
         lambda name: name,
         lambda name: f'module.{name}',
+        lambda name: f'module.module.{name}',
+        lambda name: f'_orig_mod.module._orig_mod.{name}',
         lambda name: (
             name.replace('.conv.', '.mobile_inverted_conv.', 1)
             if name.startswith('blocks')
@@ -95,7 +98,15 @@ def test_an_imported_network_computes_what_the_authors_code_does(layout):
         lambda name: name.replace('.bn.bn.', '.bn.').replace('.conv.conv.', '.conv.'),
         lambda name: name.replace('classifier.linear.', 'classifier.linear.linear.'),
     ],
-    ids=['current', 'distributed', 'older blocks', 'static', 'older classifier'],
+    ids=[
+        'current',
+        'distributed',
+        'twice distributed',
+        'compiled',
+        'older blocks',
+        'static',
+        'older classifier',
+    ],
 )
 def test_every_spelling_and_format_of_a_checkpoint_is_read(spell, old_format, tmp_path):
     state = {spell(name): tensor for name, tensor in published.constant_state(1.0).items()}
@@ -193,13 +204,38 @@ def test_a_file_that_is_no_checkpoint_is_refused(content, tmp_path):
         read_state_dict(path)
 
 
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('bare', [True, False])
+@pytest.mark.parametrize('numpy', [b'numpy._core', b'numpy.core'])
+def test_numbers_beside_the_tensors_are_read_and_left_out(tmp_path, zipped, bare, numpy):
+    weights = {'module._orig_mod.weight': torch.ones(2)}
+    numbers = {'best_acc': np.float64(0.5), 'epoch': np.int64(3), 'name': 'mine', 'lr': 0.1}
+    content = {**weights, **numbers} if bare else {'state_dict': weights, **numbers}
+    path = tmp_path / 'checkpoint'
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    if not zipped:
+        # Numpy 1 and 2 name the same function differently.
+        path.write_bytes(path.read_bytes().replace(b'numpy._core', numpy))
+    said = []
+    assert list(read_state_dict(path, said.append)) == ['weight']
+    assert any('_orig_mod., module.' in text for text in said)
+    assert any('best_acc, epoch, name, lr' in text for text in said) == bare
+
+
+def test_a_tensor_twice_with_and_without_a_prefix_is_refused(tmp_path):
+    path = tmp_path / 'checkpoint'
+    torch.save({'module.weight': torch.ones(2), 'weight': torch.ones(2)}, path)
+    with pytest.raises(OfaCheckpointError, match='holds weight twice'):
+        read_state_dict(path)
+
+
 @pytest.mark.parametrize(
     ('content', 'named'),
     [
         ([torch.ones(2)], 'type list'),
         ({}, 'type dict'),
-        ({'state_dict': {'weight': 3}}, "'weight' of type int"),
-        ({'epoch': 3, 'best_accuracy': 0.5}, "'epoch' of type int"),
+        ({'state_dict': {'weight': 3}}, 'only weight'),
+        ({'epoch': 3, 'best_accuracy': 0.5}, 'only epoch, best_accuracy'),
     ],
 )
 def test_a_checkpoint_without_named_tensors_is_refused(content, named, tmp_path):
