@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 import math
+import sys
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -79,10 +81,20 @@ class ParameterSpecification:
             return f'at most {shown(self.maximum)}{unit}'
         return 'any'
 
-    def coerce(self, value: object) -> object:
-        """Accept an integer where a double is declared, as YAML files have it."""
+    def coerce(self, value: object, text: str | None = None) -> object:
+        """
+        Accept an integer where a double is declared, and whatever is no list as text.
+
+        ROS takes `bundle:=2024` for a number and `engine:=on` for a truth value, as YAML does.
+
+        :param text: the value as it was typed, where that is known
+        """
         if isinstance(self.default, float) and type(value) is int:
             return float(value)
+        if isinstance(self.default, str) and isinstance(value, (bool, int, float)):
+            if text is not None:
+                return text
+            return str(value).lower() if isinstance(value, bool) else str(value)
         return value
 
     def problem(self, value: object) -> str | None:
@@ -149,6 +161,10 @@ class Parameters:
             self._declare(specification)
         self._values: dict[str, Any] = {}
         self.take_over()
+        # ROS 2 Humble has no such callback: there, text that looks like a number stays refused.
+        add_first = getattr(node, 'add_pre_set_parameters_callback', None)
+        if add_first is not None:
+            add_first(self._coerced)
         node.add_on_set_parameters_callback(self._validate)
 
     def __getitem__(self, name: str) -> Any:
@@ -176,13 +192,25 @@ class Parameters:
         self._node.undeclare_parameter(name)
         value: object = specification.default
         if given is not None:
-            given = specification.coerce(given)
+            given = specification.coerce(given, typed_value(sys.argv, self._node.get_name(), name))
             problem = specification.problem(given)
             if problem is None:
                 value = given
             else:
                 self._problems[name] = problem
         self._node.declare_parameter(name, value, specification.descriptor(), ignore_override=True)
+
+    def _coerced(self, parameters: Sequence[Parameter]) -> list[Parameter]:
+        """Return parameters with values of the types that are declared, where they can be."""
+        taken = []
+        for parameter in parameters:
+            specification = self._table.get(parameter.name)
+            if specification is not None:
+                value = specification.coerce(parameter.value)
+                if value is not parameter.value:
+                    parameter = Parameter(parameter.name, value=value)
+            taken.append(parameter)
+        return taken
 
     def _validate(self, parameters: Iterable[Parameter]) -> SetParametersResult:
         accepted = []
@@ -197,6 +225,21 @@ class Parameters:
         for name in accepted:
             self._problems.pop(name, None)
         return SetParametersResult(successful=True)
+
+
+def typed_value(arguments: Sequence[str], node: str, name: str) -> str | None:
+    """
+    Return the value of a parameter as it was typed on the command line, the last one given.
+
+    :param arguments: of the process
+    :param node: name of the node
+    """
+    found = None
+    for flag, rule in pairwise(arguments):
+        parameter, assigned, value = rule.partition(':=')
+        if flag in ('-p', '--param') and assigned and parameter in (name, f'{node}:{name}'):
+            found = value
+    return found
 
 
 def markdown_table(table: Sequence[ParameterSpecification]) -> str:

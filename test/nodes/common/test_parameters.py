@@ -12,6 +12,7 @@ from dynamic_dnn_ros.nodes.common.parameters import (
     Parameters,
     ParameterSpecification,
     markdown_table,
+    typed_value,
 )
 from support.graph import Graph
 
@@ -53,6 +54,40 @@ def test_defaults_and_overrides(graph: Graph, nodes: list[Node]) -> None:
 def test_integer_of_a_yaml_file_serves_as_double(graph: Graph, nodes: list[Node]) -> None:
     _, parameters = declare(graph, nodes, rate=30)
     assert parameters['rate'] == 30.0 and isinstance(parameters['rate'], float)
+
+
+@pytest.mark.parametrize(
+    ('value', 'text'), [(0, '0'), (2024, '2024'), (1.5, '1.5'), (True, 'true'), (False, 'false')]
+)
+def test_what_looks_like_a_number_is_text_where_text_is_declared(
+    graph: Graph, nodes: list[Node], value: object, text: str
+) -> None:
+    node, parameters = declare(graph, nodes, name=value)
+    assert (parameters['name'], parameters.problems) == (text, ())
+    assert node.set_parameters([Parameter('name', value='b'), Parameter('count', value=4)])
+    assert node.set_parameters([Parameter('name', value=value)])[0].successful
+    parameters.take_over()
+    assert parameters['name'] == text
+    result = node.set_parameters([Parameter('mode', value=value)])[0]
+    assert not result.successful
+    assert f"'mode' is '{text}', not one of: fast, slow" in result.reason
+
+
+def test_text_is_what_was_typed(
+    graph: Graph, nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ['node', '--ros-args', '-p', 'name:=a', '-p', 'other:name:=b', '--param']
+    monkeypatch.setattr('sys.argv', [*arguments, 'parametrised:name:=1.10', '-p', 'mode:=fast'])
+    _, parameters = declare(graph, nodes, name=1.1)
+    assert parameters['name'] == '1.10'
+    assert typed_value([*arguments, 'on'], 'parametrised', 'name') == 'a'
+    assert typed_value(arguments, 'parametrised', 'absent') is None
+
+
+def test_lists_are_no_text(graph: Graph, nodes: list[Node]) -> None:
+    _, parameters = declare(graph, nodes, name=[1, 2])
+    assert parameters['name'] == 'a'
+    assert 'not a string' in parameters.problems[0]
 
 
 @pytest.mark.parametrize(
