@@ -88,7 +88,7 @@ def read(
     content = _parsed(files.read(name), said)
     pictures = {}
     sizes = {}
-    left_out = LeftOut(dict(files.left_out.counts), dict(files.left_out.examples))
+    left_out = files.left_out.copy()
     place = _Places(files, name)
     for entry in content['images']:
         number, file_name = _field(entry, 'id', said), str(_field(entry, 'file_name', said))

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from dynamic_dnn_ros.datasets.contract import DataError, LabelledPicture
 from dynamic_dnn_ros.datasets.decoding import decoded, size_of
 from dynamic_dnn_ros.datasets.layout import DataFiles, LeftOut
+from dynamic_dnn_ros.pictures.input import Picture
 from dynamic_dnn_ros.pictures.placement import Size
 
 TruthT = TypeVar('TruthT')
@@ -52,10 +53,9 @@ class LabelledSet(abc.ABC, Generic[TruthT]):
 
         :raises DataError: when one of them cannot be read, or they do not fit
         """
+        pixels = self.pixels(index)
         name = self.names[index]
-        pixels = decoded(self.files.read(name), self.files.said(name))
-        size = Size(pixels.shape[0], pixels.shape[1])
-        return LabelledPicture(name, pixels, self.truth(name, size))
+        return LabelledPicture(name, pixels, self.truth(name, Size(*pixels.shape[:2])))
 
     def __iter__(self) -> Iterator[LabelledPicture[TruthT]]:
         """Yield each picture with its truth."""
@@ -68,8 +68,25 @@ class LabelledSet(abc.ABC, Generic[TruthT]):
 
         :raises DataError: when it cannot be read
         """
+        return self.truth(self.names[index], self.size(index))
+
+    def pixels(self, index: int) -> Picture:
+        """
+        Return a picture alone, upright, RGB.
+
+        :raises DataError: when it cannot be read
+        """
         name = self.names[index]
-        return self.truth(name, size_of(self.files.read(name), self.files.said(name)))
+        return decoded(self.files.read(name), self.files.said(name))
+
+    def size(self, index: int) -> Size:
+        """
+        Return the size of a picture, upright; a JPEG file is not decoded for it.
+
+        :raises DataError: when it cannot be read
+        """
+        name = self.names[index]
+        return size_of(self.files.read(name), self.files.said(name))
 
     def take(self: _SetT, indices: Sequence[int]) -> _SetT:
         """Return the set of some of the pictures."""

@@ -11,12 +11,20 @@ from typing import Any
 import yaml
 
 from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.datasets.layout import DataFiles
 from dynamic_dnn_ros.yaml_files import parse_yaml
 
 #: A class that is called so is none: what has it counts as unlabelled.
 IGNORED_NAMES = ('unlabeled', 'unlabelled', 'ignore', 'ignored', 'void')
+#: Files of names, one in each line.
+NAME_FILES = ('names.txt', 'classes.txt', 'obj.names', 'labels.txt')
 _LISTED = 8
 _MOST_CLASSES = 65536
+
+
+def names_file(files: DataFiles) -> str | None:
+    """Return the file of a data set that has a name in each line; None where there is none."""
+    return next((name for name in NAME_FILES if name in files), None)
 
 
 def text_of(content: bytes, name: str) -> str:

@@ -32,6 +32,10 @@ class LeftOut:
         self.counts[reason] = self.counts.get(reason, 0) + 1
         self.examples.setdefault(reason, example)
 
+    def copy(self) -> LeftOut:
+        """Return the same, to which more can be added."""
+        return LeftOut(dict(self.counts), dict(self.examples))
+
     def __bool__(self) -> bool:
         return bool(self.counts)
 
@@ -74,6 +78,9 @@ class DataFiles:
         beginning = self._beginning()
         cut = len(beginning)
         self._places = {name[cut:]: place for name, place in self._places.items()}
+        examples = self.left_out.examples
+        for reason, name in examples.items():
+            examples[reason] = name[cut:] if name.startswith(beginning) else name
         self.folders = tuple(name[cut:] for name in self._folders if len(name) >= cut)
         self.names = tuple(sorted(self._places, key=_order))
 

@@ -11,22 +11,28 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dynamic_dnn_ros.datasets import coco, yolo
+from dynamic_dnn_ros.datasets import coco, image_folder, label_images, voc, yolo
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
+from dynamic_dnn_ros.datasets.labels import NAME_FILES
 from dynamic_dnn_ros.datasets.layout import DataFiles
 
 _LOGGER = logging.getLogger(__name__)
 
 #: Readers of each kind of truth, each with what it looks for, in the order in which they look.
 _LAYOUTS: dict[str, tuple[tuple[ModuleType, str], ...]] = {
+    'classification': ((image_folder, 'one folder of pictures for each class'),),
     'detection': (
         (coco, 'a JSON file of COCO annotations'),
+        (voc, 'XML files of Pascal VOC in Annotations, pictures in JPEGImages'),
         (
             yolo,
-            'YOLO text: names of classes in data.yaml or names.txt, pictures in images, files '
-            'of lines in labels',
+            'YOLO text: names of classes in data.yaml or names.txt, pictures in images, files of '
+            'lines in labels',
         ),
+    ),
+    'segmentation': (
+        (label_images, 'label images: PNG files in masks, pictures of the same names in images'),
     ),
 }
 KINDS = tuple(_LAYOUTS)
@@ -34,7 +40,9 @@ KINDS = tuple(_LAYOUTS)
 #: A folder of pictures may lie so far below the data set that it is of.
 _LEVELS_ABOVE = 2
 _YAML = ('.yaml', '.yml')
-_FOLDERS_OF_TRUTH = frozenset(('labels', 'annotations', 'Annotations', 'masks'))
+_FOLDERS_OF_TRUTH = frozenset(
+    ('labels', 'annotations', 'Annotations', 'masks', 'SegmentationClass')
+)
 
 
 def open_dataset(
@@ -74,17 +82,17 @@ def _opened(
     reader = _reader(files, kind)
     if reader is not None:
         return reader.read(files, labels, split)
-    for above in _above(path):
+    count = len(files.pictures())
+    # A part of an image folder is one itself.
+    for above in _above(path) if count and kind != 'classification' else ():
         files = DataFiles(above)
         reader = _reader(files, kind)
         if reader is not None:
             below = f'{path.resolve().relative_to(above).as_posix()}/'
             return reader.read(files, labels, None, below)
     sought = '; '.join(what for _, what in _LAYOUTS[kind])
-    raise DataError(
-        f'{path} holds {len(files.pictures())} pictures, and no labels for {kind} that are '
-        f'known. Looked for: {sought}'
-    )
+    held = f'{count} pictures, and no labels for {kind} that are known' if count else 'no pictures'
+    raise DataError(f'{path} holds {held}. Looked for: {sought}')
 
 
 def _reader(files: DataFiles, kind: str) -> Any:
@@ -102,7 +110,7 @@ def _above(path: Path) -> Iterator[Path]:
             found = {entry.name for entry in os.scandir(folder)}
         except OSError:
             return
-        described = any(name in yolo.NAME_FILES or name.endswith(_YAML) for name in found)
+        described = any(name in NAME_FILES or name.endswith(_YAML) for name in found)
         if described or not _FOLDERS_OF_TRUTH.isdisjoint(found):
             yield folder
 

@@ -18,9 +18,11 @@ from dynamic_dnn_ros.datasets.boxes import LabelledBox, together
 from dynamic_dnn_ros.datasets.contract import DataError, LabelledBoxes
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.datasets.labels import (
+    NAME_FILES,
     is_ignored,
     matched,
     names_by_number,
+    names_file,
     names_of_lines,
     text_of,
     yaml_of,
@@ -29,8 +31,6 @@ from dynamic_dnn_ros.datasets.layout import DataFiles, LeftOut
 from dynamic_dnn_ros.datasets.splits import SPLITS, chosen_split, split_of
 from dynamic_dnn_ros.pictures.placement import Size
 
-#: Files of names, one in each line.
-NAME_FILES = ('names.txt', 'classes.txt', 'obj.names', 'labels.txt')
 #: How far a value may lie outside of the picture: tools round. Boxes are cut at its border.
 _ROUNDING = 0.01
 
@@ -157,13 +157,12 @@ class _Description:
 
 def description_of(files: DataFiles) -> str | None:
     """Return the file that names the classes; None where there is none."""
-    at_top = [name for name in files.names if '/' not in name]
-    for name in at_top:
-        if name.endswith(('.yaml', '.yml')):
+    for name in files.names:
+        if '/' not in name and name.endswith(('.yaml', '.yml')):
             mapping = yaml_of(files.read(name), files.said(name))
             if isinstance(mapping, Mapping) and 'names' in mapping:
                 return name
-    return next((name for name in NAME_FILES if name in at_top), None)
+    return names_file(files)
 
 
 def label_file(picture: str) -> str:
