@@ -20,6 +20,7 @@ from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
 from dynamic_dnn_ros.cli.ofa_choices import Choice, InputError, read_choices, text_of
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, statistics_of
@@ -34,7 +35,7 @@ from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import manifest_entry
-from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
+from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
 
 ERRORS = (
     BundleError,
@@ -42,7 +43,7 @@ ERRORS = (
     EngineError,
     InputError,
     OfaCheckpointError,
-    PictureError,
+    DataError,
 )
 
 _PREPROCESSING = Preprocessing(
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> Bundle:
     _check(arguments)
-    tensors = read_state_dict(arguments.checkpoint)
+    tensors = read_state_dict(arguments.checkpoint, print)
     layout, network = network_from_checkpoint(tensors, arguments.checkpoint, arguments.layout)
     counters = sum(name.endswith('num_batches_tracked') for name in tensors)
     print(

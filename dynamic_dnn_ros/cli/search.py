@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import Found, search_bundle
@@ -18,9 +19,8 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
-from dynamic_dnn_ros.training.pictures import PictureError
 
-ERRORS = (BundleError, EngineError, PictureError, SearchError, TrainingConfigurationError)
+ERRORS = (BundleError, EngineError, DataError, SearchError, TrainingConfigurationError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

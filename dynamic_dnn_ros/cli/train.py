@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.training.checkpoint import CheckpointError
@@ -18,7 +19,6 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfigurationError,
 )
 from dynamic_dnn_ros.training.model_card import describe
-from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
 from dynamic_dnn_ros.training.trainer import DivergenceError
 
@@ -28,7 +28,7 @@ ERRORS = (
     ConfigurationError,
     DivergenceError,
     EngineError,
-    PictureError,
+    DataError,
     TrainingConfigurationError,
 )
 

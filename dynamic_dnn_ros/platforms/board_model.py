@@ -24,6 +24,7 @@ import yaml
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_parameters import parameters, scaled
 from dynamic_dnn_ros.platforms.contract import DomainLimits, PlatformError
+from dynamic_dnn_ros.yaml_files import read_yaml
 
 SIMULATED_SUFFIX = '_simulated'
 """Ends the id of each simulated platform; before it stands the name of the board."""
@@ -637,7 +638,7 @@ def load_board(
     path = where / f'{platform[: -len(SIMULATED_SUFFIX)]}.yaml'
     try:
         mapping = _file(path, path.stat().st_mtime_ns)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PlatformError(path, f'cannot be read ({error})', 'Restore the file') from error
     return BoardModel(scaled(mapping, scale, path) if scale else mapping, path, power_mode)
 
@@ -645,8 +646,7 @@ def load_board(
 @lru_cache(maxsize=8)
 def _file(path: Path, _modified: int) -> Mapping[str, Any]:
     """Return what a file says; sweeps load the same board hundreds of times."""
-    loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-    mapping: Mapping[str, Any] = yaml.load(path.read_text(encoding='utf-8'), loader)
+    mapping: Mapping[str, Any] = read_yaml(path)
     return mapping
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
 from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.search.accuracy import Pool, Subject
@@ -38,7 +39,7 @@ from dynamic_dnn_ros.training.checkpoint import (
 )
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.export import manifest_entry
-from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
+from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
 
 REPORT_NAME = 'report.json'
 _FOLDER = 'search'
@@ -78,7 +79,7 @@ def search_bundle(
     :param backend: of joblib.
     :param command: what the user gave to `train` and `search`, for the model card.
     :raises BundleError: if the bundle is damaged, or another command writes it.
-    :raises PictureError: if the pictures cannot be used, or are of other classes.
+    :raises DataError: if the pictures cannot be used, or are of other classes.
     :raises EngineError: if the engine cannot run here.
     :raises SearchError: if the bundle is missing, the work folder is of another search, or the
         training held out other pictures.
@@ -158,15 +159,15 @@ def _served_pictures(
     """
     Return training and held-out pictures, as the training split them, and test pictures.
 
-    :raises PictureError: if they cannot be read, or have other classes than the bundle.
+    :raises DataError: if they cannot be read, or have other classes than the bundle.
     """
     found = []
     # As they are served: the configuration may say otherwise by now.
     resize = bundle.manifest.preprocessing.resize
-    for path in (configuration.training_data, configuration.test_data):
-        pictures = read_pictures(path, quiet, resize, configuration.workers)
+    for path, split in ((configuration.training_data, 'train'), (configuration.test_data, None)):
+        pictures = read_pictures(path, quiet, resize, configuration.workers, split)
         if pictures.classes != tuple(bundle.manifest.labels):
-            raise PictureError(
+            raise DataError(
                 f'{path} has the classes {", ".join(pictures.classes)}, the bundle '
                 f'{bundle.folder} has {", ".join(bundle.manifest.labels)}: give the data that '
                 'it was trained on'

@@ -20,6 +20,7 @@ import yaml
 
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError
 from dynamic_dnn_ros.simulation.scenario_schema import SCHEMA
+from dynamic_dnn_ros.yaml_files import read_yaml
 
 
 class ScenarioError(ValueError):
@@ -256,7 +257,7 @@ class Scenario:
         :raises ScenarioError: when the file cannot be read or is no scenario
         """
         try:
-            mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
+            mapping = read_yaml(path)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ScenarioError(path, f'cannot be read ({error})', 'Give a YAML file') from error
         return cls.from_mapping(mapping, path)

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.training.configuration import TrainingConfigurationError
-from dynamic_dnn_ros.training.pictures import PictureError, Pictures
+from dynamic_dnn_ros.training.pictures import Pictures
 
 Augmentation = Callable[[torch.Tensor], torch.Tensor]
 """From a picture, uint8, 3 x H x W, to another."""
@@ -52,7 +53,7 @@ def check_augmentation(augmentation: Augmentation, pictures: Pictures) -> None:
     """
     Check that pictures of every size that occurs become pictures of one size.
 
-    :raises PictureError: naming two that do not, or one whose augmentation fails.
+    :raises DataError: naming two that do not, or one whose augmentation fails.
     """
     first: tuple[torch.Size, str] | None = None
     for width, height, position in pictures.sizes():
@@ -60,18 +61,18 @@ def check_augmentation(augmentation: Augmentation, pictures: Pictures) -> None:
         try:
             made = augmentation(torch.zeros(3, height, width, dtype=torch.uint8))
         except (RuntimeError, TypeError, ValueError) as error:
-            raise PictureError(
+            raise DataError(
                 f'the augmentation fails on picture {name}: {error}: change the augmentation'
             ) from error
         if made.dtype is not torch.uint8 or made.ndim != 3:
-            raise PictureError(
+            raise DataError(
                 f'the augmentation makes {made.dtype}, shape {tuple(made.shape)}, of picture '
                 f'{name}: leave out transforms that convert or normalise, which is done later'
             )
         if first is None:
             first = made.shape, name
         elif made.shape != first[0]:
-            raise PictureError(
+            raise DataError(
                 f'after augmentation picture {name} is {made.shape[2]}x{made.shape[1]}, '
                 f'{first[1]} is {first[0][2]}x{first[0][1]}: add RandomResizedCrop, or Resize '
                 'with both sides, to augmentation'

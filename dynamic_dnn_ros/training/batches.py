@@ -14,11 +14,12 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 from dynamic_dnn_ros.training.augmentation import Augmentation
-from dynamic_dnn_ros.training.pictures import PictureError, PictureFiles, Pictures
+from dynamic_dnn_ros.training.pictures import PictureFiles, Pictures
 
 #: Of camera frames, which are mostly many times as large as the network's input. A bilinear filter
 #: blurs them, area averaging spoils frames that are hardly larger than the input; on 1,000 test
@@ -71,7 +72,7 @@ class TrainingBatches:
     :param batch_size: of one process; smaller where there are fewer pictures.
     :param rank: which of `count` equal shares of the pictures to yield; the shares are disjoint,
         and the pictures of a step are the same for every `count` that divides a whole batch.
-    :raises PictureError: if there are fewer pictures than shares.
+    :raises DataError: if there are fewer pictures than shares.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class TrainingBatches:
         count: int = 1,
     ) -> None:
         if len(pictures) < count:
-            raise PictureError(
+            raise DataError(
                 f'{len(pictures)} pictures are too few for {count} processes: start fewer, or '
                 'lower held_out'
             )
@@ -185,9 +186,9 @@ def _loaded(loader: DataLoader[Any]) -> Iterator[Any]:
     """Yield batches; what a worker says of a picture is raised without the worker's traceback."""
     try:
         yield from loader
-    except PictureError as error:
+    except DataError as error:
         *_, last = str(error).strip().splitlines()
-        raise PictureError(last.rpartition(f'{PictureError.__name__}: ')[2]) from error
+        raise DataError(last.rpartition(f'{DataError.__name__}: ')[2]) from error
 
 
 def _generator(seed: int) -> torch.Generator:

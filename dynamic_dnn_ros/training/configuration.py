@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import yaml
 
 from dynamic_dnn_ros.pictures.input import Resize
+from dynamic_dnn_ros.yaml_files import read_yaml
 
 
 class TrainingConfigurationError(ValueError):
@@ -249,7 +250,7 @@ class TrainingConfiguration:
         :raises TrainingConfigurationError: if it cannot be read or used.
         """
         try:
-            mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
+            mapping = read_yaml(path)
             return cls.from_mapping(mapping)
         except OSError as error:
             raise TrainingConfigurationError(

@@ -18,6 +18,7 @@ import torch
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import check_place
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.platforms.hardware import hardware_name
@@ -27,7 +28,7 @@ from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfigur
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import write_trained_bundle
 from dynamic_dnn_ros.training.memory import keep_freed_memory
-from dynamic_dnn_ros.training.pictures import PictureError, Pictures, read_pictures
+from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
 from dynamic_dnn_ros.training.processes import (
     from_first,
     process_group,
@@ -50,7 +51,7 @@ def train_bundle(
 
     :param command: what the user gave to `train`, for the model card.
     :return: the bundle; None in all processes but the first where several train together.
-    :raises PictureError: if the pictures cannot be used.
+    :raises DataError: if the pictures cannot be used.
     :raises ConfigurationError: for an unknown family or layout, or other classes than it has.
     :raises TrainingConfigurationError: if a phase trains nothing, or the device cannot be used.
     :raises CheckpointError: if the work folder holds a checkpoint of something else, or is in use.
@@ -150,11 +151,14 @@ def _prepared(
 
 def _read(configuration: TrainingConfiguration, quiet: bool) -> _Data:
     pictures, test = (
-        read_pictures(path, quiet, configuration.resize, configuration.workers)
-        for path in (configuration.training_data, configuration.test_data)
+        read_pictures(path, quiet, configuration.resize, configuration.workers, split)
+        for path, split in (
+            (configuration.training_data, 'train'),
+            (configuration.test_data, None),
+        )
     )
     if pictures.classes != test.classes:
-        raise PictureError(
+        raise DataError(
             f'{_only(configuration.training_data, pictures, test)}; '
             f'{_only(configuration.test_data, test, pictures)}: give data of the same classes'
         )

@@ -122,7 +122,7 @@ class Trainer:
         :param held_out: pictures on which accuracy is watched.
         :raises CheckpointError: if the work folder holds a checkpoint of something else, if
             another training works there, or if it is full.
-        :raises PictureError: if pictures do not become of one size by the augmentation, or if one
+        :raises DataError: if pictures do not become of one size by the augmentation, or if one
             cannot be read.
         :raises DivergenceError: if weights are no finite numbers after an epoch; the checkpoint of
             the one before stays.

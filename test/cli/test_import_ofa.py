@@ -271,7 +271,7 @@ def test_a_bad_checkpoint_is_one_line_and_leaves_the_old_bundle(
         (('--uncalibrated', '--classes', 'names.txt'), 'has 2 names, the network 1000 classes'),
         (('--uncalibrated', '--test-data', 'empty'), 'holds no pictures'),
         (('--uncalibrated', '--test-data', 'data'), "'ape' is none of the 1000 classes"),
-        (('--uncalibrated', '--test-data', 'broken'), '1.png cannot be read'),
+        (('--uncalibrated', '--test-data', 'broken'), '1.png: it is no picture'),
         (('--uncalibrated', '--sub-networks', 'none.json'), 'none.json: cannot be read'),
         (('--uncalibrated', '--classes', 'weights.pth'), 'give a text file, UTF-8'),
         (('--uncalibrated', '--sub-networks', 'names.txt'), 'is not JSON'),

@@ -44,5 +44,5 @@ def test_bad_input_is_one_line_that_names_it(path, capsys):
     (path.parent / 'train' / 'class_0' / '0000.png').write_bytes(b'no picture')
     assert main(['train', str(path), '--quiet']) == 1
     error = capsys.readouterr().err
-    assert 'class_0/0000.png cannot be read' in error
+    assert 'class_0/0000.png: it is no picture' in error
     assert 'Traceback' not in error

@@ -281,5 +281,11 @@ def test_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'bad.yaml').write_text('name: [')
     with pytest.raises(PlatformError, match='cannot be read'):
         load_board('bad_simulated', folder=tmp_path)
+    (tmp_path / 'bad.yaml').write_text('name: a\nname: b\n')
+    with pytest.raises(PlatformError, match="'name' is given twice, in line 1 and in line 2"):
+        load_board('bad_simulated', folder=tmp_path)
+    (tmp_path / 'bad.yaml').write_bytes(b'name: \xff\n')
+    with pytest.raises(PlatformError, match='cannot be read'):
+        load_board('bad_simulated', folder=tmp_path)
     with pytest.raises(PlatformError, match='KeyError'):
         BoardModel({'name': 'half'}, 'half.yaml')

@@ -21,6 +21,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.pictures.input import Resize
@@ -31,7 +32,7 @@ from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import search_bundle
 from dynamic_dnn_ros.search.settings import SearchSettings
 from dynamic_dnn_ros.training.checkpoint import write_state
-from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from dynamic_dnn_ros.training.pictures import read_pictures
 from support.bundles import make_bundle
 from support.engines import logits
 from support.search import SETTINGS, make_search
@@ -150,7 +151,7 @@ def test_data_of_other_classes_are_refused(tmp_path):
     pictures = colour_pictures(60)
     write_folder(tmp_path / 'nine', pictures.take(np.flatnonzero(pictures.labels != 4)))
     configuration = make_search(tmp_path, test_data=str(tmp_path / 'nine'))
-    with pytest.raises(PictureError, match='nine has the classes .* give the data'):
+    with pytest.raises(DataError, match='nine has the classes .* give the data'):
         search_bundle(configuration, SMALL, jobs=1, quiet=True)
 
 
@@ -158,9 +159,9 @@ def test_pictures_become_square_as_the_bundle_says(tmp_path, monkeypatch):
     configuration = make_search(tmp_path, resize='center_crop')
     read = []
 
-    def reads(path, quiet, resize, workers):
+    def reads(path, quiet, resize, workers, split):
         read.append(resize)
-        return read_pictures(path, quiet, resize, workers)
+        return read_pictures(path, quiet, resize, workers, split)
 
     monkeypatch.setattr(recipe, 'read_pictures', reads)
     # The next check ends it.

@@ -116,6 +116,13 @@ def test_refuses_files_that_are_none(tmp_path: Path, content: str) -> None:
         Scenario.from_file(tmp_path / 'absent.yaml')
 
 
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / 'scenario.yaml'
+    path.write_text('duration: 3\nname: a\nduration: 4\n')
+    with pytest.raises(ScenarioError, match="'duration' is given twice, in line 1 and in line 3"):
+        Scenario.from_file(path)
+
+
 @pytest.mark.parametrize(
     'path', sorted((REPOSITORY / 'config' / 'scenarios').glob('*.yaml')), ids=lambda p: p.stem
 )

@@ -8,9 +8,10 @@ from PIL import Image
 import pytest
 import torch
 
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.training.augmentation import check_augmentation, make_augmentation
 from dynamic_dnn_ros.training.configuration import TrainingConfigurationError
-from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from dynamic_dnn_ros.training.pictures import read_pictures
 from support.training import colour_pictures
 
 SHIFT = {'RandomCrop': {'size': 16, 'padding': 2, 'padding_mode': 'reflect'}}
@@ -61,7 +62,7 @@ def test_a_transform_that_there_is_not_is_named(transform, message):
     ],
 )
 def test_an_augmentation_that_does_not_suit_the_pictures_is_refused(transform, message):
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(DataError, match=message):
         check_augmentation(make_augmentation([transform]), colour_pictures(4))
 
 
@@ -74,5 +75,5 @@ def test_pictures_of_several_sizes_need_a_transform_that_makes_them_equal(tmp_pa
     pictures = read_pictures(tmp_path, quiet=True)
     check_augmentation(make_augmentation([{'RandomResizedCrop': {'size': 32}}]), pictures)
     message = r'0\.png \(30x40\) is 30x40, .*3\.png \(20x50\) is 20x50: add RandomResizedCrop'
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(DataError, match=message):
         check_augmentation(make_augmentation([{'RandomHorizontalFlip': {}}]), pictures)

@@ -8,6 +8,7 @@ from PIL import Image
 import pytest
 import torch
 
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, fitted
@@ -20,7 +21,7 @@ from dynamic_dnn_ros.training.batches import (
     plain_batches,
     resize,
 )
-from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from dynamic_dnn_ros.training.pictures import read_pictures
 from support.training import colour_pictures, write_folder
 
 PLAIN = make_augmentation([])
@@ -57,7 +58,7 @@ def test_an_epoch_holds_every_picture_once_and_shares_are_disjoint():
 
 
 def test_fewer_pictures_than_processes_are_refused():
-    with pytest.raises(PictureError, match='3 pictures are too few for 4 processes'):
+    with pytest.raises(DataError, match='3 pictures are too few for 4 processes'):
         TrainingBatches(colour_pictures(3), PLAIN, 16, count=4)
     (batch,) = TrainingBatches(colour_pictures(4), PLAIN, 16, rank=3, count=4).batches(0)
     assert len(batch[1]) == 1
@@ -98,7 +99,7 @@ def test_a_picture_that_a_worker_cannot_read_is_named_alone(tmp_path, monkeypatc
         TrainingBatches(pictures, PLAIN, 10, workers=1).batches(0),
         plain_batches(pictures, 24, Normalisation((0.0,) * 3, (1.0,) * 3)),
     ):
-        with pytest.raises(PictureError, match=r'^picture .*0003.png cannot be read') as caught:
+        with pytest.raises(DataError, match=r'^picture .*0003.png: it is no picture') as caught:
             list(batches)
         assert '\n' not in str(caught.value)
 

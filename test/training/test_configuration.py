@@ -170,3 +170,20 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, content):
     with pytest.raises(TrainingConfigurationError, match=str(path)) as caught:
         TrainingConfiguration.from_file(path)
     assert content is not None or 'No such file or directory). Give the path' in str(caught.value)
+
+
+@pytest.mark.parametrize('key', ['phases', 'batch_size'])
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path, key):
+    path = _write(tmp_path)
+    lines = path.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines, 1) if line.startswith(key))
+    path.write_text('\n'.join([*lines, f'{key}: 1']))
+    said = rf"'{key}' is given twice, in line {first} and in line {len(lines) + 1}"
+    with pytest.raises(TrainingConfigurationError, match=rf'colours.yaml: {said}'):
+        TrainingConfiguration.from_file(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_configuration(tmp_path):
+    path = _write(tmp_path)
+    path.write_text('\ufeff' + path.read_text(), encoding='utf-8')
+    assert TrainingConfiguration.from_file(path).name == 'colours'

@@ -14,11 +14,11 @@ import pytest
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create, network_of
 from dynamic_dnn_ros.training.configuration import Phase, Rule
-from dynamic_dnn_ros.training.pictures import PictureError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
 from support.bundles import LAYOUT
 from support.training import colour_pictures, training_configuration, write_folder
@@ -151,7 +151,7 @@ def test_data_with_other_classes_are_refused(folder, tmp_path):
     write_folder(tmp_path / 'test', nine)
     configuration = training_configuration(folder, test_data=str(tmp_path / 'test'))
     with pytest.raises(
-        PictureError, match=r'train has the classes class_4; only .*test has the classes \(none\)'
+        DataError, match=r'train has the classes class_4; only .*test has the classes \(none\)'
     ):
         train_bundle(configuration, quiet=True)
 

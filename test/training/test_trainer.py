@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.training import trainer as module
@@ -24,7 +25,7 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
-from dynamic_dnn_ros.training.pictures import PictureError, read_pictures
+from dynamic_dnn_ros.training.pictures import read_pictures
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import DivergenceError, Trainer
 from support.training import (
@@ -296,7 +297,7 @@ def test_pictures_that_differ_in_size_are_refused_before_training(configuration,
     _kill_at(monkeypatch, 0)
     monkeypatch.setattr(type(PICTURES), 'sizes', lambda _: [(32, 32, 0), (64, 32, 1)])
     configuration = training_configuration(configuration.work.parent)
-    with pytest.raises(PictureError, match='add RandomResizedCrop'):
+    with pytest.raises(DataError, match='add RandomResizedCrop'):
         _train(configuration)
     assert not Path(configuration.work).exists()
 
