@@ -24,7 +24,7 @@ from dynamic_dnn_ros.tasks.contract import (
     TaskError,
     TensorSpec,
 )
-from dynamic_dnn_ros.tasks.options import OptionReader
+from dynamic_dnn_ros.tasks.options import option, read_options, write_options
 from dynamic_dnn_ros.tasks.tensors import described, fits, is_float, specs_of
 from dynamic_dnn_ros.tasks.truths import read_truths
 
@@ -45,8 +45,8 @@ class Classification(Task[ClassScores, int]):
         background that has no label (the 1,001 outputs of the first MobileNets)
     """
 
-    activation: str = 'softmax'
-    class_offset: int = 0
+    activation: str = option('softmax', choices=ACTIVATIONS)
+    class_offset: int = option(0, low=0, high=1)
 
     name: ClassVar[str] = 'classification'
     metric: ClassVar[Metric] = Metric.TOP1
@@ -75,13 +75,7 @@ class Classification(Task[ClassScores, int]):
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Classification:
         """Create the task from the options of a manifest."""
-        reader = OptionReader(f'task {cls.name}', options)
-        task = cls(
-            activation=reader.choice('activation', ACTIVATIONS, 'softmax'),
-            class_offset=reader.integer('class_offset', 0, low=0, high=1),
-        )
-        reader.finish()
-        return task
+        return read_options(cls, f'task {cls.name}', options)
 
     @classmethod
     def recognise(
@@ -111,7 +105,7 @@ class Classification(Task[ClassScores, int]):
 
     def options(self) -> dict[str, Any]:
         """Return the options as plain JSON data."""
-        return {'activation': self.activation, 'class_offset': self.class_offset}
+        return write_options(self)
 
     def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:
         """Check that there is one output with a value for each label."""

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.tasks.contract import (
 from dynamic_dnn_ros.tasks.decoders.contract import Candidates, Decoder
 from dynamic_dnn_ros.tasks.decoders.registry import create_decoder, decoder_names, recognise
 from dynamic_dnn_ros.tasks.suppression import suppress
-from dynamic_dnn_ros.tasks.tensors import all_finite, relative_difference, same_layout
+from dynamic_dnn_ros.tasks.tensors import all_finite, relative_difference
 from dynamic_dnn_ros.tasks.truths import read_truths
 
 #: Candidates beyond this number, the best first, are not looked at: what a detector gives that
@@ -78,7 +78,7 @@ class Detection(Task[Detections, LabelledBoxes]):
 
     def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:
         """Check that the decoder can read the outputs, and that they fit the labels."""
-        self.decoder.check(outputs, len(labels), size)
+        self.decoder.check(outputs, labels, size)
 
     def decode(
         self,
@@ -113,9 +113,11 @@ class Detection(Task[Detections, LabelledBoxes]):
         The largest departure of the parts that the decoder tells: boxes count pixels and scores
         count parts of 1, so each is measured by its own size.
         """
-        if not same_layout(found, recorded) or not all_finite(found):
+        if set(found) != set(recorded) or not all_finite(found):
             return float('inf')
-        parts = zip(self.decoder.comparable(found), self.decoder.comparable(recorded))
+        parts = list(zip(self.decoder.comparable(found), self.decoder.comparable(recorded)))
+        if any(now.shape != then.shape for now, then in parts):
+            return float('inf')
         return max(relative_difference(now, then) for now, then in parts)
 
     def scorer(self, labels: Sequence[str]) -> Scorer[Detections, LabelledBoxes]:

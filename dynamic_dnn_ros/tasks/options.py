@@ -1,95 +1,89 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Options of a task, as a manifest holds them, read with errors that say what is allowed."""
+"""Options of a task, as a manifest holds them: the fields of a frozen dataclass."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from dynamic_dnn_ros.tasks.contract import TaskError
 
+OptionedT = TypeVar('OptionedT')
 
-class OptionReader:
+
+def option(
+    default: Any,
+    *,
+    choices: Sequence[str] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
     """
-    Reads options one by one, and refuses those that nobody read.
+    Return a field of a dataclass that is an option; its type is that of its default.
+
+    :param default: a text, a number, true or false, or a tuple of whole numbers above 0
+    :param choices: the texts that are allowed
+    :param low: the least number allowed
+    :param high: the greatest number allowed
+    """
+    return dataclasses.field(
+        default=default, metadata={'choices': choices, 'low': low, 'high': high}
+    )
+
+
+def read_options(optioned: type[OptionedT], what: str, options: Mapping[str, Any]) -> OptionedT:
+    """
+    Create a dataclass from options.
 
     :param what: whose options they are, for errors: 'task detection', 'decoder yolox'
+    :raises TaskError: naming the option, its value and what is allowed
     """
+    fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(optioned)}  # type: ignore[arg-type]
+    for name, value in options.items():
+        if name not in fields:
+            known = ', '.join(fields) or 'none'
+            raise TaskError(f'{what} has no option {name!r}. Known are: {known}.')
+        allowed = _allowed(fields[name], value)
+        if allowed is not None:
+            raise TaskError(f'{what}: option {name!r} is {value!r}. Allowed is {allowed}.')
+    return optioned(
+        **{
+            name: tuple(value) if isinstance(value, list) else type(fields[name].default)(value)
+            for name, value in options.items()
+        }
+    )
 
-    def __init__(self, what: str, options: Mapping[str, Any]) -> None:
-        self._what = what
-        self._options = dict(options)
-        self._known: list[str] = []
 
-    def text(self, name: str, default: str | None = None) -> str:
-        """Return a text that is not empty."""
-        value = self._take(name, default)
-        if not isinstance(value, str) or not value:
-            raise self._error(name, value, 'a text')
-        return value
+def write_options(optioned: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass as plain JSON data."""
+    values = {field.name: getattr(optioned, field.name) for field in dataclasses.fields(optioned)}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
 
-    def choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
-        """Return one of some words."""
-        value = self._take(name, default)
-        if value not in choices:
-            raise self._error(name, value, f'one of {", ".join(choices)}')
-        return str(value)
 
-    def flag(self, name: str, default: bool | None = None) -> bool:
-        """Return true or false."""
-        value = self._take(name, default)
-        if not isinstance(value, bool):
-            raise self._error(name, value, 'true or false')
-        return value
+def _allowed(field: dataclasses.Field[Any], value: object) -> str | None:
+    """Return what is allowed where a value is not, in words."""
+    default, limits = field.default, field.metadata
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else 'true or false'
+    if isinstance(default, str):
+        if limits['choices'] is not None:
+            return None if value in limits['choices'] else f'one of {", ".join(limits["choices"])}'
+        return None if isinstance(value, str) and value else 'a text'
+    if isinstance(default, tuple):
+        good = isinstance(value, (list, tuple)) and value and all(map(_is_positive, value))
+        return None if good else 'a list of whole numbers above 0'
+    kinds = int if isinstance(default, int) else (int, float)
+    good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    if good and limits['low'] <= value <= limits['high']:
+        return None
+    kind = 'whole number' if isinstance(default, int) else 'number'
+    return f'a {kind} of {limits["low"]} to {limits["high"]}'
 
-    def integer(self, name: str, default: int | None = None, *, low: int, high: int) -> int:
-        """Return a whole number from low to high."""
-        value = self._take(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self._error(name, value, f'a whole number of {low} to {high}')
-        return value
 
-    def number(self, name: str, default: float | None = None, *, low: float, high: float) -> float:
-        """Return a number from low to high."""
-        value = self._take(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._error(name, value, f'a number of {low} to {high}')
-        if not math.isfinite(value) or not low <= value <= high:
-            raise self._error(name, value, f'a number of {low} to {high}')
-        return float(value)
-
-    def positive_integers(
-        self, name: str, default: Sequence[int] | None = None
-    ) -> tuple[int, ...]:
-        """Return a list of whole numbers above 0, at least one."""
-        value = self._take(name, None if default is None else list(default))
-        allowed = 'a list of whole numbers above 0'
-        if not isinstance(value, (list, tuple)) or not value:
-            raise self._error(name, value, allowed)
-        if any(isinstance(item, bool) or not isinstance(item, int) or item < 1 for item in value):
-            raise self._error(name, value, allowed)
-        return tuple(value)
-
-    def finish(self) -> None:
-        """
-        Check that every option given was read.
-
-        :raises TaskError: naming the one that is not known, and those that are
-        """
-        for name in self._options:
-            if name not in self._known:
-                known = ', '.join(self._known) if self._known else 'none'
-                raise TaskError(f'{self._what} has no option {name!r}. Known are: {known}.')
-
-    def _take(self, name: str, default: Any) -> Any:
-        self._known.append(name)
-        if name in self._options:
-            return self._options[name]
-        if default is None:
-            raise TaskError(f'{self._what} lacks its option {name!r}. Name it in the manifest.')
-        return default
-
-    def _error(self, name: str, value: object, allowed: str) -> TaskError:
-        return TaskError(f'{self._what}: option {name!r} is {value!r}. Allowed is {allowed}.')
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.tasks.contract import Outputs, TensorSpec
+from dynamic_dnn_ros.tasks.contract import Outputs, TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.options import read_options, write_options
+from dynamic_dnn_ros.tasks.tensors import described
+
+DecoderT = TypeVar('DecoderT', bound='Decoder')
 
 
 class Candidates(NamedTuple):
@@ -39,7 +43,8 @@ class Decoder(abc.ABC):
     """
     One way of writing down detections.
 
-    Decoders are made from plain options, as a manifest holds them, and have no state.
+    A decoder is a frozen dataclass without state: its fields are its options, each made with
+    `tasks.options.option`, as a manifest holds them.
     """
 
     name: ClassVar[str]
@@ -53,33 +58,32 @@ class Decoder(abc.ABC):
     def recognise(
         cls,
         outputs: Sequence[TensorSpec],
-        labels: int,
+        labels: Sequence[str],
         size: Size,
         samples: Sequence[Outputs],
     ) -> dict[str, Any] | None:
         """
         Return the options under which outputs are of this kind, None where they are not.
 
-        :param labels: their number
         :param size: of the network's input
         :param samples: what the network answered to pictures; may be empty
         """
 
     @classmethod
-    @abc.abstractmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Decoder:
+    def from_options(cls: type[DecoderT], options: Mapping[str, Any]) -> DecoderT:
         """
         Create a decoder from the options of a manifest, without its name.
 
         :raises TaskError: naming the option, its value and what is allowed
         """
+        return read_options(cls, f'decoder {cls.name}', options)
 
-    @abc.abstractmethod
     def options(self) -> dict[str, Any]:
         """Return the options as plain JSON data, without its name."""
+        return write_options(self)
 
     @abc.abstractmethod
-    def check(self, outputs: Sequence[TensorSpec], labels: int, size: Size) -> None:
+    def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:
         """
         Check that outputs can be decoded.
 
@@ -103,3 +107,11 @@ class Decoder(abc.ABC):
         A part changes little where the outputs do: where the order of the detections may change,
         a part does not depend on it.
         """
+
+    def refusal(self, needed: str, outputs: Sequence[TensorSpec], labels: int) -> TaskError:
+        """Return the error of outputs that do not fit."""
+        return TaskError(
+            f'Decoder {self.name} needs {needed} for {labels} labels, and the network has '
+            f'{described(outputs)}. Give the labels that it was trained with, one a class, or '
+            'name another decoder.'
+        )

@@ -17,8 +17,26 @@ from dynamic_dnn_ros.tasks.tensors import described
 #: The group of entry points in which another package offers a decoder: name = module:class.
 ENTRY_POINTS = 'dynamic_dnn_ros.decoders'
 
+_ROOM = 'dynamic_dnn_ros.tasks.decoders'
+
+#: The class of each decoder, in the module of its name.
 _DECODERS = {
-    'ultralytics_v8': ('dynamic_dnn_ros.tasks.decoders.ultralytics_v8', 'UltralyticsV8'),
+    'ultralytics_v8': 'UltralyticsV8',
+    'ultralytics_v5': 'UltralyticsV5',
+    'ultralytics_end_to_end': 'UltralyticsEndToEnd',
+    'ultralytics_rt_detr': 'UltralyticsRtDetr',
+    'yolox': 'Yolox',
+    'yolox_decoded': 'YoloxDecoded',
+    'nanodet': 'Nanodet',
+    'nanodet_plus': 'NanodetPlus',
+    'fastestdet': 'FastestDet',
+    'detr': 'Detr',
+    'rt_detr': 'RtDetr',
+    'rf_detr': 'RfDetr',
+    'labelled_boxes': 'LabelledBoxesDecoder',
+    'efficient_nms': 'EfficientNms',
+    'tflite_ssd': 'TfliteSsd',
+    'points': 'Points',
 }
 
 #: The decoders of this package.
@@ -40,8 +58,7 @@ def decoder_class(name: str) -> type[Decoder]:
     :raises TaskError: for an unknown name, or a decoder that cannot be loaded
     """
     if name in _DECODERS:
-        module_name, class_name = _DECODERS[name]
-        found: Any = getattr(importlib.import_module(module_name), class_name)
+        found: Any = getattr(importlib.import_module(f'{_ROOM}.{name}'), _DECODERS[name])
     elif (entry := _others().get(name)) is not None:
         try:
             found = entry.load()
@@ -98,7 +115,7 @@ def recognise(
         known, and says how to name one
     """
     names = decoder_names() if decoder is None else (decoder,)
-    matches = dict(_matches(names, outputs, len(labels), size, samples))
+    matches = dict(_matches(names, outputs, labels, size, samples))
     if len(matches) == 1:
         ((name, options),) = matches.items()
         return {'decoder': name, **options}
@@ -125,7 +142,7 @@ def recognise(
 def _matches(
     names: Sequence[str],
     outputs: Sequence[TensorSpec],
-    labels: int,
+    labels: Sequence[str],
     size: Size,
     samples: Sequence[Outputs],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -144,7 +161,7 @@ def _other_labels(
     for count in counts:
         if count < 1 or count == len(labels):
             continue
-        matches = dict(_matches(names, outputs, count, size, ()))
+        matches = dict(_matches(names, outputs, ('',) * count, size, ()))
         if matches:
             return (
                 f' With {count} labels it would be {" or ".join(matches)}: give the labels that '

@@ -9,7 +9,7 @@ input, then the score of each class (sigmoid done). Some exports have the axes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.tasks.contract import Outputs, TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.contract import Outputs, TensorSpec
 from dynamic_dnn_ros.tasks.decoders.contract import Candidates, Decoder
 from dynamic_dnn_ros.tasks.decoders.grids import point_count
 from dynamic_dnn_ros.tasks.decoders.selection import choose, corners
-from dynamic_dnn_ros.tasks.options import OptionReader
-from dynamic_dnn_ros.tasks.tensors import described, find, fits, is_float
+from dynamic_dnn_ros.tasks.options import option
+from dynamic_dnn_ros.tasks.tensors import find, fits, is_float
 
-_FIRST, _LAST = 'first', 'last'
+FIRST, LAST = 'first', 'last'
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 
 
@@ -39,10 +39,10 @@ class UltralyticsV8(Decoder):
     :param several: one box may have several classes; Ultralytics keeps the best when it predicts
     """
 
-    output: str = 'output0'
-    channels: str = _FIRST
-    normalised: bool = False
-    several: bool = False
+    output: str = option('output0')
+    channels: str = option(FIRST, choices=(FIRST, LAST))
+    normalised: bool = option(False)
+    several: bool = option(False)
 
     name: ClassVar[str] = 'ultralytics_v8'
     reads: ClassVar[str] = (
@@ -54,7 +54,7 @@ class UltralyticsV8(Decoder):
     def recognise(
         cls,
         outputs: Sequence[TensorSpec],
-        labels: int,
+        labels: Sequence[str],
         size: Size,
         samples: Sequence[Outputs],
     ) -> dict[str, Any] | None:
@@ -63,48 +63,25 @@ class UltralyticsV8(Decoder):
             return None
         _, first, second = outputs[0].shape
         points = [point_count(size, strides) for strides in _STRIDES]
-        for channels, rows, length in ((_FIRST, second, first), (_LAST, first, second)):
-            if length == 4 + labels and rows in points:
+        for channels, rows, length in ((FIRST, second, first), (LAST, first, second)):
+            if length == 4 + len(labels) and rows in points:
                 return cls(outputs[0].name, channels).options()
         return None
 
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> UltralyticsV8:
-        """Create a decoder from the options of a manifest, without its name."""
-        reader = OptionReader(f'decoder {cls.name}', options)
-        decoder = cls(
-            output=reader.text('output', cls.output),
-            channels=reader.choice('channels', (_FIRST, _LAST), cls.channels),
-            normalised=reader.flag('normalised', cls.normalised),
-            several=reader.flag('several', cls.several),
-        )
-        reader.finish()
-        return decoder
-
-    def options(self) -> dict[str, Any]:
-        """Return the options as plain JSON data, without its name."""
-        return {
-            'output': self.output,
-            'channels': self.channels,
-            'normalised': self.normalised,
-            'several': self.several,
-        }
-
-    def check(self, outputs: Sequence[TensorSpec], labels: int, size: Size) -> None:
+    def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:
         """Check that there is an output of four values and the scores of the labels."""
         spec = find(outputs, self.output, f'Decoder {self.name}')
-        axis = 1 if self.channels == _FIRST else 2
-        if len(spec.shape) != 3 or not fits(spec.shape[axis], 4 + labels):
-            raise TaskError(
-                f'Decoder {self.name} needs {4 + labels} values a point (4 and {labels} labels) '
-                f'along axis {axis} of (pictures, values, points), and the network has '
-                f'{described([spec])}. Give the labels that it was trained with, or name another '
-                'decoder.'
-            )
+        axis = 1 if self.channels == FIRST else 2
+        if len(spec.shape) != 3 or not fits(spec.shape[axis], 4 + len(labels)):
+            shape = f'(pictures, {4 + len(labels)}, points)'
+            if self.channels == LAST:
+                shape = f'(pictures, points, {4 + len(labels)})'
+            raise self.refusal(f'an output {shape}', [spec], len(labels))
 
     def candidates(self, outputs: Outputs, index: int, size: Size, score: float) -> Candidates:
         """Return what the outputs say of one picture of the batch."""
-        rows = self._rows(outputs[self.output][index])
+        values = outputs[self.output][index]
+        rows = values.T if self.channels == FIRST else values
         chosen = choose(rows[:, 4:], score, self.several)
         boxes = rows[chosen.points, :4].astype(np.float32)
         if self.normalised:
@@ -114,8 +91,5 @@ class UltralyticsV8(Decoder):
     def comparable(self, outputs: Outputs) -> tuple[NDArray[Any], ...]:
         """Return boxes, and scores."""
         values = outputs[self.output]
-        rows = values.swapaxes(1, 2) if self.channels == _FIRST else values
+        rows = values.swapaxes(1, 2) if self.channels == FIRST else values
         return rows[..., :4], rows[..., 4:]
-
-    def _rows(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values.T if self.channels == _FIRST else values
