@@ -4,19 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-import importlib
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from dynamic_dnn_ros.tasks.contract import Task, TaskError
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.tasks.classification import Classification
+from dynamic_dnn_ros.tasks.contract import Outputs, Task, TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.decoders.registry import recognise as recognise_detection
+from dynamic_dnn_ros.tasks.detection import Detection
+from dynamic_dnn_ros.tasks.segmentation import Segmentation
+from dynamic_dnn_ros.tasks.tensors import described
 
 #: The group of entry points in which another package offers a task: name = module:class.
 ENTRY_POINTS = 'dynamic_dnn_ros.tasks'
 
-_TASKS = {
-    'classification': ('dynamic_dnn_ros.tasks.classification', 'Classification'),
-    'detection': ('dynamic_dnn_ros.tasks.detection', 'Detection'),
+_TASKS: dict[str, type[Task[Any, Any]]] = {
+    task.name: task for task in (Classification, Detection, Segmentation)
 }
 
 #: The tasks of this package.
@@ -35,11 +39,10 @@ def task_class(name: str) -> type[Task[Any, Any]]:
     :raises TaskError: for an unknown name, or a task of another package that cannot be loaded
     """
     if name in _TASKS:
-        module_name, class_name = _TASKS[name]
-        found: Any = getattr(importlib.import_module(module_name), class_name)
-    elif (entry := _others().get(name)) is not None:
+        return _TASKS[name]
+    if (entry := _others().get(name)) is not None:
         try:
-            found = entry.load()
+            found: Any = entry.load()
         except (ImportError, AttributeError) as error:
             raise TaskError(
                 f'task {name!r}, {entry.value}, cannot be loaded: {error}. Install the package '
@@ -63,6 +66,58 @@ def create_task(name: str, options: Mapping[str, Any]) -> Task[Any, Any]:
     :raises TaskError: for an unknown name, or options that the task refuses
     """
     return task_class(name).from_options(options)
+
+
+def recognise(
+    outputs: Sequence[TensorSpec],
+    labels: Sequence[str],
+    size: Size,
+    samples: Sequence[Outputs] = (),
+    task: str | None = None,
+    decoder: str | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """
+    Return the name of the task that a network's outputs are of, and its options.
+
+    Tasks of this package only; those of others have to be made by name.
+
+    :param size: of the network's input
+    :param samples: what the network answered to pictures, see the tasks
+    :param task: its name, where the user gave one
+    :param decoder: its name, where the user gave one: the task is detection then
+    :raises TaskError: when outputs are of none, or of several; says how to name one
+    """
+    if decoder is not None and task in (None, 'detection'):
+        return 'detection', recognise_detection(outputs, labels, size, samples, decoder)
+    if decoder is not None:
+        raise TaskError(f'Task {task!r} has no decoder {decoder!r}: only detection has.')
+    if task == 'detection':
+        return task, recognise_detection(outputs, labels, size, samples)
+    if task not in (None, 'classification', 'segmentation'):
+        raise TaskError(
+            f'Whether outputs are of task {task!r} cannot be told: write its options yourself.'
+        )
+    found = {
+        'classification': Classification.recognise(outputs, labels, samples),
+        'segmentation': Segmentation.recognise(outputs, labels, samples),
+    }
+    if task is not None:
+        options = found[task]
+        if options is None:
+            raise TaskError(
+                f'The network has {described(outputs)}, which are no {task} of {len(labels)} '
+                'labels. Give the labels that it was trained with, one a class, or another task.'
+            )
+        return task, options
+    matches = {name: options for name, options in found.items() if options is not None}
+    if len(matches) > 1:
+        raise TaskError(
+            f'The network has {described(outputs)}, which may be {" or ".join(matches)}. Name '
+            f'the task, for example: --task {next(iter(matches))}.'
+        )
+    for name, options in matches.items():
+        return name, options
+    return 'detection', recognise_detection(outputs, labels, size, samples)
 
 
 def _others() -> dict[str, EntryPoint]:

@@ -1,15 +1,15 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled pictures of a task, read as the rooms of data sets read them."""
+"""Labelled pictures of a task, in whatever layout they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-import importlib
 from pathlib import Path
 from typing import Any
 
 from dynamic_dnn_ros.datasets.contract import LabelledPicture
+from dynamic_dnn_ros.datasets.registry import open_dataset
 
 
 def read_truths(
@@ -22,6 +22,5 @@ def read_truths(
     :param labels: of the network; names of the data are mapped to them. None: the data's own
     :raises DataError: when there are none, or one cannot be read
     """
-    registry = importlib.import_module('dynamic_dnn_ros.datasets.registry')
-    found = registry.open_dataset(data, kind, labels)
+    found = open_dataset(data, kind, labels)
     return (found[index] for index in range(len(found)))

@@ -5,8 +5,8 @@ Networks that end with their own post-processing: boxes, labels, scores.
 
 The detectors of torchvision (SSD, RetinaNet, FCOS, Faster R-CNN) give, for one picture, boxes
 (boxes, 4), labels int64 (boxes,) from 1 and scores (boxes,), as many as were found. RT-DETR
-exports give the same with an axis for the pictures, (pictures, boxes, ...), and labels from 0. Boxes are
-left, upper, right, lower in pixels of the input.
+exports give the same with an axis for the pictures, (pictures, boxes, ...), and labels from 0.
+Boxes are left, upper, right, lower in pixels of the input.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ class LabelledBoxesDecoder(Decoder):
     def comparable(self, outputs: Outputs) -> tuple[NDArray[Any], ...]:
         """Return the best scores in order, zeros where there are fewer, and their mean box."""
         boxes, scores = outputs[self.boxes], outputs[self.scores]
-        boxes = boxes.reshape(-1, boxes.shape[-2], 4).astype(np.float64)
-        scores = scores.reshape(len(boxes), -1).astype(np.float64)
+        if boxes.ndim == 2:
+            boxes, scores = boxes[None], scores[None]
+        boxes, scores = boxes.astype(np.float64), scores.astype(np.float64)
         best = np.argsort(-scores, axis=1, kind='stable')[:, :_COMPARED]
         kept = np.zeros((len(boxes), _COMPARED))
         kept[:, : best.shape[1]] = np.take_along_axis(scores, best, axis=1)
