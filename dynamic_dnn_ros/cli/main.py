@@ -24,6 +24,7 @@ ROS_MODULES = frozenset(
         'builtin_interfaces',
         'diagnostic_msgs',
         'dynamic_dnn_ros.msg',
+        'dynamic_dnn_ros.srv',
         'lifecycle_msgs',
         'rcl_interfaces',
         'rclpy',
@@ -77,6 +78,16 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.demo',
         'demo',
         'run camera, inference, manager and platform on this machine, with changing targets',
+    ),
+    'target': Command(
+        'dynamic_dnn_ros.cli.target',
+        'demo',
+        'set, ask about, clear or list what applications are asked for',
+    ),
+    'watch': Command(
+        'dynamic_dnn_ros.cli.watch',
+        'demo',
+        'show what runs on this robot now, how its targets stand and what was switched',
     ),
     'bundle': Command(
         'dynamic_dnn_ros.cli.bundle',

@@ -13,9 +13,10 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
 
-from dynamic_dnn_ros.cli.demo.observer import Observer, candidates_of, target_message, total_power
+from dynamic_dnn_ros.cli.demo.observer import Observer, candidates_of, target_message
 from dynamic_dnn_ros.cli.demo.run_record import FrameCounts
 from dynamic_dnn_ros.cli.demo.script import Candidate, Goal, Objective
+from dynamic_dnn_ros.cli.observation import total_power
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,

@@ -29,6 +29,8 @@ WINDOW = 2.0
 LINE_PERIOD = 1.0
 #: Columns of the summary that the file has and a terminal has no room for.
 LEFT_OUT = ('frames', 'p50 [ms]', 'p99 [ms]')
+#: Frames that the line of blocks shows.
+SPARKS = 48
 _BLOCKS = '▁▂▃▄▅▆▇█'
 _STATES = {
     'met': 'green',
@@ -241,22 +243,17 @@ class TableDisplay:
 
 def render(run: RunRecord, now: float, seen: str) -> Any:
     """Return the table as rich draws it."""
-    from rich import box
     from rich.console import Group
     from rich.panel import Panel
-    from rich.table import Table
     from rich.text import Text
 
     record, latency, target = _target_and_latency(run, now)
     sub_network = run.frames[-1].sub_network if run.frames else ''
     accuracy = run.accuracies.get(sub_network, math.nan)
     state = state_text(run)
-    colour = _STATES.get(state.split(':')[0], 'white')
+    colour = state_colour(state)
 
-    application = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    for title in ('application', 'target', 'sub-network', 'latency p95', 'target is'):
-        words = title.startswith('target')
-        application.add_column(title, overflow='fold', ratio=1 if words else None)
+    application = application_table('latency p95')
     against = f' of {target * 1e3:.3g} ms' if target else ''
     good = not target or latency <= target
     application.add_row(
@@ -267,18 +264,7 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
         Text(state, style=colour),
     )
 
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style='dim', no_wrap=True)
-    facts.add_column(overflow='fold')
-    frames = [frame.latency for frame in run.frames[-48:]]
-    facts.add_row('frames', frames_text(run))
-    facts.add_row('frequencies', frequencies_text(run))
-    facts.add_row('power', power_text(run))
-    facts.add_row('last switch', reason_text(run))
-    facts.add_row('sees', seen or 'nothing yet')
-    facts.add_row('latency', Text(sparkline(frames), style='cyan'))
-    message = run.decisions[-1].message if run.decisions else ''
-    facts.add_row('manager', message or '')
+    facts = facts_table([*platform_facts(run), *application_facts(run, seen)])
 
     return Panel(
         Group(_progress(run, now), application, facts),
@@ -286,6 +272,52 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
         subtitle=honesty(run),
         border_style='blue' if run.simulated else 'green',
     )
+
+
+def state_colour(state: str) -> str:
+    """Return the colour of a state of a target, as `state_text` says it."""
+    return _STATES.get(state.split(':')[0], 'white')
+
+
+def application_table(latency: str) -> Any:
+    """Return an empty table of applications; `latency` is the title of that column."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    for title in ('application', 'target', 'sub-network', latency, 'target is'):
+        words = title.startswith('target')
+        table.add_column(title, overflow='fold', ratio=1 if words else None)
+    return table
+
+
+def platform_facts(run: RunRecord) -> list[tuple[str, str]]:
+    """Return what is known of the platform, as names and texts."""
+    return [('frequencies', frequencies_text(run)), ('power', power_text(run))]
+
+
+def application_facts(run: RunRecord, seen: str) -> list[tuple[str, str]]:
+    """Return what is known of the application, as names and texts."""
+    return [
+        ('frames', frames_text(run)),
+        ('last switch', reason_text(run)),
+        ('sees', seen or 'nothing yet'),
+        ('latency', sparkline([frame.latency for frame in run.frames[-SPARKS:]])),
+        ('manager', run.decisions[-1].message if run.decisions else ''),
+    ]
+
+
+def facts_table(facts: Sequence[tuple[str, str]]) -> Any:
+    """Return names and texts as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style='dim', no_wrap=True)
+    table.add_column(overflow='fold')
+    for name, text in facts:
+        table.add_row(name, Text(text, style='cyan' if name == 'latency' else ''))
+    return table
 
 
 def _progress(run: RunRecord, now: float) -> Any:

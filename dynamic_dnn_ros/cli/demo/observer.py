@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 
-from dynamic_dnn_ros.cli.demo.run_record import (
-    DecisionRecord,
-    FrameCounts,
-    FrameRecord,
-    LoadRecord,
-    RunRecord,
-    SwitchRecord,
-)
 from dynamic_dnn_ros.cli.demo.script import QUANTILE, Candidate, Goal, Objective
+from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -37,7 +29,6 @@ from dynamic_dnn_ros.msg import (
     PerformanceTarget,
     SubNetworkSwitch,
     SystemLoad,
-    TargetStatus,
 )
 from dynamic_dnn_ros.nodes.common import qos
 
@@ -51,23 +42,6 @@ OBJECTIVES = {
     Objective.MINIMUM_ENERGY: PerformanceTarget.OBJECTIVE_MINIMUM_ENERGY,
     Objective.MAXIMUM_ACCURACY: PerformanceTarget.OBJECTIVE_MAXIMUM_ACCURACY,
     Objective.MINIMUM_LATENCY: PerformanceTarget.OBJECTIVE_MINIMUM_LATENCY,
-}
-REASONS = {
-    SubNetworkSwitch.REASON_TARGET: 'the target changed',
-    SubNetworkSwitch.REASON_MEASUREMENT: 'measurements departed from what was expected',
-    SubNetworkSwitch.REASON_PLATFORM: 'the platform changed',
-    SubNetworkSwitch.REASON_APPLICATION: 'an application came, went or changed',
-    SubNetworkSwitch.REASON_ENERGY: 'the target is met for less energy',
-    SubNetworkSwitch.REASON_OPERATOR: 'an operator asked for it',
-}
-STATES = {
-    TargetStatus.STATE_NO_TARGET: 'no target',
-    TargetStatus.STATE_PENDING: 'pending',
-    TargetStatus.STATE_MET: 'met',
-    TargetStatus.STATE_MISSED: 'missed',
-    TargetStatus.STATE_INFEASIBLE: 'infeasible',
-    TargetStatus.STATE_WAITING: 'waiting',
-    TargetStatus.STATE_REFUSED: 'refused',
 }
 
 
@@ -102,14 +76,6 @@ def candidates_of(message: Application) -> list[Candidate]:
     return found
 
 
-def total_power(message: SystemLoad) -> float:
-    """Return the power of the whole board, W; NaN where it is not known."""
-    rails = {row.name: row.value for row in message.power}
-    if message.total_power_rail:
-        return rails.get(message.total_power_rail, math.nan)
-    return sum(rails.values()) if rails else math.nan
-
-
 class Observer(Node):
     """Sends targets to one application, and keeps a `RunRecord`."""
 
@@ -120,12 +86,11 @@ class Observer(Node):
         :param application: id of the application
         """
         super().__init__('demo', context=context, start_parameter_services=False)
-        self.run = RunRecord(application=application)
-        self.seen = ''
-        self.presented: Application | None = None
+        self._began = time.monotonic()
+        self._heard = Observation(application, lambda: self.now)
+        self.run = self._heard.run
         self.active: set[str] = set()
         self.errors: dict[str, str] = {}
-        self._began = time.monotonic()
         self._states: dict[str, Any] = {}
         self._targets = self.create_publisher(
             PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET
@@ -135,28 +100,33 @@ class Observer(Node):
                 Application,
                 f'{NAMESPACE}/application',
                 qos.APPLICATION_SUBSCRIPTION,
-                self._on_application,
+                self._heard.on_application,
             ),
             (
                 InferenceStatus,
                 f'{NAMESPACE}/inference_status',
                 qos.INFERENCE_STATUS,
-                self._on_status,
+                self._heard.on_status,
             ),
-            (SystemLoad, f'{NAMESPACE}/system_load', qos.SYSTEM_LOAD, self._on_load),
+            (SystemLoad, f'{NAMESPACE}/system_load', qos.SYSTEM_LOAD, self._heard.on_load),
             (
                 ManagerStatus,
                 f'{NAMESPACE}/manager_status',
                 qos.MANAGER_STATUS,
-                self._on_manager,
+                self._heard.on_manager,
             ),
             (
                 SubNetworkSwitch,
                 f'{application}/sub_network_switch',
                 qos.SUB_NETWORK_SWITCH,
-                self._on_switch,
+                self._heard.on_switch,
             ),
-            (Classification, f'{application}/classification', qos.RESULT, self._on_result),
+            (
+                Classification,
+                f'{application}/classification',
+                qos.RESULT,
+                self._heard.on_classification,
+            ),
             (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS, self._on_diagnostics),
         )
         for message_type, topic, profile, callback in listened:
@@ -190,6 +160,16 @@ class Observer(Node):
             recording.subscribe(self, message_type, topic, profile)
 
     @property
+    def seen(self) -> str:
+        """Return the newest result, in words."""
+        return self._heard.seen
+
+    @property
+    def presented(self) -> Application | None:
+        """Return what the application said last of itself."""
+        return self._heard.presented
+
+    @property
     def now(self) -> float:
         """Return the seconds since the start of the observation."""
         return time.monotonic() - self._began
@@ -220,17 +200,6 @@ class Observer(Node):
         if response is not None and response.current_state.label == 'active':
             self.active.add(name)
 
-    def _on_application(self, message: Application) -> None:
-        if message.id != self.run.application or message.state == Application.STATE_DEPARTED:
-            return
-        self.presented = message
-        self.run.bundle = message.bundle
-        self.run.engine = message.engine
-        self.run.extrapolated = message.operating_points.extrapolated
-        self.run.accuracies = {
-            sub_network.id: sub_network.accuracy for sub_network in message.sub_networks
-        }
-
     @property
     def has_operating_points(self) -> bool:
         """Tell whether the application has presented operating points."""
@@ -238,69 +207,6 @@ class Observer(Node):
             self.presented is not None
             and self.presented.operating_points.kind != OperatingPoints.KIND_NONE
         )
-
-    def _on_status(self, message: InferenceStatus) -> None:
-        if message.application != self.run.application:
-            return
-        self.run.counts = FrameCounts(
-            message.received, message.served, message.replaced, message.rejected
-        )
-        if message.event != InferenceStatus.EVENT_SERVED:
-            return
-        stages = {row.name: row.value for row in message.stages}
-        self.run.frames.append(
-            FrameRecord(
-                self.now,
-                message.sub_network,
-                stages.get(InferenceStatus.STAGE_TOTAL, math.nan),
-                message.simulated,
-                message.overrun,
-            )
-        )
-
-    def _on_load(self, message: SystemLoad) -> None:
-        self.run.platform = message.platform
-        self.run.simulated = message.kind == SystemLoad.KIND_SIMULATED
-        self.run.frequency_limits = {
-            domain.name: domain.limit_maximum for domain in message.domains
-        }
-        temperatures = [row.value for row in message.temperatures if math.isfinite(row.value)]
-        self.run.loads.append(
-            LoadRecord(
-                self.now,
-                {domain.name: domain.granted for domain in message.domains},
-                total_power(message),
-                max(temperatures, default=math.nan),
-            )
-        )
-
-    def _on_manager(self, message: ManagerStatus) -> None:
-        for target in message.targets:
-            if target.application != self.run.application:
-                continue
-            text = target.message or message.message
-            if not text and target.runner_up.sub_network:
-                text = f'next best is {target.runner_up.sub_network}: {target.runner_up_reason}'
-            self.run.decisions.append(
-                DecisionRecord(
-                    self.now,
-                    STATES.get(target.state, f'state {target.state}'),
-                    target.decision.sub_network,
-                    dict(zip(target.names, target.missed_by)),
-                    text,
-                )
-            )
-
-    def _on_switch(self, message: SubNetworkSwitch) -> None:
-        if message.reason == SubNetworkSwitch.REASON_TARGET_ECHO:
-            return
-        reason = REASONS.get(message.reason, f'reason {message.reason}')
-        self.run.switches.append(SwitchRecord(self.now, message.sub_network, reason))
-
-    def _on_result(self, message: Classification) -> None:
-        if message.results:
-            best = message.results[0]
-            self.seen = f'{best.class_id} ({best.score:.0%})'
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

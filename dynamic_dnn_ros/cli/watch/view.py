@@ -1,0 +1,275 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A running system as a table that is drawn anew, as plain lines, and as data."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Protocol, TextIO
+
+from dynamic_dnn_ros.cli.demo.display import (
+    application_facts,
+    application_table,
+    facts_table,
+    honesty,
+    platform_facts,
+    recent_frames,
+    state_colour,
+)
+from dynamic_dnn_ros.cli.demo.run_record import RunRecord
+from dynamic_dnn_ros.cli.demo.summary import latency_quantile, milliseconds, platform_title
+from dynamic_dnn_ros.cli.observation import Observation
+from dynamic_dnn_ros.cli.target.text import (
+    application_data,
+    in_unit,
+    plain,
+    report_data,
+    state_words,
+    target_text,
+)
+from dynamic_dnn_ros.cli.watch.system import System
+from dynamic_dnn_ros.client import TargetReport
+from dynamic_dnn_ros.management.targets import DEFAULT_LATENCY_QUANTILE
+
+DRAWING_PERIOD = 0.2
+LINE_PERIOD = 1.0
+
+
+class View(Protocol):
+    """Shows a system until it is stopped."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def update(self, system: System) -> None:
+        """Show how things stand."""
+
+    def stop(self) -> None:
+        """End."""
+
+
+def choose_view(stream: TextIO) -> View:
+    """Return the table on a terminal where rich is installed, plain lines otherwise."""
+    if stream.isatty():
+        try:
+            return TableView()
+        except ImportError:
+            pass
+    return LineView(stream)
+
+
+class LineView:
+    """The lines of `--once`, a second apart."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to a stream."""
+        self._stream = stream
+        self._next = 0.0
+
+    def start(self) -> None:
+        """Nothing is to be opened."""
+
+    def update(self, system: System) -> None:
+        """Write the lines, if the last ones are a second old."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_PERIOD
+            print('\n'.join(lines_of(system)), file=self._stream, flush=True)
+
+    def stop(self) -> None:
+        """Nothing is left open."""
+
+
+class TableView:
+    """A table that is drawn anew in its place."""
+
+    def __init__(self) -> None:
+        """
+        Open the terminal.
+
+        :raises ImportError: when rich is not installed
+        """
+        from rich.live import Live
+
+        self._live = Live(auto_refresh=False, transient=False)
+        self._next = 0.0
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+
+    def update(self, system: System) -> None:
+        """Draw the table, at most five times a second."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + DRAWING_PERIOD
+            self._live.update(render(system), refresh=True)
+
+    def stop(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+
+def quantile_of(report: TargetReport | None) -> float:
+    """Return the quantile at which an application's latency is judged."""
+    if report is None or report.target is None:
+        return DEFAULT_LATENCY_QUANTILE
+    return report.target.quantile
+
+
+def latency_text(run: RunRecord, report: TargetReport | None, now: float) -> str:
+    """Return the latency of the last two seconds at the target's quantile, with its limit."""
+    latency = latency_quantile(recent_frames(run, now), quantile_of(report))
+    target = report.target if report is not None else None
+    against = f' of {target.latency * 1e3:.3g} ms' if target and target.latency else ''
+    return f'{milliseconds(latency)}{against}'
+
+
+def sub_network_text(observation: Observation) -> str:
+    """Return what serves, with its accuracy."""
+    run, presented = observation.run, observation.presented
+    name = run.frames[-1].sub_network if run.frames else ''
+    name = name or (presented.sub_network if presented is not None else '')
+    accuracy = run.accuracies.get(name, math.nan)
+    return f'{name} ({accuracy:.1%})' if math.isfinite(accuracy) else name
+
+
+def standing_text(report: TargetReport | None) -> str:
+    """Return how a target stands, and by how much it is missed."""
+    if report is None:
+        return 'no manager'
+    missed = [
+        f'{name} by {in_unit(name, value)}'
+        for name, value in zip(report.names, report.missed_by)
+        if value > 0
+    ]
+    state = state_words(report.state)
+    return f'{state}: {", ".join(missed)}' if missed else state
+
+
+def manager_text(system: System) -> str:
+    """Return what the manager is about."""
+    status = system.manager
+    if status is None:
+        return 'none: applications serve what they serve'
+    mode = 'advises only' if status.mode == status.MODE_ADVISE else 'in control'
+    lease = ', holds the clocks' if status.holds_lease else ', leaves the clocks alone'
+    said = f'; {status.message}' if status.message else ''
+    return f'{mode}{lease}, {status.decisions} decisions{said}'
+
+
+def title(system: System) -> str:
+    """Return the platform as people call it."""
+    return platform_title(system.board) if system.has_platform else 'a board without platform node'
+
+
+def lines_of(system: System) -> list[str]:
+    """Return how things stand as plain lines."""
+    with system.lock:
+        reports = system.reports
+        lines = [f'{title(system)}: {", ".join(f"{n} {t}" for n, t in _board_facts(system))}']
+        lines.append(f'manager: {manager_text(system)}')
+        for name in sorted({*system.observations, *reports}):
+            report, observation = reports.get(name), system.observations.get(name)
+            target = target_text(
+                report.target if report else None, report.metric if report else ''
+            )
+            if observation is None:
+                lines.append(f'{name}: not there; target {target}; {standing_text(report)}')
+                continue
+            run = observation.run
+            lines.append(
+                f'{name}: {sub_network_text(observation)}, '
+                f'p{quantile_of(report) * 100:g} {latency_text(run, report, system.now)}; '
+                f'target {target}; {standing_text(report)}'
+            )
+            lines += [
+                f'  {fact}: {text}'
+                for fact, text in application_facts(run, observation.seen)
+                if text and fact != 'latency'
+            ]
+        return lines
+
+
+def _board_facts(system: System) -> list[tuple[str, str]]:
+    return platform_facts(system.board) if system.has_platform else [('clocks', 'not known')]
+
+
+def render(system: System) -> Any:
+    """Return the table as rich draws it."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    with system.lock:
+        reports = system.reports
+        table = application_table('latency')
+        parts: list[Any] = [table]
+        for name in sorted({*system.observations, *reports}):
+            report, observation = reports.get(name), system.observations.get(name)
+            standing = standing_text(report)
+            run = observation.run if observation is not None else RunRecord(application=name)
+            table.add_row(
+                name,
+                target_text(report.target if report else None, report.metric if report else ''),
+                sub_network_text(observation) if observation is not None else '–',
+                f'p{quantile_of(report) * 100:g} {latency_text(run, report, system.now)}',
+                Text(standing, style=state_colour(standing)),
+            )
+            if observation is not None:
+                facts = application_facts(run, observation.seen)
+                parts += [Text(name, style='bold'), facts_table(facts)]
+        parts.insert(1, facts_table([*_board_facts(system), ('manager', manager_text(system))]))
+        simulated = system.has_platform and system.board.simulated
+        return Panel(
+            Group(*parts),
+            title=f'[bold]dynamic-dnn watch on {title(system)}[/bold]',
+            subtitle=honesty(system.board) if system.has_platform else None,
+            border_style='blue' if simulated else 'green',
+        )
+
+
+def system_data(system: System) -> dict[str, Any]:
+    """Return how things stand for scripts, in SI units; null for what is not known."""
+    with system.lock:
+        applications, reports = system.applications, system.reports
+        load = system.board.loads[-1] if system.board.loads and system.has_platform else None
+        status = system.manager
+        rows: dict[str, Any] = {}
+        for name in sorted({*system.observations, *reports}):
+            observation, report = system.observations.get(name), reports.get(name)
+            row: dict[str, Any] = {
+                'presented': application_data(applications[name])
+                if name in applications
+                else None,
+                'target': report_data(report) if report is not None else None,
+            }
+            if observation is not None:
+                run = observation.run
+                recent = recent_frames(run, system.now)
+                row['latency'] = plain(latency_quantile(recent, quantile_of(report)))
+                row['latency_quantile'] = quantile_of(report)
+                row['frames'] = vars(run.counts) | {}
+                row['last_switch'] = plain(vars(run.switches[-1])) if run.switches else None
+                row['sees'] = observation.seen
+            rows[name] = row
+        return {
+            'platform': {
+                'name': system.board.platform,
+                'simulated': system.board.simulated,
+                'frequencies': plain(dict(load.frequencies)),
+                'power': plain(load.power),
+                'temperature': plain(load.temperature),
+            }
+            if load is not None
+            else None,
+            'manager': {
+                'instance': status.instance,
+                'mode': 'advise' if status.mode == status.MODE_ADVISE else 'control',
+                'holds_lease': status.holds_lease,
+                'decisions': status.decisions,
+                'message': status.message,
+            }
+            if status is not None
+            else None,
+            'applications': rows,
+        }
