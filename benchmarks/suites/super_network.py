@@ -23,12 +23,13 @@ import torch
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
-from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
-from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures
+from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
+from dynamic_dnn_ros.datasets.registry import open_dataset
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.checks import ConfigurationError
 from dynamic_dnn_ros.networks.registry import network_of
+from dynamic_dnn_ros.profiling.accuracy import measure_accuracies
 from dynamic_dnn_ros.profiling.timing import workload
 from dynamic_dnn_ros.search.space import SearchSpace
 from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
@@ -90,7 +91,7 @@ def run(runs: int) -> Report:
     sizes: list[float] = []
     identifiers = {}
     threads = torch.get_num_threads()
-    pictures = LabelledPictures.find(shared_data(CIFAR10_TEST))
+    pictures = open_dataset(shared_data(CIFAR10_TEST), 'classification')
     try:
         for shipped in SHIPPED:
             folder = REPOSITORY / 'models' / shipped.name
@@ -126,23 +127,28 @@ def run(runs: int) -> Report:
     return Report('super_network', 'measured', configuration, figures)
 
 
-def some_of(pictures: LabelledPictures, count: int) -> LabelledPictures:
+def some_of(pictures: LabelledSet[int], count: int) -> LabelledSet[int]:
     """Return a number of pictures, of each class its share; all where there are no more."""
     count = min(count, len(pictures))
-    # Archives need not be sorted by class, names are.
-    names = sorted(pictures.names)
-    spread = np.linspace(0, len(names) - 1, count).round().astype(int)
-    return dataclasses.replace(pictures, names=tuple(names[place] for place in spread))
+    # They are sorted by class.
+    spread = np.linspace(0, len(pictures) - 1, count).round().astype(int)
+    return pictures.take(spread.tolist())
 
 
 def measure(
-    shipped: Shipped, bundle: Bundle, pictures: LabelledPictures, runs: int
+    shipped: Shipped, bundle: Bundle, pictures: LabelledSet[int], runs: int
 ) -> list[Figure]:
     """Return accuracies and latencies of a bundle's sub-networks, and what is asked of them."""
     entries = bundle.manifest.sub_networks
     engine = create_engine('torch', bundle, threads=1)
     prepared = [engine.prepare(entry, 'cpu') for entry in entries]
-    accuracies = measure_accuracies(bundle, prepared, pictures)
+    manifest = bundle.manifest
+    task = manifest.make_task()
+    if pictures.labels != manifest.labels:
+        raise ValueError(f'{shipped.name} has the labels {manifest.labels}')
+    accuracies = measure_accuracies(
+        prepared, task, manifest.labels, manifest.preprocessing, pictures
+    )
     bars = {entries[place].id: bar for place, bar in shipped.accuracies.items()}
     latencies = np.array([_latencies(prepared, turn) for turn in range(runs)])
     name = shipped.name

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 import re
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,14 @@ from dynamic_dnn_ros.bundles.profile import FlagColumn, OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.writer import with_profile
-from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
-from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures
+from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
 from dynamic_dnn_ros.profiling.journal import JournalError
 from dynamic_dnn_ros.profiling.measured import Options, computer, measure_profile, set_aside
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
@@ -79,7 +81,7 @@ def _add_engine(measured: argparse._ArgumentGroup) -> None:
         type=Path,
         metavar='FOLDER_OR_ARCHIVE',
         help='measure the accuracy of each sub-network with this engine in this precision on '
-        'these pictures, one folder of jpg or png files for each class, and write it into the '
+        'these labelled pictures (docs/datasets.md has the layouts), and write it into the '
         'profile',
     )
     measured.add_argument(
@@ -186,8 +188,7 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
     platform = computer(arguments.platform, options)
     pictures = None
     if arguments.data is not None:
-        pictures = LabelledPictures.find(arguments.data)
-        pictures.check_classes(bundle.manifest.labels)
+        pictures = open_labelled(arguments.data, bundle.manifest)
     precision = Precision(arguments.precision)
     engine = open_engine(arguments.engine, bundle, arguments.threads, precision, say=print)
     try:
@@ -215,7 +216,7 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
 
 
 def _with_accuracies(
-    bundle: Bundle, engine: Engine, profile: OperatingPoints, pictures: LabelledPictures
+    bundle: Bundle, engine: Engine, profile: OperatingPoints, pictures: LabelledSet[Any]
 ) -> OperatingPoints:
     """
     Return a profile with the accuracy that its sub-networks have with an engine.
@@ -226,17 +227,22 @@ def _with_accuracies(
     prepared = [
         engine.prepare(entry, engine.processors[0]) for entry in bundle.manifest.sub_networks
     ]
-    measured = measure_accuracies(bundle, prepared, pictures)
+    manifest = bundle.manifest
+    task = manifest.make_task()
+    measured = measure_accuracies(
+        prepared, task, manifest.labels, manifest.preprocessing, pictures
+    )
     for name, accuracy in measured.items():
-        expected = bundle.manifest.sub_network(name).accuracy
+        entry = manifest.sub_network(name)
+        expected = f'{entry.accuracy:.2%}' if entry.accuracy_is_known else 'none'
         print(
-            f'{name}: accuracy {accuracy:.2%} with {engine.name} in {engine.precision.value}, '
-            f'{expected:.2%} in the bundle'
+            f'{name}: accuracy {accuracy:.2%} ({task.metric.title}) with {engine.name} in '
+            f'{engine.precision.value}, {expected} in the bundle'
         )
     return replace(
         profile,
         accuracy=np.array([measured[name] for name in profile.sub_networks]),
-        accuracy_data=f'{len(pictures)} pictures of {pictures.path.name}',
+        accuracy_data=f'{len(pictures)} pictures of {pictures.files.path.name}',
     )
 
 

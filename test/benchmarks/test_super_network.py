@@ -14,7 +14,7 @@ from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.cli.bundle.labelled_pictures import LabelledPictures, class_of
+from dynamic_dnn_ros.datasets.registry import open_dataset
 from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.search.space import SearchSpace
 from support.bundles import make_bundle
@@ -36,9 +36,9 @@ def suite(benchmark: Import, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_every_class_has_its_share_of_a_part(suite: ModuleType, tmp_path: Path) -> None:
-    pictures = LabelledPictures.find(write_folder(tmp_path, colour_pictures(60)))
+    pictures = open_dataset(write_folder(tmp_path, colour_pictures(60)), 'classification')
     part = suite.some_of(pictures, 20)
-    counts = [sum(class_of(name) == each for name in part.names) for each in CLASSES]
+    counts = np.bincount([part.truth_of(index) for index in range(len(part))]).tolist()
     assert counts == [2] * len(CLASSES)
     assert set(suite.some_of(pictures, 10_000).names) == set(pictures.names)
 
@@ -46,7 +46,7 @@ def test_every_class_has_its_share_of_a_part(suite: ModuleType, tmp_path: Path) 
 def test_every_sub_network_is_measured_and_held_against_its_bar(
     suite: ModuleType, benchmark: Import, bundle: Bundle, tmp_path: Path
 ) -> None:
-    pictures = LabelledPictures.find(write_folder(tmp_path / 'test', colour_pictures(40)))
+    pictures = open_dataset(write_folder(tmp_path / 'test', colour_pictures(40)), 'classification')
     shipped = suite.Shipped('synthetic', 3, {0: '>= 0', -1: '> 1'}, '>= 1')
     figures = suite.measure(shipped, bundle, pictures, runs=2)
     rows = {row.name: row for row in figures}

@@ -242,18 +242,18 @@ def test_data_that_cannot_be_used(
         assert run('check', folder, '--data', path) == 1
         return capsys.readouterr().err
 
-    assert 'cannot be read' in error_of(tmp_path / 'absent')
+    assert 'absent does not exist' in error_of(tmp_path / 'absent')
     (tmp_path / 'empty').mkdir()
     assert 'holds no pictures' in error_of(tmp_path / 'empty')
     other = Path(shutil.copytree(data, tmp_path / 'other'))
     (other / 'class_3').rename(other / 'zebra')
-    assert 'classes that the bundle does not know: zebra' in error_of(other)
+    assert 'no labels of the network: zebra' in error_of(other)
     (other / 'zebra').rename(other / 'class_3')
     shutil.rmtree(other / 'class_4')
-    assert 'no pictures of classes that the bundle knows: class_4' in error_of(other)
+    assert 'no pictures of classes that the network knows: class_4' in error_of(other)
     broken = Path(shutil.copytree(data, tmp_path / 'broken'))
     (broken / 'class_5' / 'cut.png').write_bytes(b'no picture')
-    assert 'class_5/cut.png cannot be read' in error_of(broken)
+    assert 'class_5/cut.png: it is no picture' in error_of(broken)
     archive = write_archive(tmp_path / 'cut.tar.xz', data)
     archive.write_bytes(archive.read_bytes()[:-5000])
     assert 'cannot be read' in error_of(archive)
@@ -362,7 +362,7 @@ def test_export_in_int8_writes_nothing_that_answers_otherwise(
         (('--data', 'pictures'), '--data needs --precision int8'),
         (('--precision', 'int8', '--data', 'absent', '--output', 'out'), 'leave --output out'),
         (('--precision', 'int8', '--data', 'absent', '--sub-networks', 's0'), 'needs --output'),
-        (('--precision', 'int8', '--data', 'absent'), 'absent cannot be read'),
+        (('--precision', 'int8', '--data', 'absent'), 'absent does not exist'),
     ],
 )
 def test_bad_input_of_an_export_in_int8(

@@ -14,9 +14,9 @@ from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.cli.bundle.check import Findings, check
-from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError
 from dynamic_dnn_ros.cli.bundle.quantise import quantise
 from dynamic_dnn_ros.cli.bundle.show import description, text
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES, ENGINE_NAMES
 

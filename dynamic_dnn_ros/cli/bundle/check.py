@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.completeness import missing_from
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
-from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures, class_of
+from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.engines.verification import ResponseError, record, response, verify
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, fitted
-from dynamic_dnn_ros.tasks.contract import Task, TaskError, TensorSpec
+from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
+from dynamic_dnn_ros.tasks.contract import Metric, Task, TaskError, TensorSpec
 
 #: Accuracy, 0..1, that a sub-network may lose against the figure in its bundle.
 TOLERANCE = 0.02
@@ -48,7 +47,7 @@ def check(
     """
     Check a bundle; `findings` has the result.
 
-    :param data: folder or tar archive with labelled pictures that accuracy is measured on
+    :param data: folder or archive with labelled pictures that accuracy is measured on
     :param record_responses: take down anew what the sub-networks answer, where nothing is wrong
     """
     bundle, problems = inspect_bundle(folder)
@@ -182,55 +181,38 @@ def _check_outputs(
 def _check_accuracies(
     bundle: Bundle, prepared: Sequence[PreparedSubNetwork], data: Path, findings: Findings
 ) -> None:
+    manifest = bundle.manifest
+    task = manifest.make_task()
     try:
-        pictures = LabelledPictures.find(data)
-        pictures.check_classes(bundle.manifest.labels)
-        accuracies = measure_accuracies(bundle, prepared, pictures)
+        pictures = open_labelled(data, manifest, findings.say)
+        accuracies = measure_accuracies(
+            prepared, task, manifest.labels, manifest.preprocessing, pictures
+        )
     except (DataError, EngineError) as error:
         findings.problem(error)
         return
     for identifier, measured in accuracies.items():
-        expected = bundle.manifest.sub_network(identifier).accuracy
-        # Standard error of a share of independent pictures.
-        uncertainty = math.sqrt(expected * (1 - expected) / len(pictures))
+        entry = manifest.sub_network(identifier)
         said = (
-            f'accuracy {measured:.2%} on {len(pictures)} pictures of {data.name}, '
-            f'{expected:.2%} in the bundle'
+            f'accuracy {measured:.2%} ({task.metric.title}) on {len(pictures)} pictures of '
+            f'{data.name}, '
         )
-        if expected - measured > TOLERANCE:
+        if not entry.accuracy_is_known:
+            findings.say(f'{identifier}: {said}none in the bundle')
+        elif entry.accuracy - measured > TOLERANCE:
             findings.problem(
-                f'{identifier}: {said} (on that many pictures, chance alone makes '
-                f'{uncertainty:.2%}): it lost more than {TOLERANCE * 100:.0f} points. If these '
-                "are the pictures that the bundle's figures are of, have 'dynamic-dnn search' "
-                'recalibrate it again.'
+                f'{identifier}: {said}{entry.accuracy:.2%} in the bundle'
+                f'{_by_chance(entry.accuracy, len(pictures), task.metric)}: it lost more than '
+                f"{TOLERANCE * 100:.0f} points. If these are the pictures that the bundle's "
+                "figures are of, have 'dynamic-dnn search' recalibrate it again."
             )
         else:
-            findings.say(f'{identifier}: {said}')
+            findings.say(f'{identifier}: {said}{entry.accuracy:.2%} in the bundle')
 
 
-def measure_accuracies(
-    bundle: Bundle, prepared: Sequence[PreparedSubNetwork], pictures: LabelledPictures
-) -> dict[str, float]:
-    """
-    Return top-1 accuracy, 0..1, of each sub-network, with preprocessing as in a node.
-
-    :raises DataError: when a picture cannot be read
-    :raises EngineError: when the engine fails
-    """
-    manifest = bundle.manifest
-    correct = dict.fromkeys((entry.sub_network.id for entry in prepared), 0)
-    sizes = {entry.sub_network.size for entry in prepared}
-    for name, content in tqdm(pictures, desc='measuring accuracy', unit='picture', disable=None):
-        truth = manifest.labels.index(class_of(name))
-        picture = CompressedPicture(content)
-        try:
-            inputs = {size: fitted(picture, size, manifest.preprocessing)[0] for size in sizes}
-        except PictureError as error:
-            raise DataError(
-                f'{pictures.path}: picture {name} cannot be read ({error.__cause__ or error}): '
-                'replace or remove it'
-            ) from error
-        for entry in prepared:
-            (logits,) = entry.run(inputs[entry.sub_network.size]).values()
-            correct[entry.sub_network.id] += int(logits[0].argmax()) == truth
-    return {identifier: count / len(pictures) for identifier, count in correct.items()}
+def _by_chance(expected: float, pictures: int, metric: Metric) -> str:
+    """Say by how much a share of independent pictures is off by chance: its standard error."""
+    if metric is not Metric.TOP1:
+        return ''
+    uncertainty = math.sqrt(expected * (1 - expected) / pictures)
+    return f' (on that many pictures, chance alone makes {uncertainty:.2%})'

@@ -8,17 +8,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 import random
+from typing import Any
 
 from dynamic_dnn_ros.bundles.graphs import graph_name
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle
-from dynamic_dnn_ros.cli.bundle.check import measure_accuracies
-from dynamic_dnn_ros.cli.bundle.labelled_pictures import DataError, LabelledPictures
+from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.engines.contract import EngineError, Picture, Precision
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import VerifyingEngine
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, fitted
+from dynamic_dnn_ros.profiling.accuracy import (
+    fitted_inputs,
+    measure_accuracies,
+    open_labelled,
+)
 
 #: Pictures to calibrate with, drawn from those given; half of them where there are fewer.
 CALIBRATION_PICTURES = 200
@@ -33,7 +38,7 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
 
     Accuracy is measured on the pictures that were not calibrated with.
 
-    :param data: folder or tar archive with labelled pictures
+    :param data: folder or archive with labelled pictures
     :return: the bundle as it is then
     :raises BundleError: when the bundle does not fit or cannot be written
     :raises DataError: when the pictures cannot be used
@@ -45,8 +50,7 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
     from dynamic_dnn_ros.networks.quantisation import quantised_graphs
 
     manifest = bundle.manifest
-    pictures = LabelledPictures.find(data)
-    pictures.check_classes(manifest.labels)
+    pictures = open_labelled(data, manifest, say)
     if len(pictures) < LEAST_PICTURES:
         raise DataError(
             f'{data} holds {len(pictures)} pictures: at least {LEAST_PICTURES} are needed, some '
@@ -54,9 +58,10 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
         )
     # The same pictures each time, whatever their order.
     count = min(CALIBRATION_PICTURES, len(pictures) // 2)
-    drawn = set(random.Random(0).sample(sorted(pictures.names), count))
+    by_name = sorted(range(len(pictures)), key=lambda index: pictures.names[index])
+    drawn = sorted(random.Random(0).sample(by_name, count))
     calibration = f'{count} pictures of {data.name}'
-    inputs = _inputs(bundle, pictures.some(drawn))
+    inputs = _inputs(bundle, pictures.take(drawn))
     files = {
         graph_name(manifest.sub_network(graph.sub_network), quantised=True): graph.content()
         for graph in quantised_graphs(bundle, inputs, calibration)
@@ -79,12 +84,15 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
             f'no sub-network of {manifest.name!r} can be served in int8. Nothing was written; ask '
             "for 'float32' or 'bfloat16'."
         )
-    others = pictures.some(set(pictures.names) - drawn)
-    for name, accuracy in measure_accuracies(bundle, prepared, others).items():
-        expected = manifest.sub_network(name).accuracy
+    others = pictures.take(sorted(set(by_name) - set(drawn)))
+    task = manifest.make_task()
+    measured = measure_accuracies(prepared, task, manifest.labels, manifest.preprocessing, others)
+    for name, accuracy in measured.items():
+        entry = manifest.sub_network(name)
+        expected = f'{entry.accuracy:.2%}' if entry.accuracy_is_known else 'none'
         say(
-            f'{name}: accuracy {accuracy:.2%} in int8 on {len(others)} pictures of {data.name}, '
-            f'{expected:.2%} in the bundle'
+            f'{name}: accuracy {accuracy:.2%} ({task.metric.title}) in int8 on {len(others)} '
+            f'pictures of {data.name}, {expected} in the bundle'
         )
     written = rewrite_bundle(bundle, other_files=files)
     size = sum(map(len, files.values()))
@@ -95,18 +103,11 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
     return written
 
 
-def _inputs(bundle: Bundle, pictures: LabelledPictures) -> dict[Size, list[Picture]]:
+def _inputs(bundle: Bundle, pictures: LabelledSet[Any]) -> dict[Size, list[Picture]]:
     """Return pictures as sub-networks get them, by size."""
-    preprocessing = bundle.manifest.preprocessing
     found: dict[Size, list[Picture]] = {entry.size: [] for entry in bundle.manifest.sub_networks}
-    for name, content in pictures:
-        picture = CompressedPicture(content)
-        for size, made in found.items():
-            try:
-                made.append(fitted(picture, size, preprocessing)[0])
-            except PictureError as error:
-                raise DataError(
-                    f'{pictures.path}: picture {name} cannot be read '
-                    f'({error.__cause__ or error}): replace or remove it'
-                ) from error
+    for picture in pictures:
+        inputs = fitted_inputs(picture, found, bundle.manifest.preprocessing)
+        for size, (pixels, _) in inputs.items():
+            found[size].append(pixels)
     return found
