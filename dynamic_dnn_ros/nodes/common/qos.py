@@ -31,8 +31,11 @@ SENSOR_SUBSCRIPTION = _profile(5, ReliabilityPolicy.BEST_EFFORT)
 #: Camera topics as REP-2003 has drivers publish: reliable, which serves both kinds of consumer.
 SENSOR_PUBLICATION = _profile(5)
 
-#: `~/classification`.
+#: Results, such as `~/classification` and `~/detections`.
 RESULT = _profile(5)
+
+#: `~/label_info` and `~/vision_info`: what labels there are, also for who joins late.
+LABEL_INFO = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 #: `~/sub_network_switch`: the present configuration, also for an application that joins late.
 SUB_NETWORK_SWITCH = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -25,7 +25,8 @@ def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
         SubNetwork(
             id=entry.id,
             accuracy=entry.accuracy,
-            resolution=max(entry.size),
+            height=entry.size.height,
+            width=entry.size.width,
             multiply_adds=entry.multiply_adds,
             parameters=entry.parameters,
         )

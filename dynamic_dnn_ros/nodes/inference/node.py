@@ -40,12 +40,11 @@ from dynamic_dnn_ros.nodes.inference.diagnostics import (
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
 from dynamic_dnn_ros.nodes.inference.rejections import Rejections
-from dynamic_dnn_ros.nodes.inference.result_publisher import ResultPublisher
+from dynamic_dnn_ros.nodes.inference.results.results import Published, Results
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
-from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame, WorkerState
-from dynamic_dnn_ros.tasks.contract import Limits
+from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, WorkerState
 
 HEARTBEAT_PERIOD = 1.0
 LAZY_PERIOD = 0.2
@@ -74,6 +73,7 @@ class InferenceNode(ManagedNode):
     def _forget(self) -> None:
         self._served: ServedBundle | None = None
         self._platform: PlatformLink | None = None
+        self._results: Results | None = None
         self._worker: FrameWorker | None = None
         self._application: Application | None = None
         self._presented_points: OperatingPoints | None = None
@@ -136,7 +136,10 @@ class InferenceNode(ManagedNode):
             self._applied,
             self.get_logger(),
         )
-        self._results = ResultPublisher(self, served.bundle.manifest.labels)
+        manifest = served.bundle.manifest
+        self._results = Results(
+            self, manifest.task.name, manifest.name, manifest.labels, self._on_published
+        )
         self._application_publisher: Publisher = self.create_publisher(
             Application, self.shared_topic('application'), qos.APPLICATION_PUBLICATION
         )
@@ -175,7 +178,7 @@ class InferenceNode(ManagedNode):
 
     def activate(self) -> None:
         """Begin to serve the camera."""
-        assert self._served is not None
+        assert self._served is not None and self._results is not None
         self._camera.reset()
         self._statuses.overruns = 0
         manifest = self._served.bundle.manifest
@@ -184,13 +187,14 @@ class InferenceNode(ManagedNode):
             manifest.preprocessing,
             manifest.make_task(),
             manifest.labels,
-            Limits,
+            self._results.limits,
             self.parameters['stuck_after'],
             self.parameters['reduced_decoding'],
-            self._on_served,
+            self._results.publish,
             self._on_rejected,
         )
         self._pace()
+        self._results.begin()
         self._worker.start()
         if not self.parameters['lazy']:
             self._camera.subscribe()
@@ -205,6 +209,8 @@ class InferenceNode(ManagedNode):
             self.get_logger().error(
                 f'The frame in work was not done after {STOP_TIMEOUT:g} s and is abandoned.'
             )
+        if self._results is not None:
+            self._results.end(STOP_TIMEOUT)
         if self._application is not None:
             self._present(Application.STATE_INACTIVE)
 
@@ -224,7 +230,7 @@ class InferenceNode(ManagedNode):
     # Frames
 
     def _subscribe_if_wanted(self) -> None:
-        wanted = self._results.wanted
+        wanted = self._results is not None and self._results.wanted
         if self.active and wanted and not self._camera.subscribed:
             self._camera.subscribe()
         elif self._camera.subscribed and not wanted:
@@ -237,9 +243,8 @@ class InferenceNode(ManagedNode):
         self._worker.mailbox.put(frame)
         return idle
 
-    def _on_served(self, frame: ServedFrame) -> None:
-        self._results.publish(frame)
-        self._statuses.frame_served(frame)
+    def _on_published(self, published: Published) -> None:
+        self._statuses.frame_served(published.served, published.tracking)
 
     def _on_rejected(self, frame: Frame, reason: str) -> None:
         header, _ = frame.origin
@@ -309,6 +314,9 @@ class InferenceNode(ManagedNode):
                     started=stamp(self.identity.started),
                     bundle=manifest.name,
                     bundle_sha256=served.bundle.sha256,
+                    task=manifest.task.name,
+                    metric=manifest.make_task().metric.value,
+                    label_count=len(manifest.labels),
                     family=getattr(manifest.source, 'family', manifest.source.kind),
                     engine=served.engine.name,
                 )
@@ -373,12 +381,14 @@ class InferenceNode(ManagedNode):
     def diagnose(self) -> Sequence[Diagnostic]:
         """Return the state of the camera and of the worker."""
         worker, served, platform = self._worker, self._served, self._platform
-        if worker is None or served is None or platform is None:
+        results = self._results
+        if worker is None or served is None or platform is None or results is None:
             return ()
         return (
             diagnose_camera(self._camera, worker, *self._rejections.present),
             diagnose_worker(worker, served, platform.platform, self._statuses.overruns),
             diagnose_sub_networks(served),
+            results.diagnose(),
         )
 
 

@@ -8,9 +8,13 @@ from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES
 from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from dynamic_dnn_ros.serving.tracking import TRACKERS
 
 #: Values of parameter `platform` that are no platform's id.
 AUTO, NONE = 'auto', 'none'
+
+#: Value of parameter `tracking` for no track ids.
+NO_TRACKING = 'none'
 
 PARAMETERS = (
     ParameterSpecification(
@@ -75,7 +79,46 @@ PARAMETERS = (
         '`system_load`, none: none, so that latencies are measured at start.',
     ),
     ParameterSpecification(
-        'results', 5, 'Classes in a result, best first.', minimum=1, maximum=65535, live=True
+        'results', 5, 'Classes in a classification, best first.', minimum=1, maximum=65535, live=True
+    ),
+    ParameterSpecification(
+        'score_limit',
+        0.25,
+        'Detections with a lower score are left out.',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    ),
+    ParameterSpecification(
+        'number_limit',
+        100,
+        'Detections in a result at most, the best of them.',
+        minimum=1,
+        maximum=65535,
+        live=True,
+    ),
+    ParameterSpecification(
+        'overlap_limit',
+        0.5,
+        'Of two boxes of one class that overlap by more than this (intersection over union), only '
+        'the better one is kept.',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    ),
+    ParameterSpecification(
+        'tracking',
+        NO_TRACKING,
+        'What gives detections their track ids; bytetrack needs the Python package trackers.',
+        choices=(NO_TRACKING, *TRACKERS),
+    ),
+    ParameterSpecification(
+        'tracking_score',
+        0.5,
+        'A track begins with detections of at least this score; lower ones, down to '
+        '`score_limit`, only go on with one.',
+        minimum=0.0,
+        maximum=1.0,
     ),
     ParameterSpecification(
         'lazy', False, 'Subscribe to the camera only while somebody wants results.'

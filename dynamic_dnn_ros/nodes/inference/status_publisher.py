@@ -61,8 +61,12 @@ class StatusPublisher:
         """Say that the application lives."""
         self._publisher.publish(self._status(InferenceStatus.EVENT_HEARTBEAT))
 
-    def frame_served(self, served: ServedFrame) -> None:
-        """Say what a frame took, from its arrival until now."""
+    def frame_served(self, served: ServedFrame, tracking: float | None = None) -> None:
+        """
+        Say what a frame took, from its arrival until now.
+
+        :param tracking: s, what its tracking took; None: nothing is tracked
+        """
         header, transport = served.frame.origin
         total = time.monotonic() - served.frame.arrival
         self._count_busy(served)
@@ -71,15 +75,16 @@ class StatusPublisher:
         status = self._status(InferenceStatus.EVENT_SERVED, header)
         status.sub_network = served.sub_network
         status.processor = served.processor
-        status.stages = named_values(
-            {
-                InferenceStatus.STAGE_TRANSPORT: transport,
-                InferenceStatus.STAGE_WAITING: served.waiting,
-                InferenceStatus.STAGE_PREPROCESSING: served.preprocessing,
-                InferenceStatus.STAGE_INFERENCE: served.inference,
-                InferenceStatus.STAGE_TOTAL: total,
-            }
-        )
+        stages = {
+            InferenceStatus.STAGE_TRANSPORT: transport,
+            InferenceStatus.STAGE_WAITING: served.waiting,
+            InferenceStatus.STAGE_PREPROCESSING: served.preprocessing,
+            InferenceStatus.STAGE_INFERENCE: served.inference,
+            InferenceStatus.STAGE_DECODING: served.decoding,
+        }
+        if tracking is not None:
+            stages[InferenceStatus.STAGE_TRACKING] = tracking
+        status.stages = named_values({**stages, InferenceStatus.STAGE_TOTAL: total})
         status.age = self._camera.age(header.stamp)
         status.overrun = overrun
         self._publisher.publish(status)

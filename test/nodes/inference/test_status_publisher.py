@@ -74,10 +74,18 @@ def test_a_served_frame_is_told_by_stage(publisher: Publisher) -> None:
         'waiting': 0.001,
         'preprocessing': 0.003,
         'inference': 0.005,
+        'decoding': 0.0001,
     }
     assert (status.event, status.sub_network) == (InferenceStatus.EVENT_SERVED, 's1')
     assert status.header.frame_id == 'front'
     assert status.simulated and not status.overrun
+
+
+def test_tracking_is_a_stage_where_objects_are_tracked(publisher: Publisher) -> None:
+    publisher.publisher.frame_served(served_frame(time.monotonic()), 0.004)
+    stages = {row.name: row.value for row in publisher.last(1).stages}
+    assert stages[InferenceStatus.STAGE_TRACKING] == 0.004
+    assert list(stages)[-1] == InferenceStatus.STAGE_TOTAL
 
 
 def test_processor_time_adds_up_by_domain(publisher: Publisher) -> None:
