@@ -79,7 +79,12 @@ PARAMETERS = (
         '`system_load`, none: none, so that latencies are measured at start.',
     ),
     ParameterSpecification(
-        'results', 5, 'Classes in a classification, best first.', minimum=1, maximum=65535, live=True
+        'results',
+        5,
+        'Classes in a classification, best first.',
+        minimum=1,
+        maximum=65535,
+        live=True,
     ),
     ParameterSpecification(
         'score_limit',

@@ -34,9 +34,7 @@ class ClassificationPublisher(ResultPublisher[ClassScores]):
         self._ours = self.advertise(Classification, '~/classification')
         self._messages = vision_messages()
         if self._messages is not None:
-            self._vision = self.advertise(
-                self._messages.Classification, '~/vision_classification'
-            )
+            self._vision = self.advertise(self._messages.Classification, '~/vision_classification')
             self._info = LabelInfoPublisher(node, self._messages, bundle)
 
     def begin(self) -> None:

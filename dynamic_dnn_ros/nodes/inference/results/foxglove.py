@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Results as `foxglove_msgs/ImageAnnotations`: shapes that a viewer draws over the image itself."""
+"""Results as `foxglove_msgs/ImageAnnotations`: shapes that a viewer draws over the image."""
 
 from __future__ import annotations
 

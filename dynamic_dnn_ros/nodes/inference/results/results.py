@@ -124,7 +124,7 @@ class Results:
         self._annotated.end(timeout)
 
     def publish(self, served: ServedFrame) -> None:
-        """Publish the result of a frame, or have it tracked and published; called by the worker."""
+        """Publish the result of a frame, tracked if asked for; called by the worker."""
         if self._follow_up is not None:
             self._follow_up.put((served, time.monotonic()))
         else:

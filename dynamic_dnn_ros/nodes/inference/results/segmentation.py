@@ -81,7 +81,7 @@ def label_image(header: Header, result: LabelMap) -> ImageMessage:
     height, width = classes.shape
     wide = classes.dtype.itemsize > 1
     data = array('B')
-    data.frombytes(memoryview(classes).cast('B'))
+    data.frombytes(classes.tobytes())
     return ImageMessage(
         header=header,
         height=height,
