@@ -139,7 +139,7 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
         switch_sequence=message.switch_sequence,
         target=echo,
         # Recordings of releases before this field have none.
-        metric=getattr(message, 'metric', ''),
+        metric=message.metric,
     )
     return application, '; '.join(problems)
 

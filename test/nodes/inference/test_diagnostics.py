@@ -23,6 +23,7 @@ from dynamic_dnn_ros.nodes.inference.diagnostics import (
 )
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.serving.worker import FrameWorker
+from dynamic_dnn_ros.tasks.contract import Limits
 from support.gated_engine import GatedEngine
 from support.graph import Graph
 from support.serving import serve, served_frame, serving_node
@@ -36,9 +37,12 @@ def served(bundle: Bundle, engine: GatedEngine) -> Iterator[ServedBundle]:
 
 
 def worker_of(served: ServedBundle, stuck_after: float = 5.0) -> FrameWorker:
-    preprocessing = served.bundle.manifest.preprocessing
+    manifest = served.bundle.manifest
+    task, labels = manifest.make_task(), manifest.labels
     nothing = (lambda frame: None, lambda frame, reason: None)
-    return FrameWorker(served.exchange, preprocessing, stuck_after, True, *nothing)
+    return FrameWorker(
+        served.exchange, manifest.preprocessing, task, labels, Limits, stuck_after, True, *nothing
+    )
 
 
 def test_camera(graph: Graph, served: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import importlib
+from importlib.metadata import entry_points
 from typing import Any
 
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
-from dynamic_dnn_ros.nodes.inference.results.classification import ClassificationPublisher
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
-from dynamic_dnn_ros.nodes.inference.results.detection import DetectionPublisher
-from dynamic_dnn_ros.nodes.inference.results.segmentation import SegmentationPublisher
 
-_PUBLISHERS: dict[str, type[ResultPublisher[Any]]] = {
-    'classification': ClassificationPublisher,
-    'detection': DetectionPublisher,
-    'segmentation': SegmentationPublisher,
+#: The group of entry points in which another package offers a publisher: task = module:class.
+ENTRY_POINTS = 'dynamic_dnn_ros.result_publishers'
+
+_ROOM = 'dynamic_dnn_ros.nodes.inference.results'
+
+_PUBLISHERS = {
+    'classification': (f'{_ROOM}.classification', 'ClassificationPublisher'),
+    'detection': (f'{_ROOM}.detection', 'DetectionPublisher'),
+    'segmentation': (f'{_ROOM}.segmentation', 'SegmentationPublisher'),
 }
 
 
@@ -28,10 +32,17 @@ def create_publisher(
 
     :raises Problem: when nothing publishes results of that task
     """
-    publisher = _PUBLISHERS.get(task)
-    if publisher is None:
-        raise Problem(
-            f'bundle {bundle!r}: nothing publishes results of task {task!r}. Serve a bundle of '
-            f'one of: {", ".join(_PUBLISHERS)}.'
-        )
-    return publisher(node, bundle, labels)
+    publisher: type[ResultPublisher[Any]]
+    if task in _PUBLISHERS:
+        module_name, class_name = _PUBLISHERS[task]
+        publisher = getattr(importlib.import_module(module_name), class_name)
+        return publisher(node, bundle, labels)
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name == task:
+            publisher = entry.load()
+            return publisher(node, bundle, labels)
+    raise Problem(
+        f'bundle {bundle!r}: nothing publishes results of task {task!r}. Serve a bundle of one '
+        f'of: {", ".join(_PUBLISHERS)}; other packages offer publishers by the entry points '
+        f'{ENTRY_POINTS!r}.'
+    )

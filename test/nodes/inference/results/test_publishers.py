@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 import math
 import sys
 import time
@@ -19,6 +20,8 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.msg import Classification, Segmentation
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
 from dynamic_dnn_ros.nodes.common.lifecycle import Problem
+from dynamic_dnn_ros.nodes.inference.results import registry
+from dynamic_dnn_ros.nodes.inference.results.classification import ClassificationPublisher
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
 from dynamic_dnn_ros.nodes.inference.results.detection import DetectionPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
@@ -72,6 +75,21 @@ def heard(
 def test_a_task_that_nothing_publishes_is_refused(graph: Graph) -> None:
     with pytest.raises(Problem, match=r"'pose_estimation'.*classification, detection"):
         create_publisher('pose_estimation', serving_node(graph), 'a_bundle', LABELS)
+
+
+class _Elsewhere(ClassificationPublisher):
+    """A publisher that another package offers."""
+
+
+def test_another_package_offers_a_publisher(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint('pose_estimation', f'{__name__}:_Elsewhere', registry.ENTRY_POINTS)
+    monkeypatch.setattr(EntryPoint, 'load', lambda self: _Elsewhere)
+    monkeypatch.setattr(
+        registry, 'entry_points', lambda group: [entry] if group == entry.group else []
+    )
+    node = serving_node(graph)
+    publisher = create_publisher('pose_estimation', node, 'a_bundle', LABELS)
+    assert isinstance(publisher, _Elsewhere)
 
 
 def test_the_best_classes_come_first_with_their_probabilities(graph: Graph) -> None:
