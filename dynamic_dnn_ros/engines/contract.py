@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 import re
 
@@ -34,12 +35,51 @@ class Precision(Enum):
     INT8 = 'int8'
 
 
+@dataclass(frozen=True)
+class Stage:
+    """
+    A part of a sub-network that runs without a decision.
+
+    :param exit: whether there is an answer after it, which may be good enough
+    """
+
+    name: str
+    exit: bool
+
+
+#: The stages of a sub-network that is one piece.
+ONE_STAGE = (Stage('whole', exit=True),)
+
+
+class Execution(ABC):
+    """A picture on its way through the stages of a sub-network."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Tell whether the last stage of its path has run."""
+
+    @abstractmethod
+    def advance(self) -> Outputs | None:
+        """
+        Run the next stage; return all outputs by name where it has an exit, None elsewhere.
+
+        :raises EngineError: when the engine fails, or the execution is done
+        """
+
+
 class PreparedSubNetwork(ABC):
     """
     One sub-network on one processor, ready to run.
 
     It is independent of every other one: preparing or running another changes no output of it.
     """
+
+    #: In the order in which they run.
+    stages: tuple[Stage, ...] = ONE_STAGE
+
+    #: Pictures that one run takes at most.
+    largest_batch: int = 1
 
     def __init__(self, sub_network: SubNetwork, processor: str) -> None:
         self.sub_network = sub_network
@@ -65,6 +105,19 @@ class PreparedSubNetwork(ABC):
         :raises EngineError: when the engine fails; the sub-network may be tried again
         """
 
+    def begin(self, picture: Picture) -> Execution:
+        """
+        Begin with one picture, to run stage by stage; by default there is one.
+
+        Where nobody decides between stages, `run` does the same in one call.
+        """
+        return _WholeRun(self, picture)
+
+    @property
+    def remarks(self) -> object:
+        """Return what there is to say of the last run besides its outputs; None: nothing."""
+        return None
+
     def close(self) -> None:  # noqa: B027 (one that holds nothing has nothing to give back)
         """
         Give its memory back. Running it afterwards raises EngineError; closing again does nothing.
@@ -72,6 +125,27 @@ class PreparedSubNetwork(ABC):
         May be called from any thread. A run that is in work ends as it would have, and the memory
         is free after it.
         """
+
+
+class _WholeRun(Execution):
+    """A picture through a sub-network of one stage."""
+
+    def __init__(self, prepared: PreparedSubNetwork, picture: Picture) -> None:
+        self._prepared = prepared
+        self._picture = picture
+        self._done = False
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    def advance(self) -> Outputs | None:
+        if self._done:
+            name = self._prepared.sub_network.id
+            raise EngineError(f'sub-network {name!r} has run all of its stages; begin again')
+        outputs = self._prepared.run(self._picture)
+        self._done = True
+        return outputs
 
 
 class LoadedSubNetwork(PreparedSubNetwork):

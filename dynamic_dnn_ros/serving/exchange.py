@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 import threading
 import time
+from typing import Protocol
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.engines.background import (
@@ -33,6 +34,13 @@ RECENT = 8
 Ready = Callable[[PreparedSubNetwork], None]
 Failed = Callable[[Exception], None]
 Unprepared = Callable[[SubNetwork, Exception], None]
+
+
+class Lender(Protocol):
+    """Has a sub-network for each frame."""
+
+    def lease(self) -> AbstractContextManager[PreparedSubNetwork]:
+        """Have one for a frame: it stays whole until the frame is done."""
 
 
 class Overtaken(Exception):

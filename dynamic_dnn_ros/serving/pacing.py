@@ -1,15 +1,24 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Make a frame last as long as it would on a simulated board."""
+"""
+Make a frame last as long as it would on a simulated board.
+
+All of it lies around the engine: whoever serves frames takes a `PacedLender` for an exchange, and
+sub-networks that run as long as the board's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+import math
 import threading
 import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.engines.contract import Outputs, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.serving.exchange import Lender
 
 
 @dataclass(frozen=True)
@@ -53,11 +62,12 @@ class PacedFrame:
     `overrun` tells that this machine took longer than the board would have, by more than
     `TOLERANCE`, or that the board's state was not known yet: then the frame is no figure of the
     board. `busy` as in `BoardWork`;
-    what contention adds to the latency keeps nothing busy.
+    what contention adds to the latency keeps nothing busy. `end` in s of `time.monotonic`.
     """
 
     overrun: bool
     busy: Mapping[str, float]
+    end: float = -math.inf
 
 
 class Pacer:
@@ -88,7 +98,7 @@ class Pacer:
         with self._lock:
             state = self._state
         if state is None:
-            return PacedFrame(True, {})
+            return PacedFrame(True, {}, time.monotonic())
         work = self._board(sub_network, processor, state.frequencies)
         jitter = self._jitter()
         busy = {domain: seconds * jitter for domain, seconds in work.busy.items()}
@@ -97,5 +107,74 @@ class Pacer:
         if remaining > 0:
             time.sleep(remaining)
         # A machine that is busy with other things may also wake this thread too late.
-        late = time.monotonic() - started - duration
-        return PacedFrame(late > TOLERANCE * duration, busy)
+        end = time.monotonic()
+        late = end - started - duration
+        return PacedFrame(late > TOLERANCE * duration, busy, end)
+
+
+class _PacedSubNetwork(PreparedSubNetwork):
+    """A sub-network for one frame, whose run ends when the board would have been done."""
+
+    def __init__(
+        self, prepared: PreparedSubNetwork, pacer: Pacer, processor: str, started: float
+    ) -> None:
+        super().__init__(prepared.sub_network, processor)
+        self._prepared = prepared
+        self._pacer = pacer
+        self._started = started
+        self._paced: PacedFrame | None = None
+
+    @property
+    def memory(self) -> int:
+        return self._prepared.memory
+
+    @property
+    def remarks(self) -> PacedFrame | None:
+        return self._paced
+
+    def run(self, picture: Picture) -> Outputs:
+        outputs = self._prepared.run(picture)
+        self._paced = self._pacer.pace(self._started, self.sub_network, self.processor)
+        return outputs
+
+
+class PacedLender:
+    """An exchange whose sub-networks take as long as on a board, while one is simulated."""
+
+    def __init__(self, lender: Lender, pacing: Callable[[], tuple[Pacer, str] | None]) -> None:
+        """
+        Wrap an exchange.
+
+        :param pacing: returns what holds frames back now, and the board's processor that runs
+            name; None while no board is simulated
+        """
+        self._lender = lender
+        self._pacing = pacing
+
+    @contextmanager
+    def lease(self) -> Iterator[PreparedSubNetwork]:
+        """Have the serving one for a frame, whose preprocessing counts as the board's too."""
+        pacing, started = self._pacing(), time.monotonic()
+        with self._lender.lease() as prepared:
+            yield prepared if pacing is None else _PacedSubNetwork(prepared, *pacing, started)
+
+
+class Overruns:
+    """Tells which frames are no figure of the board; in the order in which they were served."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._until = -math.inf
+
+    def tell(self, paced: PacedFrame, arrival: float) -> bool:
+        """
+        Tell whether this machine was too slow for a frame.
+
+        Who waited for a frame that it was too slow for waited too long as well.
+
+        :param arrival: s, of `time.monotonic`
+        """
+        delayed = arrival < self._until
+        if paced.overrun:
+            self._until = paced.end
+        return paced.overrun or delayed

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 import logging
-import math
 import threading
 import time
 from typing import Any
@@ -19,9 +18,8 @@ from dynamic_dnn_ros.engines.contract import EngineError, Picture, PreparedSubNe
 from dynamic_dnn_ros.pictures.input import Preprocessing
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, fitted
-from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.exchange import Lender
 from dynamic_dnn_ros.serving.mailbox import Mailbox
-from dynamic_dnn_ros.serving.pacing import PacedFrame, Pacer
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap, Limits, Task
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,7 +54,7 @@ class ServedFrame:
     The result of a frame, and the seconds it spent in each stage.
 
     `processor` is the one that a profile speaks of: on a simulated platform the board's.
-    `paced` is None unless the platform is simulated; then `inference` is the board's.
+    `remarks` are those of the sub-network, of its run; `decoding` is what the task took.
     """
 
     frame: Frame
@@ -68,7 +66,7 @@ class ServedFrame:
     preprocessing: float
     inference: float
     decoding: float
-    paced: PacedFrame | None
+    remarks: object
 
 
 class FrameWorker:
@@ -81,7 +79,7 @@ class FrameWorker:
 
     def __init__(
         self,
-        exchange: SubNetworkExchange,
+        exchange: Lender,
         preprocessing: Preprocessing,
         task: Task[Any, Any],
         labels: Sequence[str],
@@ -102,8 +100,6 @@ class FrameWorker:
         :param on_rejected: called by the worker with each frame that failed, and the reason
         """
         self.mailbox: Mailbox[Frame] = Mailbox()
-        #: Set on a simulated platform; the second is the board's processor that results name.
-        self.pacing: tuple[Pacer, str] | None = None
         self.served = 0
         self.rejected = 0
         self._exchange = exchange
@@ -118,7 +114,6 @@ class FrameWorker:
         self._on_served = on_served
         self._on_rejected = on_rejected
         self._state = (WorkerState.STOPPED, time.monotonic())
-        self._overran_until = -math.inf
         self._unheard = False
         self._thread = threading.Thread(target=self._work, name='worker', daemon=True)
 
@@ -186,7 +181,6 @@ class FrameWorker:
             return self._run(frame, prepared)
 
     def _run(self, frame: Frame, prepared: PreparedSubNetwork) -> ServedFrame:
-        pacing = self.pacing
         started = time.monotonic()
         size = prepared.sub_network.size
         if size not in self._inputs:
@@ -202,25 +196,16 @@ class FrameWorker:
         outputs = prepared.run(picture)
         computed = time.monotonic()
         result = self._task.decode(outputs, 0, placement, self._labels, self._limits())
-        decoding = time.monotonic() - computed
-        processor, paced = prepared.processor, None
-        if pacing is not None:
-            pacer, processor = pacing
-            paced = pacer.pace(started, prepared.sub_network, processor)
-            # Who waited for a frame that this machine was too slow for waited too long as well.
-            delayed = frame.arrival < self._overran_until
-            if paced.overrun:
-                self._overran_until = time.monotonic()
-            paced = replace(paced, overrun=paced.overrun or delayed)
+        decoded = time.monotonic()
         return ServedFrame(
             frame=frame,
             sub_network=prepared.sub_network.id,
-            processor=processor,
+            processor=prepared.processor,
             result=result,
             placement=placement,
             waiting=started - frame.arrival,
             preprocessing=preprocessed - started,
-            inference=time.monotonic() - preprocessed - decoding,
-            decoding=decoding,
-            paced=paced,
+            inference=computed - preprocessed,
+            decoding=decoded - computed,
+            remarks=prepared.remarks,
         )

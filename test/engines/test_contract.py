@@ -283,3 +283,16 @@ def test_a_sub_network_without_memory_leaves_the_others(bundle: Bundle, name: st
     with pytest.raises(OutOfMemoryError, match=f'{first.id!r}.*no memory left'):
         engine.prepare(first, 'cpu')
     assert logits(engine.prepare(second, 'cpu'), picture(*second.size)).any()
+
+
+def test_a_sub_network_of_one_stage_runs_as_a_whole(bundle: Bundle, engine: Engine) -> None:
+    entry = bundle.manifest.sub_networks[0]
+    prepared = engine.prepare(entry, 'cpu')
+    assert [stage.exit for stage in prepared.stages] == [True] and prepared.largest_batch == 1
+    execution = prepared.begin(picture(*entry.size))
+    assert not execution.done
+    outputs = execution.advance()
+    assert execution.done and outputs is not None
+    assert np.array_equal(outputs['logits'][0], logits(prepared, picture(*entry.size)))
+    with pytest.raises(EngineError, match=f"'{entry.id}' has run all of its stages"):
+        execution.advance()

@@ -2,14 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 import time
 
+import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.engines.contract import Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.serving.pacing import BoardState, BoardWork, Pacer
+from dynamic_dnn_ros.serving.pacing import (
+    BoardState,
+    BoardWork,
+    Overruns,
+    PacedFrame,
+    PacedLender,
+    Pacer,
+)
 
 SUB_NETWORK = SubNetwork('s0', {}, Size(32, 32), 0.5, 1, 1, 1)
 
@@ -42,3 +52,47 @@ def test_flags_a_frame_that_this_machine_was_too_slow_for() -> None:
 def test_frame_before_the_board_is_known_is_flagged() -> None:
     paced = Pacer(board, lambda: 1.0).pace(time.monotonic(), SUB_NETWORK, 'gpu')
     assert paced.overrun and not paced.busy
+
+
+class Prepared(PreparedSubNetwork):
+    def run(self, picture: np.ndarray) -> Outputs:
+        return {'logits': np.zeros((1, 2), np.float32)}
+
+
+class OneLender:
+    """An exchange that always lends the same."""
+
+    def __init__(self) -> None:
+        self.prepared = Prepared(SUB_NETWORK, 'cpu')
+
+    @contextmanager
+    def lease(self) -> Iterator[PreparedSubNetwork]:
+        yield self.prepared
+
+
+def test_lends_sub_networks_that_take_as_long_as_on_the_board() -> None:
+    pacer = Pacer(board, lambda: 1.0)
+    pacer.update(BoardState({'gpu': 1e9}))
+    lender = PacedLender(OneLender(), lambda: (pacer, 'gpu'))
+    begun = time.monotonic()
+    with lender.lease() as prepared:
+        time.sleep(0.02)  # Preprocessing, which the board's latency has in it.
+        outputs = prepared.run(np.zeros((32, 32, 3), np.uint8))
+    assert 0.05 <= time.monotonic() - begun < 0.065
+    assert prepared.processor == 'gpu' and outputs['logits'].shape == (1, 2)
+    assert isinstance(prepared.remarks, PacedFrame)
+    assert not prepared.remarks.overrun and prepared.remarks.busy['gpu'] == pytest.approx(0.05)
+
+
+def test_lends_what_there_is_while_no_board_is_simulated() -> None:
+    lender = OneLender()
+    with PacedLender(lender, lambda: None).lease() as prepared:
+        assert prepared is lender.prepared and prepared.remarks is None
+
+
+def test_who_waited_for_a_frame_that_was_too_slow_is_no_figure_either() -> None:
+    overruns = Overruns()
+    assert not overruns.tell(PacedFrame(False, {}, 1.0), 0.9)
+    assert overruns.tell(PacedFrame(True, {}, 2.0), 1.1)
+    assert overruns.tell(PacedFrame(False, {}, 3.0), 1.9), 'it came while the last one was in work'
+    assert not overruns.tell(PacedFrame(False, {}, 4.0), 2.1)

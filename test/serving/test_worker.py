@@ -110,7 +110,7 @@ def test_serves_the_newest_and_counts_the_rest(
     outcome.wait(lambda: len(outcome.served) == 2)
     assert [served.frame.origin for served in outcome.served] == [0, 3]
     assert (worker.mailbox.received, worker.served, worker.mailbox.replaced) == (4, 2, 2)
-    assert outcome.served[1].waiting > 0 and outcome.served[1].paced is None
+    assert outcome.served[1].waiting > 0 and outcome.served[1].remarks is None
 
 
 @pytest.mark.parametrize('error', [EngineError('out of memory'), RuntimeError('any other')])

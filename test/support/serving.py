@@ -61,6 +61,6 @@ def served_frame(arrival: float, **changes: Any) -> ServedFrame:
         'preprocessing': 0.003,
         'inference': 0.005,
         'decoding': 0.0001,
-        'paced': None,
+        'remarks': None,
     }
     return ServedFrame(**{**values, **changes})

@@ -44,6 +44,7 @@ from dynamic_dnn_ros.nodes.inference.results.results import Published, Results
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
+from dynamic_dnn_ros.serving.pacing import PacedLender, Pacer
 from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, WorkerState
 
 HEARTBEAT_PERIOD = 1.0
@@ -75,6 +76,7 @@ class InferenceNode(ManagedNode):
         self._platform: PlatformLink | None = None
         self._results: Results | None = None
         self._worker: FrameWorker | None = None
+        self._pacing: tuple[Pacer, str] | None = None
         self._application: Application | None = None
         self._presented_points: OperatingPoints | None = None
         self._namesake: Identity | None = None
@@ -183,7 +185,7 @@ class InferenceNode(ManagedNode):
         self._statuses.overruns = 0
         manifest = self._served.bundle.manifest
         self._worker = FrameWorker(
-            self._served.exchange,
+            PacedLender(self._served.exchange, lambda: self._pacing),
             manifest.preprocessing,
             manifest.make_task(),
             manifest.labels,
@@ -291,8 +293,8 @@ class InferenceNode(ManagedNode):
             self._present(self._application.state)
 
     def _pace(self) -> None:
-        if self._worker is not None and self._platform is not None:
-            self._worker.pacing = self._platform.pacing
+        if self._platform is not None:
+            self._pacing = self._platform.pacing
 
     # What it says of itself
 

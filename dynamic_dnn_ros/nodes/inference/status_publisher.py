@@ -18,6 +18,7 @@ from dynamic_dnn_ros.nodes.common.message_values import named_values
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.switching import SwitchAnswer
+from dynamic_dnn_ros.serving.pacing import Overruns, PacedFrame
 from dynamic_dnn_ros.serving.worker import FrameWorker, ServedFrame, WorkerState
 
 
@@ -51,6 +52,7 @@ class StatusPublisher:
         self._simulated = simulated
         self._switch_answer = switch_answer
         self._busy: dict[str, float] = {}
+        self._overruns_of_board = Overruns()
         self.overruns = 0
         self._publisher: Publisher = node.create_publisher(
             InferenceStatus, node.shared_topic('inference_status'), qos.INFERENCE_STATUS
@@ -70,7 +72,10 @@ class StatusPublisher:
         header, transport = served.frame.origin
         total = time.monotonic() - served.frame.arrival
         self._count_busy(served)
-        overrun = served.paced is not None and served.paced.overrun
+        paced = served.remarks
+        overrun = isinstance(paced, PacedFrame) and self._overruns_of_board.tell(
+            paced, served.frame.arrival
+        )
         self.overruns += overrun
         status = self._status(InferenceStatus.EVENT_SERVED, header)
         status.sub_network = served.sub_network
@@ -102,8 +107,8 @@ class StatusPublisher:
         self._publisher.publish(status)
 
     def _count_busy(self, served: ServedFrame) -> None:
-        if served.paced is not None:
-            added = served.paced.busy
+        if isinstance(served.remarks, PacedFrame):
+            added = dict(served.remarks.busy)
         else:
             added = {} if served.processor == 'cpu' else {served.processor: served.inference}
             added['cpu'] = time.process_time() - self._busy.get('cpu', 0.0)

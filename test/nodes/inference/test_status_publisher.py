@@ -100,7 +100,7 @@ def test_processor_time_adds_up_by_domain(publisher: Publisher) -> None:
 def test_a_paced_frame_keeps_the_domains_of_the_board_busy(publisher: Publisher) -> None:
     for overrun in (False, True):
         paced = PacedFrame(overrun, {'gpu': 0.004, 'memory': 0.001})
-        publisher.publisher.frame_served(served_frame(time.monotonic(), paced=paced))
+        publisher.publisher.frame_served(served_frame(time.monotonic(), remarks=paced))
     status = publisher.last(2)
     assert busy(status) == pytest.approx({'gpu': 0.008, 'memory': 0.002})
     assert status.overrun
