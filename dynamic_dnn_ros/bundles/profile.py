@@ -52,6 +52,8 @@ class OperatingPoints:
     `engine` and `precision` are those it was measured with, empty where none was. `accuracy`
     holds the top-1 accuracy, 0..1, of each of `sub_networks` that was measured with them on
     `accuracy_data`; empty where it was not measured.
+
+    `measured_elsewhere` names the table of others that latencies were taken from; empty: none.
     """
 
     platform: str
@@ -80,6 +82,7 @@ class OperatingPoints:
     precision: str = ''
     accuracy: FloatColumn = field(default_factory=lambda: np.zeros(0))
     accuracy_data: str = ''
+    measured_elsewhere: str = ''
 
     def __post_init__(self) -> None:
         """
@@ -225,6 +228,7 @@ class OperatingPoints:
                 precision=str(mapping.get('precision', '')),
                 accuracy=np.array(mapping.get('accuracy', ()), dtype=np.float64),
                 accuracy_data=str(mapping.get('accuracy_data', '')),
+                measured_elsewhere=str(mapping.get('measured_elsewhere', '')),
                 **values,
             )
         except BundleError:

@@ -66,6 +66,33 @@ def measured_network(
     return MeasuredNetwork(name, tuple(times))
 
 
+def network_of_one_latency(
+    board: BoardModel, name: str, cost: NetworkCost, latency: float
+) -> MeasuredNetwork:
+    """
+    Return a network of which one latency is known: on the GPU, at the board's highest clocks.
+
+    What of it follows which clock is *assumed*: the shares that the board's model gives a network
+    of that cost.
+
+    :param latency: s, at the highest clocks of the board's power mode
+    :raises PlatformError: when it is not positive
+    """
+    if not 0.0 < latency < np.inf:
+        raise PlatformError(
+            f'network {name!r}', f'has a latency of {latency} s', 'Give seconds above 0'
+        )
+    highest = {row.name: row.available[-1] for row in board.limits()}
+    parts = board.parts(cost, 'gpu', highest)
+    share = parts.gpu / parts.total
+    units = (MeasuredTimes('gpu', 1.0, 0.0), MeasuredTimes('gpu', 0.0, 1.0))
+    per_gpu, per_rest = (
+        board.latency(MeasuredNetwork('', (unit,)), 'gpu', highest) for unit in units
+    )
+    times = MeasuredTimes('gpu', latency * share / per_gpu, latency * (1.0 - share) / per_rest)
+    return MeasuredNetwork(name, (times,))
+
+
 def _check(board: BoardModel, name: str, processor: str, rows: Sequence[Measurement]) -> None:
     what = f'network {name!r} on processor {processor!r}'
     if processor != 'gpu' and processor not in board.accelerators:

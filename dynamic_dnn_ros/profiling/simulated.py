@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
-from dynamic_dnn_ros.platforms.board_model import BoardModel, NetworkCost
+from dynamic_dnn_ros.platforms.board_model import BoardModel, MeasuredNetwork, NetworkCost
 
 
 def network_cost(sub_network: SubNetwork) -> NetworkCost:
@@ -35,6 +35,13 @@ def simulated_profile(
 
     :param platform: id of the platform that the profile is for
     """
+    return profile_of_costs(board, platform, {each.id: network_cost(each) for each in sub_networks})
+
+
+def profile_of_costs(
+    board: BoardModel, platform: str, costs: Mapping[str, NetworkCost | MeasuredNetwork]
+) -> OperatingPoints:
+    """Compute the same of networks by their costs, or as they were measured; by their ids."""
     domains = tuple(row.name for row in board.limits())
     settings = [
         dict(zip(domains, frequencies))
@@ -42,8 +49,7 @@ def simulated_profile(
     ]
     idle = [board.power(setting, {})[board.total_power_rail] for setting in settings]
     rows = []
-    costs = [network_cost(sub_network) for sub_network in sub_networks]
-    for index, cost in enumerate(costs):
+    for index, cost in enumerate(costs.values()):
         for processor, name in enumerate(board.processors):
             for setting, idle_power in zip(settings, idle):
                 parts = board.parts(cost, name, setting)
@@ -61,11 +67,11 @@ def simulated_profile(
         platform=platform,
         kind=ProfileKind.SIMULATED,
         extrapolated=any(
-            board.extrapolated(cost, name) for cost in costs for name in board.processors
+            board.extrapolated(cost, name) for cost in costs.values() for name in board.processors
         ),
         domains=domains,
         processors=board.processors,
-        sub_networks=tuple(sub_network.id for sub_network in sub_networks),
+        sub_networks=tuple(costs),
         sub_network=table[:, 0].astype(np.int64),
         processor=table[:, 1].astype(np.int64),
         frequencies=table[:, 2:-3],
