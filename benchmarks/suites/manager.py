@@ -36,8 +36,8 @@ from tqdm import tqdm
 
 from dynamic_dnn_ros import simulation
 from dynamic_dnn_ros.bundles.shipped import find_bundle
-from dynamic_dnn_ros.cli.scenario_networks import workloads
 from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.networks.published_levels import published_levels
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.clairvoyant import least_energy
@@ -47,6 +47,7 @@ from dynamic_dnn_ros.simulation.runner import BEST_FIXED, ORACLE, OURS, Job, boa
 from dynamic_dnn_ros.simulation.runner import run as simulate
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.workload import Workload
+from dynamic_dnn_ros.simulation.workloads import workloads
 from dynamic_dnn_ros.storage import JournalFile
 from support.shared_data import DATA
 
@@ -339,7 +340,7 @@ def _workload(board: str, scale: tuple[tuple[str, float], ...], network: str) ->
         'applications': [{'id': FRONT, 'network': json.loads(network), 'camera': {'rate': 1}}],
     }
     scenario = Scenario.from_mapping(data)
-    return workloads(scenario, boards_of(scenario)(''), Path('.'))[FRONT]
+    return workloads(scenario, boards_of(scenario)(''), Path('.'), published_levels)[FRONT]
 
 
 def _job(case: Case, manager: str, seed: int, scale: dict[str, float]) -> Job:
@@ -537,7 +538,7 @@ def _digest(cases: Sequence[Case]) -> str:
             package / 'platforms' / f'{name}.py'
             for name in ('board_model', 'board_parameters', 'governors')
         ),
-        *(package / name for name in ('profiling/simulated.py', 'cli/scenario_networks.py')),
+        *(package / name for name in ('profiling/simulated.py', 'simulation/workloads.py')),
         *(share_folder() / 'config' / 'platforms').glob('*.yaml'),
         *(path for path in (find_bundle(SMALL) / 'manifest.json', LEVELS) if path.exists()),
     ]

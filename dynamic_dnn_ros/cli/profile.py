@@ -31,9 +31,23 @@ from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
 from dynamic_dnn_ros.profiling.journal import JournalError
 from dynamic_dnn_ros.profiling.measured import Options, computer, measure_profile, set_aside
+from dynamic_dnn_ros.profiling.measurements import (
+    MeasurementError,
+    board_profile,
+    matched,
+    point_profile,
+    read_table,
+)
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 
-ERRORS = (BundleError, DataError, EngineError, JournalError, PlatformError)
+ERRORS = (
+    BundleError,
+    DataError,
+    EngineError,
+    JournalError,
+    MeasurementError,
+    PlatformError,
+)
 
 _DEFAULTS = Options(settings=24)
 
@@ -49,6 +63,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--dry-run', action='store_true', help='show the profile, leave the bundle as it is'
+    )
+    table = parser.add_argument_group('latencies that others measured')
+    table.add_argument(
+        '--measurements',
+        type=Path,
+        metavar='TABLE.csv',
+        help='take latencies at the highest clocks from a table with the columns board, '
+        'framework, network, image_size and mean_ms; on a simulated board its model adds the '
+        'other clocks and power, which are assumed then',
+    )
+    table.add_argument(
+        '--board', default='', help='which board of the table; needed where it has several'
+    )
+    table.add_argument(
+        '--framework', default='', help='what ran the networks there, e.g. tensorrt; likewise'
+    )
+    table.add_argument(
+        '--map',
+        type=_mapping,
+        action='append',
+        default=[],
+        metavar='SUB_NETWORK=NETWORK@SIZE',
+        help='the row of a sub-network, or of a model, that the table calls otherwise',
     )
     board = parser.add_argument_group('simulated boards')
     board.add_argument(
@@ -149,7 +186,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder = find_bundle(arguments.bundle)
     with nullcontext() if arguments.dry_run else exclusive(folder):
         bundle = read_bundle(folder)
-        if arguments.platform.endswith(SIMULATED_SUFFIX):
+        if arguments.measurements is not None:
+            _take_over(bundle, arguments)
+        elif arguments.platform.endswith(SIMULATED_SUFFIX):
             _simulate(bundle, arguments)
         else:
             _measure(bundle, arguments)
@@ -160,6 +199,23 @@ def _simulate(bundle: Bundle, arguments: argparse.Namespace) -> None:
     board = load_board(arguments.platform, arguments.power_mode)
     profile = simulated_profile(board, arguments.platform, bundle.manifest.sub_networks)
     print(summary(profile))
+    if not arguments.dry_run:
+        with_profile(bundle, profile)
+        print(f'written into {bundle.folder}')
+
+
+def _take_over(bundle: Bundle, arguments: argparse.Namespace) -> None:
+    """Put latencies that others measured into a bundle."""
+    table = read_table(arguments.measurements)
+    sub_networks = bundle.manifest.sub_networks
+    rows = matched(table, sub_networks, arguments.board, arguments.framework, dict(arguments.map))
+    if arguments.platform.endswith(SIMULATED_SUFFIX):
+        board = load_board(arguments.platform, arguments.power_mode)
+        profile = board_profile(board, arguments.platform, sub_networks, table, rows)
+    else:
+        profile = point_profile(arguments.platform, sub_networks, table, rows)
+    print(summary(profile))
+    print(profile.description)
     if not arguments.dry_run:
         with_profile(bundle, profile)
         print(f'written into {bundle.folder}')
@@ -265,6 +321,13 @@ def seconds(text: str) -> float:
     if not 0.0 < value <= 3600.0:
         raise argparse.ArgumentTypeError(f'{text} is not between 0 and 3600')
     return value
+
+
+def _mapping(text: str) -> tuple[str, str]:
+    name, _, row = text.partition('=')
+    if not name or not row:
+        raise argparse.ArgumentTypeError(f'{text!r} is not of the form SUB_NETWORK=NETWORK@SIZE')
+    return name, row
 
 
 def _settings(text: str) -> int | None:

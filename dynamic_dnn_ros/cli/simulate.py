@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.cli.scenario_networks import workloads
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.cli.simulation_picture import draw
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.contract import PlatformError
@@ -23,6 +24,7 @@ from dynamic_dnn_ros.simulation.runner import (
     sweep,
 )
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.workloads import workloads
 
 ERRORS = (BundleError, PlatformError, ScenarioError)
 
@@ -90,6 +92,17 @@ def find_scenario(name: str) -> Path:
     )
 
 
+def levels(path: str) -> Sequence[SubNetwork]:
+    """
+    Return the sub-networks of a file of levels as published with Dynamic-OFA; loads PyTorch.
+
+    :raises ValueError: when the file is none of that kind
+    """
+    from dynamic_dnn_ros.networks.published_levels import published_levels
+
+    return published_levels(path)
+
+
 def simulate(arguments: argparse.Namespace) -> str:
     """Make the runs and the picture; return the table."""
     for name in ('seeds', 'jobs'):
@@ -110,7 +123,7 @@ def simulate(arguments: argparse.Namespace) -> str:
         raise ScenarioError(
             f'--rail {arguments.rail}', f'{board.name} has none', f'Choose of: {", ".join(rails)}'
         )
-    networks = workloads(scenario, board, path.parent)
+    networks = workloads(scenario, board, path.parent, levels)
     runs = sweep(
         [
             Job(scenario, networks, manager, governors, scenario.seed + seed, arguments.rail)

@@ -149,11 +149,15 @@ def _row(path: Path, line: int, fields: Mapping[str, str | None]) -> Row:
         raise MeasurementError(
             f'{where}: image_size is {fields["image_size"]!r}. Give the side of the input, pixels.'
         )
-    names = [(fields[name] or '').strip() for name in ('board', 'framework', 'network')]
-    if not all(names):
+    board, framework, network = (
+        (fields[name] or '').strip() for name in ('board', 'framework', 'network')
+    )
+    if not (board and framework and network):
         raise MeasurementError(f'{where}: board, framework or network is empty. Name them.')
     return Row(
-        *names,
+        board,
+        framework,
+        network,
         size,
         number('mean_ms', True),
         number('median_ms', False),
@@ -289,9 +293,7 @@ def networks_of(
     :raises PlatformError: when a latency is not positive
     """
     return {
-        entry.id: network_of_one_latency(
-            board, entry.id, network_cost(entry), latencies[entry.id]
-        )
+        entry.id: network_of_one_latency(board, entry.id, network_cost(entry), latencies[entry.id])
         for entry in sub_networks
     }
 
@@ -307,4 +309,3 @@ def networks_of_profile(
     }
     kept = [entry for entry in sub_networks if entry.id in latencies]
     return networks_of(board, kept, latencies)
-

@@ -35,7 +35,9 @@ def simulated_profile(
 
     :param platform: id of the platform that the profile is for
     """
-    return profile_of_costs(board, platform, {each.id: network_cost(each) for each in sub_networks})
+    return profile_of_costs(
+        board, platform, {each.id: network_cost(each) for each in sub_networks}
+    )
 
 
 def profile_of_costs(

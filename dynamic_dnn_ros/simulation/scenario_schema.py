@@ -35,6 +35,8 @@ _SUB_NETWORK = _object(
         'multiply_adds': {'type': 'integer', 'minimum': 1},
         'layers': {'type': 'integer', 'minimum': 1},
         'parameters': {'type': 'integer', 'minimum': 1},
+        'model': {'type': 'string', 'minLength': 1},
+        'size': {'type': 'integer', 'minimum': 8, 'maximum': 8192},
     },
     ('id', 'accuracy', 'multiply_adds', 'layers', 'parameters'),
 )
@@ -46,6 +48,10 @@ NETWORK: dict[str, Any] = _object(
         'measured': {'type': 'string', 'minLength': 1},
         'only': {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1},
         'sub_networks': {'type': 'array', 'items': _SUB_NETWORK, 'minItems': 1},
+        'measurements': {'type': 'string', 'minLength': 1},
+        'board': {'type': 'string', 'minLength': 1},
+        'framework': {'type': 'string', 'minLength': 1},
+        'map': {'type': 'object', 'additionalProperties': {'type': 'string', 'minLength': 1}},
     }
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.cli.scenario_networks import workloads
+from dynamic_dnn_ros.cli.simulate import levels
 from dynamic_dnn_ros.management.baselines.alert import Alert
 from dynamic_dnn_ros.management.baselines.baseline import Baseline, Grid
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
@@ -24,6 +24,7 @@ from dynamic_dnn_ros.simulation.oracle import Oracle, Plan
 from dynamic_dnn_ros.simulation.runner import boards_of
 from dynamic_dnn_ros.simulation.scenario import Scenario
 from dynamic_dnn_ros.simulation.sensing import Sensing
+from dynamic_dnn_ros.simulation.workloads import workloads
 from support.applications import GPU, SUB_NETWORKS, operating_points, served_frame
 from support.applications import application as presented
 from support.scenarios import FRONT, application, job, mapping, simulated
@@ -108,7 +109,7 @@ def oracle(data: dict[str, Any], board: BoardModel | None = None) -> list[Plan]:
     """Return the plans of an oracle, one a stretch."""
     scenario = Scenario.from_mapping(data)
     boards = boards_of(scenario) if board is None else lambda _: board
-    networks = workloads(scenario, boards(scenario.power_mode), Path('.'))
+    networks = workloads(scenario, boards(scenario.power_mode), Path('.'), levels)
     found = [plan for _, plan in Oracle(scenario, boards, networks, 1).plans]
     assert all(found)
     return [plan for plan in found if plan is not None]

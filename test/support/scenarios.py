@@ -7,10 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dynamic_dnn_ros.cli.scenario_networks import workloads
+from dynamic_dnn_ros.cli.simulate import levels
 from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.runner import Job, boards_of, run
 from dynamic_dnn_ros.simulation.scenario import Scenario
+from dynamic_dnn_ros.simulation.workloads import workloads
 
 FRONT = '/front/inference_node'
 REAR = '/rear/inference_node'
@@ -59,7 +60,7 @@ def job(data: dict[str, Any], manager: str = 'dynamic_dnn', **fields: Any) -> Jo
     """Return a run to be made."""
     scenario = Scenario.from_mapping(data)
     board = boards_of(scenario)(scenario.power_mode)
-    return Job(scenario, workloads(scenario, board, Path('.')), manager, **fields)
+    return Job(scenario, workloads(scenario, board, Path('.'), levels), manager, **fields)
 
 
 def simulated(data: dict[str, Any], manager: str = 'dynamic_dnn', **fields: Any) -> Run:

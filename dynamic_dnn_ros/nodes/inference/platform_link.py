@@ -18,9 +18,10 @@ from dynamic_dnn_ros.msg import SystemLoad
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
 from dynamic_dnn_ros.nodes.inference.parameters import AUTO, NONE
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
-from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
+from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, MeasuredNetwork, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.platforms.hardware import hardware_name
+from dynamic_dnn_ros.profiling.measurements import networks_of_profile
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.profiling.startup import measure
 from dynamic_dnn_ros.serving.pacing import BoardState, BoardWork, Pacer
@@ -156,7 +157,7 @@ class PlatformLink:
         if points is None:
             self._say_unused(platform, hardware)
         if simulated:
-            self._begin_pacing(platform)
+            self._begin_pacing(platform, points)
             if points is None:
                 points = simulated_profile(
                     load_board(platform), platform, bundle.manifest.sub_networks
@@ -195,14 +196,19 @@ class PlatformLink:
                 f'{engine.precision.value}'
             )
 
-    def _begin_pacing(self, platform: str) -> None:
+    def _begin_pacing(self, platform: str, points: OperatingPoints | None) -> None:
         board = load_board(platform)
+        measured: Mapping[str, MeasuredNetwork] = {}
+        if points is not None and points.measured_elsewhere:
+            sub_networks = self._served.bundle.manifest.sub_networks
+            measured = networks_of_profile(board, sub_networks, points)
         generator = random.Random(f'{self._parameters["seed"]} {self._node.identifier}')
 
         def work(
             sub_network: SubNetwork, processor: str, frequencies: Mapping[str, float]
         ) -> BoardWork:
-            parts = board.parts(network_cost(sub_network), processor, frequencies)
+            cost = measured.get(sub_network.id) or network_cost(sub_network)
+            parts = board.parts(cost, processor, frequencies)
             return BoardWork(parts.total, parts.busy())
 
         self._pacer = Pacer(work, lambda: board.jitter(generator))

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 import json
 import os
@@ -21,20 +20,30 @@ from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
+from dynamic_dnn_ros.profiling.measurements import (
+    MeasurementError,
+    board_profile,
+    matched,
+    networks_of,
+    read_table,
+)
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.workload import Workload
 
-LEVELS_LAYOUT = 'ofa_mbv3_d234_e346_k357_w1.2'
-"""Of the sub-networks that were published with Dynamic-OFA."""
+Levels = Callable[[str], Sequence[SubNetwork]]
+"""Reads the sub-networks of a file of levels as published with Dynamic-OFA, by its path."""
 
 
-def workloads(scenario: Scenario, board: BoardModel, folder: Path) -> dict[str, Workload]:
+def workloads(
+    scenario: Scenario, board: BoardModel, folder: Path, levels: Levels
+) -> dict[str, Workload]:
     """
     Return the network of each application of a scenario.
 
     :param board: of the scenario, in its power mode
     :param folder: that paths in the scenario are relative to
+    :param levels: reads published levels; `networks.published_levels` does, with PyTorch
     :raises ScenarioError: when one cannot be read, or the board model cannot run it
     """
     made: dict[str, Workload] = {}
@@ -42,18 +51,18 @@ def workloads(scenario: Scenario, board: BoardModel, folder: Path) -> dict[str, 
     for application in scenario.applications:
         key = json.dumps(application.network, sort_keys=True)
         if key not in made:
-            made[key] = workload(application.network, board, folder, application.id)
+            made[key] = workload(application.network, board, folder, application.id, levels)
         found[application.id] = made[key]
     return found
 
 
 def workload(
-    network: Mapping[str, Any], board: BoardModel, folder: Path, where: object
+    network: Mapping[str, Any], board: BoardModel, folder: Path, where: object, levels: Levels
 ) -> Workload:
     """Return one network as a board runs it; see `workloads`."""
     if 'measured' in network:
         return _measured(network['measured'], board, f'{where}: network.measured')
-    name, sub_networks = _sub_networks(network, folder, f'{where}: network')
+    name, sub_networks = _sub_networks(network, folder, f'{where}: network', levels)
     only = network.get('only')
     if only:
         known = [entry.id for entry in sub_networks]
@@ -65,11 +74,42 @@ def workload(
                 f'Choose of: {", ".join(known)}',
             )
         sub_networks = [entry for entry in sub_networks if entry.id in only]
+    if 'measurements' in network:
+        return _from_table(network, name, sub_networks, board, folder, f'{where}: network')
     return Workload(
         name,
         simulated_profile(board, board.name + SIMULATED_SUFFIX, sub_networks),
         {entry.id: entry.accuracy for entry in sub_networks},
         {entry.id: network_cost(entry) for entry in sub_networks},
+    )
+
+
+def _from_table(
+    network: Mapping[str, Any],
+    name: str,
+    sub_networks: Sequence[SubNetwork],
+    board: BoardModel,
+    folder: Path,
+    where: str,
+) -> Workload:
+    """Return networks whose latencies at the highest clocks others measured on the board."""
+    try:
+        table = read_table(Path(_data_file(network['measurements'], folder, where)))
+        rows = matched(
+            table,
+            sub_networks,
+            network.get('board', ''),
+            network.get('framework', ''),
+            network.get('map'),
+        )
+    except MeasurementError as error:
+        raise ScenarioError(f'{where}.measurements', str(error).rstrip('.'), '') from error
+    latencies = {key: row.latency_mean for key, row in rows.items()}
+    return Workload(
+        name,
+        board_profile(board, board.name + SIMULATED_SUFFIX, sub_networks, table, rows),
+        {entry.id: entry.accuracy for entry in sub_networks},
+        networks_of(board, sub_networks, latencies),
     )
 
 
@@ -125,14 +165,14 @@ def _measured(name: str, board: BoardModel, where: str) -> Workload:
 
 
 def _sub_networks(
-    network: Mapping[str, Any], folder: Path, where: str
+    network: Mapping[str, Any], folder: Path, where: str, levels: Levels
 ) -> tuple[str, Sequence[SubNetwork]]:
     if 'sub_networks' in network:
         rows = [
             SubNetwork(
                 row['id'],
-                {},
-                Size(0, 0),
+                {'model': row['model']} if 'model' in row else {},
+                Size(row.get('size', 0), row.get('size', 0)),
                 float(row['accuracy']),
                 row['multiply_adds'],
                 row['parameters'],
@@ -148,7 +188,11 @@ def _sub_networks(
             return name, read_bundle(path).manifest.sub_networks
         except BundleError as error:
             raise ScenarioError(f'{where}.bundle', str(error), 'Name a bundle') from error
-    return 'Dynamic-OFA levels', published_levels(_data_file(network['levels'], folder, where))
+    file = _data_file(network['levels'], folder, where)
+    try:
+        return 'Dynamic-OFA levels', levels(file)
+    except ValueError as error:
+        raise ScenarioError(file, str(error), 'Give the file that was published') from error
 
 
 def _data_file(name: str, folder: Path, where: str) -> str:
@@ -161,45 +205,3 @@ def _data_file(name: str, folder: Path, where: str) -> str:
             'Give the path of the file; environment variables in it are replaced',
         )
     return str(path)
-
-
-@lru_cache(maxsize=4)
-def published_levels(path: str) -> tuple[SubNetwork, ...]:
-    """
-    Return the sub-networks of a file of levels as published with Dynamic-OFA.
-
-    Multiply-adds, layers and parameters are computed by this package's own family from their
-    configurations; accuracies are ImageNet top-1 as published. Of levels that are in both sets
-    under one configuration the first is kept.
-
-    :raises ScenarioError: when the file is none of that kind
-    """
-    # Imports torch, so only where it is needed.
-    from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
-
-    try:
-        levels = json.loads(Path(path).read_text(encoding='utf-8'))['levels']
-        network = OfaMobileNetV3.from_layout(LEVELS_LAYOUT)
-        rows = {}
-        for level in levels:
-            fields = ('kernel_size', 'expand_ratio', 'depth', 'resolution')
-            configuration = network.configuration({key: level[key] for key in fields})
-            key = json.dumps([level[field] for field in fields])
-            if key in rows:
-                continue
-            rows[key] = SubNetwork(
-                id=f'{level["set"].removeprefix("nets_")}.{level["level"]}',
-                configuration={},
-                size=configuration.size,
-                accuracy=float(level['imagenet_top1']),
-                multiply_adds=network.multiply_adds(configuration),
-                parameters=network.parameter_count(configuration),
-                layers=network.layer_count(configuration),
-            )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ScenarioError(
-            path,
-            f'holds no levels of Dynamic-OFA ({type(error).__name__}: {error})',
-            'Give the file that was published',
-        ) from error
-    return tuple(sorted(rows.values(), key=lambda row: row.accuracy))
