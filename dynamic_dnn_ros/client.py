@@ -52,6 +52,7 @@ from dynamic_dnn_ros.management.observations import ApplicationState
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, is_application_id
 from dynamic_dnn_ros.msg import Application, ManagerStatus
 from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.manager.messages import report_of, target_of
 from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 
@@ -227,6 +228,7 @@ class TargetClient:
         self._owned_context: Context | None = None
         if node is None:
             context = Context()
+            provide_log_folder()
             rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
             self._owned_context = context
             name, namespace = f'dynamic_dnn_client_{os.getpid()}_{next(_numbers)}', '/'

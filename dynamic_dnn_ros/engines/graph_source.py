@@ -41,9 +41,21 @@ Say = Callable[[str], None]
 
 
 def cache_folder() -> Path:
-    """Return where this user's graphs and measurements of engines are kept."""
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'dynamic_dnn_ros'
+    """
+    Return where this user's graphs and measurements of engines are kept.
+
+    :raises EngineError: when this user has no home
+    """
+    base = os.environ.get('XDG_CACHE_HOME')
+    if base:
+        return Path(base) / 'dynamic_dnn_ros'
+    try:
+        return Path.home() / '.cache' / 'dynamic_dnn_ros'
+    except RuntimeError as error:
+        raise EngineError(
+            'this user has no home folder, which the cache would lie in. Set HOME, or '
+            'XDG_CACHE_HOME to a folder.'
+        ) from error
 
 
 @contextmanager

@@ -160,3 +160,15 @@ def test_the_cache_forgets_its_oldest_graphs(
 def test_weights_that_are_none(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match='no safetensors'):
         GraphSource(replace(bundle, weights_content=b'nothing'), lambda text: None)
+
+
+def test_without_a_home_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError('Could not determine home directory.')
+
+    monkeypatch.setattr(Path, 'home', no_home)
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    with pytest.raises(EngineError, match='no home folder.*XDG_CACHE_HOME'):
+        cache_folder()
+    monkeypatch.setenv('XDG_CACHE_HOME', '/somewhere')
+    assert cache_folder() == Path('/somewhere/dynamic_dnn_ros')

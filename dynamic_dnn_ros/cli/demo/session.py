@@ -33,6 +33,7 @@ from dynamic_dnn_ros.cli.demo.processes import (
 from dynamic_dnn_ros.cli.demo.run_record import PhaseRecord, RunRecord
 from dynamic_dnn_ros.cli.demo.script import Phase, write_script
 from dynamic_dnn_ros.cli.demo.summary import as_json, as_markdown, failures, summarise
+from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 
 PACKAGE = 'dynamic_dnn_ros'
 CAMERA = '/camera_node'
@@ -129,6 +130,7 @@ def _observe_graph(
 
             recording = stack.enter_context(Recording(options.record))
         context = Context()
+        provide_log_folder()
         context.init(args=None, domain_id=domain)
         stack.callback(context.try_shutdown)
         observer = Observer(context, APPLICATION)

@@ -18,6 +18,7 @@ from sensor_msgs.msg import Image
 
 from dynamic_dnn_ros.cli.doctor.checks import Finding, Level
 from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
 
 WIDTH, HEIGHT = 1920, 1080
@@ -37,6 +38,7 @@ def check_transport(frames: int = FRAMES) -> Finding:
     name = f'transport of {WIDTH}x{HEIGHT} at {RATE} Hz'
     delays: list[float] = []
     context = Context()
+    provide_log_folder()
     rclpy.init(context=context)
     node = Node('dynamic_dnn_doctor', context=context)
     executor = SingleThreadedExecutor(context=context)
@@ -80,6 +82,7 @@ def check_transport(frames: int = FRAMES) -> Finding:
 
 def publish(frames: int) -> int:
     """Publish images as a camera does; the second process of the check."""
+    provide_log_folder()
     rclpy.init()
     node = Node('dynamic_dnn_doctor_camera')
     publisher = node.create_publisher(Image, TOPIC, qos.SENSOR_PUBLICATION)

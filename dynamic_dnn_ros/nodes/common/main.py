@@ -14,6 +14,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 
@@ -72,6 +73,7 @@ def run(
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    provide_log_folder()
     rclpy.init(
         args=list(arguments) if arguments is not None else None,
         signal_handler_options=SignalHandlerOptions.NO,
