@@ -16,6 +16,7 @@ ROOMS = {
     'cli',
     'datasets',
     'engines',
+    'importing',
     'management',
     'networks',
     'nodes',

@@ -111,6 +111,16 @@ COMMANDS = {
         'train',
         'make a bundle from a checkpoint of the authors of Once-for-All',
     ),
+    'import-onnx': Command(
+        'dynamic_dnn_ros.cli.import_onnx',
+        'onnx',
+        'make a bundle from ONNX models: your own detectors, segmenters and classifiers',
+    ),
+    'import-model': Command(
+        'dynamic_dnn_ros.cli.import_model',
+        'train',
+        'make a bundle from models of torchvision or timm',
+    ),
     'search': Command(
         'dynamic_dnn_ros.cli.search',
         'search',
