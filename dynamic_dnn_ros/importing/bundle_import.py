@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ from dynamic_dnn_ros.importing.card import model_card
 from dynamic_dnn_ros.importing.errors import ImportingError
 from dynamic_dnn_ros.importing.identifiers import identifiers
 from dynamic_dnn_ros.importing.labels import metadata_labels
-from dynamic_dnn_ros.importing.measuring import Measured, measure
+from dynamic_dnn_ros.importing.measuring import measured
 from dynamic_dnn_ros.importing.model import Choices, Given, Ready, guessed_labels, made_ready
 from dynamic_dnn_ros.pictures.placement import Size
 
@@ -94,11 +94,12 @@ def write_imported_bundle(
         description=order.description
         or 'separate models: ' + ', '.join(each.given.stem for each in ready),
     )
-    measured: dict[str, Measured] = {}
+    accuracies: dict[str, float] = {}
+    pictures = 0
     if order.data is not None:
         engine = create_engine(_ENGINE, placed_bundle(order.output, manifest, content), threads=1)
-        measured = measure(engine, manifest, order.data, order.quiet, say)
-    manifest = _with_accuracy(manifest, order, measured)
+        accuracies, pictures = measured(engine, manifest, order.data, order.quiet, say)
+    manifest = _with_accuracy(manifest, order, accuracies, pictures)
     card = model_card(manifest, [(each.given.where, each.notes) for each in ready], order.command)
     return write_recorded_bundle(
         order.output,
@@ -233,14 +234,15 @@ def _sub_networks(
     return tuple(sorted(entries, key=lambda entry: entry.multiply_adds))
 
 
-def _with_accuracy(manifest: Manifest, order: Order, measured: dict[str, Measured]) -> Manifest:
+def _with_accuracy(
+    manifest: Manifest, order: Order, accuracies: Mapping[str, float], pictures: int
+) -> Manifest:
     metric = manifest.make_task().metric.title
-    if measured and order.data is not None:
-        pictures = max(each.pictures for each in measured.values())
+    if order.data is not None:
         entries = tuple(
             replace(
                 entry,
-                accuracy=measured[entry.id].accuracy,
+                accuracy=accuracies[entry.id],
                 accuracy_source=AccuracySource.MEASURED,
             )
             for entry in manifest.sub_networks
