@@ -7,14 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 import colorsys
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Detections, LabelMap
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
 
 #: Red, green, blue, 0..255.
 Colour = tuple[int, int, int]
@@ -94,7 +97,7 @@ def draw_detections(
     """
     canvas = picture.convert('RGB') if picture.mode != 'RGB' else picture.copy()
     size = Size(canvas.height, canvas.width)
-    draw = ImageDraw.Draw(canvas)
+    draw = _brush(canvas)
     font = _font(font_height(size))
     width = line_width(size)
     drawn = [
@@ -130,7 +133,7 @@ def draw_scores(picture: Image.Image, scores: Sequence[tuple[str, float]]) -> Im
     row, width, padding = _measure(texts, font)
     rows = max(1, min(len(texts), (size.height - 2 * padding) // row))
     panel = Image.new('RGB', (min(size.width, width), rows * row + padding), _PANEL)
-    draw = ImageDraw.Draw(panel)
+    draw = _brush(panel)
     for index in range(rows):
         upper = index * row + padding // 2
         share = min(1.0, max(0.0, scores[index][1]))
@@ -192,7 +195,7 @@ def _legend(canvas: Image.Image, numbers: Sequence[int], labels: Sequence[str]) 
     texts = [labels[number] for number in numbers[:_LEGEND]]
     row, width, padding = _measure(texts, font)
     panel = Image.new('RGB', (min(size.width, width + row), len(texts) * row + padding), _PANEL)
-    draw = ImageDraw.Draw(panel)
+    draw = _brush(panel)
     for index, text in enumerate(texts):
         upper = index * row + padding // 2
         swatch = (padding, upper + 2, padding + row - 5, upper + row - 3)
@@ -214,6 +217,13 @@ def _whole(box: NDArray[Any], size: Size) -> tuple[int, int, int, int]:
     left, upper = min(max(left, 0), size.width - 1), min(max(upper, 0), size.height - 1)
     right, lower = min(right, size.width) - 1, min(lower, size.height) - 1
     return left, upper, max(left, right), max(upper, lower)
+
+
+def _brush(picture: Image.Image) -> ImageDraw.ImageDraw:
+    # Whoever never draws does without the 10 ms that fonts take to import.
+    from PIL import ImageDraw
+
+    return ImageDraw.Draw(picture)
 
 
 def _tag(
@@ -249,6 +259,8 @@ def _write(
 def _writable(text: str, font: Any) -> str:
     """Return a text as a font can write it: the bitmap font knows Latin-1 alone."""
     text = ''.join(letter if letter.isprintable() else ' ' for letter in text)
+    from PIL import ImageFont
+
     if isinstance(font, ImageFont.FreeTypeFont):
         return text
     return text.encode('latin-1', 'replace').decode('latin-1')
@@ -256,6 +268,8 @@ def _writable(text: str, font: Any) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _font(height: int) -> Any:
+    from PIL import ImageFont
+
     try:
         return ImageFont.load_default(height)
     except TypeError:  # Pillow before 10.1 has one small font of pixels.

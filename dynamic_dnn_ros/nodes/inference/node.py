@@ -118,8 +118,10 @@ class InferenceNode(ManagedNode):
         self._create_entities(served, platform)
         platform.begin()
         self._present(Application.STATE_INACTIVE)
+        manifest = bundle.manifest
         self.get_logger().info(
-            f'bundle {bundle.manifest.name!r}: {len(bundle.manifest.sub_networks)} sub-networks, '
+            f'bundle {manifest.name!r}: {manifest.task.name} (accuracy is '
+            f'{manifest.make_task().metric.title}), {len(manifest.sub_networks)} sub-networks, '
             f'engine {engine.name}, begins with {first!r}'
         )
         if not bundle.responses:
