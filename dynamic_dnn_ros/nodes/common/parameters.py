@@ -10,6 +10,7 @@ with the same words.
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,13 +27,14 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-ParameterValue = bool | int | float | str
+ParameterValue = bool | int | float | str | tuple[float, ...]
 
 _TYPES: dict[type, tuple[Parameter.Type, str]] = {
     bool: (Parameter.Type.BOOL, 'boolean'),
     int: (Parameter.Type.INTEGER, 'integer'),
     float: (Parameter.Type.DOUBLE, 'double'),
     str: (Parameter.Type.STRING, 'string'),
+    tuple: (Parameter.Type.DOUBLE_ARRAY, 'list of doubles'),
 }
 
 
@@ -41,9 +43,9 @@ class ParameterSpecification:
     """
     One parameter of a node.
 
-    The type is that of `default`. `minimum` and `maximum` are inclusive. `live` parameters take
-    effect at once, the others when the node is configured next (`Parameters.take_over`). `check`
-    returns what is wrong with a value, or None.
+    The type is that of `default`; a tuple of at least one double is a list of doubles. `minimum`
+    and `maximum` are inclusive. `live` parameters take effect at once, the others when the node is
+    configured next (`Parameters.take_over`). `check` returns what is wrong with a value, or None.
     """
 
     name: str
@@ -95,6 +97,9 @@ class ParameterSpecification:
             if text is not None:
                 return text
             return str(value).lower() if isinstance(value, bool) else str(value)
+        if isinstance(self.default, tuple) and isinstance(value, (Sequence, array.array)):
+            if value and all(type(entry) in (int, float) for entry in value):
+                return tuple(map(float, value))
         return value
 
     def problem(self, value: object) -> str | None:
@@ -106,7 +111,8 @@ class ParameterSpecification:
             remedy += f' ({self.allowed})'
         if type(value) is not type(self.default):
             return f'{given}, not {kind}. {remedy}.'
-        if isinstance(value, float) and not math.isfinite(value):
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
             return f'{given}, not a finite number. {remedy}.'
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             below = self.minimum is not None and value < self.minimum
@@ -176,7 +182,8 @@ class Parameters:
         self._values = {name: self._present(name) for name in self._table}
 
     def _present(self, name: str) -> Any:
-        return self._node.get_parameter(name).value
+        value = self._node.get_parameter(name).value
+        return tuple(value) if isinstance(value, (list, array.array)) else value
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -198,6 +205,8 @@ class Parameters:
                 value = given
             else:
                 self._problems[name] = problem
+        if isinstance(value, tuple):
+            value = array.array('d', value)
         self._node.declare_parameter(name, value, specification.descriptor(), ignore_override=True)
 
     def _coerced(self, parameters: Sequence[Parameter]) -> list[Parameter]:
@@ -218,7 +227,10 @@ class Parameters:
             specification = self._table.get(parameter.name)
             if specification is None:
                 continue
-            problem = specification.problem(parameter.value)
+            value = parameter.value
+            problem = specification.problem(
+                tuple(value) if isinstance(value, (list, array.array)) else value
+            )
             if problem is not None:
                 return SetParametersResult(successful=False, reason=problem)
             accepted.append(parameter.name)
@@ -250,6 +262,7 @@ def markdown_table(table: Sequence[ParameterSpecification]) -> str:
     ]
     for row in table:
         shown = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
+        shown = str(list(row.default)) if isinstance(row.default, tuple) else shown
         shown = f'`{shown}`' if shown else '(empty)'
         live = 'yes' if row.live else 'no'
         lines.append(

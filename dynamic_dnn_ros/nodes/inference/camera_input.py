@@ -19,8 +19,10 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
 from dynamic_dnn_ros.nodes.common.parameters import Parameters
+from dynamic_dnn_ros.nodes.inference.camera_graph import cause_of_silence
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, RawPicture
+from dynamic_dnn_ros.pictures.value_range import ValueRange
 from dynamic_dnn_ros.serving.worker import Frame
 
 #: s, an image older than this, or from the future, comes from another time base.
@@ -63,6 +65,7 @@ class CameraInput:
         self._reject = reject
         self._subscription: Subscription | None = None
         self._message_type: type[Image] | type[CompressedImage] = Image
+        self._value_range: ValueRange | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -72,6 +75,7 @@ class CameraInput:
         self.stamps_back = 0
         self._last_stamp = -math.inf
         self._formats: list[str] = []
+        self._said_cause = ''
         self._arrived()
 
     def _arrived(self) -> float:
@@ -100,10 +104,27 @@ class CameraInput:
         silence = time.monotonic() - self._last_arrival
         return silence if silence > max(SILENCE, 3 * self._interval) else 0.0
 
+    def silence_cause(self) -> str:
+        """
+        Return why it is silent, as the ROS graph tells it; each cause is logged once.
+
+        Empty while images arrive.
+        """
+        if self._subscription is None or not self.silence:
+            return ''
+        profile = self._subscription.qos_profile
+        cause = cause_of_silence(self._node, self.topic, self._compressed, profile)
+        if cause != self._said_cause:
+            self._said_cause = cause
+            self._say(f'No image for {self.silence:.0f} s: {cause}')
+        return cause
+
     def subscribe(self) -> None:
         """Begin to listen."""
         self._arrived()
         self._message_type = CompressedImage if self._compressed else Image
+        bounds = ValueRange(*self._parameters['picture_range'])
+        self._value_range = bounds if bounds.low < bounds.high else None
         self._subscription = self._node.create_subscription(
             self._message_type,
             self._name,
@@ -131,7 +152,15 @@ class CameraInput:
 
     @property
     def _name(self) -> str:
-        return 'image/compressed' if self._compressed else 'image'
+        """Return the topic: as image_transport has it, made of the base topic as remapped."""
+        if not self._compressed:
+            return 'image'
+        name = 'image/compressed'
+        if self._node.resolve_topic_name(name, only_expand=True) != self._node.resolve_topic_name(
+            name
+        ):
+            return name  # it is remapped itself
+        return f'{self._node.resolve_topic_name("image")}/compressed'
 
     def _on_image(self, data: bytes) -> None:
         before = self._last_arrival
@@ -143,11 +172,12 @@ class CameraInput:
         try:
             message = SerialisedImage(data, self._message_type)
             header = message.header
-            picture = message.picture()
+            picture = message.picture(self._value_range)
         except PictureError as error:
             self.rejected += 1
             self._reject(header, str(error))
             return
+        self._said_cause = ''
         self._notice(header.stamp, picture)
         if self._deliver(Frame(picture, arrival, (header, self.age(header.stamp)))):
             time.sleep(HAND_OVER)

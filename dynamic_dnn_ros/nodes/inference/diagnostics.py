@@ -29,8 +29,7 @@ def diagnose_camera(
         return Diagnostic(
             'camera',
             Level.WARNING,
-            f'no image on {camera.topic!r} for {silence:.0f} s. Check that the camera '
-            'publishes there, and that both use the same DDS profile.',
+            f'no image for {silence:.0f} s: {camera.silence_cause()}',
             values,
         )
     if rejected:

@@ -18,12 +18,14 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from dynamic_dnn_ros.pictures.encodings import CONVERTED
 from dynamic_dnn_ros.pictures.scaling import (
     CameraPicture,
     CompressedPicture,
     PictureError,
     RawPicture,
 )
+from dynamic_dnn_ros.pictures.value_range import ValueRange, needs_range
 
 #: First two bytes of a serialised message: plain CDR, big and little endian, and the plain CDR 2
 #: of XTypes, which is the same for messages without fields of eight bytes
@@ -33,22 +35,35 @@ _BYTE_ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<', b'\x00\x06': '>', b'\x00\x07
 _ENCAPSULATION = 4
 
 
-def raw_picture(message: Image) -> RawPicture:
+def raw_picture(message: Image, value_range: ValueRange | None = None) -> RawPicture:
     """
     Return the picture of an `Image`.
 
-    :raises PictureError: for an encoding that is not read, a size of zero, or too little data
+    :param value_range: values that become black and white, where there are more than 8 bits
+    :raises PictureError: for an encoding that is not read or needs a range, a size of zero, or too
+        little data
     """
-    return RawPicture(message.encoding, message.width, message.height, message.step, message.data)
+    return RawPicture(
+        message.encoding,
+        message.width,
+        message.height,
+        message.step,
+        message.data,
+        bool(message.is_bigendian),
+        value_range,
+    )
 
 
-def compressed_picture(message: CompressedImage) -> CompressedPicture:
+def compressed_picture(
+    message: CompressedImage, value_range: ValueRange | None = None
+) -> CompressedPicture:
     """
     Return the picture of a `CompressedImage`; it is decoded when it is opened.
 
-    :raises PictureError: when it is empty
+    :param value_range: values that become black and white, where there are more than 8 bits
+    :raises PictureError: when it is empty, or holds distances
     """
-    return _compressed(message.format, memoryview(message.data))
+    return _compressed(message.format, memoryview(message.data), value_range)
 
 
 class SerialisedImage:
@@ -76,28 +91,29 @@ class SerialisedImage:
         except (struct.error, IndexError, ValueError, AssertionError) as error:
             raise PictureError(self._what(len(data), error)) from error
 
-    def picture(self) -> CameraPicture:
+    def picture(self, value_range: ValueRange | None = None) -> CameraPicture:
         """
         Return the picture; its data is a view of the bytes that arrived. To be called once.
 
+        :param value_range: values that become black and white, where there are more than 8 bits
         :raises PictureError: as `raw_picture` and `compressed_picture`, and for cut messages
         """
         if self._message is not None:
             if self._message_type is Image:
-                return raw_picture(self._message)
-            return compressed_picture(self._message)
+                return raw_picture(self._message, value_range)
+            return compressed_picture(self._message, value_range)
         reader = self._reader
         try:
             if self._message_type is CompressedImage:
-                return _compressed(reader.text(), reader.octets())
+                return _compressed(reader.text(), reader.octets(), value_range)
             height, width = reader.numbers('II')
             encoding = reader.text()
-            reader.numbers('B')  # is_bigendian: no encoding that is read has it
+            (big_endian,) = reader.numbers('B')
             (step,) = reader.numbers('I')
             data = reader.octets()
         except (struct.error, UnicodeDecodeError) as error:
             raise PictureError(self._what(len(reader.data), error)) from error
-        return RawPicture(encoding, width, height, step, data)
+        return RawPicture(encoding, width, height, step, data, bool(big_endian), value_range)
 
     def _what(self, size: int, error: Exception) -> str:
         return (
@@ -137,7 +153,24 @@ class _Reader:
         return memoryview(self.data)[begin : self.offset]
 
 
-def _compressed(kind: str, data: memoryview) -> CompressedPicture:
+def _compressed(kind: str, data: memoryview, value_range: ValueRange | None) -> CompressedPicture:
+    """
+    Return the picture of a file, of which the message says what it is.
+
+    image_transport writes the encoding of the picture, a semicolon, and how it is compressed.
+    """
+    what = f'compressed image {kind!r}'
     if not len(data):
-        raise PictureError(f'compressed image {kind!r}: it has no data. Check the camera driver.')
-    return CompressedPicture(data)
+        raise PictureError(f'{what}: it has no data. Check the camera driver.')
+    if 'compressedDepth' in kind:
+        raise PictureError(
+            f'{what}: it holds distances in a format of its own. Republish it raw (`ros2 run '
+            'image_transport republish --ros-args -p in_transport:=compressedDepth -p '
+            "out_transport:=raw`), and set parameter 'picture_range'."
+        )
+    encoding, _, compression = kind.partition(';')
+    converted = CONVERTED.get(encoding.strip())
+    several_bits = converted is not None and converted.value_range is None
+    if value_range is None and several_bits and 'jpeg' not in compression:
+        raise needs_range(what, repr(encoding.strip()))
+    return CompressedPicture(data, value_range)

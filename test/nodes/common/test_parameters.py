@@ -22,6 +22,12 @@ TABLE = (
     ParameterSpecification('mode', 'fast', 'How.', choices=('fast', 'slow')),
     ParameterSpecification('enabled', True, 'Whether.'),
     ParameterSpecification(
+        'bounds',
+        (0.0, 0.0),
+        'From, to.',
+        check=lambda value: 'odd. Give two.' if len(value) % 2 else None,
+    ),
+    ParameterSpecification(
         'name', 'a', 'What.', check=lambda value: None if value else 'empty. Give a name.'
     ),
 )
@@ -54,6 +60,18 @@ def test_defaults_and_overrides(graph: Graph, nodes: list[Node]) -> None:
 def test_integer_of_a_yaml_file_serves_as_double(graph: Graph, nodes: list[Node]) -> None:
     _, parameters = declare(graph, nodes, rate=30)
     assert parameters['rate'] == 30.0 and isinstance(parameters['rate'], float)
+
+
+@pytest.mark.parametrize('value', [[0, 4095], [0.0, 4095.0]])
+def test_a_list_of_numbers(graph: Graph, nodes: list[Node], value: list[float]) -> None:
+    node, parameters = declare(graph, nodes)
+    assert parameters['bounds'] == (0.0, 0.0)
+    assert node.set_parameters([Parameter('bounds', value=[1.0, 2.0])])[0].successful
+    assert not node.set_parameters([Parameter('bounds', value=[1.0])])[0].successful
+    parameters.take_over()
+    assert parameters['bounds'] == (1.0, 2.0)
+    _, parameters = declare(graph, nodes, bounds=value)
+    assert parameters['bounds'] == (0.0, 4095.0)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +119,9 @@ def test_lists_are_no_text(graph: Graph, nodes: list[Node]) -> None:
         ('mode', 'medium', 'not one of: fast, slow'),
         ('enabled', 'yes', 'not a boolean'),
         ('name', '', 'Give a name'),
+        ('bounds', 'wide', 'not a list of doubles'),
+        ('bounds', [1.0], 'odd. Give two'),
+        ('bounds', [0.0, float('inf')], 'not a finite number'),
     ],
 )
 def test_bad_value_at_start_is_a_problem_until_it_is_mended(

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 import math
+import re
 
+import numpy as np
 import pytest
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
@@ -19,7 +21,7 @@ from dynamic_dnn_ros.nodes.inference import camera_input
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.serving.worker import Frame
-from support.graph import Graph
+from support.graph import BEST_EFFORT, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
 SECOND = 10**9
@@ -30,12 +32,17 @@ class Camera:
     """A camera, and the input of a node that listens to it."""
 
     def __init__(
-        self, graph: Graph, transport: str = 'raw', sim_time: bool = False, reliable: bool = False
+        self,
+        graph: Graph,
+        transport: str = 'raw',
+        sim_time: bool = False,
+        reliable: bool = False,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.graph = graph
         self.frames: list[Frame] = []
         self.rejected: list[str] = []
-        arguments = ['--ros-args', '-p', f'image_transport:={transport}']
+        arguments = ['--ros-args', '-p', f'image_transport:={transport}', *arguments]
         if sim_time:
             arguments += ['-p', 'use_sim_time:=true']
         if reliable:
@@ -50,8 +57,9 @@ class Camera:
             lambda header, reason: self.rejected.append(reason),
         )
         compressed = transport == 'compressed'
-        topic = '/image/compressed' if compressed else '/image'
-        self.publisher = graph.publisher(CompressedImage if compressed else Image, topic)
+        self.publisher = graph.publisher(
+            CompressedImage if compressed else Image, self.input.topic
+        )
         self.input.subscribe()
         graph.wait_for_subscriptions(self.publisher)
 
@@ -183,3 +191,143 @@ def test_a_message_that_cannot_be_read_is_rejected_under_its_header(
     assert len(camera.rejected) == camera.input.rejected == 1
     assert 'has no data' in camera.rejected[0]
     assert len(camera.frames) == 1 and camera.frames[0].origin[0].stamp == stamp_of(7)
+
+
+@pytest.mark.parametrize(
+    ('transport', 'remaps', 'topic'),
+    [
+        ('raw', {}, '/image'),
+        ('compressed', {}, '/image/compressed'),
+        ('raw', {'image': '/camera/image_raw'}, '/camera/image_raw'),
+        ('compressed', {'image': '/camera/image_raw'}, '/camera/image_raw/compressed'),
+        ('compressed', {'image/compressed': '/front/jpeg'}, '/front/jpeg'),
+        ('compressed', {'image': '/a', 'image/compressed': '/front/jpeg'}, '/front/jpeg'),
+    ],
+)
+def test_the_base_topic_is_remapped_before_the_transport_is_appended(
+    make_camera: Callable[..., Camera], transport: str, remaps: dict[str, str], topic: str
+) -> None:
+    arguments = [part for name, to in remaps.items() for part in ('-r', f'{name}:={to}')]
+    camera = make_camera(transport=transport, arguments=arguments)
+    assert camera.input.topic == topic
+    pixels = noise(32, 24, 0)
+    compressed = transport == 'compressed'
+    camera.send(compressed_message(jpeg(pixels)) if compressed else image_message(pixels))
+    assert len(camera.frames) == 1
+
+
+def listening(graph: Graph, *arguments: str) -> CameraInput:
+    node = Node('input', context=graph.context, cli_args=['--ros-args', *arguments])
+    graph.add_node(node)
+    parameters = Parameters(node, PARAMETERS)
+    listener = CameraInput(node, parameters, lambda frame: False, lambda header, reason: None)
+    listener.subscribe()
+    return listener
+
+
+@pytest.fixture
+def other(graph: Graph) -> Iterator[Graph]:
+    other = Graph(graph.domain_id, 'other')
+    yield other
+    other.close()
+
+
+SILENT = {
+    'no publisher': ((), None, r"no node publishes '/image'. Start the camera, or remap image"),
+    'another topic': (
+        (),
+        (Image, '/front/image_raw', BEST_EFFORT),
+        r"no node publishes '/image'. Images are on: /front/image_raw. "
+        r'Remap it: -r image:=/front/image_raw',
+    ),
+    'another transport': (
+        (),
+        (CompressedImage, '/front/image_raw/compressed', BEST_EFFORT),
+        r"Images of another kind are on: /front/image_raw/compressed. .*'compressed'",
+    ),
+    'the other transport': (
+        ('-p', 'image_transport:=compressed', '-r', 'image:=/front/image_raw'),
+        (Image, '/front/image_raw', BEST_EFFORT),
+        r"no node publishes '/front/image_raw/compressed'.*on: /front/image_raw. .*to 'raw'",
+    ),
+    'another type': (
+        (),
+        (CompressedImage, '/image', BEST_EFFORT),
+        r"/camera publishes '/image' as sensor_msgs/msg/CompressedImage, this node "
+        r"listens to sensor_msgs/msg/Image. Set parameter 'image_transport' to 'compressed'",
+    ),
+    'a type that is no image': (
+        (),
+        (Clock, '/image', BEST_EFFORT),
+        r"publishes '/image' as rosgraph_msgs/msg/Clock.*Remap image to a topic of images",
+    ),
+    'incompatible quality of service': (
+        ('-p', 'qos_overrides./image.subscription.reliability:=reliable'),
+        (Image, '/image', BEST_EFFORT),
+        r"/camera publishes '/image' with a quality of service that this node does "
+        r'not accept \(.*[Rr]eliab.*qos_overrides./image.subscription',
+    ),
+    'a publisher that sends nothing': (
+        (),
+        (Image, '/image', BEST_EFFORT),
+        r"/camera publishes '/image', but nothing arrives. Check .* same DDS profile",
+    ),
+}
+
+
+@pytest.mark.parametrize('name', SILENT)
+def test_the_cause_of_silence_is_named_once(
+    graph: Graph,
+    other: Graph,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    arguments, publisher, expected = SILENT[name]
+    listener = listening(graph, *arguments)
+    if publisher is not None:
+        message_type, topic, profile = publisher
+        # A participant of its own: DDS allows one type for a topic in each.
+        camera = Node('camera', context=other.context)
+        other.add_node(camera)
+        camera.create_publisher(message_type, topic, profile)
+    assert listener.silence_cause() == ''
+    monkeypatch.setattr(camera_input, 'SILENCE', 0.0)
+    graph.spin_until(
+        lambda: re.search(expected, listener.silence_cause()) is not None,
+        TIMEOUT,
+        lambda: f'{expected!r} in {listener.silence_cause()!r}',
+    )
+    capfd.readouterr()
+    for _ in range(3):
+        listener.silence_cause()
+    assert 'No image' not in capfd.readouterr().err, 'it has been logged already'
+
+
+def test_a_cause_is_logged_again_after_images_came(
+    make_camera: Callable[..., Camera],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    camera = make_camera()
+    monkeypatch.setattr(camera_input, 'SILENCE', 0.0)
+    for turn in range(2):
+        camera.send(image_message(noise(32, 24, turn)))
+        camera.input._interval = 0.0
+        camera.input.silence_cause()
+        camera.input.silence_cause()
+    assert capfd.readouterr().err.count('but nothing arrives') == 2
+
+
+@pytest.mark.parametrize(('values', 'served'), [('[0.0, 0.0]', 0), ('[0, 2000]', 1)])
+def test_distances_are_served_where_their_range_is_given(
+    make_camera: Callable[..., Camera], values: str, served: int
+) -> None:
+    camera = make_camera(arguments=('-p', f'picture_range:={values}'))
+    message = Image(height=2, width=2, step=4, encoding='16UC1', data=[0, 4] * 4)
+    camera.send(message)
+    assert len(camera.frames) == served
+    if served:
+        assert set(np.asarray(camera.frames[0].picture.open()).ravel()) == {131}
+    else:
+        assert 'picture_range' in camera.rejected[0]

@@ -58,7 +58,7 @@ def test_camera(graph: Graph, served: ServedBundle, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(camera_input, 'SILENCE', 0.0)
     silent = diagnose_camera(camera, worker, 12, 'no pixels')
     assert silent.level is Level.WARNING
-    assert "no image on '/image'" in silent.message and 'DDS profile' in silent.message
+    assert 'no image for' in silent.message and "no node publishes '/image'" in silent.message
 
 
 def test_worker(served: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:

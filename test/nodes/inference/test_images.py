@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import array
+import io
 import struct
 
 import numpy as np
+from PIL import Image as PillowImage
 import pytest
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -19,6 +22,7 @@ from dynamic_dnn_ros.pictures.scaling import (
     RawPicture,
     fitted,
 )
+from dynamic_dnn_ros.pictures.value_range import ValueRange
 from support.images import compressed_message, image_message, jpeg, noise
 
 STRETCH = Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
@@ -94,3 +98,56 @@ def test_an_image_without_data_is_named() -> None:
     empty = serialize_message(compressed_message(b''))
     with pytest.raises(PictureError, match="compressed image 'jpeg': it has no data"):
         SerialisedImage(empty, CompressedImage).picture()
+
+
+@pytest.mark.parametrize('encoding', ['mono16', 'rgb16', 'bayer_rggb16', '16UC1'])
+def test_the_byte_order_of_an_image_is_that_which_it_says(encoding: str) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (4, 18), np.uint16)
+    found = []
+    for big_endian, kind in ((False, '<u2'), (True, '>u2')):
+        width = 6 if encoding == 'rgb16' else 18
+        message = Image(height=4, width=width, encoding=encoding, step=36, is_bigendian=big_endian)
+        message.data = array.array('B', values.astype(kind).tobytes())
+        everything = ValueRange(0, 65535)
+        serialised = SerialisedImage(serialize_message(message), Image).picture(everything)
+        found += [small(serialised), small(raw_picture(message, everything))]
+    assert all(np.array_equal(pixels, found[0]) for pixels in found)
+
+
+def png_16() -> bytes:
+    file = io.BytesIO()
+    PillowImage.fromarray(np.linspace(0, 65535, 48, dtype=np.uint16).reshape(6, 8)).save(
+        file, 'PNG'
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('kind', ['mono16; png compressed ', 'png', 'mono16;png', ''])
+def test_a_compressed_picture_of_16_bits_is_scaled_by_its_range(kind: str) -> None:
+    message = compressed_message(png_16(), image_format=kind)
+    serialised = SerialisedImage(serialize_message(message), CompressedImage)
+    for picture in (serialised.picture(), compressed_picture(message)):
+        grey = np.asarray(picture.open())
+        assert (grey[0, 0], grey[5, 7]) == (0, 255)
+        assert len(np.unique(grey)) == 48
+
+
+@pytest.mark.parametrize(
+    ('kind', 'named'),
+    [
+        ('16UC1; png compressed ', "'16UC1' may be distances.*picture_range"),
+        ('16UC1; compressedDepth png', 'holds distances.*republish.*picture_range'),
+        ('32FC1; compressedDepth', 'holds distances.*republish'),
+    ],
+)
+def test_compressed_distances_are_refused_by_name(kind: str, named: str) -> None:
+    message = serialize_message(compressed_message(png_16(), image_format=kind))
+    with pytest.raises(PictureError, match=named):
+        SerialisedImage(message, CompressedImage).picture()
+
+
+def test_compressed_distances_with_a_range_are_read() -> None:
+    message = compressed_message(png_16(), image_format='16UC1; png compressed ')
+    picture = compressed_picture(message, ValueRange(0, 6553.5))
+    grey = np.asarray(picture.open())
+    assert (grey[0, 0], grey[0, 5], grey[5, 7]) == (0, 255, 255)
