@@ -33,13 +33,13 @@ class ClassificationPublisher(ResultPublisher[ClassScores]):
         super().__init__(node, bundle, labels)
         self._ours = self.advertise(Classification, '~/classification')
         self._messages = vision_messages()
+        self._info = LabelInfoPublisher.create(node, self._messages, bundle)
         if self._messages is not None:
             self._vision = self.advertise(self._messages.Classification, '~/vision_classification')
-            self._info = LabelInfoPublisher(node, self._messages, bundle)
 
     def begin(self) -> None:
         """Publish the labels."""
-        if self._messages is not None:
+        if self._info is not None:
             self._info.publish(self.labels, 0.0)
 
     def publish(self, served: ServedFrame, result: ClassScores) -> None:

@@ -46,18 +46,18 @@ class DetectionPublisher(ResultPublisher[Detections]):
         super().__init__(node, bundle, labels)
         self._ours = self.advertise(DetectionsMessage, '~/detections')
         self._messages = vision_messages()
+        self._info = LabelInfoPublisher.create(node, self._messages, bundle)
         # Messages are filled anew for each frame: to make them costs ten times as much.
         self._rows: list[Detection] = []
         self._vision_rows: list[Any] = []
         self._threshold = -1.0
         if self._messages is not None:
             self._vision = self.advertise(self._messages.Detection2DArray, '~/vision_detections')
-            self._info = LabelInfoPublisher(node, self._messages, bundle)
 
     def begin(self) -> None:
         """Publish the labels."""
         self._threshold = float(self.node.parameters['score_limit'])
-        if self._messages is not None:
+        if self._info is not None:
             self._info.publish(self.labels, self._threshold)
 
     def publish(self, served: ServedFrame, result: Detections) -> None:
@@ -65,11 +65,10 @@ class DetectionPublisher(ResultPublisher[Detections]):
         header, _ = served.frame.origin
         if is_heard(self._ours):
             self._ours.publish(self.message(header, served, result))
-        if self._messages is not None:
-            if is_heard(self._vision):
-                self._vision.publish(self.vision_message(header, result))
-            if self.node.parameters['score_limit'] != self._threshold:
-                self.begin()
+        if self._messages is not None and is_heard(self._vision):
+            self._vision.publish(self.vision_message(header, result))
+        if self.node.parameters['score_limit'] != self._threshold:
+            self.begin()
 
     def message(
         self, header: Header, served: ServedFrame, result: Detections

@@ -35,8 +35,7 @@ class SegmentationPublisher(ResultPublisher[LabelMap]):
         super().__init__(node, bundle, labels)
         self._ours = self.advertise(Segmentation, '~/segmentation')
         self._image = self.advertise(ImageMessage, '~/label_image', qos.SENSOR_PUBLICATION)
-        messages = vision_messages()
-        self._info = None if messages is None else LabelInfoPublisher(node, messages, bundle)
+        self._info = LabelInfoPublisher.create(node, vision_messages(), bundle)
 
     def begin(self) -> None:
         """Publish the labels."""

@@ -20,7 +20,7 @@ def vision_messages() -> Any:
     Earlier versions have boxes of another kind.
     """
     messages = optional_messages('vision_msgs')
-    return messages if hasattr(messages, 'Pose2D') and hasattr(messages, 'LabelInfo') else None
+    return messages if hasattr(messages, 'Pose2D') else None
 
 
 class LabelInfoPublisher:
@@ -29,6 +29,11 @@ class LabelInfoPublisher:
 
     Topics `~/label_info` (`LabelInfo`) and `~/vision_info` (`VisionInfo`, which names the first).
     """
+
+    @classmethod
+    def create(cls, node: ManagedNode, messages: Any, bundle: str) -> LabelInfoPublisher | None:
+        """Return one, None where vision_msgs is not installed or older than 4.1."""
+        return cls(node, messages, bundle) if hasattr(messages, 'LabelInfo') else None
 
     def __init__(self, node: ManagedNode, messages: Any, bundle: str) -> None:
         """Create the publishers; the node owns them."""

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 import math
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from dynamic_dnn_ros.msg import Classification, Segmentation
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
 from dynamic_dnn_ros.nodes.common.lifecycle import Problem
 from dynamic_dnn_ros.nodes.inference.results import registry
+from dynamic_dnn_ros.nodes.inference.results import vision as vision_module
 from dynamic_dnn_ros.nodes.inference.results.classification import ClassificationPublisher
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
 from dynamic_dnn_ros.nodes.inference.results.detection import DetectionPublisher
@@ -208,6 +210,19 @@ def test_a_new_score_limit_is_told_with_the_labels(graph: Graph) -> None:
     assert [info.threshold for info in labels.wait(2)] == [0.25, 0.75]
     graph.spin_for(0.2)
     assert len(labels) == 2, 'told once'
+
+
+@pytest.mark.parametrize(('version', 'topics'), [('4.0', 2), ('3', 1)])
+def test_of_an_older_vision_msgs_what_it_has_is_used(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, version: str, topics: int
+) -> None:
+    lacking = {'4.0': {'LabelInfo'}, '3': {'LabelInfo', 'Pose2D'}}[version]
+    present = {name: each for name, each in vars(vision_msgs()).items() if name not in lacking}
+    messages = SimpleNamespace(**present)
+    monkeypatch.setattr(vision_module, 'optional_messages', lambda package: messages)
+    _, publisher = begun(graph, 'detection')
+    assert len(publisher._publishers) == topics
+    publisher.publish(served_frame(0.0, placement=PLACEMENT), detections())
 
 
 def test_a_label_image_has_the_size_and_the_header_of_the_image(graph: Graph) -> None:
