@@ -94,7 +94,7 @@ def read(
         number, file_name = _field(entry, 'id', said), str(_field(entry, 'file_name', said))
         found = place.of(file_name)
         if found is None:
-            left_out.add('annotated pictures that are missing', file_name)
+            left_out.add('annotated picture that is missing', file_name)
             pictures[number] = ''
         elif not below or found.startswith(below):
             pictures[number] = found
@@ -112,11 +112,11 @@ def read(
     for entry in content['annotations']:
         number = _field(entry, 'image_id', said)
         if number not in pictures:
-            left_out.add('annotations of pictures that the file does not list', str(number))
+            left_out.add('annotation of a picture that the file does not list', str(number))
         elif pictures[number]:
             box = _box(entry, categories, said)
             if box is None:
-                left_out.add('annotations without a box', str(entry.get('id')))
+                left_out.add('annotation without a box', str(entry.get('id')))
             else:
                 boxes[pictures[number]].append(box)
     return CocoSet(files, boxes, sizes, categories.labels, left_out)

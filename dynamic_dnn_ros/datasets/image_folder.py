@@ -78,7 +78,7 @@ def read(
         if '/' in name[len(beginning) :]:
             chosen.append(name)
         else:
-            left_out.add('pictures outside of the folders of classes', name)
+            left_out.add('picture outside of the folders of classes', name)
     cut = len(beginning)
     # A stable sort: in a class, pictures stay in the order of folder and name.
     chosen.sort(key=lambda name: name[cut:].partition('/')[0])

@@ -136,7 +136,7 @@ def read(
     left_out = files.left_out.copy()
     for name in files.pictures():
         if _is_below(name, _PICTURES) and name not in pairs:
-            left_out.add('pictures without a label image', name)
+            left_out.add('picture without a label image', name)
     if below:
         chosen = [name for name in pairs if name.startswith(below)]
     else:

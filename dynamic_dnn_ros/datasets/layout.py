@@ -44,10 +44,10 @@ class LeftOut:
         if not self.counts:
             return ''
         parts = (
-            f'{count} {reason} ({self.examples[reason]}{", ..." if count > 1 else ""})'
+            f'{count} x {reason} ({self.examples[reason]}{", ..." if count > 1 else ""})'
             for reason, count in self.counts.items()
         )
-        return f'left out: {", ".join(parts)}'
+        return f'left out: {"; ".join(parts)}'
 
 
 class DataFiles:
@@ -128,10 +128,10 @@ class DataFiles:
         for name, entry in self._source.entries(place):
             path = prefix + name
             if name.startswith('.') or name == '__MACOSX':
-                self.left_out.add('hidden entries', path)
+                self.left_out.add('hidden entry', path)
             elif entry.kind is Kind.FOLDER:
                 if entry.linked and any(_within(folder, entry.place) for folder in above):
-                    self.left_out.add('links back to a folder they lie in', path)
+                    self.left_out.add('link back to a folder that it lies in', path)
                 else:
                     self._folders.append(path)
                     self._walk(entry.place, path + '/', above)
@@ -145,7 +145,7 @@ class DataFiles:
                 f'({entry.place}): mend or remove it'
             )
         if entry.kind is Kind.OTHER:
-            self.left_out.add('entries that are neither file nor folder', path)
+            self.left_out.add('entry that is neither file nor folder', path)
             return
         self._places[path] = entry.place
         if len(self._places) > _MOST_FILES:

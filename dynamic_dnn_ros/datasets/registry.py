@@ -76,10 +76,13 @@ def _opened(
 ) -> LabelledSet[Any]:
     if path.suffix.lower() == '.json' and path.is_file() and kind == 'detection':
         return _of_annotations(path, labels)
+    description = ''
     if path.suffix.lower() in (*_YAML, '.txt') and path.is_file():
-        path = path.absolute().parent
+        path, description = path.absolute().parent, path.name
     files = DataFiles(path)
     reader = _reader(files, kind)
+    if reader is yolo and description:
+        return yolo.read(files, labels, split, description=description)
     if reader is not None:
         return reader.read(files, labels, split)
     count = len(files.pictures())

@@ -124,7 +124,7 @@ def read(
     annotations = [name for name in files.names if name.lower().endswith('.xml')]
     for name in annotations:
         if name not in of_pictures:
-            left_out.add('annotations of pictures that are missing', name)
+            left_out.add('annotations of a picture that is missing', name)
     described = names_file(files)
     if described is not None:
         said = files.said(described)

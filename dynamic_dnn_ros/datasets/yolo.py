@@ -128,6 +128,8 @@ class _Description:
             self.names = dict(enumerate(lines))
             return
         mapping = yaml_of(files.read(name), self.said)
+        if not isinstance(mapping, Mapping) or 'names' not in mapping:
+            raise DataError(f'{self.said} has no names of classes: give a file that has')
         self.names = names_by_number(mapping['names'], self.said)
         self.poses = 'kpt_shape' in mapping
         folder = mapping.get('path')
@@ -186,6 +188,7 @@ def read(
     labels: Sequence[str] | None = None,
     split: str | None = None,
     below: str = '',
+    description: str = '',
 ) -> YoloSet:
     """
     Read a data set with boxes.
@@ -193,26 +196,27 @@ def read(
     :param labels: of a network, which the names of the data are mapped to
     :param split: train, val or test; None for what is not trained on
     :param below: read only the pictures of this folder
+    :param description: the file that names the classes; empty for the first one found
     :raises DataError: when it cannot be used
     """
-    name = description_of(files)
+    name = description or description_of(files)
     if name is None:
         raise DataError(
             f'{files.path} does not name its classes: a YAML file with names, or '
             f'{" or ".join(NAME_FILES[:2])} with a name in each line is needed'
         )
-    description = _Description(files, name)
+    described = _Description(files, name)
     pictures = files.pictures()
     if below:
         names = [picture for picture in pictures if picture.startswith(below)]
-    elif description.parts:
-        chosen = chosen_split(description.parts, split, str(files.path))
+    elif described.parts:
+        chosen = chosen_split(described.parts, split, str(files.path))
         assert chosen is not None
-        names = _of_part(files, pictures, description.parts[chosen])
+        names = _of_part(files, pictures, described.parts[chosen])
     else:
         part = chosen_split(map(split_of, pictures), split, str(files.path))
         names = [picture for picture in pictures if part in (None, split_of(picture))]
-    return YoloSet(files, names, description, labels, files.left_out)
+    return YoloSet(files, names, described, labels, files.left_out)
 
 
 def _of_part(files: DataFiles, pictures: Sequence[str], entries: Sequence[str]) -> list[str]:

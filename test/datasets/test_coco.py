@@ -90,9 +90,9 @@ def test_missing_pictures_are_left_out_and_said(tmp_path, content):
     said = []
     data = open_coco(tmp_path, say=said.append)
     assert len(data) == 2 and len(data[0].truth.boxes) == 2
-    assert '1 annotated pictures that are missing (c.png)' in said[0]
-    assert '1 annotations of pictures that the file does not list (9)' in said[0]
-    assert '1 annotations without a box (5)' in said[0]
+    assert '1 x annotated picture that is missing (c.png)' in said[0]
+    assert '1 x annotation of a picture that the file does not list (9)' in said[0]
+    assert '1 x annotation without a box (5)' in said[0]
 
 
 def test_no_picture_at_all_is_refused(tmp_path, content):

@@ -60,9 +60,9 @@ def test_folder_and_archive_give_the_same(plain, kind):
     assert said[plain, 'found'] == said[path, 'found']
     assert len(data) == (6 if kind == 'zip' else 10)
     for text in (said[plain], said[path]):
-        assert '1 hidden entries (.ipynb_checkpoints)' in text
-        assert '1 pictures outside of the folders of classes (stray.png)' in text
-        assert kind == 'zip' or '2 links back to a folder they lie in (cat/all, ...)' in text
+        assert '1 x hidden entry (.ipynb_checkpoints)' in text
+        assert '1 x picture outside of the folders of classes (stray.png)' in text
+        assert kind == 'zip' or '2 x link back to a folder that it lies in (cat/all, ...)' in text
 
 
 def test_parts(tmp_path):

@@ -108,7 +108,7 @@ def test_pictures_without_a_label_image_are_said(tmp_path):
     write_picture(folder / 'images' / 'val' / 'b.jpg')
     said = []
     assert len(open_masks(folder, say=said.append)) == 1
-    assert '1 pictures without a label image (images/val/b.jpg)' in said[0]
+    assert '1 x picture without a label image (images/val/b.jpg)' in said[0]
 
 
 def test_real_data():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 from pathlib import Path
 import pickle
@@ -61,8 +62,8 @@ def test_hidden_entries_are_left_out_and_said(plain, kind):
     found = DataFiles(packed(plain, kind, 'data') if kind else plain)
     assert found.folders == ('cat', 'cat/night', 'dog', 'empty')
     assert len(found.pictures()) == 4
-    assert found.left_out.counts == {'hidden entries': 4}
-    assert 'left out: 4 hidden entries (' in str(found.left_out)
+    assert found.left_out.counts == {'hidden entry': 4}
+    assert 'left out: 4 x hidden entry (' in str(found.left_out)
     assert '.ipynb_checkpoints' in str(found.left_out)
 
 
@@ -85,7 +86,7 @@ def test_links_count_as_what_they_lead_to_but_not_back(plain, kind):
         'kitten/b.png',
         'kitten/night/c.webp',
     )
-    assert found.left_out.counts == {'links back to a folder they lie in': 4}
+    assert found.left_out.counts == {'link back to a folder that it lies in': 4}
     assert found.read('dog/e.png') == found.read('dog/f.png') == found.read('kitten/b.png')
 
 
@@ -95,7 +96,7 @@ def test_a_class_may_lie_elsewhere_on_the_disk(plain, tmp_path):
     (plain / 'cup').symlink_to(tmp_path / 'elsewhere')
     found = DataFiles(plain)
     assert 'cup/cup.png' in found
-    assert found.left_out.counts == {'links back to a folder they lie in': 1}
+    assert found.left_out.counts == {'link back to a folder that it lies in': 1}
 
 
 @pytest.mark.parametrize('kind', ['', *LINKS])
@@ -193,7 +194,7 @@ def test_special_files_are_left_out(plain):
     os.mkfifo(plain / 'cat' / 'pipe.png')
     found = DataFiles(plain)
     assert len(found.pictures()) == 4
-    assert found.left_out.counts == {'entries that are neither file nor folder': 1}
+    assert found.left_out.counts == {'entry that is neither file nor folder': 1}
 
 
 @pytest.mark.parametrize('name', ['no archive', None])
@@ -209,3 +210,22 @@ def test_names_of_pictures():
     assert all(is_picture(f'a.{end}') for end in ('jpg', 'JPEG', 'png', 'webp', 'bmp', 'TIF'))
     assert is_picture('a.tiff')
     assert not is_picture('a.gif') and not is_picture('jpg')
+
+
+@pytest.mark.parametrize('kind', ['', *KINDS])
+def test_processes_share_an_archive(plain, kind):
+    files = DataFiles(packed(plain, kind) if kind else plain)
+    expected = [files.read(name) for name in files.names] * 20
+    fork = multiprocessing.get_context('fork')
+    queue = fork.Queue()
+
+    def read_often() -> None:
+        queue.put([files.read(name) for name in files.names * 20] == expected)
+
+    processes = [fork.Process(target=read_often) for _ in range(3)]
+    for process in processes:
+        process.start()
+    read_often()
+    assert all(queue.get(timeout=30) for _ in range(4))
+    for process in processes:
+        process.join(30)

@@ -72,7 +72,7 @@ def test_pictures_without_a_file_and_files_without_a_picture(tmp_path):
     said = []
     data = open_voc(tmp_path, say=said.append)
     assert [len(picture.truth.boxes) for picture in data] == [1, 0]
-    assert '1 annotations of pictures that are missing (Annotations/c.xml)' in said[0]
+    assert '1 x annotations of a picture that is missing (Annotations/c.xml)' in said[0]
 
 
 @pytest.mark.parametrize(

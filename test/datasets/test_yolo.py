@@ -188,7 +188,7 @@ def test_hidden_entries_are_said_once(tmp_path):
     write_picture(folder / 'images' / '.ipynb_checkpoints' / 'a.png')
     said = []
     assert len(open_yolo(folder, say=said.append)) == 1
-    assert len(said) == 1 and 'left out: 1 hidden entries' in said[0]
+    assert len(said) == 1 and 'left out: 1 x hidden entry' in said[0]
 
 
 def test_what_was_looked_for_is_said(tmp_path):
@@ -232,3 +232,15 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path, read):
     (folder / 'images' / 'a.png').write_bytes(b'no picture')
     with pytest.raises(DataError, match=r'picture .*images/a.png: it is no picture'):
         read(open_yolo(folder))
+
+
+def test_the_description_that_is_named_is_taken(tmp_path):
+    folder = write_yolo(tmp_path, {'a': '0 0.5 0.5 0.1 0.1'})
+    (folder / 'a.yaml').write_text('names: [dog]')
+    (folder / 'b.yaml').write_text('names: [bird]')
+    (folder / 'c.yaml').write_text('train: images')
+    assert open_yolo(folder).labels == ('dog',)
+    assert open_yolo(folder / 'b.yaml').labels == ('bird',)
+    assert open_yolo(folder / 'names.txt').labels == ('cat', 'cup')
+    with pytest.raises(DataError, match=r'c.yaml has no names of classes'):
+        open_yolo(folder / 'c.yaml')

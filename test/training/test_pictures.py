@@ -115,7 +115,7 @@ def test_what_was_left_out_is_said(tmp_path, caplog):
     folder = write_folder(tmp_path / 'train', colour_pictures(20))
     write_folder(folder / '.ipynb_checkpoints', colour_pictures(3))
     assert len(read_pictures(folder)) == 20
-    assert 'left out: 1 hidden entries (.ipynb_checkpoints)' in caplog.text
+    assert 'left out: 1 x hidden entry (.ipynb_checkpoints)' in caplog.text
 
 
 def test_parts_of_one_data_set(tmp_path):
