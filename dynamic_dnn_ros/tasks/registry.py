@@ -85,7 +85,7 @@ def recognise(
     :param samples: what the network answered to pictures, see the tasks
     :param task: its name, where the user gave one
     :param decoder: its name, where the user gave one: the task is detection then
-    :raises TaskError: when outputs are of none, or of several; says how to name one
+    :raises TaskError: when outputs are of none, or several decoders could read them
     """
     if decoder is not None and task in (None, 'detection'):
         return 'detection', recognise_detection(outputs, labels, size, samples, decoder)
@@ -101,23 +101,15 @@ def recognise(
         'classification': Classification.recognise(outputs, labels, samples),
         'segmentation': Segmentation.recognise(outputs, labels, samples),
     }
-    if task is not None:
-        options = found[task]
-        if options is None:
-            raise TaskError(
-                f'The network has {described(outputs)}, which are no {task} of {len(labels)} '
-                'labels. Give the labels that it was trained with, one a class, or another task.'
-            )
-        return task, options
-    matches = {name: options for name, options in found.items() if options is not None}
-    if len(matches) > 1:
-        raise TaskError(
-            f'The network has {described(outputs)}, which may be {" or ".join(matches)}. Name '
-            f'the task, for example: --task {next(iter(matches))}.'
-        )
-    for name, options in matches.items():
-        return name, options
-    return 'detection', recognise_detection(outputs, labels, size, samples)
+    for name, options in found.items():
+        if options is not None and task in (None, name):
+            return name, options
+    if task is None:
+        return 'detection', recognise_detection(outputs, labels, size, samples)
+    raise TaskError(
+        f'The network has {described(outputs)}, which are no {task} of {len(labels)} labels. Give '
+        'the labels that it was trained with, one a class, or another task.'
+    )
 
 
 def _others() -> dict[str, EntryPoint]:

@@ -96,6 +96,8 @@ class Segmentation(Task[LabelMap, NDArray[Any]]):
         if len(chosen) != 1:
             return None
         (spec,) = chosen
+        if len(spec.shape) == 4 and (spec.shape[2:] == (1, 1) or spec.shape[1:3] == (1, 1)):
+            return None  # a value for the whole picture
         for channels, axis in ((FIRST, 1), (LAST, 3)):
             if len(spec.shape) != 4 or not is_float(spec):
                 break

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dynamic_dnn_ros.datasets.contract import LabelledPicture
-from dynamic_dnn_ros.datasets.registry import open_dataset
 
 
 def read_truths(
@@ -22,5 +21,8 @@ def read_truths(
     :param labels: of the network; names of the data are mapped to them. None: the data's own
     :raises DataError: when there are none, or one cannot be read
     """
+    # Here, so that what only serves takes no memory for reading data sets.
+    from dynamic_dnn_ros.datasets.registry import open_dataset
+
     found = open_dataset(data, kind, labels)
     return (found[index] for index in range(len(found)))

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import sys
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -143,6 +147,63 @@ def test_a_hundred_thousand_candidates_keep_the_best():
     assert found.scores.min() >= least
 
 
+def scene(seed, count):
+    """Return boxes of which many overlap."""
+    generator = np.random.default_rng(seed)
+    corner = generator.uniform(-5, 50, (count, 2))
+    sides = generator.uniform(1, 30, (count, 2))
+    rows = np.concatenate([corner, corner + sides, generator.uniform(0, 1, (count, 2))], axis=1)
+    return outputs(*rows.tolist())
+
+
+SCENES = st.builds(scene, st.integers(0, 999), st.integers(1, 60))
+LIMITS = st.builds(
+    Limits, score=st.floats(0, 1), number=st.integers(0, 80), overlap=st.floats(0, 1)
+)
+
+
+def as_rows(found):
+    return [tuple(row) for row in np.column_stack([found.boxes, found.scores, found.classes])]
+
+
+@given(SCENES, LIMITS)
+@settings(deadline=None, max_examples=80)
+def test_of_what_is_kept_no_two_of_a_class_overlap_by_more(found, limits):
+    kept = decode(found, limits, Placement.of(INPUT, Size(64, 64), STRETCH))
+    assert len(kept) <= limits.number
+    assert (kept.scores >= np.float32(limits.score)).all()
+    assert (np.diff(kept.scores) <= 0).all()
+    inner = decode(found, dataclasses.replace(limits, number=1000))
+    assert as_rows(inner)[: limits.number] == as_rows(kept)
+
+
+@given(SCENES, LIMITS)
+@settings(deadline=None, max_examples=60)
+def test_pairs_that_are_kept(found, limits):
+    # A picture so wide that no box is cut: what is kept can be compared as it was decoded.
+    wide = Placement(Size(640, 640), INPUT, (1.0, 1.0), (-100.0, -100.0))
+    kept = decode(found, limits, wide)
+    boxes = kept.boxes.astype(np.float64)
+    for one in range(len(kept)):
+        for other in range(one):
+            if kept.classes[one] == kept.classes[other]:
+                sides = np.minimum(boxes[one, 2:], boxes[other, 2:]) - np.maximum(
+                    boxes[one, :2], boxes[other, :2]
+                )
+                shared = np.prod(np.maximum(sides, 0))
+                areas = sum(np.prod(boxes[n, 2:] - boxes[n, :2]) for n in (one, other))
+                assert shared / (areas - shared) <= limits.overlap + 1e-4
+
+
+@given(SCENES, st.floats(0, 1), st.floats(0, 1))
+@settings(deadline=None, max_examples=60)
+def test_a_higher_limit_on_the_score_only_takes_away(found, one, other):
+    low, high = sorted((one, other))
+    more, fewer = (decode(found, Limits(score=score, number=1000)) for score in (low, high))
+    good = more.scores >= np.float32(high)
+    assert as_rows(fewer) == [row for row, keep in zip(as_rows(more), good) if keep]
+
+
 def test_departure():
     generator = np.random.default_rng(0)
     recorded = {'output0': generator.uniform(0, 1, (2, 6, 84)).astype(np.float32)}
@@ -155,6 +216,12 @@ def test_departure():
     assert TASK.departure(found, recorded) == math.inf
     assert TASK.departure({'output0': recorded['output0'][:1]}, recorded) == math.inf
     assert TASK.departure({'other': recorded['output0']}, recorded) == math.inf
+
+
+def test_says_what_to_install_without_opencv(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cv2', None)
+    with pytest.raises(TaskError, match='Detectors need OpenCV, .* Install python3-opencv'):
+        decode(outputs((0, 0, 8, 8, 0.9, 0), (1, 0, 8, 8, 0.8, 0)))
 
 
 def test_options_are_read_as_written():

@@ -8,10 +8,20 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks import registry
 from dynamic_dnn_ros.tasks.classification import Classification
-from dynamic_dnn_ros.tasks.contract import TaskError
-from dynamic_dnn_ros.tasks.registry import TASK_NAMES, create_task, task_class, task_names
+from dynamic_dnn_ros.tasks.contract import TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.registry import (
+    TASK_NAMES,
+    create_task,
+    recognise,
+    task_class,
+    task_names,
+)
+
+LABELS = ('cat', 'dog', 'fox')
+SIZE = Size(64, 96)
 
 
 class Counting(Classification):
@@ -60,3 +70,44 @@ def test_a_task_that_cannot_be_loaded_is_named(offered):
         create_task('counting', {})
     with pytest.raises(TaskError, match="'adding' is .* not a subclass of"):
         create_task('adding', {})
+
+
+@pytest.mark.parametrize(
+    ('shape', 'task'),
+    [
+        ((1, 3), 'classification'),
+        ((1, 3, 1, 1), 'classification'),
+        ((1, 3, 64, 96), 'segmentation'),
+        ((1, 7, 126), 'detection'),
+        ((1, 8, 4, 6), 'detection'),
+    ],
+)
+def test_outputs_tell_the_task(shape, task):
+    outputs = [TensorSpec('out', shape)]
+    name, options = recognise(outputs, LABELS, SIZE)
+    assert name == task
+    assert recognise(outputs, LABELS, SIZE, task=task) == (name, options)
+    create_task(name, options).check(outputs, LABELS, SIZE)
+
+
+def test_a_decoder_is_of_detection():
+    outputs = [TensorSpec('out', (1, 126, 8))]
+    name, options = recognise(outputs, LABELS, SIZE, decoder='yolox')
+    assert (name, options['decoder']) == ('detection', 'yolox')
+    with pytest.raises(TaskError, match="Task 'segmentation' has no decoder 'yolox'"):
+        recognise(outputs, LABELS, SIZE, task='segmentation', decoder='yolox')
+
+
+@pytest.mark.parametrize(
+    ('task', 'said'),
+    [
+        ('segmentation', 'which are no segmentation of 3 labels. Give the labels'),
+        ('classification', 'which are no classification of 3 labels'),
+        ('detection', 'which no decoder reads with 3 labels'),
+        (None, 'which no decoder reads with 3 labels'),
+        ('pose', "of task 'pose' cannot be told"),
+    ],
+)
+def test_outputs_of_no_task(task, said):
+    with pytest.raises(TaskError, match=said):
+        recognise([TensorSpec('out', (1, 5, 7, 9))], LABELS, SIZE, task=task)
