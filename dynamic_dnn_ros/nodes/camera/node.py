@@ -8,6 +8,7 @@ import array
 from collections.abc import Sequence
 from copy import copy
 import io
+import math
 import threading
 import time
 import traceback
@@ -20,9 +21,11 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dynamic_dnn_ros.nodes.camera.sources import (
     SOURCES,
+    FrameError,
     FrameSource,
     Picture,
     SourceError,
+    SourceLost,
     open_source,
 )
 from dynamic_dnn_ros.nodes.common import main as process
@@ -30,6 +33,14 @@ from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from dynamic_dnn_ros.nodes.common.picture_range import PICTURE_RANGE, picture_range
+
+#: s between two attempts to open a camera that was lost.
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+#: s for which a frame that could not be read is news.
+REMEMBERED = 10.0
 
 
 class CameraNode(ManagedNode):
@@ -86,6 +97,7 @@ class CameraNode(ManagedNode):
             'jpeg_quality', 90, 'Quality of compressed images.', minimum=1, maximum=95
         ),
         ParameterSpecification('frame_id', 'camera', 'Frame id of the images.'),
+        PICTURE_RANGE,
         ParameterSpecification(
             'loop', True, 'Begin again at the end of the source; false: stop publishing there.'
         ),
@@ -101,7 +113,15 @@ class CameraNode(ManagedNode):
         self._late = 0
         self._finished = False
         self._source_problem = ''
+        self._forget_failures()
         super().__init__('camera_node', **arguments)
+
+    def _forget_failures(self) -> None:
+        self._unread = 0
+        self._last_unread = -math.inf
+        self._unread_reason = ''
+        self._lost = ''
+        self._pause = FIRST_PAUSE
 
     def configure(self) -> None:
         """
@@ -114,7 +134,10 @@ class CameraNode(ManagedNode):
             self.parameters['path'],
             self.parameters['topic'],
             (self.parameters['width'], self.parameters['height']),
+            picture_range(self.parameters),
         )
+        for reason in self._source.left_out:
+            self.get_logger().warning(f'Left out: {reason}')
         compressed = self.parameters['transport'] == 'compressed'
         self._publisher = self.create_publisher(
             CompressedImage if compressed else Image,
@@ -132,6 +155,7 @@ class CameraNode(ManagedNode):
         self._end.clear()
         self._finished = False
         self._source_problem = ''
+        self._forget_failures()
         self._worker = threading.Thread(
             target=self._work, args=(self._source,), name='camera', daemon=True
         )
@@ -161,11 +185,21 @@ class CameraNode(ManagedNode):
         """Report the frames published."""
         if self._source_problem:
             level, message = Level.ERROR, self._source_problem
+        elif self._lost:
+            level, message = Level.WARNING, self._lost
+        elif time.monotonic() - self._last_unread < REMEMBERED:
+            level = Level.WARNING
+            message = f'{self._unread} frames could not be read, the last one: '
+            message += self._unread_reason
         elif self._finished:
             level, message = Level.OK, 'the source is at its end'
         else:
             level, message = Level.OK, 'publishes'
-        values = {'published frames': self._published, 'late frames': self._late}
+        values = {
+            'published frames': self._published,
+            'late frames': self._late,
+            'frames that could not be read': self._unread,
+        }
         return (Diagnostic('source', level, message, values),)
 
     def _work(self, source: FrameSource) -> None:
@@ -187,12 +221,19 @@ class CameraNode(ManagedNode):
         due = time.monotonic()
         empty = True
         while not self._end.is_set():
-            picture = source.read()
+            try:
+                picture = source.read()
+            except FrameError as error:
+                self._skip(error)
+                continue
+            except SourceLost as error:
+                self._open_again(source, error)
+                continue
             if picture is None:
                 if empty:
                     raise SourceError(
-                        f'{source.description} holds no frame that can be decoded. Choose '
-                        'another one.'
+                        f'{source.description} holds no frame that can be decoded. '
+                        f'{self._unread_reason or "Choose another one."}'
                     )
                 if not self.parameters['loop']:
                     self._finished = True
@@ -202,6 +243,9 @@ class CameraNode(ManagedNode):
                 empty = True
                 continue
             empty = False
+            if self._lost:
+                self._lost = ''
+                self.get_logger().info(f'{source.description} delivers frames again')
             now = time.monotonic()
             if period and now > due + period:
                 # Too slow for the rate: go on from now, rather than make up for it in a burst.
@@ -211,6 +255,34 @@ class CameraNode(ManagedNode):
                 return
             due += period
             self._publish(picture)
+
+    def _skip(self, error: FrameError) -> None:
+        """Count a frame that cannot be read; the first of a series is logged."""
+        now = time.monotonic()
+        if now - self._last_unread > REMEMBERED:
+            self.get_logger().warning(
+                f'A frame cannot be read and is left out: {error}. Further ones are counted on '
+                '/diagnostics.'
+            )
+        self._unread += 1
+        self._last_unread = now
+        self._unread_reason = str(error)
+
+    def _open_again(self, source: FrameSource, error: SourceLost) -> None:
+        """Open a source that was lost again, with pauses that grow until it delivers a frame."""
+        if not self._lost:
+            self._pause = FIRST_PAUSE
+            self.get_logger().error(f'{error} It is opened again until it delivers frames.')
+        while True:
+            self._lost = f'{error} It is opened again after {self._pause:g} s.'
+            if self._end.wait(self._pause):
+                return
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            try:
+                source.rewind()
+            except SourceError:
+                continue
+            return
 
     def _publish(self, picture: Picture) -> None:
         if self.parameters['transport'] == 'compressed':

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, PictureError, RawPicture
+from dynamic_dnn_ros.nodes.inference.images import compressed_picture, raw_picture
+from dynamic_dnn_ros.pictures.errors import PictureError
+from dynamic_dnn_ros.pictures.upright import upright_picture
+from dynamic_dnn_ros.pictures.value_range import ValueRange
 
 Picture = NDArray[np.uint8]
 """Height x width x 3, red, green, blue."""
@@ -27,7 +30,10 @@ DEFAULT_SIZE = (640, 480)
 SECONDS_PER_PICTURE = 4.0
 PICTURE_RATE = 30.0
 
-_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp'})
+#: So many reads that fail one after the other, and a camera has to be opened again.
+FAILURES_OF_A_LOST_CAMERA = 3
+
+_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp'})
 _LIBRARY_PICTURES = (
     'chelsea.png',
     'rocket.jpg',
@@ -45,21 +51,40 @@ class SourceError(ValueError):
     """A source that cannot be used. The text names the source, the problem and the remedy."""
 
 
+class FrameError(ValueError):
+    """One frame of a source cannot be read; the next may. The text names the frame and why."""
+
+
+class SourceLost(SourceError):
+    """A source that delivers no more, and may be opened again."""
+
+
 class FrameSource(Protocol):
     """
     A stream of pictures.
 
     `rate` is the source's own, hertz; 0 where the source itself sets the pace (a camera).
+    `left_out` says of each frame that was left out when the source was opened why.
     """
 
     description: str
     rate: float
+    left_out: tuple[str, ...]
 
     def read(self) -> Picture | None:
-        """Return the next picture; None at the end of the source."""
+        """
+        Return the next picture; None at the end of the source.
+
+        :raises FrameError: when this picture cannot be read; the next call goes on after it
+        :raises SourceLost: when the source has to be opened again
+        """
 
     def rewind(self) -> None:
-        """Begin again at the first picture."""
+        """
+        Begin again at the first picture; a camera that was lost is opened again.
+
+        :raises SourceError: when it cannot be opened
+        """
 
     def close(self) -> None:
         """Release what the source holds."""
@@ -86,17 +111,33 @@ def pan_and_zoom(progress: float, size: tuple[int, int], aspect: float) -> Windo
 class PictureSource:
     """Picture files, shown in turn with a slow pan and zoom, so that they make a stream."""
 
-    def __init__(self, files: Sequence[Path], description: str, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        description: str,
+        size: tuple[int, int],
+        value_range: ValueRange | None = None,
+    ) -> None:
         """
-        Read the pictures.
+        Read the pictures; those that cannot be read are left out.
 
         :param size: width and height of the frames, pixels; 0 for the default
-        :raises SourceError: when a file cannot be read as a picture
+        :param value_range: values that become black and white, where there are more than 8 bits
+        :raises SourceError: when no file can be read as a picture
         """
         self.description = description
         self.rate = PICTURE_RATE
         self._size = (size[0] or DEFAULT_SIZE[0], size[1] or DEFAULT_SIZE[1])
-        self._pictures = [_open_picture(file) for file in files]
+        self._pictures: list[Image.Image] = []
+        left_out = []
+        for file in files:
+            try:
+                self._pictures.append(Image.fromarray(upright_picture(file, value_range)))
+            except PictureError as error:
+                left_out.append(str(error))
+        self.left_out = tuple(left_out)
+        if not self._pictures:
+            raise SourceError(f'{description}: none can be read. {left_out[0]}')
         self._frames_per_picture = int(SECONDS_PER_PICTURE * PICTURE_RATE)
         self._frame = 0
 
@@ -134,10 +175,18 @@ class VideoSource:
         :raises SourceError: when OpenCV is absent or cannot open it
         """
         self._cv2 = _optional_module('cv2', 'opencv-python-headless', 'a video or a camera')
+        self.left_out: tuple[str, ...] = ()
+        self._failed = 0
         self._target = target
         self._size = size
         is_camera = isinstance(target, int)
         self.description = f'camera {target}' if is_camera else f'video {target}'
+        self.rate = self._open()
+
+    def _open(self) -> float:
+        """Open the video and return its rate, hertz."""
+        target, size = self._target, self._size
+        is_camera = isinstance(target, int)
         self._capture = self._cv2.VideoCapture(target)
         if not self._capture.isOpened():
             remedy = (
@@ -152,30 +201,37 @@ class VideoSource:
             self._capture.set(self._cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         frames_per_second = float(self._capture.get(self._cv2.CAP_PROP_FPS))
         usable = math.isfinite(frames_per_second) and 0.0 < frames_per_second <= 1000.0
-        self.rate = 0.0 if is_camera else (frames_per_second if usable else PICTURE_RATE)
+        return 0.0 if is_camera else (frames_per_second if usable else PICTURE_RATE)
 
     def read(self) -> Picture | None:
         """
         Return the next frame; None at the end of a file.
 
-        :raises SourceError: when a camera delivers no frame
+        :raises FrameError: when a camera delivers no frame this time
+        :raises SourceLost: when it did so several times, one after the other
         """
         delivered, frame = self._capture.read()
         if not delivered:
-            if isinstance(self._target, int):
-                raise SourceError(
-                    f'{self.description} delivers no frame. Check its cable, and that no other '
-                    'program uses it.'
-                )
-            return None
+            if not isinstance(self._target, int):
+                return None
+            problem = f'{self.description} delivers no frame'
+            self._failed += 1
+            if self._failed < FAILURES_OF_A_LOST_CAMERA:
+                raise FrameError(problem)
+            raise SourceLost(f'{problem}. Check its cable, and that no other program uses it.')
+        self._failed = 0
         picture: Picture = self._cv2.cvtColor(frame, self._cv2.COLOR_BGR2RGB)
         return _resized(picture, self._size)
 
     def rewind(self) -> None:
-        """Open the file again: seeking is not exact in every container."""
-        if not isinstance(self._target, int):
-            self._capture.release()
-            self._capture = self._cv2.VideoCapture(self._target)
+        """
+        Open the file or the camera again: seeking is not exact in every container.
+
+        :raises SourceError: when it cannot be opened
+        """
+        self._capture.release()
+        self._failed = 0
+        self._open()
 
     def close(self) -> None:
         """Release the file or the camera."""
@@ -185,13 +241,20 @@ class VideoSource:
 class BagSource:
     """The images of one topic of a ROS 2 bag, raw or compressed, mcap or sqlite3."""
 
-    def __init__(self, path: Path, topic: str, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        topic: str,
+        size: tuple[int, int],
+        value_range: ValueRange | None = None,
+    ) -> None:
         """
         Open the bag.
 
         :param path: folder of the bag
         :param topic: image topic; empty: the only one that the bag holds
         :param size: width and height of the frames, pixels; 0 for the bag's own
+        :param value_range: values that become black and white, where there are more than 8 bits
         :raises SourceError: when it is no bag, or has no such topic
         """
         _optional_module('rosbags', 'rosbags', 'a bag')
@@ -216,7 +279,9 @@ class BagSource:
         except SourceError:
             self._reader.close()
             raise
+        self.left_out: tuple[str, ...] = ()
         self._size = size
+        self._value_range = value_range
         seconds = self._reader.duration * 1e-9
         count = self._connection.msgcount
         self.rate = (count - 1) / seconds if count > 1 and seconds > 0.0 else PICTURE_RATE
@@ -227,12 +292,20 @@ class BagSource:
         """
         Return the next image; None at the end of the bag.
 
-        :raises SourceError: when an image cannot be decoded
+        :raises FrameError: when an image cannot be decoded
         """
-        raw = next(self._messages, None)
+        try:
+            raw = next(self._messages, None)
+        except Exception as error:  # a damaged bag raises errors of any type, and ends there
+            raise FrameError(f'{self.description}: it cannot be read further ({error})') from error
         if raw is None:
             return None
-        message: Any = self._reader.deserialize(raw, self._connection.msgtype)
+        try:
+            message: Any = self._reader.deserialize(raw, self._connection.msgtype)
+        except Exception as error:  # so does a damaged message
+            raise FrameError(
+                f'{self.description}: a message of {len(raw)} bytes cannot be read ({error!r})'
+            ) from error
         return _resized(self._decode(message), self._size)
 
     def rewind(self) -> None:
@@ -273,20 +346,21 @@ class BagSource:
 
     def _decode(self, message: Any) -> Picture:
         try:
-            camera_picture = (
-                CompressedPicture(message.data)
-                if self._connection.msgtype == _COMPRESSED_TYPE
-                else RawPicture(
-                    message.encoding, message.width, message.height, message.step, message.data
-                )
+            compressed = self._connection.msgtype == _COMPRESSED_TYPE
+            camera_picture = (compressed_picture if compressed else raw_picture)(
+                message, self._value_range
             )
             return np.array(camera_picture.open().convert('RGB'), dtype=np.uint8)
         except PictureError as error:
-            raise SourceError(f'{self.description}: {error}') from error
+            raise FrameError(f'{self.description}: {error}') from error
 
 
 def open_source(
-    source: str, path: str = '', topic: str = '', size: tuple[int, int] = (0, 0)
+    source: str,
+    path: str = '',
+    topic: str = '',
+    size: tuple[int, int] = (0, 0),
+    value_range: ValueRange | None = None,
 ) -> FrameSource:
     """
     Open a source of pictures.
@@ -295,9 +369,10 @@ def open_source(
     :param path: folder of pictures, video file, camera index, or folder of a bag
     :param topic: image topic of a bag; empty: its only one
     :param size: width and height of the frames, pixels; 0: the source's own
+    :param value_range: values that become black and white, where there are more than 8 bits
     :raises SourceError: naming the source, the problem and the remedy
     """
-    return _OPEN[source](path, topic, size)
+    return _OPEN[source](path, topic, size, value_range)
 
 
 def library_pictures() -> list[Path]:
@@ -323,11 +398,15 @@ def library_pictures() -> list[Path]:
     return files
 
 
-def _open_default(path: str, topic: str, size: tuple[int, int]) -> FrameSource:
+def _open_default(
+    path: str, topic: str, size: tuple[int, int], value_range: ValueRange | None
+) -> FrameSource:
     return PictureSource(library_pictures(), 'photographs of scikit-image', size)
 
 
-def _open_folder(path: str, topic: str, size: tuple[int, int]) -> FrameSource:
+def _open_folder(
+    path: str, topic: str, size: tuple[int, int], value_range: ValueRange | None
+) -> FrameSource:
     folder = _existing(path, 'folder of pictures')
     if not folder.is_dir():
         raise SourceError(f'{folder} is a file. Name the folder that holds the pictures.')
@@ -337,30 +416,36 @@ def _open_folder(path: str, topic: str, size: tuple[int, int]) -> FrameSource:
             f'folder {folder} holds no pictures. Put files of these kinds into it: '
             f'{", ".join(sorted(_SUFFIXES))}.'
         )
-    return PictureSource(files, f'pictures of {folder}', size)
+    return PictureSource(files, f'pictures of {folder}', size, value_range)
 
 
-def _open_video(path: str, topic: str, size: tuple[int, int]) -> FrameSource:
+def _open_video(
+    path: str, topic: str, size: tuple[int, int], value_range: ValueRange | None
+) -> FrameSource:
     file = _existing(path, 'video file')
     if file.is_dir():
         raise SourceError(f'{file} is a folder. Name a video file.')
     return VideoSource(str(file), size)
 
 
-def _open_camera(path: str, topic: str, size: tuple[int, int]) -> FrameSource:
+def _open_camera(
+    path: str, topic: str, size: tuple[int, int], value_range: ValueRange | None
+) -> FrameSource:
     index = path.removeprefix('/dev/video') or '0'
     if not index.isdecimal():
         raise SourceError(f'{path!r} is no camera. Give an index, such as 0, or /dev/video0.')
     return VideoSource(int(index), size)
 
 
-def _open_bag(path: str, topic: str, size: tuple[int, int]) -> FrameSource:
+def _open_bag(
+    path: str, topic: str, size: tuple[int, int], value_range: ValueRange | None
+) -> FrameSource:
     bag = _existing(path, 'bag')
     # A single file of a bag is what shell completion offers.
-    return BagSource(bag if bag.is_dir() else bag.parent, topic, size)
+    return BagSource(bag if bag.is_dir() else bag.parent, topic, size, value_range)
 
 
-_OPEN: dict[str, Callable[[str, str, tuple[int, int]], FrameSource]] = {
+_OPEN: dict[str, Callable[[str, str, tuple[int, int], ValueRange | None], FrameSource]] = {
     'pictures': _open_default,
     'folder': _open_folder,
     'video': _open_video,
@@ -388,16 +473,6 @@ def _optional_module(module: str, distribution: str, purpose: str) -> Any:
         raise SourceError(
             f'{purpose} needs {distribution}, which cannot be imported ({error}). Install it: '
             f'`pip install {distribution}`.'
-        ) from error
-
-
-def _open_picture(file: Path) -> Image.Image:
-    try:
-        with Image.open(file) as picture:
-            return picture.convert('RGB')
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f'{file} cannot be read as a picture: {error}. Mend or remove it.'
         ) from error
 
 

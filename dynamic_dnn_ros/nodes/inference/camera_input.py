@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
 from dynamic_dnn_ros.nodes.common.parameters import Parameters
+from dynamic_dnn_ros.nodes.common.picture_range import picture_range
 from dynamic_dnn_ros.nodes.inference.camera_graph import cause_of_silence
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, RawPicture
@@ -123,8 +124,7 @@ class CameraInput:
         """Begin to listen."""
         self._arrived()
         self._message_type = CompressedImage if self._compressed else Image
-        bounds = ValueRange(*self._parameters['picture_range'])
-        self._value_range = bounds if bounds.low < bounds.high else None
+        self._value_range = picture_range(self._parameters)
         self._subscription = self._node.create_subscription(
             self._message_type,
             self._name,

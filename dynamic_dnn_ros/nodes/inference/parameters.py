@@ -8,6 +8,7 @@ from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES
 from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from dynamic_dnn_ros.nodes.common.picture_range import PICTURE_RANGE
 from dynamic_dnn_ros.serving.tracking import TRACKERS
 
 #: Values of parameter `platform` that are no platform's id.
@@ -15,13 +16,6 @@ AUTO, NONE = 'auto', 'none'
 
 #: Value of parameter `tracking` for no track ids.
 NO_TRACKING = 'none'
-
-
-def range_problem(bounds: tuple[float, ...]) -> str | None:
-    """Return what is wrong with a range of values, or None."""
-    if len(bounds) == 2 and (bounds[0] < bounds[1] or bounds == (0.0, 0.0)):
-        return None
-    return 'a lower and a higher number are needed. Set it to two such as [0.0, 4095.0].'
 
 
 PARAMETERS = (
@@ -69,15 +63,7 @@ PARAMETERS = (
         'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least eight '
         "times the network's input; false: always all pixels.",
     ),
-    ParameterSpecification(
-        'picture_range',
-        (0.0, 0.0),
-        'The two values of a pixel that become black and white, in images of 16 bits or floats; '
-        'those outside become black or white as well. 0 and 0: 0 and 65535 for mono16, rgb16, '
-        'bgr16, Bayer patterns and files of 16 bits, while 16UC1 and 32FC1, which mostly are '
-        'distances, are rejected.',
-        check=range_problem,
-    ),
+    PICTURE_RANGE,
     EXECUTOR_PARAMETER,
     ParameterSpecification(
         'sub_network',

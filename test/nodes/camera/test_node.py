@@ -7,15 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable
 import io
 from pathlib import Path
+import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from PIL import Image as PillowImage
 import pytest
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
 from dynamic_dnn_ros.nodes.camera import node as camera_node
+from dynamic_dnn_ros.nodes.camera.sources import FrameError, SourceError, SourceLost
+from dynamic_dnn_ros.nodes.common.diagnostics import Level
 from support.graph import BEST_EFFORT, Graph
 from support.images import nanoseconds_of
 
@@ -115,6 +119,7 @@ class BrokenSource:
 
     description = 'a video that breaks off'
     rate = 50.0
+    left_out = ()
 
     def read(self) -> None:
         raise RuntimeError('bad packet')
@@ -138,6 +143,105 @@ def test_whatever_a_decoder_raises_is_said(graph: Graph, monkeypatch: pytest.Mon
     )
     node.stop()
     assert not node.configured
+
+
+class FlakySource:
+    """A camera of which each letter is a read: a frame, a bad one, or the camera is lost."""
+
+    description = 'a flaky camera'
+    rate = 100.0
+    left_out = ('one picture: it is no picture.',)
+
+    def __init__(self, reads: str, opens: str = '') -> None:
+        self.reads, self.opens = list(reads), list(opens)
+        self.rewound: list[float] = []
+
+    def read(self) -> np.ndarray | None:
+        letter = self.reads.pop(0) if self.reads else 'end'
+        if letter == 'x':
+            raise FrameError('frame 12: it is cut')
+        if letter == 'l':
+            raise SourceLost('a flaky camera delivers no frame. Check its cable.')
+        return np.zeros((4, 6, 3), np.uint8) if letter == '.' else None
+
+    def rewind(self) -> None:
+        self.rewound.append(time.monotonic())
+        if self.opens.pop(0) == 'x':
+            raise SourceError('a flaky camera cannot be opened')
+
+    def close(self) -> None: ...
+
+
+def start_flaky(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, source: FlakySource
+) -> camera_node.CameraNode:
+    monkeypatch.setattr(camera_node, 'open_source', lambda *arguments: source)
+    node = camera_node.CameraNode(
+        context=graph.context, parameter_overrides=[Parameter('loop', value=False)]
+    )
+    graph.add_node(node)
+    node.start()
+    return node
+
+
+def test_a_bad_frame_is_counted_and_skipped(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    images = graph.collect(Image, '/image')
+    source = FlakySource('.' * 11 + 'xx' + '.' * 9)
+    node = start_flaky(graph, monkeypatch, source)
+    images.wait(20, timeout=20.0)
+    (said,) = node.diagnose()
+    assert said.level is Level.WARNING
+    assert '2 frames could not be read, the last one: frame 12: it is cut' in said.message
+    assert said.values['frames that could not be read'] == 2
+    log = capfd.readouterr().err
+    assert log.count('frame 12: it is cut') == 1
+    assert log.count('Left out: one picture') == 1
+    monkeypatch.setattr(camera_node, 'REMEMBERED', 0.0)
+    assert node.diagnose()[0].level is Level.OK
+    node.stop()
+
+
+def test_a_camera_that_is_lost_is_opened_again_with_growing_pauses(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(camera_node, 'FIRST_PAUSE', 0.1)
+    monkeypatch.setattr(camera_node, 'LONGEST_PAUSE', 0.4)
+    images = graph.collect(Image, '/image')
+    # It opens at the third attempt and delivers nothing then, and is well at the fifth.
+    source = FlakySource('...ll...', 'xxoxo')
+    node = start_flaky(graph, monkeypatch, source)
+    graph.spin_until(lambda: len(source.rewound) == 2, 20.0, 'two attempts')
+    (said,) = node.diagnose()
+    assert said.level is Level.WARNING
+    assert 'Check its cable. It is opened again after' in said.message
+    images.wait(6, timeout=20.0)
+    assert [round(gap, 1) for gap in np.diff(source.rewound)] == [0.2, 0.4, 0.4, 0.4]
+    assert node.diagnose()[0].level is Level.OK
+    log = capfd.readouterr().err
+    assert log.count('delivers no frame. Check its cable') == 1
+    node.stop()
+
+
+def test_a_node_that_waits_for_its_camera_stops_at_once(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_node, 'FIRST_PAUSE', 60.0)
+    node = start_flaky(graph, monkeypatch, FlakySource('l'))
+    graph.spin_until(lambda: node.diagnose()[0].level is Level.WARNING, 20.0, 'the loss')
+    began = time.monotonic()
+    node.stop()
+    assert time.monotonic() - began < 5.0
+
+
+def test_a_source_of_bad_frames_only_is_an_error(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start_flaky(graph, monkeypatch, FlakySource('xxx'))
+    graph.spin_until(lambda: node.diagnose()[0].level is Level.ERROR, 20.0, 'the error')
+    assert 'no frame that can be decoded. frame 12: it is cut' in node.diagnose()[0].message
+    node.stop()
 
 
 def test_stops_at_the_end_and_while_inactive(

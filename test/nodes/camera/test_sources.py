@@ -11,13 +11,16 @@ from PIL import Image
 import pytest
 
 from dynamic_dnn_ros.nodes.camera.sources import (
+    FrameError,
     FrameSource,
     Picture,
     SourceError,
+    SourceLost,
     library_pictures,
     open_source,
     pan_and_zoom,
 )
+from dynamic_dnn_ros.pictures.value_range import ValueRange
 from support.shared_data import DRIVING_BAG, DRIVING_TOPIC, shared_data
 
 
@@ -38,8 +41,13 @@ def write_video(path: Path, shades: list[int], rate: float = 20.0) -> None:
     writer.release()
 
 
-def write_raw_bag(path: Path, topics: list[str], storage: str, encoding: str = 'bgr8') -> None:
-    """Write two 4x2 images with two bytes of row padding: red, then green, a tenth apart."""
+def write_raw_bag(
+    path: Path, topics: list[str], storage: str, encoding: str = 'bgr8', cut: int | None = None
+) -> None:
+    """Write two 4x2 images with two bytes of row padding: red, then green, a tenth apart.
+
+    :param cut: index of a message of which most is missing
+    """
     rosbag2 = pytest.importorskip('rosbags.rosbag2')
     from rosbags.typesys import Stores, get_typestore
 
@@ -66,6 +74,7 @@ def write_raw_bag(path: Path, topics: list[str], storage: str, encoding: str = '
                     data=rows.reshape(-1),
                 )
                 raw = store.serialize_cdr(message, 'sensor_msgs/msg/Image')
+                raw = raw[:60] if index == cut else raw
                 writer.write(connection, 10**9 + index * 10**8, raw)
 
 
@@ -176,15 +185,96 @@ def test_compressed_images_of_a_real_bag() -> None:
 def test_encoding_of_a_bag_that_is_no_picture(tmp_path: Path) -> None:
     write_raw_bag(tmp_path / 'bag', ['/depth'], 'MCAP', encoding='32FC1')
     source = open_source('bag', str(tmp_path / 'bag'))
-    with pytest.raises(SourceError, match=r"/depth: image 4x2 '32FC1'.*one of: rgb8"):
-        source.read()
+    for _ in range(2):
+        with pytest.raises(FrameError, match=r"/depth: image 4x2 '32FC1'.*picture_range"):
+            source.read()
+    assert source.read() is None
+    source.close()
 
 
 def test_damaged_image_of_a_bag(tmp_path: Path) -> None:
     write_raw_bag(tmp_path / 'bag', ['/image'], 'MCAP', encoding='rgba8')
     source = open_source('bag', str(tmp_path / 'bag'))
-    with pytest.raises(SourceError, match=r'step 14 bytes cannot hold 4 pixels'):
+    with pytest.raises(FrameError, match=r'step 14 bytes cannot hold 4 pixels'):
         source.read()
+    source.close()
+
+
+def test_a_range_makes_distances_of_a_bag_a_picture(tmp_path: Path) -> None:
+    write_raw_bag(tmp_path / 'bag', ['/depth'], 'MCAP', encoding='16UC1')
+    source = open_source('bag', str(tmp_path / 'bag'), value_range=ValueRange(0, 65535))
+    assert read(source).shape == (2, 4, 3)
+    source.close()
+
+
+def test_one_damaged_message_of_a_bag_costs_that_message(tmp_path: Path) -> None:
+    """The first of two messages is cut."""
+    write_raw_bag(tmp_path / 'bag', ['/image'], 'MCAP', cut=0)
+    source = open_source('bag', str(tmp_path / 'bag'))
+    with pytest.raises(FrameError, match='/image: a message of .* cannot be read'):
+        source.read()
+    assert (read(source) == (0, 255, 0)).all()
+    assert source.read() is None
+    source.close()
+
+
+class FailingCapture:
+    """OpenCV's side of a camera: which reads and which attempts to open it fail."""
+
+    def __init__(self, reads: str, opens: str) -> None:
+        self.reads, self.opens = iter(reads), iter(opens)
+        self.opened = False
+
+    def __call__(self, target: int) -> FailingCapture:
+        self.opened = next(self.opens) == 'o'
+        return self
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return self.opened
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        good = next(self.reads) == 'o'
+        return good, np.full((4, 6, 3), 7, np.uint8) if good else None
+
+    def get(self, what: int) -> float:
+        return 0.0
+
+    def release(self) -> None:
+        self.opened = False
+
+
+def test_a_read_of_a_camera_that_fails_costs_a_frame_several_the_camera(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cv2 = pytest.importorskip('cv2')
+    monkeypatch.setattr(cv2, 'VideoCapture', FailingCapture('oxoxxxo', 'oxo'))
+    source = open_source('camera', '0')
+    assert read(source).shape == (4, 6, 3)
+    with pytest.raises(FrameError, match='camera 0 delivers no frame'):
+        source.read()
+    read(source)
+    for _ in range(2):
+        with pytest.raises(FrameError):
+            source.read()
+    with pytest.raises(SourceLost, match='camera 0 delivers no frame. Check its cable'):
+        source.read()
+    with pytest.raises(SourceError, match='camera 0 cannot be opened'):
+        source.rewind()
+    source.rewind()
+    assert read(source).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_pictures_are_shown_upright(tmp_path: Path, orientation: int) -> None:
+    left = np.zeros((48, 64, 3), np.uint8)
+    left[:, :32] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(left).save(tmp_path / 'a.jpg', exif=exif)
+    frame = read(open_source('folder', str(tmp_path), size=(48, 48))).astype(int)
+    # Turned by 90 degrees clockwise, what was at the left is above.
+    upper, side = frame[4, 40].mean(), frame[40, 4].mean()
+    assert (upper > 200) == (orientation == 6) and (side > 200) == (orientation == 1)
 
 
 @pytest.mark.parametrize('source', ['folder', 'video', 'bag'])
@@ -199,8 +289,12 @@ def test_folder_without_pictures(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r'holds no pictures. Put files'):
         open_source('folder', str(tmp_path))
     (tmp_path / 'broken.png').write_bytes(b'no picture')
-    with pytest.raises(SourceError, match=r'broken.png cannot be read as a picture'):
+    with pytest.raises(SourceError, match=r'none can be read.*broken.png: it is no picture'):
         open_source('folder', str(tmp_path))
+    Image.new('L', (80, 60), 50).save(tmp_path / 'good.png')
+    source = open_source('folder', str(tmp_path))
+    assert len(source.left_out) == 1 and 'broken.png' in source.left_out[0]
+    assert (read(source) == 50).all()
     with pytest.raises(SourceError, match=r'is a file. Name the folder'):
         open_source('folder', str(tmp_path / 'broken.png'))
 
