@@ -21,6 +21,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, weights_content
 from dynamic_dnn_ros.cli.ofa_choices import Choice, InputError, read_choices, text_of
 from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.datasets.labels import numbered
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, statistics_of
@@ -222,9 +223,6 @@ def _class_names(
         names = tuple(line.strip() for line in text_of(path).splitlines() if line.strip())
         if len(names) != count:
             raise InputError(f'{path}: has {len(names)} names, the network {count} classes')
-        if len(set(names)) != count:
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f'{path}: has the name {twice!r} twice: a class needs one of its own')
         return names
     for pictures in data:
         if pictures is not None and len(pictures.classes) == count:
@@ -236,13 +234,13 @@ def with_labels_of(pictures: Pictures, classes: tuple[str, ...], where: Path) ->
     """
     Return pictures with labels that are indices into the network's classes.
 
-    Folders are classes by name; or by number; or, where there is one for each class, in
-    alphabetical order, as ImageNet's are.
+    Folders are classes by name, the second of two alike with a number ('crane (2)'); or by
+    number; or, where there is one for each class, in alphabetical order, as ImageNet's are.
 
     :raises InputError: naming a folder that is none of the classes.
     """
     folders = pictures.classes
-    index = {name: number for number, name in enumerate(classes)}
+    index = {name: number for number, name in enumerate(numbered(classes))}
     if all(name in index for name in folders):
         labels = [index[name] for name in folders]
     elif all(name.isdecimal() and int(name) < len(classes) for name in folders):

@@ -78,12 +78,12 @@ def read_choices(
 
 def text_of(path: Path) -> str:
     """
-    Return the text of a file.
+    Return the text of a file, without a byte order mark.
 
     :raises InputError: when it cannot be read.
     """
     try:
-        return path.read_text(encoding='utf-8')
+        return path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f'{path}: cannot be read ({error}): give a text file, UTF-8') from error
 

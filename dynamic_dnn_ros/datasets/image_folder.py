@@ -10,6 +10,7 @@ order of their names, pictures in that of class, folder and name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import re
 
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
@@ -17,6 +18,8 @@ from dynamic_dnn_ros.datasets.labels import listed, matched, numbered
 from dynamic_dnn_ros.datasets.layout import DataFiles, LeftOut
 from dynamic_dnn_ros.datasets.splits import chosen_split, split_named
 from dynamic_dnn_ros.pictures.placement import Size
+
+_WORDNET = re.compile(r'n\d{8}')
 
 
 class ImageFolderSet(LabelledSet[int]):
@@ -112,9 +115,18 @@ def _all_of(classes: Sequence[str], labels: Sequence[str], files: DataFiles) -> 
     """
     Return the index among the labels of each class.
 
+    Folders may be named by the numbers of labels. ImageNet's are named by those of WordNet, in
+    whose order its labels are.
+
     :raises DataError: naming classes that are no labels, or labels without pictures
     """
-    indices = matched(classes, labels, str(files.path))
+    if all(_WORDNET.fullmatch(name) for name in classes) and len(classes) == len(labels):
+        return list(range(len(labels)))
+    if all(name.isdecimal() for name in classes) and not set(classes) & set(labels):
+        numbers = [str(index) for index in range(len(labels))]
+        indices = matched([str(int(name)) for name in classes], numbers, str(files.path))
+    else:
+        indices = matched(classes, labels, str(files.path))
     missing = [name for index, name in enumerate(numbered(labels)) if index not in set(indices)]
     if missing:
         raise DataError(

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dynamic_dnn_ros.bundles.reader import read_bundle
-from dynamic_dnn_ros.cli.import_ofa import with_labels_of
+from dynamic_dnn_ros.cli.import_ofa import _class_names, with_labels_of
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.cli.ofa_choices import InputError
 from dynamic_dnn_ros.networks.ofa_checkpoint import PUBLISHED_LAYOUTS, published_name
@@ -291,3 +291,12 @@ def test_arguments_that_cannot_end_well_are_refused(
     assert said in error
     assert 'Traceback' not in error
     assert not (tmp_path / 'ofa').exists()
+
+
+def test_names_of_classes_may_repeat_and_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / 'names.txt'
+    path.write_text('\ufeffcrane\nmaillot\ncrane\n', encoding='utf-8')
+    assert _class_names(path, (), 3) == ('crane', 'maillot', 'crane')
+    pictures = Pictures(np.zeros((2, 8, 8, 3), np.uint8), np.array([1, 0]), ('crane', 'crane (2)'))
+    found = with_labels_of(pictures, ('crane', 'maillot', 'crane'), tmp_path)
+    assert found.labels.tolist() == [2, 0]

@@ -105,3 +105,31 @@ def test_real_data():
     assert (len(data), len(data.labels)) == (10000, 10)
     assert data.names[:1] == ('airplane/0000.jpg',)
     assert np.bincount([data.truth_of(index) for index in range(10000)]).tolist() == [1000] * 10
+
+
+@pytest.mark.parametrize(
+    ('folders', 'expected'),
+    [
+        (('n01440764', 'n02012849', 'n03126707'), [0, 1, 2]),
+        (('0', '1', '2'), [0, 1, 2]),
+        (('02', '00', '01'), [0, 1, 2]),
+        (('crane (2)', 'crane', 'Tench'), [0, 1, 2]),
+    ],
+)
+def test_folders_of_imagenet_and_of_numbers(tmp_path, folders, expected):
+    labels = ('tench', 'crane', 'crane')
+    for name in folders:
+        write_picture(tmp_path / name / 'a.png')
+    data = open_folder(tmp_path, labels)
+    by_folder = {name.split('/')[0]: data.truth_of(i) for i, name in enumerate(data.names)}
+    if 'crane' in folders:
+        assert by_folder == {'Tench': 0, 'crane': 1, 'crane (2)': 2}
+    else:
+        assert [by_folder[name] for name in sorted(folders)] == expected
+
+
+def test_a_folder_of_a_number_that_no_label_has_is_refused(tmp_path):
+    for name in ('0', '7'):
+        write_picture(tmp_path / name / 'a.png')
+    with pytest.raises(DataError, match='no labels of the network: 7'):
+        open_folder(tmp_path, ('cat', 'dog'))
