@@ -13,7 +13,7 @@ An `.int8.graph` file is the same with weights of its own, in int8, that no weig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import hashlib
 import json
@@ -44,7 +44,8 @@ QUANTISED_REMEDY = (
 NETWORK, STATISTICS = 'network', 'batch_norm'
 
 # Numbers of fields in onnx.proto, release 1.14.
-_MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 5, 12
+_VALUE_NAME = 1
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 8, 9
 _FLOAT = 1
 
@@ -195,6 +196,49 @@ def onnx_model(
         part = tensor[tuple(slice(size) for size in entry.shape)]
         parts.append(_initializer(entry.name, np.ascontiguousarray(part, '<f4')))
     return b''.join(parts)
+
+
+def output_names(model: bytes) -> tuple[str, ...]:
+    """
+    Return the names of a model's outputs, in their order; no ONNX package is needed.
+
+    :param model: the content of an ONNX file that is sound
+    """
+    names = []
+    for number, part in _fields(memoryview(model)):
+        if number == _MODEL_GRAPH:
+            for inner, output in _fields(part):
+                if inner == _GRAPH_OUTPUT:
+                    names += [bytes(v).decode() for n, v in _fields(output) if n == _VALUE_NAME]
+    return tuple(names)
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield number and content of those fields of a message that have a length."""
+    place = 0
+    while place < len(message):
+        tag, place = _read_number(message, place)
+        wire_type = tag & 7
+        if wire_type == 2:
+            length, place = _read_number(message, place)
+            yield tag >> 3, message[place : place + length]
+            place += length
+        elif wire_type == 0:
+            _, place = _read_number(message, place)
+        else:
+            place += 8 if wire_type == 1 else 4
+
+
+def _read_number(message: memoryview, place: int) -> tuple[int, int]:
+    """Return a number of variable length, and the place after it."""
+    number = shift = 0
+    while True:
+        digit = message[place]
+        place += 1
+        number |= (digit & 0x7F) << shift
+        shift += 7
+        if digit < 0x80:
+            return number, place
 
 
 def _initializer(name: str, values: NDArray[np.float32]) -> bytes:

@@ -25,6 +25,7 @@ from dynamic_dnn_ros.bundles.manifest import (
     SeparateModels,
     SuperNetwork,
 )
+from dynamic_dnn_ros.bundles.model_files import ModelFiles
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, parse_profile
 from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, Responses, parse_responses
 
@@ -257,11 +258,16 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
         return None, [error]
     problems = []
     contents = {}
+    source = manifest.source
+    models = source.files if isinstance(source, SeparateModels) else ()
     for name in manifest.files:
         try:
-            contents[name] = _read_checked(folder, name, manifest)
+            checked = _read_checked(folder, name, manifest)
         except BundleError as error:
             problems.append(error)
+        else:
+            # Models may be large; they are read again when an engine needs one.
+            contents[name] = b'' if name in models else checked
     profiles = []
     for name in manifest.profiles:
         if name in contents:
@@ -269,7 +275,6 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
                 profiles.append(_parse_profile(contents[name], folder / name, manifest))
             except BundleError as error:
                 problems.append(error)
-    source = manifest.source
     other = set(manifest.files) - {*source.files, *manifest.profiles}
     responses: Responses = {}
     if RESPONSES_NAME in other & contents.keys():
@@ -278,12 +283,18 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
                 contents[RESPONSES_NAME],
                 folder / RESPONSES_NAME,
                 [entry.id for entry in manifest.sub_networks],
-                len(manifest.labels) if manifest.task == CLASSIFICATION else None,
+                len(manifest.labels)
+                if isinstance(source, SuperNetwork) and manifest.task == CLASSIFICATION
+                else None,
             )
         except BundleError as error:
             problems.append(error)
     if problems:
         return None, problems
+    try:
+        files = ModelFiles(folder, {name: manifest.files[name] for name in models})
+    except OSError as error:
+        return None, [BundleError(folder, f'cannot be read ({error})', _DAMAGED)]
     bundle = Bundle(
         folder=folder,
         manifest=manifest,
@@ -292,11 +303,7 @@ def _inspect(folder: Path) -> tuple[Bundle | None, list[BundleError]]:
         weights_content=(contents[source.weights] if isinstance(source, SuperNetwork) else b''),
         responses=responses,
         other_files={name: contents[name] for name in manifest.files if name in other},
-        models=(
-            {name: contents[name] for name in source.files}
-            if isinstance(source, SeparateModels)
-            else {}
-        ),
+        models=files,
     )
     return bundle, []
 

@@ -35,7 +35,12 @@ from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, probe_picture, sam
 from dynamic_dnn_ros.bundles.writer import write_bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, Precision
 from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder, cache_work
-from dynamic_dnn_ros.engines.registry import AUTO, create_engine, installed_engines
+from dynamic_dnn_ros.engines.registry import (
+    AUTO,
+    create_engine,
+    installed_engines,
+    suitable_engines,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,10 +83,14 @@ def fastest_engine(
     :raises EngineError: when none is installed or of use, with the reasons, or the cache cannot
         be written
     """
+    suitable = suitable_engines(bundle.manifest)
     names = tuple(engines())
+    if engines is installed_engines:
+        names = tuple(name for name in names if name in suitable)
     if not names:
         raise EngineError(
-            "no engine is installed. Install one: 'onnxruntime', 'openvino' or 'torch'."
+            f'no engine is installed that runs bundle {bundle.manifest.name!r}. Install one: '
+            f'{", ".join(map(repr, suitable))}.'
         )
     path = cache_folder() / f'engine_{_key(bundle, threads, precision, names)}.json'
     kept = _kept(path)
@@ -220,7 +229,10 @@ def _key(bundle: Bundle, threads: int, precision: Precision, names: Sequence[str
     manifest = bundle.manifest
     circumstances = [
         _content_sha256(bundle),
-        [[entry.id, dict(entry.configuration)] for entry in manifest.sub_networks],
+        [
+            [entry.id, dict(entry.configuration), list(entry.size)]
+            for entry in manifest.sub_networks
+        ],
         [[name, _version(name)] for name in names],
         threads,
         precision.value,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,6 +69,18 @@ class Execution(ABC):
         """
 
 
+class SharedMemory(NamedTuple):
+    """
+    Memory that several prepared sub-networks have together, and that the last of them frees.
+
+    :param owner: the same for all of them, on one processor
+    :param size: bytes
+    """
+
+    owner: str
+    size: int
+
+
 class PreparedSubNetwork(ABC):
     """
     One sub-network on one processor, ready to run.
@@ -81,6 +94,9 @@ class PreparedSubNetwork(ABC):
     #: Pictures that one run takes at most.
     largest_batch: int = 1
 
+    #: What it has together with others, beside its own `memory`; None: nothing that counts.
+    shared_memory: SharedMemory | None = None
+
     def __init__(self, sub_network: SubNetwork, processor: str) -> None:
         self.sub_network = sub_network
         self.processor = processor
@@ -90,7 +106,8 @@ class PreparedSubNetwork(ABC):
         """
         Return what it holds for itself, bytes: about what `close` gives back.
 
-        An estimate; memory that it shares with other sub-networks is not in it.
+        An estimate. What it has together with others is not in it, see `shared_memory`; the
+        weights of a super-network in its one file count for none.
         """
         return 0
 
@@ -158,6 +175,7 @@ class LoadedSubNetwork(PreparedSubNetwork):
         compute: Callable[[Picture], Outputs],
         memory: int,
         library: str,
+        shared: SharedMemory | None = None,
     ) -> None:
         """
         Hold what a library has loaded.
@@ -165,12 +183,14 @@ class LoadedSubNetwork(PreparedSubNetwork):
         :param compute: runs it; nothing else may hold it, so that `close` frees it
         :param memory: bytes
         :param library: as errors name it
+        :param shared: memory that it has together with others
         """
         super().__init__(sub_network, processor)
         self._compute: Callable[[Picture], Outputs] | None = compute
         self._shape = (*sub_network.size, 3)
         self._memory = memory
         self._library = library
+        self.shared_memory = shared
 
     @property
     def memory(self) -> int:
@@ -226,6 +246,10 @@ class Engine(ABC):
     def memory_needed(self, sub_network: SubNetwork) -> int:
         """Return an estimate of the `memory` of a sub-network before it is prepared, bytes."""
         return 4 * sub_network.parameters
+
+    def shared_memory(self, sub_network: SubNetwork) -> SharedMemory | None:
+        """Return an estimate of what a sub-network will have together with others."""
+        return None
 
 
 #: How often a sub-network runs before it counts as ready: first runs allocate and choose kernels.

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 import functools
 from pathlib import Path
+import re
+import threading
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnxruntime
 
-from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
@@ -24,11 +26,16 @@ from dynamic_dnn_ros.engines.contract import (
     Picture,
     Precision,
     PreparedSubNetwork,
+    SharedMemory,
     library_failure,
     warm_up,
 )
-from dynamic_dnn_ros.engines.graph_source import GraphSource, Say, cache_folder
+from dynamic_dnn_ros.engines.graph_source import Say, cache_folder
+from dynamic_dnn_ros.engines.models import InputFound, check_inputs, models_of
 from dynamic_dnn_ros.pictures.placement import Size
+
+#: The library has no annotations.
+Session = Any
 
 #: Processor and the providers that serve it, the first with the next for what it cannot run.
 _PROVIDERS = {
@@ -58,8 +65,16 @@ _DEVICES = ('/dev/nvidia0', '/dev/nvhost-gpu', '/dev/nvgpu', '/dev/dxg')
 _PARAMETER, _QUANTISED_PARAMETER, _SESSION = 4.5, 2.3, 2_000_000
 
 
+#: Types of inputs, as numpy names them.
+_TYPE = re.compile(r'tensor\((\w+)\)')
+
+
 class OnnxRuntimeEngine(Engine):
-    """Runs each sub-network as a session of its own."""
+    """
+    Runs each sub-network of a super-network as a session of its own.
+
+    Those of one separate model, each at its size, run in one session.
+    """
 
     name = 'onnxruntime'
 
@@ -84,7 +99,10 @@ class OnnxRuntimeEngine(Engine):
                 f'ONNX Runtime does not compute in {precision.value} here: {needs}. Ask for '
                 f"{Precision.FLOAT32.value!r}, or for the engine 'openvino' or 'torch'."
             )
-        self._graphs = GraphSource(bundle, say, quantised=precision is Precision.INT8)
+        self._models = models_of(bundle, say, quantised=precision is Precision.INT8)
+        # Of separate models by file and processor, for as long as one that runs in it is there.
+        self._sessions: WeakValueDictionary[tuple[str, str], Session] = WeakValueDictionary()
+        self._lock = threading.Lock()
 
     @property
     def processors(self) -> tuple[str, ...]:
@@ -107,7 +125,36 @@ class OnnxRuntimeEngine(Engine):
         """
         if processor not in self.processors:
             raise EngineError(self._missing(processor))
-        model = self._graphs.model(sub_network)
+        file = self._models.file(sub_network)
+        if not file:
+            session = self._loaded(sub_network, processor)
+        else:
+            # Two that loaded one file at once would have it twice.
+            with self._lock:
+                found = self._sessions.get((file, processor))
+                if found is None:
+                    found = self._sessions[file, processor] = self._loaded(sub_network, processor)
+                session = found
+        check_inputs(_inputs(session), self._models, sub_network)
+        prepared = LoadedSubNetwork(
+            sub_network,
+            processor,
+            _computing(session),
+            self.memory_needed(sub_network),
+            'ONNX Runtime',
+            self.shared_memory(sub_network),
+        )
+        warm_up(prepared)
+        return_free_memory()
+        return prepared
+
+    def _loaded(self, sub_network: SubNetwork, processor: str) -> Session:
+        """
+        Return a session that has run once.
+
+        :raises EngineError: as `prepare`
+        """
+        content = self._models.content(sub_network)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -122,18 +169,20 @@ class OnnxRuntimeEngine(Engine):
         else:
             options.enable_cpu_mem_arena = False
         try:
-            session = onnxruntime.InferenceSession(
-                model, options, providers=self._provider_options(processor)
+            session: Session = onnxruntime.InferenceSession(
+                content, options, providers=self._provider_options(processor)
             )
+            check_inputs(_inputs(session), self._models, sub_network)
             if processor == 'cpu':
                 _give_back_arena(session, sub_network.size)
+        except EngineError:
+            raise
         except Exception as error:  # the library's errors have no common class
             raise library_failure(
                 f'ONNX Runtime {onnxruntime.__version__} cannot run sub-network '
                 f'{sub_network.id!r} on {processor!r}',
                 error,
-                "Update onnxruntime, make the graphs again with 'dynamic-dnn bundle export', or "
-                'name another engine.',
+                f'Update onnxruntime, {self._models.remedy}, or name another engine.',
             ) from error
         # Kept by the library for a change of providers, which never comes: a copy of all weights.
         session._model_bytes = None
@@ -144,20 +193,18 @@ class OnnxRuntimeEngine(Engine):
                 f'CUDA or TensorRT release that onnxruntime {onnxruntime.__version__} needs, or '
                 "name the processor 'cpu'."
             )
-        prepared = LoadedSubNetwork(
-            sub_network,
-            processor,
-            _computing(session),
-            self.memory_needed(sub_network),
-            'ONNX Runtime',
-        )
-        warm_up(prepared)
-        return_free_memory()
-        return prepared
+        return session
 
     def memory_needed(self, sub_network: SubNetwork) -> int:
-        """Return an estimate of what a session takes, bytes."""
+        """Return an estimate of what a session takes, bytes; nothing where it is shared."""
+        if self._models.file(sub_network):
+            return 0
         return session_memory(sub_network, self.precision)
+
+    def shared_memory(self, sub_network: SubNetwork) -> SharedMemory | None:
+        """Return an estimate of a session that sub-networks of one separate model share."""
+        file = self._models.file(sub_network)
+        return SharedMemory(file, session_memory(sub_network)) if file else None
 
     def _provider_options(self, processor: str) -> list[tuple[str, dict[str, Any]]]:
         tensorrt = {
@@ -223,17 +270,29 @@ def _share_arena() -> None:
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limits))
 
 
-def _give_back_arena(session: onnxruntime.InferenceSession, size: Size) -> None:
+def _give_back_arena(session: Session, size: Size) -> None:
     """Run a session once, and return what the arena has kept from smaller ones."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry('memory.enable_memory_arena_shrinkage', 'cpu:0')
-    session.run(None, {INPUT_NAME: np.zeros((1, *size, 3), np.uint8)}, options)
+    (picture,) = session.get_inputs()
+    session.run(None, {picture.name: np.zeros((1, *size, 3), np.uint8)}, options)
 
 
-def _computing(session: onnxruntime.InferenceSession) -> Callable[[Picture], Outputs]:
+def _inputs(session: Session) -> list[InputFound]:
+    found = []
+    for entry in session.get_inputs():
+        match = _TYPE.fullmatch(entry.type)
+        shape = tuple(side if isinstance(side, int) else None for side in entry.shape)
+        found.append(InputFound(entry.name, match[1] if match else entry.type, shape))
+    return found
+
+
+def _computing(session: Session) -> Callable[[Picture], Outputs]:
     names = [output.name for output in session.get_outputs()]
+    (entry,) = session.get_inputs()
+    input_name = entry.name
 
     def compute(picture: Picture) -> Outputs:
-        return dict(zip(names, session.run(names, {INPUT_NAME: picture[np.newaxis]})))
+        return dict(zip(names, session.run(names, {input_name: picture[np.newaxis]})))
 
     return compute

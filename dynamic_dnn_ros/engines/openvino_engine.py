@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 import threading
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
+from dynamic_dnn_ros.bundles.graphs import output_names
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
@@ -27,7 +27,8 @@ from dynamic_dnn_ros.engines.contract import (
     library_failure,
     warm_up,
 )
-from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
+from dynamic_dnn_ros.engines.graph_source import Say
+from dynamic_dnn_ros.engines.models import InputFound, check_inputs, models_of
 
 #: OpenVINO's name of a capability, and of the type that inference is asked to compute in.
 _TYPES = {
@@ -52,7 +53,12 @@ _MODEL = 5_000_000
 
 
 class OpenVinoEngine(Engine):
-    """Compiles each sub-network for a device."""
+    """
+    Compiles each sub-network for a device, and for its size.
+
+    So sub-networks of one separate model share nothing: a model that is compiled for all sizes at
+    once would take more time for each picture.
+    """
 
     name = 'openvino'
 
@@ -81,7 +87,7 @@ class OpenVinoEngine(Engine):
                 f'{", ".join(map(str.lower, self._capabilities)) or "none is known to it"}. Ask '
                 "for 'float32'."
             )
-        self._graphs = GraphSource(bundle, say, quantised=precision is Precision.INT8)
+        self._models = models_of(bundle, say, quantised=precision is Precision.INT8)
 
     @property
     def processors(self) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ class OpenVinoEngine(Engine):
                 f'processor {processor!r} is not here, or does not compute in '
                 f'{self.precision.value}. OpenVINO runs that on: {", ".join(self.processors)}.'
             )
-        content = self._graphs.model(sub_network)
+        content = self._models.content(sub_network)
         properties: dict[str, Any] = {
             'PERFORMANCE_HINT': 'LATENCY',
             'NUM_STREAMS': '1',
@@ -119,20 +125,24 @@ class OpenVinoEngine(Engine):
             properties['ENABLE_CPU_PINNING'] = False
         try:
             model = self._core.read_model(content, openvino.Tensor(np.zeros(0, np.uint8)))
+            check_inputs(list(map(_input, model.inputs)), self._models, sub_network)
+            if model.inputs[0].partial_shape.is_dynamic:
+                model.reshape({self._models.picture: [1, *sub_network.size, 3]})
             compiled = self._core.compile_model(model, processor.upper(), properties)
             request = compiled.create_infer_request()
+        except EngineError:
+            raise
         except (RuntimeError, MemoryError) as error:
             raise library_failure(
                 f'OpenVINO {openvino.__version__} cannot run sub-network {sub_network.id!r} on '
                 f'{processor!r}',
                 error,
-                "Update openvino, make the graphs again with 'dynamic-dnn bundle export', or name "
-                'another engine.',
+                f'Update openvino, {self._models.remedy}, or name another engine.',
             ) from error
         prepared = LoadedSubNetwork(
             sub_network,
             processor,
-            _computing(request),
+            _computing(request, self._models.picture, output_names(content)),
             self.memory_needed(sub_network),
             'OpenVINO',
         )
@@ -145,17 +155,26 @@ class OpenVinoEngine(Engine):
         return _PARAMETER[self.precision] * sub_network.parameters + _MODEL
 
 
-def _computing(request: openvino.InferRequest) -> Callable[[Picture], Outputs]:
+def _input(found: Any) -> InputFound:
+    shape = found.partial_shape
+    sides: list[int | None] = []
+    if shape.rank.is_static:
+        sides = [None if side.is_dynamic else side.get_length() for side in shape]
+    return InputFound(found.any_name, found.element_type.to_dtype().name, tuple(sides))
+
+
+def _computing(
+    request: openvino.InferRequest, input_name: str, names: Sequence[str]
+) -> Callable[[Picture], Outputs]:
     # A request runs once at a time.
     lock = threading.Lock()
-    names = [output.get_any_name() for output in request.model_outputs]
 
     def compute(picture: Picture) -> Outputs:
         # The picture itself is the input, unless it may not be written: nothing is copied.
         pixels = picture if picture.flags.writeable else picture.copy()
         tensor = openvino.Tensor(pixels[np.newaxis], shared_memory=True)
         with lock:
-            request.set_tensor(INPUT_NAME, tensor)
+            request.set_tensor(input_name, tensor)
             request.infer()
             # Copied: the next run writes where these lie.
             return {

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import logging
 
+from dynamic_dnn_ros.bundles.manifest import Manifest, SeparateModels
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 
@@ -24,6 +25,9 @@ _ENGINES = {
     ),
     'openvino': ('dynamic_dnn_ros.engines.openvino_engine', 'OpenVinoEngine', 'openvino'),
 }
+
+#: Those that run separate models, as ONNX files.
+_OF_SEPARATE_MODELS = ('onnxruntime', 'openvino')
 
 ENGINE_NAMES = tuple(_ENGINES)
 
@@ -41,6 +45,13 @@ def installed_engines() -> tuple[str, ...]:
         for name, (_, _, package) in _ENGINES.items()
         if importlib.util.find_spec(package) is not None
     )
+
+
+def suitable_engines(manifest: Manifest) -> tuple[str, ...]:
+    """Return the engines that run a bundle, installed or not, the one to measure with first."""
+    if isinstance(manifest.source, SeparateModels):
+        return _OF_SEPARATE_MODELS
+    return ENGINE_NAMES
 
 
 def create_engine(
@@ -62,6 +73,13 @@ def create_engine(
     """
     if name not in _ENGINES:
         raise EngineError(f'engine {name!r} is unknown. Known are: {", ".join(ENGINE_CHOICES)}.')
+    suitable = suitable_engines(bundle.manifest)
+    if name not in suitable:
+        raise EngineError(
+            f'engine {name!r} runs super-networks of this package, and bundle '
+            f'{bundle.manifest.name!r} holds separate models. Name one of: '
+            f'{", ".join((AUTO, *suitable))}.'
+        )
     module_name, class_name, needs = _ENGINES[name]
     try:
         module = importlib.import_module(module_name)

@@ -28,8 +28,14 @@ from dynamic_dnn_ros.bundles.responses import (
     sampled,
 )
 from dynamic_dnn_ros.bundles.writer import placed_bundle, rewrite_bundle, write_bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, Picture, PreparedSubNetwork
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine
+from dynamic_dnn_ros.engines.contract import (
+    Engine,
+    EngineError,
+    Picture,
+    PreparedSubNetwork,
+    SharedMemory,
+)
+from dynamic_dnn_ros.engines.registry import create_engine, suitable_engines
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Task
 
@@ -115,6 +121,10 @@ class VerifyingEngine(Engine):
         """Return the estimate of the engine."""
         return self._engine.memory_needed(sub_network)
 
+    def shared_memory(self, sub_network: SubNetwork) -> SharedMemory | None:
+        """Return the estimate of the engine."""
+        return self._engine.shared_memory(sub_network)
+
     def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
         """
         Make one sub-network ready, and ask it.
@@ -165,7 +175,7 @@ def write_recorded_bundle(
     profiles: Iterable[OperatingPoints] = (),
     other_files: Mapping[str, bytes] | None = None,
     replaces: Bundle | None = None,
-    engine_name: str = ENGINE_NAMES[0],
+    engine_name: str | None = None,
 ) -> Bundle:
     """
     Write a bundle together with the response of each of its sub-networks.
@@ -181,7 +191,7 @@ def write_recorded_bundle(
     return write_bundle(folder, manifest, content, bundle.profiles, files, replaces)
 
 
-def record(bundle: Bundle, engine_name: str = ENGINE_NAMES[0]) -> Bundle:
+def record(bundle: Bundle, engine_name: str | None = None) -> Bundle:
     """
     Record the responses in a bundle that has none, or others.
 
@@ -194,6 +204,7 @@ def record(bundle: Bundle, engine_name: str = ENGINE_NAMES[0]) -> Bundle:
     return rewrite_bundle(bundle, other_files={RESPONSES_NAME: _recorded(bundle, engine_name)})
 
 
-def _recorded(bundle: Bundle, engine_name: str) -> bytes:
-    engine = create_engine(engine_name, bundle, threads=1)
+def _recorded(bundle: Bundle, engine_name: str | None) -> bytes:
+    name = engine_name or suitable_engines(bundle.manifest)[0]
+    engine = create_engine(name, bundle, threads=1)
     return responses_content(responses_of(engine, bundle.manifest.sub_networks))

@@ -94,7 +94,7 @@ class SubNetworkExchange:
         self._manifest = manifest
         self._on_unprepared = on_unprepared
         self._condition = threading.Condition()
-        self._set = PreparedSet(manifest, engine.memory_needed, budget)
+        self._set = PreparedSet(manifest, engine.memory_needed, budget, engine.shared_memory)
         self._recent: deque[Key] = deque(maxlen=RECENT)
         # The thread is asked for the newest request, then for loans, then for what may come next.
         self._request: _Request | None = None

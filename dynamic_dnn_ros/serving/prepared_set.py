@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
-from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import PreparedSubNetwork, SharedMemory
 from dynamic_dnn_ros.serving.ranking import by_cost, fitting, ranked
 
 
@@ -42,18 +42,24 @@ class PreparedSet:
     """
 
     def __init__(
-        self, manifest: Manifest, memory_needed: Callable[[SubNetwork], int], budget: int | None
+        self,
+        manifest: Manifest,
+        memory_needed: Callable[[SubNetwork], int],
+        budget: int | None,
+        shared_memory: Callable[[SubNetwork], SharedMemory | None] = lambda sub_network: None,
     ) -> None:
         """
         Begin with none.
 
         :param memory_needed: what an engine estimates before it has prepared one, bytes
         :param budget: bytes for all together; None: no limit
+        :param shared_memory: what an engine estimates that one will have together with others
         """
         #: Bytes for all together; None: no limit.
         self.budget = budget
         self._manifest = manifest
         self._memory_needed = memory_needed
+        self._shared_memory = shared_memory
         self._order = by_cost(manifest.sub_networks)
         self._held: dict[Key, Held] = {}
         self._failures: dict[Key, Exception] = {}
@@ -75,7 +81,8 @@ class PreparedSet:
     @property
     def memory(self) -> int:
         """Return what those that are ready take together, bytes."""
-        return sum(self._sizes[key] for key in self._held)
+        shared = {common[0]: common[1] for key in self._held if (common := self._shared(key))}
+        return sum(self._sizes[key] for key in self._held) + sum(shared.values())
 
     def __contains__(self, key: Key) -> bool:
         """Return whether one is ready."""
@@ -116,7 +123,7 @@ class PreparedSet:
             for key in ranked(order, serving, [*first, *recent, *self._held])
             if key == asked or key not in self._failures
         ]
-        wanted = fitting(ranking, self._size, self.budget, needed=1 + len(first))
+        wanted = fitting(ranking, self._size, self.budget, 1 + len(first), self._shared)
         return wanted, len(wanted) < len(ranking)
 
     def evict(self, serving: Key, kept: Collection[Key]) -> list[PreparedSubNetwork]:
@@ -137,6 +144,16 @@ class PreparedSet:
     def allow_no_more(self) -> None:
         """Make what is there the budget: it fits, more does not."""
         self.budget = self.memory if self.budget is None else min(self.memory, self.budget)
+
+    def _shared(self, key: Key) -> tuple[tuple[str, str], int] | None:
+        """Return what one has together with others on its processor: whose it is, and bytes."""
+        held = self._held.get(key)
+        found = (
+            self._shared_memory(self._manifest.sub_network(key.sub_network))
+            if held is None
+            else held.prepared.shared_memory
+        )
+        return None if found is None else ((found.owner, key.processor), found.size)
 
     def _size(self, key: Key) -> int:
         known = self._sizes.get(key)

@@ -15,8 +15,20 @@ Key = TypeVar('Key', bound=Hashable)
 
 def by_cost(sub_networks: Iterable[SubNetwork]) -> tuple[str, ...]:
     """Return ids from the cheapest to the dearest: on a front the least to the most accurate."""
-    ordered = sorted(sub_networks, key=lambda entry: (entry.accuracy, entry.multiply_adds))
+    entries = list(sub_networks)
+    if not all(entry.accuracy_is_known for entry in entries):
+        ordered = sorted(entries, key=lambda entry: entry.multiply_adds)
+    else:
+        ordered = sorted(entries, key=lambda entry: (entry.accuracy, entry.multiply_adds))
     return tuple(entry.id for entry in ordered)
+
+
+def by_accuracy(sub_networks: Iterable[SubNetwork]) -> tuple[str, ...]:
+    """Return ids, the most accurate first; the dearest first where accuracies are not known."""
+    entries = list(sub_networks)
+    if not all(entry.accuracy_is_known for entry in entries):
+        return by_cost(entries)[::-1]
+    return tuple(entry.id for entry in sorted(entries, key=lambda entry: -entry.accuracy))
 
 
 def ranked(order: Sequence[Key], serving: Key, recent: Iterable[Key]) -> tuple[Key, ...]:
@@ -48,7 +60,11 @@ def _neighbours(order: Sequence[Key], serving: Key) -> list[Key]:
 
 
 def fitting(
-    ranking: Sequence[Key], memory: Callable[[Key], int], budget: int | None, needed: int = 1
+    ranking: Sequence[Key],
+    memory: Callable[[Key], int],
+    budget: int | None,
+    needed: int = 1,
+    shared: Callable[[Key], tuple[Hashable, int] | None] = lambda key: None,
 ) -> tuple[Key, ...]:
     """
     Return those to have ready, in their order, so that together they fit.
@@ -58,14 +74,20 @@ def fitting(
     :param memory: bytes that each one takes, measured or estimated
     :param budget: bytes for all together; None: all are kept
     :param needed: how many of the first are kept whatever they take
+    :param shared: what one has together with others beside: whose it is, and bytes; it counts once
     """
     if budget is None:
         return tuple(ranking)
-    kept = list(ranking[:needed])
-    taken = sum(memory(key) for key in kept)
-    for key in ranking[needed:]:
-        size = memory(key)
-        if taken + size <= budget:
+    kept: list[Key] = []
+    taken = 0
+    counted: set[Hashable] = set()
+    for place, key in enumerate(ranking):
+        size, common = memory(key), shared(key)
+        if common is not None and common[0] not in counted:
+            size += common[1]
+        if place < needed or taken + size <= budget:
             kept.append(key)
             taken += size
+            if common is not None:
+                counted.add(common[0])
     return tuple(kept)

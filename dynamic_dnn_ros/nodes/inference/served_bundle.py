@@ -13,6 +13,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.verification import ResponseError, VerifyingEngine
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.ranking import by_accuracy
 
 
 class ServedBundle:
@@ -63,12 +64,11 @@ class ServedBundle:
         :raises BundleError: when the bundle has none of that id
         """
         manifest = self.manifest()
-        ordered = sorted(manifest.sub_networks, key=lambda entry: -entry.accuracy)
-        by_accuracy = [entry.id for entry in ordered]
+        ordered = by_accuracy(manifest.sub_networks)
         if wished:
             manifest.sub_network(wished)
         failures: list[Exception] = []
-        for identifier in dict.fromkeys([wished, *by_accuracy] if wished else by_accuracy):
+        for identifier in dict.fromkeys([wished, *ordered] if wished else ordered):
             try:
                 self.exchange.start(identifier, self.engine_processor(self.processor))
             except (BundleError, EngineError) as error:
@@ -116,6 +116,15 @@ class ServedBundle:
     def unmeasured(self) -> str:
         """Return what is to be done about accuracies that nobody measured; empty: nothing."""
         name, precision = self.engine.name, self.engine.precision
+        unknown = [
+            entry.id for entry in self.manifest().sub_networks if not entry.accuracy_is_known
+        ]
+        if unknown:
+            return (
+                f'Nobody knows the accuracy of {", ".join(unknown)}, so they count as 0 where a '
+                f'target asks for accuracy, and are never taken for it. Measure it: dynamic-dnn '
+                f'profile {self.bundle.folder} --engine {name} --data PICTURES'
+            )
         missing = [
             entry.id
             for entry in self.bundle.manifest.sub_networks

@@ -131,7 +131,11 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
         started=nanoseconds(message.started),
         state=ApplicationState(message.state),
         operating_points=points,
-        accuracies={entry.id: entry.accuracy for entry in message.sub_networks},
+        # One that nobody knows is good for no target.
+        accuracies={
+            entry.id: 0.0 if math.isnan(entry.accuracy) else entry.accuracy
+            for entry in message.sub_networks
+        },
         sub_network=message.sub_network,
         processor=message.processor,
         bundle_sha256=message.bundle_sha256,
