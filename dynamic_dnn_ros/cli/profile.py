@@ -25,7 +25,7 @@ from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+from dynamic_dnn_ros.engines.registry import BY_BUNDLE, ENGINE_NAMES
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
@@ -103,9 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_engine(measured: argparse._ArgumentGroup) -> None:
     measured.add_argument(
         '--engine',
-        default=ENGINE_NAMES[0],
+        default=BY_BUNDLE,
         help=f'what runs the sub-networks: {", ".join(ENGINE_NAMES)}, or auto, the fastest one '
-        'here; default %(default)s',
+        'here; default: torch for a super-network, onnxruntime for separate models',
     )
     measured.add_argument(
         '--precision',

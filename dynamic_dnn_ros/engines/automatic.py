@@ -37,7 +37,9 @@ from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, Preci
 from dynamic_dnn_ros.engines.graph_source import EXPORT_TIMEOUT, Say, cache_folder, cache_work
 from dynamic_dnn_ros.engines.registry import (
     AUTO,
+    BY_BUNDLE,
     create_engine,
+    default_engine,
     installed_engines,
     suitable_engines,
 )
@@ -123,13 +125,15 @@ def open_engine(
     """
     Create the engine that a user asks for.
 
-    :param name: of an engine, or `AUTO` for the fastest one
+    :param name: of an engine, `AUTO` for the fastest one, `BY_BUNDLE` for the bundle's default
     :param threads: for one inference on the CPU, at least 1
     :param say: told what a user should know once: what is exported, what `AUTO` has measured
     :raises EngineError: as `fastest_engine` and `registry.create_engine`
     :raises BundleError: when the bundle does not fit
     """
-    if name == AUTO:
+    if name == BY_BUNDLE:
+        name = default_engine(bundle.manifest)
+    elif name == AUTO:
         name = fastest_engine(bundle, threads, precision, say)
     return create_engine(name, bundle, threads, precision, say)
 

@@ -34,6 +34,10 @@ ENGINE_NAMES = tuple(_ENGINES)
 #: Stands for the fastest one, see `engines.automatic`.
 AUTO = 'auto'
 
+#: Stands for the one that suits a bundle: PyTorch for a super-network, which needs no graphs
+#: then, ONNX Runtime for separate models.
+BY_BUNDLE = ''
+
 #: What a user may ask for.
 ENGINE_CHOICES = (AUTO, *ENGINE_NAMES)
 
@@ -51,7 +55,14 @@ def suitable_engines(manifest: Manifest) -> tuple[str, ...]:
     """Return the engines that run a bundle, installed or not, the one to measure with first."""
     if isinstance(manifest.source, SeparateModels):
         return _OF_SEPARATE_MODELS
-    return ENGINE_NAMES
+    return tuple(_ENGINES)
+
+
+def default_engine(manifest: Manifest) -> str:
+    """Return the engine that a bundle is run with where nobody names one."""
+    suitable = suitable_engines(manifest)
+    installed = installed_engines()
+    return next((name for name in suitable if name in installed), suitable[0])
 
 
 def create_engine(

@@ -28,6 +28,7 @@ from dynamic_dnn_ros.bundles.responses import (
     sampled,
 )
 from dynamic_dnn_ros.bundles.writer import placed_bundle, rewrite_bundle, write_bundle
+from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     EngineError,
@@ -35,7 +36,7 @@ from dynamic_dnn_ros.engines.contract import (
     PreparedSubNetwork,
     SharedMemory,
 )
-from dynamic_dnn_ros.engines.registry import create_engine, suitable_engines
+from dynamic_dnn_ros.engines.registry import BY_BUNDLE
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Task
 
@@ -175,7 +176,7 @@ def write_recorded_bundle(
     profiles: Iterable[OperatingPoints] = (),
     other_files: Mapping[str, bytes] | None = None,
     replaces: Bundle | None = None,
-    engine_name: str | None = None,
+    engine_name: str = BY_BUNDLE,
 ) -> Bundle:
     """
     Write a bundle together with the response of each of its sub-networks.
@@ -191,7 +192,7 @@ def write_recorded_bundle(
     return write_bundle(folder, manifest, content, bundle.profiles, files, replaces)
 
 
-def record(bundle: Bundle, engine_name: str | None = None) -> Bundle:
+def record(bundle: Bundle, engine_name: str = BY_BUNDLE) -> Bundle:
     """
     Record the responses in a bundle that has none, or others.
 
@@ -204,7 +205,6 @@ def record(bundle: Bundle, engine_name: str | None = None) -> Bundle:
     return rewrite_bundle(bundle, other_files={RESPONSES_NAME: _recorded(bundle, engine_name)})
 
 
-def _recorded(bundle: Bundle, engine_name: str | None) -> bytes:
-    name = engine_name or suitable_engines(bundle.manifest)[0]
-    engine = create_engine(name, bundle, threads=1)
+def _recorded(bundle: Bundle, engine_name: str) -> bytes:
+    engine = open_engine(engine_name, bundle, threads=1)
     return responses_content(responses_of(engine, bundle.manifest.sub_networks))

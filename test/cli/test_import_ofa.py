@@ -109,7 +109,7 @@ def test_a_bundle_without_recalibration_computes_what_the_checkpoint_does(
     manifest = bundle.manifest
     network = OfaMobileNetV3.from_layout(PUBLISHED_LAYOUTS[0])
     assert manifest.name == 'ofa'
-    assert manifest.layout == network.layout_mapping()
+    assert manifest.super_network.layout == network.layout_mapping()
     assert [entry.configuration for entry in manifest.sub_networks] == [
         configuration.to_mapping() for configuration in network.landmarks()
     ]

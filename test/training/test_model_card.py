@@ -62,7 +62,7 @@ def test_the_card_says_data_recipe_command_figures_and_limits(manifest, tmp_path
     card = model_card(manifest, configuration, '8 epochs in 2 minutes', commands)
     assert card.startswith('# colours\n')
     for part in (
-        '| s1 | 60.00 % | 1.23 M | 57 k | 24 | 32 |',
+        '| s1 | 60.00 % | 1.23 M | 57 k | 24 | 32x32 |',
         'colours, 60 test pictures',
         'red, green',
         '8 epochs in 2 minutes.',
@@ -91,4 +91,4 @@ def test_further_figures_are_columns(manifest, tmp_path):
 
 
 def test_a_line_describes_a_sub_network():
-    assert describe(ENTRIES[1]) == ('s1: accuracy 60.00%, 1.23 M multiply-adds, 32 pixels')
+    assert describe(ENTRIES[1]) == ('s1: accuracy 60.00%, 1.23 M multiply-adds, 32x32 pixels')

@@ -11,6 +11,7 @@ from pathlib import Path
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX, QUANTISED_SUFFIX
 from dynamic_dnn_ros.bundles.locking import exclusive
+from dynamic_dnn_ros.bundles.manifest import SeparateModels
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.cli.bundle.check import Findings, check
@@ -18,7 +19,8 @@ from dynamic_dnn_ros.cli.bundle.quantise import quantise
 from dynamic_dnn_ros.cli.bundle.show import description, text
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
-from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES, ENGINE_NAMES
+from dynamic_dnn_ros.engines.registry import BY_BUNDLE, ENGINE_CHOICES
+from dynamic_dnn_ros.storage import write_whole
 
 
 class RequestError(ValueError):
@@ -58,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'pictures, by which a node knows them again (with --data)',
     )
     check_action.add_argument(
-        '--engine', default=ENGINE_NAMES[0], choices=ENGINE_CHOICES, help='default: %(default)s'
+        '--engine',
+        default=BY_BUNDLE,
+        choices=ENGINE_CHOICES,
+        help='default: PyTorch for a super-network, ONNX Runtime for separate models',
     )
     export_action.add_argument(
         '--output',
@@ -122,6 +127,9 @@ def _check(folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> None:
+    if isinstance(bundle.manifest.source, SeparateModels):
+        _copy_models(bundle, bundle.manifest.source, folder, identifiers)
+        return
     # Here, since these need PyTorch.
     from dynamic_dnn_ros.networks.graph_export import export_into
     from dynamic_dnn_ros.networks.onnx_export import ExportError, export_bundle
@@ -152,6 +160,30 @@ def _export(bundle: Bundle, folder: Path | None, identifiers: str) -> None:
         raise _lacks(error) from error
     except ExportError as error:
         raise RequestError(str(error)) from error
+
+
+def _copy_models(
+    bundle: Bundle, source: SeparateModels, folder: Path | None, identifiers: str
+) -> None:
+    """Write the files of separate models, which are ONNX and have their preparation in them."""
+    if folder is None:
+        print(f'{bundle.folder}: its models are ONNX files already, nothing is to be exported')
+        return
+    if identifiers:
+        raise RequestError(
+            '--sub-networks is for super-networks: a model has all of its sub-networks in it.'
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in source.files:
+            content = bundle.models[file]
+            write_whole(folder / file, content)
+            print(f'{folder / file}: {len(content) / 1e6:.2f} MB, as it is in the bundle')
+    except OSError as error:
+        raise RequestError(
+            f'{folder}: cannot be written ({error.strerror}). Free space, mend the rights, or '
+            'name another folder.'
+        ) from error
 
 
 def _quantise(bundle: Bundle, arguments: argparse.Namespace) -> None:

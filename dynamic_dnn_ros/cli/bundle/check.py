@@ -15,14 +15,16 @@ import numpy as np
 from dynamic_dnn_ros.bundles.completeness import missing_from
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph
-from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
+from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.automatic import open_engine
-from dynamic_dnn_ros.engines.contract import EngineError, Outputs, PreparedSubNetwork
-from dynamic_dnn_ros.engines.verification import ResponseError, record, response, verify
+from dynamic_dnn_ros.engines.contract import EngineError, PreparedSubNetwork
+from dynamic_dnn_ros.engines.verification import ResponseError, record, verify
 from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
-from dynamic_dnn_ros.tasks.contract import Metric, Task, TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.contract import Metric, Task, TaskError
+from dynamic_dnn_ros.tasks.tensors import specs_of
 
 #: Accuracy, 0..1, that a sub-network may lose against the figure in its bundle.
 TOLERANCE = 0.02
@@ -64,7 +66,14 @@ def check(
             f'{", ".join(sorted(stray))}: not of the bundle, and gone when it is written again'
         )
     _check_profiles(bundle, findings)
-    _check_graphs(bundle, findings)
+    if isinstance(bundle.manifest.source, SuperNetwork):
+        _check_graphs(bundle, findings)
+    unknown = [each.id for each in bundle.manifest.sub_networks if not each.accuracy_is_known]
+    if unknown:
+        findings.say(
+            f'nobody knows the accuracy of {", ".join(unknown)}: they count as 0 where a target '
+            'asks for accuracy'
+        )
     prepared = _check_sub_networks(bundle, engine_name, not record_responses, findings)
     if data is not None and prepared:
         _check_accuracies(bundle, prepared, data, findings)
@@ -141,7 +150,7 @@ def _check_sub_networks(
         recorded = bundle.responses.get(entry.id)
         try:
             prepared = engine.prepare(entry, processor)
-            _check_outputs(entry, response(prepared), bundle.manifest.labels, task)
+            _check_outputs(prepared, bundle.manifest.labels, task)
             all_prepared.append(prepared)
             said = 'no response recorded'
             if recorded is not None and compare:
@@ -161,19 +170,17 @@ def _check_sub_networks(
 
 
 def _check_outputs(
-    entry: SubNetwork, outputs: Outputs, labels: Sequence[str], task: Task[Any, Any]
+    prepared: PreparedSubNetwork, labels: Sequence[str], task: Task[Any, Any]
 ) -> None:
+    entry = prepared.sub_network
+    outputs = prepared.run(probe_picture(0, entry.size))
     if any(not np.all(np.isfinite(output)) for output in outputs.values()):
         raise EngineError(
             f'sub-network {entry.id!r} gives values that are not finite. Train or import the '
             'bundle again.'
         )
-    specs = [
-        TensorSpec(name, (1, *output.shape[1:]), output.dtype.name)
-        for name, output in outputs.items()
-    ]
     try:
-        task.check(specs, labels, entry.size)
+        task.check(specs_of(outputs), labels, entry.size)
     except TaskError as error:
         raise EngineError(f'sub-network {entry.id!r}: {error}') from error
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dynamic_dnn_ros.engines.contract import Precision
-from dynamic_dnn_ros.engines.registry import ENGINE_CHOICES
+from dynamic_dnn_ros.engines.registry import BY_BUNDLE, ENGINE_CHOICES
 from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.common.picture_range import PICTURE_RANGE
@@ -26,10 +26,11 @@ PARAMETERS = (
     ),
     ParameterSpecification(
         'engine',
-        'torch',
+        BY_BUNDLE,
         'What runs the sub-networks; auto: the fastest one that is installed and answers right, '
-        'as measured when the bundle is first served.',
-        choices=ENGINE_CHOICES,
+        'as measured when the bundle is first served; empty: torch for a super-network, '
+        'onnxruntime for separate models.',
+        choices=(BY_BUNDLE, *ENGINE_CHOICES),
     ),
     ParameterSpecification(
         'precision',
