@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 import json
+import math
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -380,3 +382,73 @@ def test_too_few_pictures_for_int8(
         shutil.copy(next(part.iterdir()), tmp_path / 'few' / part.name)
     assert run('export', folder, '--precision', 'int8', '--data', tmp_path / 'few') == 1
     assert 'holds 10 pictures: at least 20 are needed' in capsys.readouterr().err
+
+
+def bundle_command(*arguments: str) -> int:
+    return main(['bundle', *arguments])
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    pytest.importorskip('onnx', reason='the models are made with it')
+    pytest.importorskip('onnxruntime')
+    from support.separate_models import make_models_bundle
+
+    return make_models_bundle(tmp_path_factory.mktemp('separate') / 'models')
+
+
+def test_shows_separate_models(models: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bundle_command('show', str(models.folder)) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r'^models +small, large$', shown, re.M)
+    assert re.search(r'^task +classification', shown, re.M)
+    assert re.search(r'^accuracy +top-1 on ', shown, re.M)
+    assert re.search(r'^small_24 +50.0% +40x24 .*given, not measured', shown, re.M)
+
+
+def test_checks_separate_models(models: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bundle_command('check', str(models.folder)) == 0
+    checked = capsys.readouterr().out
+    assert "small_48: ready on 'cpu' with onnxruntime, answers as recorded" in checked
+    assert 'graphs' not in checked and 'nobody knows' not in checked
+    assert bundle_command('check', str(models.folder), '--engine', 'torch') == 1
+    assert 'holds separate models. Name one of: auto' in capsys.readouterr().err
+
+
+def test_says_that_nobody_knows_an_accuracy(
+    models: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *others = models.manifest.sub_networks
+    manifest = replace(models.manifest, sub_networks=(replace(first, accuracy=math.nan), *others))
+    folder = tmp_path / 'models'
+    write_bundle(folder, manifest, models.source_content, (), models.other_files)
+    assert bundle_command('check', str(folder)) == 0
+    assert 'nobody knows the accuracy of small_24' in capsys.readouterr().out
+    assert bundle_command('show', str(folder)) == 0
+    assert re.search(r'^small_24 +unknown +40x24', capsys.readouterr().out, re.M)
+
+
+def test_exports_separate_models_as_they_are(
+    models: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bundle_command('export', str(models.folder)) == 0
+    assert 'are ONNX files already' in capsys.readouterr().out
+    assert bundle_command('export', str(models.folder), '--output', str(tmp_path / 'out')) == 0
+    assert (tmp_path / 'out' / 'small.onnx').read_bytes() == models.models['small.onnx']
+    names = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert names == ['large.onnx', 'small.onnx']
+    assert (
+        bundle_command(
+            'export', str(models.folder), '--output', str(tmp_path), '--sub-networks', 'x'
+        )
+        == 1
+    )
+    assert 'is for super-networks' in capsys.readouterr().err
+
+
+def test_quantises_no_separate_models(
+    models: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ('--precision', 'int8', '--data', str(tmp_path))
+    assert bundle_command('export', str(models.folder), *arguments) == 1
+    assert 'holds separate models' in capsys.readouterr().err

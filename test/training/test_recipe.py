@@ -11,7 +11,6 @@ import json
 import numpy as np
 import pytest
 
-from support.engines import logits
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Weights, read_bundle
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
@@ -22,6 +21,7 @@ from dynamic_dnn_ros.networks.registry import create, network_of
 from dynamic_dnn_ros.training.configuration import Phase, Rule
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
 from support.bundles import LAYOUT
+from support.engines import logits
 from support.training import colour_pictures, training_configuration, write_folder
 
 
@@ -181,6 +181,6 @@ def test_a_layout_that_is_named_gets_the_classes_of_the_data(tmp_path):
         quiet=True,
     )
     assert bundle is not None
-    assert bundle.manifest.layout['classes'] == len(bundle.manifest.labels) == 3
+    assert bundle.manifest.super_network.layout['classes'] == len(bundle.manifest.labels) == 3
     weights = bundle.weights().network
     assert all(np.array_equal(each, each.astype(np.float16)) for each in weights.values())

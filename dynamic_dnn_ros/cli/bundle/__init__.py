@@ -190,6 +190,11 @@ def _quantise(bundle: Bundle, arguments: argparse.Namespace) -> None:
     # Here, since it needs PyTorch.
     from dynamic_dnn_ros.networks.onnx_export import ExportError
 
+    if isinstance(bundle.manifest.source, SeparateModels):
+        raise RequestError(
+            f'bundle {bundle.manifest.name!r} holds separate models, which run as they are: '
+            'quantise them before they are imported.'
+        )
     if arguments.data is None:
         raise RequestError('--precision int8 needs --data: it is calibrated with pictures.')
     if arguments.output is not None:
