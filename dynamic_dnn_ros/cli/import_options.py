@@ -17,7 +17,7 @@ from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.importing.bundle_import import Order
 from dynamic_dnn_ros.importing.errors import ImportingError
 from dynamic_dnn_ros.importing.known_labels import LABEL_SETS, known_labels
-from dynamic_dnn_ros.importing.labels import read_labels
+from dynamic_dnn_ros.importing.labels import parse_labels, read_labels
 from dynamic_dnn_ros.importing.model import Choices
 from dynamic_dnn_ros.importing.presets import Overrides
 from dynamic_dnn_ros.importing.trial import TIME_LIMIT
@@ -48,7 +48,8 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
         '--labels',
         metavar='FILE',
         help='names of the classes in the order of the outputs: text with one a line, JSON, or '
-        f'YAML with `names:`; or one of {", ".join(LABEL_SETS)}; default: those in the model',
+        'YAML with `names:`; a list as person,car; or one of '
+        f'{", ".join(LABEL_SETS)}; default: those in the model',
     )
     parser.add_argument(
         '--resolutions',
@@ -221,7 +222,11 @@ def _labels(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     path = Path(text)
-    return known_labels(text) if text in LABEL_SETS and not path.exists() else read_labels(path)
+    if not path.exists() and text in LABEL_SETS:
+        return known_labels(text)
+    if not path.exists() and ',' in text:
+        return parse_labels(text, '--labels')
+    return read_labels(path)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load
 import torch
 from torch import nn
 
 from dynamic_dnn_ros.importing.errors import ImportingError
+from dynamic_dnn_ros.networks.checkpoint_file import CheckpointFileError, load_checkpoint
 
 #: Where checkpoints keep the tensors: averaged ones first, which trainings measure.
 _PLACES = ('model_ema', 'ema', 'state_dict_ema', 'state_dict', 'model_state_dict', 'model')
@@ -32,24 +35,7 @@ def read_tensors(path: Path, say: Callable[[str], None]) -> dict[str, torch.Tens
     :param say: is told where in the file they were
     :raises ImportingError: when the file cannot be read, would run code, or holds no tensors
     """
-    try:
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError as error:
-        raise ImportingError(
-            path, f'cannot be read ({error.strerror or error})', 'Name a file of weights'
-        ) from error
-    except Exception as error:  # torch and safetensors have many
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ImportingError(
-            path,
-            f'is no file of weights, or would run code when it is read ({reason})',
-            'Save the tensors only: torch.save(model.state_dict(), path)',
-        ) from error
+    content = _safetensors(path) if path.suffix == '.safetensors' else _pickle(path)
     places: list[str] = []
     while isinstance(content, Mapping) and not _is_state(content):
         place = next((key for key in _PLACES if isinstance(content.get(key), Mapping)), None)
@@ -67,6 +53,26 @@ def read_tensors(path: Path, say: Callable[[str], None]) -> dict[str, torch.Tens
     if places:
         say(f'weights: those under {" / ".join(map(repr, places))} of {path.name}')
     return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def _pickle(path: Path) -> Any:
+    try:
+        return load_checkpoint(path)
+    except CheckpointFileError as error:
+        raise ImportingError(path, error.problem, error.remedy) from error
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        return load(path.read_bytes())
+    except OSError as error:
+        raise ImportingError(
+            path, f'cannot be opened ({error.strerror or error})', 'Name a file of weights'
+        ) from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ImportingError(
+            path, f'is damaged, or no safetensors file ({error})', 'Save or copy it again'
+        ) from error
 
 
 def load_tensors(

@@ -55,6 +55,15 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return _checked(names, path)
 
 
+def parse_labels(text: str, where: object) -> tuple[str, ...]:
+    """
+    Read names between commas.
+
+    :raises ImportingError: when one of them is empty
+    """
+    return _checked(text.split(','), where)
+
+
 def metadata_labels(metadata: Mapping[str, str], where: object) -> tuple[str, ...] | None:
     """
     Return the names of classes that an exporter wrote into a model, None where it wrote none.

@@ -10,20 +10,16 @@ several releases of it, which spell a few names differently; every spelling is r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 import dataclasses
 import functools
-import io
 import logging
 from pathlib import Path
-import pickletools
-from typing import Any, BinaryIO, cast
-import warnings
-import zipfile
+from typing import Any
 
 import numpy as np
 import torch
 
+from dynamic_dnn_ros.networks.checkpoint_file import CheckpointFileError, load_checkpoint
 from dynamic_dnn_ros.networks.ofa_layouts import LAYOUTS, MobileNetV3Layout
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 
@@ -48,14 +44,6 @@ _FIXED_LAYERS = {'convolution': 'conv', 'batch_norm': 'bn'}
 _ELASTIC_LAYERS = {'convolution': 'conv.conv', 'batch_norm': 'bn.bn'}
 _COUNTER = '.num_batches_tracked'
 _FIELDS = {'ks': 'kernel_size', 'e': 'expand_ratio', 'd': 'depth', 'r': 'resolution'}
-_MODULES_OF_TENSORS = (
-    'collections',
-    'torch',
-    'torch._utils',
-    'torch._tensor',
-    'torch.storage',
-)
-_DATA_OF_NUMPY = ('numpy.dtype', 'numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar')
 _NAMES_SHOWN = 6
 _PREFIXES = ('module.', '_orig_mod.')
 #: What trainings leave beside the tensors: numbers of epochs, accuracies, names.
@@ -119,14 +107,9 @@ def read_state_dict(
     :raises OfaCheckpointError: if the file cannot be read, would run code, or holds no tensors.
     """
     try:
-        with open(path, 'rb') as file:
-            content = _load(path, file)
-    except OSError as error:
-        raise OfaCheckpointError(
-            path,
-            f'cannot be opened ({error.strerror or error})',
-            'Give the file that was downloaded from the authors',
-        ) from error
+        content = load_checkpoint(path)
+    except CheckpointFileError as error:
+        raise OfaCheckpointError(path, error.problem, error.remedy) from error
     if isinstance(content, Mapping):
         content = content.get('state_dict', content)
     if not isinstance(content, Mapping) or not content:
@@ -283,70 +266,6 @@ def _one_spelling(name: str) -> str:
     for layer in ('bn', 'conv', 'linear'):
         name = name.replace(f'.{layer}.{layer}.', f'.{layer}.')
     return name
-
-
-def _load(path: Path, file: BinaryIO) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # About old protocols and TorchScript: what it leads to is said below.
-            warnings.simplefilter('ignore', UserWarning)
-            with _numbers_of_numpy():
-                return torch.load(file, map_location='cpu', weights_only=True)
-    # A damaged pickle can fail in whatever operation its bytes happen to name.
-    except Exception as error:
-        file.seek(0)
-        code = _named_code(file)
-        if code is not None:
-            raise OfaCheckpointError(
-                path,
-                f'is a pickle that would run code ({code}); nothing of it was run',
-                'Do not use this file. If you trust its source, ask it for the state dict alone',
-            ) from error
-        raise OfaCheckpointError(
-            path,
-            'is truncated or damaged, or no PyTorch checkpoint',
-            'Compare its size with that at its source, and get it again',
-        ) from error
-
-
-def _numbers_of_numpy() -> AbstractContextManager[Any]:
-    """Let numbers of numpy be read, which are data as those of Python are."""
-    allow = getattr(torch.serialization, 'safe_globals', None)
-    if allow is None:
-        # PyTorch before 2.5.
-        return nullcontext()
-    core = getattr(np, '_core', None) or np.core
-    scalar = core.multiarray.scalar
-    kinds = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdFD'}
-    # Numpy 2 gave the module another name; files of both are read by both.
-    names = [(scalar, f'numpy.{room}.multiarray.scalar') for room in ('core', '_core')]
-    return cast('AbstractContextManager[Any]', allow([*names, np.dtype, *kinds]))
-
-
-def _named_code(file: BinaryIO) -> str | None:
-    """Return the first function or class that a checkpoint names and tensors do not need."""
-    try:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                name = next(name for name in archive.namelist() if name.endswith('data.pkl'))
-                file = io.BytesIO(archive.read(name))
-        else:
-            file.seek(0)
-        strings: list[str] = []
-        # The old format of PyTorch has three short pickles in front.
-        for _ in range(4):
-            for operation, argument, _ in pickletools.genops(file):
-                if operation.name in ('GLOBAL', 'STACK_GLOBAL'):
-                    names = argument.split(' ') if argument else strings[-2:]
-                    code = '.'.join(names)
-                    if names[0] not in _MODULES_OF_TENSORS and code not in _DATA_OF_NUMPY:
-                        return code
-                elif isinstance(argument, str):
-                    strings.append(argument)
-    # Looks for a name to say in an error: what cannot be parsed has none.
-    except Exception:
-        pass
-    return None
 
 
 def _no_tensors(path: Path, found: str) -> OfaCheckpointError:
