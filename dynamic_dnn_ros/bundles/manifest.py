@@ -252,6 +252,11 @@ class SubNetwork:
         """Tell whether there is a figure of its accuracy."""
         return not math.isnan(self.accuracy)
 
+    @property
+    def accuracy_for_targets(self) -> float:
+        """Return the accuracy that targets are held against: 0 where nobody knows it."""
+        return self.accuracy if self.accuracy_is_known else 0.0
+
     def to_mapping(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
         return {

@@ -79,7 +79,7 @@ def workload(
     return Workload(
         name,
         simulated_profile(board, board.name + SIMULATED_SUFFIX, sub_networks),
-        {entry.id: entry.accuracy for entry in sub_networks},
+        {entry.id: entry.accuracy_for_targets for entry in sub_networks},
         {entry.id: network_cost(entry) for entry in sub_networks},
     )
 
@@ -108,7 +108,7 @@ def _from_table(
     return Workload(
         name,
         board_profile(board, board.name + SIMULATED_SUFFIX, sub_networks, table, rows),
-        {entry.id: entry.accuracy for entry in sub_networks},
+        {entry.id: entry.accuracy_for_targets for entry in sub_networks},
         networks_of(board, sub_networks, latencies),
     )
 

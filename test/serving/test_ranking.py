@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.serving.ranking import by_cost, fitting, ranked
+from dynamic_dnn_ros.serving.ranking import by_accuracy, by_cost, fitting, ranked
 
 NAMES = ['s0', 's1', 's2', 's3', 's4', 's5']
 
@@ -93,3 +95,27 @@ def test_order_is_by_accuracy_then_by_cost() -> None:
 
     entries = [entry('a', 0.9, 9), entry('b', 0.5, 2), entry('c', 0.5, 1)]
     assert by_cost(entries) == ('c', 'b', 'a')
+
+
+def test_order_is_by_cost_where_accuracies_are_not_known() -> None:
+    def entry(identifier: str, accuracy: float, multiply_adds: int) -> SubNetwork:
+        return SubNetwork(identifier, {}, Size(32, 32), accuracy, multiply_adds, 1, 1)
+
+    entries = [entry('a', 0.9, 9), entry('b', math.nan, 2), entry('c', 0.5, 4)]
+    assert by_cost(entries) == ('b', 'c', 'a')
+    assert by_accuracy(entries) == ('a', 'c', 'b')
+    known = [entry('a', 0.7, 9), entry('b', 0.9, 2), entry('c', 0.7, 4)]
+    assert by_accuracy(known) == ('b', 'a', 'c')
+
+
+def test_what_several_have_together_counts_once() -> None:
+    def kept(budget: int, needed: int = 1) -> tuple[str, ...]:
+        shared = {'a1': ('a', 10), 'a2': ('a', 10), 'b1': ('b', 30)}
+        return fitting(['a1', 'b1', 'a2', 'c'], lambda key: 1, budget, needed, shared.get)
+
+    assert kept(0) == ('a1',), 'the first is kept whatever it takes'
+    assert kept(12) == ('a1', 'a2')
+    assert kept(13) == ('a1', 'a2', 'c')
+    assert kept(42) == ('a1', 'b1')
+    assert kept(44) == ('a1', 'b1', 'a2', 'c')
+    assert kept(0, needed=2) == ('a1', 'b1')

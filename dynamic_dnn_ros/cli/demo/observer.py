@@ -72,7 +72,9 @@ def candidates_of(message: Application) -> list[Candidate]:
         own = latencies[indices == index]
         own = own[np.isfinite(own)]
         if own.size:
-            found.append(Candidate(sub_network.id, sub_network.accuracy, float(own.min())))
+            # One that nobody knows counts as 0, as for the manager.
+            accuracy = float(np.nan_to_num(sub_network.accuracy))
+            found.append(Candidate(sub_network.id, accuracy, float(own.min())))
     return found
 
 

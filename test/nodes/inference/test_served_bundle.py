@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+import math
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,19 @@ def test_accuracies_are_those_of_the_engine_that_serves(
 
 def test_nothing_is_said_of_accuracies_in_float32(served: ServedBundle) -> None:
     assert served.unmeasured == ''
+
+
+def test_says_that_nobody_knows_accuracies_and_begins_with_the_dearest(
+    bundle: Bundle, engine: GatedEngine
+) -> None:
+    entries = tuple(replace(each, accuracy=math.nan) for each in bundle.manifest.sub_networks)
+    unknown = replace(bundle, manifest=replace(bundle.manifest, sub_networks=entries))
+    engine.open_gates()
+    served = ServedBundle(unknown, engine, None, True, lambda *_: None, lambda *_: None)
+    try:
+        dearest = max(entries, key=lambda each: each.multiply_adds)
+        assert served.begin('') == dearest.id
+        assert 'Nobody knows the accuracy of s0, s1, s2' in served.unmeasured
+        assert '--data PICTURES' in served.unmeasured
+    finally:
+        served.exchange.close()

@@ -150,6 +150,14 @@ def presentation() -> Application:
     return message
 
 
+def test_an_accuracy_that_nobody_knows_is_good_for_no_target() -> None:
+    message = presentation()
+    message.sub_networks[1].accuracy = math.nan
+    application, problem = application_of(message)
+    assert problem == ''
+    assert application.accuracies == pytest.approx({'s0': 0.5, 's1': 0.0, 's2': 0.7, 's3': 0.8})
+
+
 def test_an_application_arrives_whole() -> None:
     application, problem = application_of(presentation())
     assert problem == ''
