@@ -253,7 +253,8 @@ def test_every_frame_is_counted(start: Start, graph: Graph) -> None:
         (lambda m: setattr(m, 'data', m.data[:-1]), 'height x step'),
         (lambda m: setattr(m, 'height', 0), 'no pixels'),
         (lambda m: setattr(m, 'step', 1), 'step 1 bytes'),
-        (lambda m: setattr(m, 'encoding', '16UC1'), "'16UC1': the encoding is not read"),
+        (lambda m: setattr(m, 'encoding', 'jumble'), "'jumble': the encoding is not read"),
+        (lambda m: setattr(m, 'encoding', '16UC1'), "Set parameter 'picture_range'"),
     ],
 )
 def test_bad_image_costs_that_image(
@@ -452,7 +453,7 @@ def test_heartbeat(start: Start) -> None:
         ({'bundle': '/proc'}, r'manifest\.json: is missing'),
         ({'sub_network': 's9'}, "no sub-network 's9'"),
         ({'processor': 'dla0'}, "'processor' is 'dla0'.*Set it to one of: cpu"),
-        ({'engine': 'steam'}, "'engine' is 'steam', not one of: auto, torch"),
+        ({'engine': 'steam'}, "'engine' is 'steam', not one of: '', auto, torch"),
         ({'threads': 0}, "'threads' is 0, outside 1 to 256"),
         ({'results': 'all'}, "'results' is 'all', not an integer"),
     ],
