@@ -109,7 +109,7 @@ def _preprocessing(
     }
     pictures = cifar10_test(count)
     right = {(way, name): 0 for way in ways for name in sub_networks}
-    sides = {offline.bundle.manifest.sub_network(name).resolution for name in sub_networks}
+    sides = {offline.bundle.manifest.sub_network(name).size.height for name in sub_networks}
     levels = 0
     for begin in range(0, len(pictures), BATCH):
         batch = pictures[begin : begin + BATCH]
@@ -124,7 +124,7 @@ def _preprocessing(
                 found.append(ways[way](frame, file, side))
         truth = np.array([offline.classes.index(picture.class_name) for picture in batch])
         for way, name in right:
-            side = offline.bundle.manifest.sub_network(name).resolution
+            side = offline.bundle.manifest.sub_network(name).size.height
             best = offline.best_of_squares(np.stack(squares[way, side]), name)
             right[way, name] += int((best == truth).sum())
         for side in sides:

@@ -46,6 +46,7 @@ from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
 from dynamic_dnn_ros.msg import SubNetwork as SubNetworkMessage
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 from support.deployment import deployment
@@ -151,7 +152,7 @@ def make_applications(count: int) -> list[Application]:
             SubNetwork(
                 f's{i:02d}',
                 {},
-                224,
+                Size(224, 224),
                 float(0.66 + 0.11 * share**0.6),
                 int(2.4e8 + 4.9e8 * share),
                 int(5.3e6 + 4.4e6 * share),

@@ -29,9 +29,9 @@ from report import Figure, Report, figure
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights, read_bundle
-from dynamic_dnn_ros.bundles.responses import PROBES, deviation, probe_picture
+from dynamic_dnn_ros.bundles.responses import LOGITS, PROBES, probe_picture
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.automatic import fastest_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Precision, PreparedSubNetwork
@@ -41,6 +41,8 @@ from dynamic_dnn_ros.networks.ofa_checkpoint import network_from_checkpoint
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.networks.onnx_export import modules, onnx_content
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.tasks.classification import Classification
 from support import once_for_all
 from support.shared_data import shared_data
 
@@ -139,13 +141,13 @@ def published_levels(folder: Path) -> tuple[Bundle, list[Activation], str]:
         each = ours.configuration({name: level[name] for name in names})
         identifier = f'level_{level["level"]}'
         ours.activate(each)
-        _calibrate(ours, each.resolution)
+        _calibrate(ours, each.size)
         statistics[identifier] = ours.batch_norm_statistics()
         entries.append(
             SubNetwork(
                 identifier,
                 each.to_mapping(),
-                each.resolution,
+                each.size,
                 level['imagenet_top1'],
                 ours.multiply_adds(each),
                 ours.parameter_count(each),
@@ -154,14 +156,10 @@ def published_levels(folder: Path) -> tuple[Bundle, list[Activation], str]:
         )
     manifest = Manifest(
         'w1_2',
-        ours.family,
-        ours.layout_mapping(),
+        SuperNetwork(ours.family, ours.layout_mapping()),
         tuple(f'class_{index}' for index in range(ours.layout.classes)),
         PREPROCESSING,
         tuple(entries),
-        '',
-        (),
-        {},
     )
     content = weights_content(Weights(ours.state(), statistics))
     bundle = export_into(write_bundle(folder, manifest, content))
@@ -193,8 +191,8 @@ def _take_statistics(theirs: Any, ours: OfaMobileNetV3) -> None:
 
 
 @torch.no_grad()
-def _calibrate(network: OfaMobileNetV3, resolution: int) -> None:
-    pictures = np.stack([probe_picture(index, resolution) for index in range(PROBES)])
+def _calibrate(network: OfaMobileNetV3, size: Size) -> None:
+    pictures = np.stack([probe_picture(index, size) for index in range(PROBES)])
     for _, module, _ in network.active_batch_norms():
         module.reset_running_stats()
         module.momentum = 1.0
@@ -230,7 +228,7 @@ def _engines(
             forward = peers[index]()
             expected = forward(batch)[0].numpy()
             for name, sub_networks in prepared.items():
-                found = sub_networks[index].run(picture)
+                found = sub_networks[index].run(picture)[LOGITS][0]
                 differences[name].append(_difference(found, expected, name))
             requests: dict[str, Request] = {PEER: lambda f=forward, b=batch: f(b)}
             for name, sub_networks in prepared.items():
@@ -254,7 +252,7 @@ def _difference(found: np.ndarray, expected: np.ndarray, name: str) -> float:
     if name.endswith('float32'):
         # In units of the largest logit, or of 1.
         return float(np.abs(found - expected).max()) / max(1.0, float(np.abs(expected).max()))
-    return deviation(found[None], expected[None])
+    return Classification().departure({LOGITS: found[None]}, {LOGITS: expected[None]})
 
 
 def _turn(
@@ -289,7 +287,7 @@ def _prepared(bundle: Bundle) -> tuple[dict[str, list[PreparedSubNetwork]], list
 def _by_hand(bundle: Bundle) -> dict[str, Callable[[int], Request]]:
     """Return for each engine what runs one level as its own documentation shows it."""
     contents = [
-        onnx_content(module, entry.resolution)
+        onnx_content(module, entry.size)
         for entry, module in modules(bundle, bundle.manifest.sub_networks)
     ]
     batches = [
@@ -492,8 +490,8 @@ def _export_static(kept: Path, folder: Path) -> None:
         if kept.name.endswith('torch'):
             torch.save(module, part / f'{entry.id}.pt')
         else:
-            content = onnx_content(module, entry.resolution)
-            (part / f'{entry.id}.{entry.resolution}').write_bytes(content)
+            content = onnx_content(module, entry.size)
+            (part / f'{entry.id}.{entry.size.height}').write_bytes(content)
     part.rename(kept)
 
 

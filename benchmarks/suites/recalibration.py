@@ -87,14 +87,14 @@ def _accuracies(
     for entry in chosen:
         configuration = network.configuration(entry.configuration)
 
-        def tested(module: nn.Module, side: int = entry.resolution) -> float:
+        def tested(module: nn.Module, side: int = entry.size.height) -> float:
             return accuracy(module, test, side, normalisation)
 
         module = network.extract(configuration)
         use_channels_last(module)
         yield (entry.id, LARGEST), tested(module)
         for count, state in zip(COUNTS, STATES[1:]):
-            recalibrate(module, training.take(np.arange(count)), entry.resolution, normalisation)
+            recalibrate(module, training.take(np.arange(count)), entry.size.height, normalisation)
             yield (entry.id, state), tested(module)
     # Last, since they go into the same layers as those of the largest.
     for entry in chosen:
@@ -103,7 +103,7 @@ def _accuracies(
         network.load_batch_norm_statistics(weights.batch_norm_statistics[entry.id])
         module = network.extract(configuration)
         use_channels_last(module)
-        yield (entry.id, BUNDLE), accuracy(module, test, entry.resolution, normalisation)
+        yield (entry.id, BUNDLE), accuracy(module, test, entry.size.height, normalisation)
 
 
 def _give_statistics_of_largest(

@@ -28,7 +28,8 @@ from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.pictures.scaling import RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
-from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame
+from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame
+from dynamic_dnn_ros.tasks.contract import Limits
 from suites.engines import LAYOUT, published_levels
 from support import once_for_all
 from support.bundles import make_bundle
@@ -318,6 +319,9 @@ def _segment(
     worker = FrameWorker(
         exchange,
         bundle.manifest.preprocessing,
+        bundle.manifest.make_task(),
+        bundle.manifest.labels,
+        Limits,
         stuck_after=60.0,
         reduced_decoding=False,
         on_served=on_served,
@@ -334,7 +338,7 @@ def _segment(
     frames = int(SEGMENT * RATE)
     for _ in range(frames):
         time.sleep(max(0.0, due - time.monotonic()))
-        worker.mailbox.put(Frame(picture, time.monotonic(), None))
+        worker.mailbox.put(CameraFrame(picture, time.monotonic(), None))
         due += 1 / RATE
     time.sleep(2 / RATE)
     stop.set()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dynamic_dnn_ros.profiling.plan import Plan, Visit, VisitKind
+from dynamic_dnn_ros.profiling.plan import MeasurementPlan, Visit, VisitKind
 
 TOLERANCE = 0.05
 """Relative change of the reference's median latency from which on it is a drift."""
@@ -46,7 +46,7 @@ def drifting_rounds(visits: Sequence[Visit]) -> dict[int, float]:
     return drifts
 
 
-def notices(plan: Plan, visits: Sequence[Visit]) -> tuple[str, ...]:
+def notices(plan: MeasurementPlan, visits: Sequence[Visit]) -> tuple[str, ...]:
     """Return a sentence for whatever about the device makes the figures less than they seem."""
     sentences = []
     drifts = drifting_rounds(visits)
@@ -61,7 +61,7 @@ def notices(plan: Plan, visits: Sequence[Visit]) -> tuple[str, ...]:
     return (*sentences, *_throttling(plan, visits), *_warming(visits), *_others(visits))
 
 
-def _throttling(plan: Plan, visits: Sequence[Visit]) -> list[str]:
+def _throttling(plan: MeasurementPlan, visits: Sequence[Visit]) -> list[str]:
     worst: dict[str, tuple[float, float]] = {}
     # A clock that nothing needs may rest.
     for visit in (visit for visit in visits if visit.place.kind is not VisitKind.IDLE):

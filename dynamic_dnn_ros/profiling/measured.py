@@ -25,7 +25,7 @@ from dynamic_dnn_ros.profiling.drift import (
     temperature_rises,
 )
 from dynamic_dnn_ros.profiling.journal import Journal
-from dynamic_dnn_ros.profiling.plan import ROUNDS, Plan, Visit, VisitKind
+from dynamic_dnn_ros.profiling.plan import ROUNDS, MeasurementPlan, Visit, VisitKind
 from dynamic_dnn_ros.profiling.points import operating_points
 from dynamic_dnn_ros.profiling.recorder import has_rail
 from dynamic_dnn_ros.profiling.sweep import Sweep
@@ -152,7 +152,7 @@ def _plan(
     options: Options,
     say: Callable[[str], None],
     clock: Clock,
-) -> Plan:
+) -> MeasurementPlan:
     """Return what is to be measured, and say which clocks are left alone, and why."""
     domains: tuple[DomainLimits, ...] = ()
     refusals: tuple[str, ...] = ('the clocks are left alone, as asked for',)
@@ -161,7 +161,7 @@ def _plan(
     check_number(options.settings, domains)
     for refusal in refusals:
         say(refusal)
-    return Plan.of(
+    return MeasurementPlan.of(
         domains,
         options.settings or None,
         platform=platform.id,
@@ -218,7 +218,7 @@ def _subject(bundle: Bundle, engine: Engine, options: Options) -> dict[str, obje
     }
 
 
-def _announcement(plan: Plan) -> str:
+def _announcement(plan: MeasurementPlan) -> str:
     settings = 'the present clocks'
     if plan.domains:
         settings = (

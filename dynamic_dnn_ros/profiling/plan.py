@@ -127,7 +127,7 @@ def _plain(values: Mapping[str, float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurementPlan:
     """
     What is measured, where, and for how long.
 
@@ -154,7 +154,7 @@ class Plan:
         domains: Sequence[DomainLimits],
         number: int | None = None,
         **others: Any,
-    ) -> Plan:
+    ) -> MeasurementPlan:
         """
         Plan for the domains that can be set.
 

@@ -18,13 +18,15 @@ from dynamic_dnn_ros.profiling.interpolation import (
     Table,
     best_surface,
 )
-from dynamic_dnn_ros.profiling.plan import Place, Plan, Visit, VisitKind
+from dynamic_dnn_ros.profiling.plan import MeasurementPlan, Place, Visit, VisitKind
 from dynamic_dnn_ros.profiling.timing import Distribution
 
 _MEAN, _P50, _P95, _P99, _POWER, _IDLE, _ENERGY = range(7)
 
 
-def operating_points(plan: Plan, visits: Sequence[Visit], description: str) -> OperatingPoints:
+def operating_points(
+    plan: MeasurementPlan, visits: Sequence[Visit], description: str
+) -> OperatingPoints:
     """
     Return a point for each sub-network on each processor at every setting of the domains.
 
@@ -106,7 +108,7 @@ def _figures(runs: Sequence[Visit], idle: Sequence[Visit]) -> tuple[float, ...]:
 
 
 def _complete(
-    plan: Plan, measured: dict[tuple[str, str], Table], grid: Table, rows: Column
+    plan: MeasurementPlan, measured: dict[tuple[str, str], Table], grid: Table, rows: Column
 ) -> tuple[dict[tuple[str, str], Table], Column, str]:
     """Return the figures at every setting, the errors of the interpolation, and its surface."""
     wanted = rows < 0

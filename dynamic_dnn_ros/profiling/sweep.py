@@ -17,8 +17,8 @@ from dynamic_dnn_ros.profiling.journal import Journal
 from dynamic_dnn_ros.profiling.plan import (
     ROUNDS,
     WARM_UP_RUNS,
+    MeasurementPlan,
     Place,
-    Plan,
     Visit,
     VisitKind,
 )
@@ -39,7 +39,7 @@ class Sweep:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: MeasurementPlan,
         platform: Platform,
         clocks: Clocks,
         workloads: Workloads,

@@ -35,7 +35,7 @@ class WorkerState(IntEnum):
 
 
 @dataclass(frozen=True)
-class Frame:
+class CameraFrame:
     """
     A picture on its way through an application.
 
@@ -57,7 +57,7 @@ class ServedFrame:
     `remarks` are those of the sub-network, of its run; `decoding` is what the task took.
     """
 
-    frame: Frame
+    frame: CameraFrame
     sub_network: str
     processor: str
     result: ClassScores | Detections | LabelMap
@@ -87,7 +87,7 @@ class FrameWorker:
         stuck_after: float,
         reduced_decoding: bool,
         on_served: Callable[[ServedFrame], None],
-        on_rejected: Callable[[Frame, str], None],
+        on_rejected: Callable[[CameraFrame, str], None],
     ) -> None:
         """
         Create the worker; `start` sets it to work.
@@ -99,7 +99,7 @@ class FrameWorker:
         :param on_served: called by the worker with each result
         :param on_rejected: called by the worker with each frame that failed, and the reason
         """
-        self.mailbox: Mailbox[Frame] = Mailbox()
+        self.mailbox: Mailbox[CameraFrame] = Mailbox()
         self.served = 0
         self.rejected = 0
         self._exchange = exchange
@@ -162,7 +162,7 @@ class FrameWorker:
             self._enter(WorkerState.IDLE)
         self._enter(WorkerState.STOPPED)
 
-    def _reject(self, frame: Frame, reason: str) -> None:
+    def _reject(self, frame: CameraFrame, reason: str) -> None:
         self.rejected += 1
         self._tell(self._on_rejected, frame, reason)
 
@@ -176,11 +176,11 @@ class FrameWorker:
         else:
             self._unheard = False
 
-    def _serve(self, frame: Frame) -> ServedFrame:
+    def _serve(self, frame: CameraFrame) -> ServedFrame:
         with self._exchange.lease() as prepared:
             return self._run(frame, prepared)
 
-    def _run(self, frame: Frame, prepared: PreparedSubNetwork) -> ServedFrame:
+    def _run(self, frame: CameraFrame, prepared: PreparedSubNetwork) -> ServedFrame:
         started = time.monotonic()
         size = prepared.sub_network.size
         if size not in self._inputs:

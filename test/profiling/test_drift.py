@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.profiling.drift import drifting_rounds, foreign_utilisation, notices
-from dynamic_dnn_ros.profiling.plan import Place, Plan, Visit, VisitKind
+from dynamic_dnn_ros.profiling.plan import MeasurementPlan, Place, Visit, VisitKind
 from support.profiled_computer import make_plan
 
-PLAN: Plan = make_plan()
+PLAN: MeasurementPlan = make_plan()
 GENERATOR = np.random.default_rng(0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
-from dynamic_dnn_ros.profiling.plan import ROUNDS, Place, Plan, Visit, VisitKind
+from dynamic_dnn_ros.profiling.plan import ROUNDS, MeasurementPlan, Place, Visit, VisitKind
 from dynamic_dnn_ros.profiling.points import operating_points
 from support.profiled_computer import make_plan
 
@@ -18,7 +18,7 @@ IDLE_POWER = 3.0
 POWER = 8.0
 
 
-def latency(plan: Plan, place: Place) -> float:
+def latency(plan: MeasurementPlan, place: Place) -> float:
     """Return 2 ms + 1 ms x number of the sub-network / clock in GHz; twice that on a CPU."""
     index = plan.sub_networks.index(place.sub_network) + 1
     slower = 2.0 if place.processor == 'cpu' else 1.0
@@ -26,7 +26,7 @@ def latency(plan: Plan, place: Place) -> float:
     return slower * (2e-3 + index * 1e-3 * 1e9 / frequency)
 
 
-def visits(plan: Plan, energy: Callable[[Visit], float]) -> list[Visit]:
+def visits(plan: MeasurementPlan, energy: Callable[[Visit], float]) -> list[Visit]:
     """Return what all rounds find; the latencies of each are spread evenly around the law."""
     found = []
     for number in range(ROUNDS):

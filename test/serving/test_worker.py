@@ -15,7 +15,7 @@ from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, Prepa
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
-from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame, WorkerState
+from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame, WorkerState
 from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.tasks.contract import Limits
 
@@ -95,7 +95,7 @@ def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator
 
 
 def put(worker: FrameWorker, origin: object, picture: object = PICTURE) -> None:
-    worker.mailbox.put(Frame(picture, time.monotonic(), origin))  # type: ignore[arg-type]
+    worker.mailbox.put(CameraFrame(picture, time.monotonic(), origin))  # type: ignore[arg-type]
 
 
 def test_serves_the_newest_and_counts_the_rest(

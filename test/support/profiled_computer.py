@@ -34,7 +34,7 @@ from dynamic_dnn_ros.platforms.contract import (
     PlatformSample,
 )
 from dynamic_dnn_ros.platforms.sysfs import FrequencyFiles, Sysfs
-from dynamic_dnn_ros.profiling.plan import Plan
+from dynamic_dnn_ros.profiling.plan import MeasurementPlan
 from support.cpufreq import CpufreqTree, kernel_write
 
 TREE_VARIABLE = 'DYNAMIC_DNN_TEST_TREE'
@@ -247,7 +247,7 @@ class SleepingEngine(ClockedEngine):
 PLAN_DOMAIN = DomainLimits('gpu', (1e8, 2e8, 4e8, 8e8), 1e8, 8e8)
 
 
-def make_plan(number: int | None = 3, **changes: Any) -> Plan:
+def make_plan(number: int | None = 3, **changes: Any) -> MeasurementPlan:
     """Return a plan for three sub-networks on two processors."""
     values: dict[str, Any] = {
         'platform': 'board',
@@ -258,4 +258,4 @@ def make_plan(number: int | None = 3, **changes: Any) -> Plan:
         'idle_seconds': 1.0,
         'rail': False,
     }
-    return Plan.of((PLAN_DOMAIN,), number, **{**values, **changes})
+    return MeasurementPlan.of((PLAN_DOMAIN,), number, **{**values, **changes})

@@ -17,7 +17,7 @@ from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture
-from dynamic_dnn_ros.serving.worker import Frame, ServedFrame
+from dynamic_dnn_ros.serving.worker import CameraFrame, ServedFrame
 from dynamic_dnn_ros.tasks.classification import softmax
 from dynamic_dnn_ros.tasks.contract import ClassScores
 from support.graph import Graph
@@ -52,7 +52,7 @@ def served_frame(arrival: float, **changes: Any) -> ServedFrame:
     """Return the result of a grey picture of a camera named ``front``."""
     picture = RawPicture('mono8', 2, 2, 2, bytes(4))
     values: dict[str, Any] = {
-        'frame': Frame(picture, arrival, (Header(frame_id='front'), 0.002)),
+        'frame': CameraFrame(picture, arrival, (Header(frame_id='front'), 0.002)),
         'sub_network': 's1',
         'processor': 'cpu',
         'result': ClassScores(softmax(np.arange(10, dtype=np.float32))),

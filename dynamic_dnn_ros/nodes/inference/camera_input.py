@@ -24,7 +24,7 @@ from dynamic_dnn_ros.nodes.inference.camera_graph import cause_of_silence
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, RawPicture
 from dynamic_dnn_ros.pictures.value_range import ValueRange
-from dynamic_dnn_ros.serving.worker import Frame
+from dynamic_dnn_ros.serving.worker import CameraFrame
 
 #: s, an image older than this, or from the future, comes from another time base.
 OLDEST_IMAGE = 10.0
@@ -51,7 +51,7 @@ class CameraInput:
         self,
         node: Node,
         parameters: Parameters,
-        deliver: Callable[[Frame], bool],
+        deliver: Callable[[CameraFrame], bool],
         reject: Callable[[Header, str], None],
     ) -> None:
         """
@@ -179,7 +179,7 @@ class CameraInput:
             return
         self._said_cause = ''
         self._notice(header.stamp, picture)
-        if self._deliver(Frame(picture, arrival, (header, self.age(header.stamp)))):
+        if self._deliver(CameraFrame(picture, arrival, (header, self.age(header.stamp)))):
             time.sleep(HAND_OVER)
 
     def _notice(self, stamp: Time, picture: CameraPicture) -> None:

@@ -45,7 +45,7 @@ from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
 from dynamic_dnn_ros.serving.pacing import PacedLender, Pacer
-from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, WorkerState
+from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, WorkerState
 
 HEARTBEAT_PERIOD = 1.0
 LAZY_PERIOD = 0.2
@@ -240,7 +240,7 @@ class InferenceNode(ManagedNode):
         elif self._camera.subscribed and not wanted:
             self._camera.unsubscribe()
 
-    def _deliver(self, frame: Frame) -> bool:
+    def _deliver(self, frame: CameraFrame) -> bool:
         if self._worker is None:
             return False
         idle = self._worker.state()[0] is WorkerState.IDLE
@@ -250,7 +250,7 @@ class InferenceNode(ManagedNode):
     def _on_published(self, published: Published) -> None:
         self._statuses.frame_served(published.served, published.tracking)
 
-    def _on_rejected(self, frame: Frame, reason: str) -> None:
+    def _on_rejected(self, frame: CameraFrame, reason: str) -> None:
         header, _ = frame.origin
         self._reject(header, reason)
 

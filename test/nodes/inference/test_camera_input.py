@@ -20,7 +20,7 @@ from dynamic_dnn_ros.nodes.common.parameters import Parameters
 from dynamic_dnn_ros.nodes.inference import camera_input
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
-from dynamic_dnn_ros.serving.worker import Frame
+from dynamic_dnn_ros.serving.worker import CameraFrame
 from support.graph import BEST_EFFORT, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
@@ -40,7 +40,7 @@ class Camera:
         arguments: Sequence[str] = (),
     ) -> None:
         self.graph = graph
-        self.frames: list[Frame] = []
+        self.frames: list[CameraFrame] = []
         self.rejected: list[str] = []
         arguments = ['--ros-args', '-p', f'image_transport:={transport}', *arguments]
         if sim_time:
@@ -63,7 +63,7 @@ class Camera:
         self.input.subscribe()
         graph.wait_for_subscriptions(self.publisher)
 
-    def _deliver(self, frame: Frame) -> bool:
+    def _deliver(self, frame: CameraFrame) -> bool:
         self.frames.append(frame)
         return False
 

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.nodes.inference.results.annotated import AnnotatedPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
-from dynamic_dnn_ros.serving.worker import Frame, ServedFrame
+from dynamic_dnn_ros.serving.worker import CameraFrame, ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap
 from dynamic_dnn_ros.tasks.drawing import class_colour, draw_detections
 from support.graph import BEST_EFFORT, Collector, Graph
@@ -46,7 +46,7 @@ def frame(picture: Any = None, seconds: int = 5) -> ServedFrame:
         picture = RawPicture('rgb8', WIDTH, HEIGHT, 3 * WIDTH, pixels.tobytes())
     header = Header(frame_id='front')
     header.stamp.sec = seconds
-    return served_frame(0.0, frame=Frame(picture, 0.0, (header, 0.0)))
+    return served_frame(0.0, frame=CameraFrame(picture, 0.0, (header, 0.0)))
 
 
 class Annotated:
