@@ -538,6 +538,13 @@ class Manifest:
         if isinstance(self.source, SeparateModels):
             for entry in self.sub_networks:
                 self.model_file(entry)
+        elif self.preprocessing.channels is not ChannelOrder.RGB:
+            raise BundleError(
+                where,
+                'gives channels as bgr to a super-network, and those take rgb',
+                'Exchange the first and the last channel of its first weights, or import it as a '
+                'separate model',
+            )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the manifest as plain JSON data, in format 2."""

@@ -248,3 +248,10 @@ def test_a_task_that_is_unknown_here() -> None:
     manifest = Manifest.from_mapping(changed('task.name', 'telepathy', MODELS), 'here')
     with pytest.raises(BundleError, match="'telepathy' is unknown. Known are: classi"):
         manifest.make_task()
+
+
+def test_a_super_network_takes_no_other_order_of_channels() -> None:
+    mapping = Manifest.from_mapping(MAPPING, 'here').to_mapping()
+    mapping['preprocessing']['channels'] = 'bgr'
+    with pytest.raises(BundleError, match='gives channels as bgr to a super-network'):
+        Manifest.from_mapping(mapping, 'here')
