@@ -25,8 +25,8 @@ from dynamic_dnn_ros.msg import (
 from dynamic_dnn_ros.nodes.inference.node import InferenceNode
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 from dynamic_dnn_ros.tasks.classification import softmax
-from support.camera import image_message
 from support.graph import LATCHED, Graph
+from support.images import image_message, noise
 from support.separate_models import make_models_bundle
 
 ID = '/inference_node'
