@@ -4,11 +4,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
 from dynamic_dnn_ros.files import share_folder
+
+
+def shipped_bundle_of(task: str) -> Path:
+    """
+    Return the folder of the first bundle that ships for a task.
+
+    :param task: its name, e.g. `detection`
+    :raises BundleError: when none ships for it
+    """
+    tasks = {}
+    for path in sorted((share_folder() / 'models').glob(f'[!.]*/{MANIFEST_NAME}')):
+        mapping = json.loads(path.read_text(encoding='utf-8'))
+        # A manifest of the first format names none: it knew classifiers only.
+        tasks[path.parent] = mapping.get('task', {}).get('name', 'classification')
+    for folder, name in tasks.items():
+        if name == task:
+            return folder
+    raise BundleError(
+        f'task {task!r}',
+        'has no bundle that ships with the package',
+        f'Name a bundle, or one of the tasks: {", ".join(sorted(set(tasks.values())))}',
+    )
 
 
 def find_bundle(name: str) -> Path:

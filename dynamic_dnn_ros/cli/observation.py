@@ -168,6 +168,11 @@ class Observation:
         rest = len(counts) - len(most)
         self.seen = (named + (f' and {rest} other kinds' if rest else '')) or 'nothing'
 
+    def on_segmentation(self, message: Any) -> None:
+        """Take what a segmenter saw, a `Segmentation`."""
+        shown = zip(message.class_ids[:KINDS_SHOWN], message.shares)
+        self.seen = ', '.join(f'{name} {share:.0%}' for name, share in shown) or 'nothing'
+
     def _append(self, rows: list[Any], row: Any) -> None:
         rows.append(row)
         if self._keep and len(rows) > 2 * self._keep:

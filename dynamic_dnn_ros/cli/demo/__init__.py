@@ -8,9 +8,10 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.cli.demo.options import PICTURE_RATE, PLATFORM, SECONDS, Options
 
-ERRORS = ()  # Its session says what is wrong, after it has taken everything down.
+ERRORS = (BundleError,)  # Its session says the rest, after it has taken everything down.
 NEEDED = ('rclpy', 'matplotlib', 'rich')
 
 
@@ -31,8 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=PLATFORM,
         help='board to run on, as platform_node knows it (default: %(default)s)',
     )
-    parser.add_argument(
+    served = parser.add_mutually_exclusive_group()
+    served.add_argument(
         '--bundle', default='', help='bundle to serve (default: that of inference_node)'
+    )
+    served.add_argument(
+        '--task', default='', help='serve the bundle that ships for a task, e.g. detection'
+    )
+    served.add_argument(
+        '--stand-in',
+        type=Path,
+        metavar='TABLE.csv',
+        help='YOLOv8 n, s and m at eight sizes as somebody measured them on the board: networks '
+        'that compute nothing and find nothing stand in for them; with --platform '
+        'xavier_nx_simulated or orin_nano_simulated',
     )
     parser.add_argument(
         '--rate',
@@ -83,13 +96,22 @@ def run(arguments: argparse.Namespace) -> int:
             path=str(Path(path).resolve()) if source in ('bag', 'video') else path,
             seconds=arguments.seconds,
             platform=arguments.platform,
-            bundle=arguments.bundle,
+            bundle=_bundle(arguments),
             rate=arguments.rate if arguments.rate is not None else default_rate,
             transport=arguments.transport,
             output=arguments.output,
             record=arguments.record,
+            stand_in=arguments.stand_in,
         )
     )
+
+
+def _bundle(arguments: argparse.Namespace) -> str:
+    if not arguments.task:
+        return str(arguments.bundle)
+    from dynamic_dnn_ros.bundles.shipped import shipped_bundle_of
+
+    return str(shipped_bundle_of(arguments.task))
 
 
 # What argparse says of a text that one of these cannot read has the function's name in it.

@@ -21,12 +21,14 @@ from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
+    Detections,
     DvfsSetting,
     InferenceStatus,
     ManagerInputs,
     ManagerStatus,
     OperatingPoints,
     PerformanceTarget,
+    Segmentation,
     SubNetworkSwitch,
     SystemLoad,
 )
@@ -93,6 +95,9 @@ class Observer(Node):
         self.run = self._heard.run
         self.active: set[str] = set()
         self.errors: dict[str, str] = {}
+        self.pictures: list[tuple[str, bytes]] = []
+        """Annotated pictures, JPEG, each with its caption."""
+        self._seen_enough: list[Any] = []
         self._states: dict[str, Any] = {}
         self._targets = self.create_publisher(
             PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET
@@ -129,6 +134,13 @@ class Observer(Node):
                 qos.RESULT,
                 self._heard.on_classification,
             ),
+            (Detections, f'{application}/detections', qos.RESULT, self._heard.on_detections),
+            (
+                Segmentation,
+                f'{application}/segmentation',
+                qos.RESULT,
+                self._heard.on_segmentation,
+            ),
             (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS, self._on_diagnostics),
         )
         for message_type, topic, profile, callback in listened:
@@ -154,12 +166,33 @@ class Observer(Node):
                 qos.SUB_NETWORK_SWITCH,
             ),
             (Classification, f'{self.run.application}/classification', qos.RESULT),
+            (Detections, f'{self.run.application}/detections', qos.RESULT),
+            (Segmentation, f'{self.run.application}/segmentation', qos.RESULT),
             (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS),
         ]
         if images:
             recorded.append((CompressedImage, '/image/compressed', qos.SENSOR_PUBLICATION))
         for message_type, topic, profile in recorded:
             recording.subscribe(self, message_type, topic, profile)
+
+    def look(self, caption: str) -> None:
+        """Keep the next annotated picture; it alone is drawn."""
+
+        def take(message: CompressedImage) -> None:
+            if not self.pictures or self.pictures[-1][0] != caption:
+                self.pictures.append((caption, bytes(message.data)))
+            # Destroying it here would end what the executor is in the middle of.
+            self._seen_enough.append(subscription)
+
+        subscription = self.create_subscription(
+            CompressedImage, f'{self.run.application}/annotated/compressed', take, qos.RESULT
+        )
+
+    def look_away(self) -> None:
+        """End the subscriptions of pictures that have come."""
+        for subscription in set(self._seen_enough):
+            self.destroy_subscription(subscription)
+        self._seen_enough.clear()
 
     @property
     def seen(self) -> str:

@@ -18,7 +18,8 @@ class Options:
     One run of the demo.
 
     `seconds` is its length; `rate`, hertz, 0: the source's own. An empty `bundle` leaves the
-    choice to the inference node.
+    choice to the inference node. `stand_in` is a table of latencies: networks that compute nothing
+    stand in for those that it measured.
     """
 
     source: str
@@ -30,3 +31,4 @@ class Options:
     transport: str
     output: Path
     record: Path | None
+    stand_in: Path | None = None

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 import os
 from pathlib import Path
 import signal
 import sys
+import tempfile
 import time
 from types import FrameType
 
@@ -32,6 +35,8 @@ from dynamic_dnn_ros.cli.demo.processes import (
 )
 from dynamic_dnn_ros.cli.demo.run_record import PhaseRecord, RunRecord
 from dynamic_dnn_ros.cli.demo.script import Phase, write_script
+from dynamic_dnn_ros.cli.demo.sheet import draw_sheet
+from dynamic_dnn_ros.cli.demo.stand_in import stand_in_bundle
 from dynamic_dnn_ros.cli.demo.summary import as_json, as_markdown, failures, summarise
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 
@@ -46,6 +51,8 @@ NODES = (PLATFORM, MANAGER, APPLICATION, CAMERA)
 START_TIMEOUT = 90.0
 #: Seconds that a node's ERROR may stand before the start is given up.
 ERROR_PATIENCE = 3.0
+#: Seconds before the end of a phase at which one annotated picture is asked for.
+LOOK_BEFORE_END = 1.0
 
 
 class DemoError(RuntimeError):
@@ -62,7 +69,8 @@ def run_demo(options: Options) -> int:
     handle_signals()
     try:
         options.output.mkdir(parents=True, exist_ok=True)
-        run = _observe(options, display)
+        with prepared(options, display) as ready:
+            run, pictures = _observe(ready, display)
     except (DemoError, ProcessError, ValueError, OSError) as error:
         print(f'dynamic-dnn demo: {error}', file=sys.stderr)
         return 1
@@ -74,6 +82,9 @@ def run_demo(options: Options) -> int:
     display.report(run, phases)
     display.say(f'summary: {options.output / "summary.md"}, {options.output / "summary.json"}')
     display.say(f'picture: {options.output / "demo.png"}')
+    if pictures:
+        draw_sheet(pictures, options.output / 'frames.png')
+        display.say(f'frames:  {options.output / "frames.png"}')
     if options.record is not None:
         display.say(f'bag:     {options.record}')
     problems = failures(run, phases)
@@ -94,7 +105,22 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _observe(options: Options, display: Display) -> RunRecord:
+@contextmanager
+def prepared(options: Options, display: Display) -> Iterator[Options]:
+    """Make the bundle of stand-ins where one is asked for, for as long as the run lasts."""
+    if options.stand_in is None:
+        yield options
+        return
+    with tempfile.TemporaryDirectory(prefix='dynamic_dnn_stand_in_') as folder:
+        bundle = stand_in_bundle(Path(folder) / 'yolov8', options.stand_in, options.platform)
+        display.say(
+            'STAND-INS: networks that compute nothing and find nothing take the place of YOLOv8 '
+            f'n, s and m; their latencies are from {options.stand_in.name}, their accuracies given'
+        )
+        yield replace(options, bundle=str(bundle))
+
+
+def _observe(options: Options, display: Display) -> tuple[RunRecord, list[tuple[str, bytes]]]:
     try:
         executables = Path(get_package_prefix(PACKAGE)) / 'lib' / PACKAGE
         profile = Path(get_package_share_directory(PACKAGE)) / 'config/dds/shared_memory.xml'
@@ -121,7 +147,7 @@ def _observe(options: Options, display: Display) -> RunRecord:
 
 def _observe_graph(
     group: ProcessGroup, executables: Path, domain: int, display: Display, options: Options
-) -> RunRecord:
+) -> tuple[RunRecord, list[tuple[str, bytes]]]:
     # Unwinds in reverse: the processes end before the node that they were observed by.
     with ExitStack() as stack:
         recording = None
@@ -145,7 +171,7 @@ def _observe_graph(
         _wait_until_active(group, observer, executor)
         _follow_script(group, observer, executor, display, options)
         observer.run.source = _source_text(options)
-        return observer.run
+        return observer.run, observer.pictures
 
 
 def _start(group: ProcessGroup, executables: Path, options: Options) -> None:
@@ -256,9 +282,14 @@ def _follow_script(
     try:
         for record in run.phases:
             observer.send(record.phase.goal)
+            looked = False
             while observer.now < record.end:
                 executor.spin_once(timeout_sec=0.05)
                 group.check()
+                observer.look_away()
+                if not looked and observer.now > record.end - LOOK_BEFORE_END:
+                    looked = True
+                    observer.look(record.phase.name)
                 display.update(run, observer.now, observer.seen)
     finally:
         display.stop()
