@@ -89,8 +89,11 @@ def detector_switching(runs: int, not_measured: list[str]) -> list[Figure]:
             finally:
                 exchange.close()
             found['peer'].append(_peer(bundle, frames, turn))
-    ratio = [one.largest_gap / none.largest_gap for one, none in zip(found['ours'], found['none'])]
-    theirs = [one.largest_gap / none.largest_gap for one, none in zip(found['peer'], found['none'])]
+    gaps = {kind: [one.largest_gap for one in each] for kind, each in found.items()}
+    ratio = [one / none for one, none in zip(gaps['ours'], gaps['none'])]
+    theirs = [
+        one.largest_gap / none.largest_gap for one, none in zip(found['peer'], found['none'])
+    ]
     what = f'{RATE:g} Hz, 640x480, a switch each {PERIOD:g} s among three imported detectors'
     return [
         figure('exchange of two imported detectors, 99 %', exchanges, 's', '<= 0.0001'),
@@ -108,9 +111,7 @@ def detector_switching(runs: int, not_measured: list[str]) -> list[Figure]:
         ),
         figure(f'{what}: switches', [one.switches for one in found['ours']], 'switches'),
         figure(f'{what}: largest gap against none', ratio, 'ratio'),
-        figure(
-            'close the model, load the next: largest gap against none', theirs, 'ratio'
-        ),
+        figure('close the model, load the next: largest gap against none', theirs, 'ratio'),
         figure(
             'close the model, load the next: frames lost beyond those without switches',
             [a.lost - b.lost for a, b in zip(found['peer'], found['none'])],
@@ -168,9 +169,7 @@ def _off_line(
         for index, frame in enumerate(frames):
             picture, placement = fitted(frame, entry.size, manifest.preprocessing)
             outputs = prepared.run(picture)
-            found[entry.id, index] = task.decode(
-                outputs, 0, placement, manifest.labels, Limits()
-            )
+            found[entry.id, index] = task.decode(outputs, 0, placement, manifest.labels, Limits())
     return found
 
 

@@ -25,6 +25,7 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
     TargetStatus,
 )
+from dynamic_dnn_ros.tasks.contract import Metric
 
 REASONS = {
     SubNetworkSwitch.REASON_TARGET: 'the target changed',
@@ -56,6 +57,11 @@ def total_power(message: SystemLoad) -> float:
     return sum(rails.values()) if rails else math.nan
 
 
+def metric_title(metric: str) -> str:
+    """Return what accuracies are, as people call it; what nobody knows as it is."""
+    return Metric(metric).title if metric in {each.value for each in Metric} else metric
+
+
 class Observation:
     """Makes a `RunRecord` of the messages that concern one application."""
 
@@ -80,6 +86,7 @@ class Observation:
         self.presented = message
         self.run.bundle = message.bundle
         self.run.engine = message.engine
+        self.run.metric = metric_title(message.metric)
         self.run.extrapolated = message.operating_points.extrapolated
         self.run.accuracies = {
             sub_network.id: sub_network.accuracy for sub_network in message.sub_networks

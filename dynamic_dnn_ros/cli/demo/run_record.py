@@ -72,13 +72,20 @@ class FrameCounts:
 
 @dataclass
 class RunRecord:
-    """Everything that was observed. Times are seconds since the start of the observation."""
+    """
+    Everything that was observed. Times are seconds since the start of the observation.
+
+    `metric` is what accuracies are, as people call it; `stand_ins` names the table of latencies
+    where networks that compute nothing stood in for measured ones.
+    """
 
     application: str = ''
     bundle: str = ''
     engine: str = ''
     platform: str = ''
     source: str = ''
+    metric: str = ''
+    stand_ins: str = ''
     simulated: bool = False
     extrapolated: bool = False
     accuracies: dict[str, float] = field(default_factory=dict)

@@ -171,6 +171,7 @@ def _observe_graph(
         _wait_until_active(group, observer, executor)
         _follow_script(group, observer, executor, display, options)
         observer.run.source = _source_text(options)
+        observer.run.stand_ins = options.stand_in.name if options.stand_in is not None else ''
         return observer.run, observer.pictures
 
 

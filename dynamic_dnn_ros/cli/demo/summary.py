@@ -219,9 +219,17 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
     if run.simulated:
         first = (
             'Latency, from the arrival of a frame to the publication of its result, frequencies, '
-            'power and energy are **simulated**; power and energy are of the whole board. The '
-            'network runs for real on real frames, and all messages travel over DDS.'
+            'power and energy are **simulated**; power and energy are of the whole board. '
         )
+        if run.stand_ins:
+            first += (
+                'The networks are **stand-ins** that compute nothing and find nothing. Their '
+                f'latencies at the highest clocks were measured by others ({run.stand_ins}); how '
+                'they follow the clocks, and all power, are assumed. Accuracies are given, not '
+                'measured.'
+            )
+        else:
+            first += 'The network runs for real on real frames, and all messages travel over DDS.'
     else:
         first = (
             'Latency, from the arrival of a frame to the publication of its result, is '
@@ -230,7 +238,8 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
     judged = (
         f'Each phase is judged without its first {SETTLING_SECONDS:g} s (at most '
         f'{SETTLING_SHARE:.0%} of it), in which manager and network settle. Accuracy is that of '
-        "the sub-networks on the bundle's own test data."
+        "the sub-networks on the bundle's own test data"
+        + (f': {run.metric}.' if run.metric else '.')
     )
     lines = [first, judged]
     if any('(announced)' in phase.verdict for phase in phases):
@@ -238,7 +247,7 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
             'Announced: the manager said at once that nothing on this board meets the target, '
             'and served the nearest point.'
         )
-    if run.extrapolated:
+    if run.extrapolated and not run.stand_ins:
         lines.append(
             'This network was never measured on the board: its simulated latencies are '
             'extrapolated.'
@@ -257,6 +266,8 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
 
 def platform_text(run: RunRecord) -> str:
     """Return the platform and how its figures come about."""
+    if run.stand_ins:
+        return f'{platform_title(run)} (`{run.platform}`), latencies of {run.stand_ins}'
     if run.simulated:
         return f'{platform_title(run)} (`{run.platform}`): nothing here was measured on that board'
     return f'{platform_title(run)}, measured'
