@@ -52,6 +52,10 @@ _MOST_ROWS = 256
 #: brighter.
 _FEWEST_COLUMNS = 3
 
+#: Rows are averaged only while columns become fewer by this factor, and the other way round: then
+#: what was rounded averages out. A sliver of 3x4000 pixels would be up to 3 grey levels off.
+_LEAST_ACROSS = 4.0
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -107,20 +111,26 @@ def reached(begin: float, end: float, side: int, target: int, filter_: Interpola
     :param side: pixels of the picture
     :param target: pixels that the part becomes
     """
-    pixel = max(1.0, (end - begin) / target)
+    pixel = (end - begin) / target
+    if pixel < 1.0:
+        # Enlarged: such pictures are small, and Pillow's result depends on where the part lies.
+        return range(side)
     reach = _REACH[filter_] * pixel + 1
     return range(int(max(0.0, begin - reach)), math.ceil(min(side, end + reach)))
 
 
-def rows_per_block(height: int, box_height: float, target: int, filter_: Interpolation) -> int:
+def rows_per_block(height: int, box: Box, target: Size, filter_: Interpolation) -> int:
     """
     Return how many rows may be averaged: a power of two that divides the height, or 1.
 
     :param height: of the picture, pixels
-    :param box_height: of the part of it that is seen
-    :param target: rows that this part becomes
+    :param box: the part of it that is seen
+    :param target: what this part becomes
     """
-    pixel = box_height / target
+    box_height = box[3] - box[1]
+    pixel = box_height / target.height
+    if (box[2] - box[0]) / target.width < _LEAST_ACROSS:
+        return 1
     if filter_ is Interpolation.BOX:
         # All pixels under this filter weigh the same, so blocks have to lie inside its borders.
         whole = pixel.is_integer() and box_height == height
@@ -161,7 +171,45 @@ def resized(
     """
     if image.size == (size.width, size.height) and box == (0.0, 0.0, *map(float, image.size)):
         return image
-    columns = (box[2] - box[0]) / (size.width * _COLUMNS_PER_PIXEL)
-    enough = filter_ is not Interpolation.BOX and columns >= _FEWEST_COLUMNS
-    gap = _COLUMNS_PER_PIXEL if enough and may_average else None
-    return image.resize((size.width, size.height), _FILTERS[filter_], box, gap)
+    across, down = (box[2] - box[0]) / size.width, (box[3] - box[1]) / size.height
+    pillow_filter = _FILTERS[filter_]
+    gap = None
+    if (
+        may_average
+        and filter_ is not Interpolation.BOX
+        and across >= _FEWEST_COLUMNS * _COLUMNS_PER_PIXEL
+        and down >= _LEAST_ACROSS
+    ):
+        gap = _COLUMNS_PER_PIXEL
+        columns, rows = max(1, int(across / gap)), max(1, int(down / gap))
+        if not (
+            _whole_blocks(image.width, box[0], box[2], across, columns, filter_)
+            and _whole_blocks(image.height, box[1], box[3], down, rows, filter_)
+        ):
+            # Pillow would weigh the last block, of fewer pixels, as all others.
+            least = max(gap, _ROWS_PER_PIXEL[filter_])
+            factors = (
+                _largest_divisor(image.width, max(1, int(across / least))),
+                _largest_divisor(image.height, max(1, int(down / least))),
+            )
+            image, gap = image.reduce(factors), None
+            box = (
+                box[0] / factors[0],
+                box[1] / factors[1],
+                box[2] / factors[0],
+                box[3] / factors[1],
+            )
+    return image.resize((size.width, size.height), pillow_filter, box, gap)
+
+
+def _whole_blocks(
+    side: int, begin: float, end: float, pixel: float, factor: int, filter_: Interpolation
+) -> bool:
+    """Tell whether all blocks of a side that count are whole, as Pillow lays them."""
+    reach = (_REACH[filter_] - 0.5) * pixel
+    return end + reach <= side or (side - max(0, int(begin - reach))) % factor == 0
+
+
+def _largest_divisor(side: int, most: int) -> int:
+    """Return the largest number up to `most` that divides a side."""
+    return next(factor for factor in range(most, 0, -1) if side % factor == 0)

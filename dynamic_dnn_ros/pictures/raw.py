@@ -126,7 +126,7 @@ class RawPicture:
             return self._converted().scaled(fit, interpolation)
         encoding = PLAIN[self.encoding]
         box, size = fit.box, fit.size
-        rows = rows_per_block(self.height, box[3] - box[1], size.height, interpolation)
+        rows = rows_per_block(self.height, box, size, interpolation)
         # What a filter sees of the pixels around the box counts as well.
         columns = reached(box[0], box[2], self.width, size.width, interpolation)
         left, right = columns.start, columns.stop

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from dynamic_dnn_ros.pictures import compressed
+from dynamic_dnn_ros.pictures.fitting import Fit
 from dynamic_dnn_ros.pictures.input import Interpolation, Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import (
@@ -324,3 +325,36 @@ def test_what_pillow_would_run_another_program_for_is_no_picture() -> None:
     Image.fromarray(RGB).save(file, 'EPS')
     with pytest.raises(PictureError, match='no picture that can be decoded'):
         CompressedPicture(file.getvalue()).open()
+
+
+@pytest.mark.parametrize('resize', Resize)
+@pytest.mark.parametrize('interpolation', Interpolation)
+@pytest.mark.parametrize('size', [(2448, 2049), (1279, 719), (3, 4000), (5000, 7)])
+def test_odd_sizes_and_slivers_are_within_one_grey_level(
+    size: tuple[int, int], interpolation: Interpolation, resize: Resize
+) -> None:
+    """Blocks that are averaged first are whole ones: a last one of fewer pixels would weigh more.
+
+    What a sliver is enlarged from must not have been rounded before.
+    """
+    width, height = size
+    generator = np.random.default_rng(0)
+    noise = Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8))
+    images = [noise]
+    photograph = next(photographs(), None)
+    if photograph is not None:
+        images.append(photograph.resize(size, Image.Resampling.BICUBIC))
+    preprocessing = replace(STRETCH, resize=resize, interpolation=interpolation)
+    target = Size(24, 32)
+    fit = Fit.of(Size(height, width), target, preprocessing)
+    for image in images:
+        file = io.BytesIO()
+        image.save(file, 'PNG', compress_level=0)
+        expected = image.resize(
+            (fit.size.width, fit.size.height), Image.Resampling[interpolation.name], fit.box
+        )
+        raw = RawPicture('rgb8', width, height, width * 3, image.tobytes())
+        for picture in (raw, CompressedPicture(file.getvalue())):
+            found, _ = fitted(picture, target, preprocessing)
+            part = found[fit.upper :, fit.left :][: fit.size.height, : fit.size.width]
+            assert np.abs(part.astype(int) - np.asarray(expected)).max() <= 1
