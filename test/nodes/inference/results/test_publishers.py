@@ -146,6 +146,19 @@ def test_detections_are_published_with_the_header_of_the_image(graph: Graph) -> 
     assert [row.track_id for row in message.detections] == [0, 0, 0]
 
 
+def test_a_topic_takes_the_name_of_another_detectors(graph: Graph) -> None:
+    node = ServingNode(
+        'inference_node',
+        context=graph.context,
+        cli_args=['--ros-args', '-r', '~/detections:=/detections_output'],
+    )
+    graph.add_node(node)
+    create_publisher('detection', node, 'a_bundle', LABELS)
+    topics = dict(node.get_publisher_names_and_types_by_node('inference_node', '/'))
+    assert topics['/detections_output'] == ['dynamic_dnn_ros/msg/Detections']
+    assert '/inference_node/detections' not in topics
+
+
 def test_messages_do_not_remember_the_frames_before(graph: Graph) -> None:
     _, publisher = begun(graph, 'detection')
     collected = heard(graph, publisher, DetectionsMessage, 'detections')
