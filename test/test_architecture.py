@@ -17,6 +17,7 @@ ROOMS = {
     'datasets',
     'engines',
     'importing',
+    'launching',
     'management',
     'networks',
     'nodes',

@@ -1,17 +1,41 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What can be checked of the launch files without starting anything, and without launch."""
+"""What the launch files come to, without starting anything; most of it without launch."""
 
 from __future__ import annotations
 
-import ast
 import configparser
 from pathlib import Path
+import runpy
 from typing import Any
 
 import pytest
 import yaml
 
+pytest.importorskip('rclpy', reason='ROS 2 is absent')
+
+from dynamic_dnn_ros.launching.arguments import (
+    EVERY_APPLICATION,
+    ONE_APPLICATION,
+    SYSTEM,
+    without,
+)
+from dynamic_dnn_ros.launching.bags import (
+    NEVER_REPLAYED,
+    choose_image,
+    choose_topics,
+    recorded_topics,
+)
+from dynamic_dnn_ros.launching.cameras import Camera, CamerasError, read_cameras
+from dynamic_dnn_ros.launching.processes import (
+    OF_INFERENCE,
+    OF_MANAGER,
+    OF_PLATFORM,
+    ArgumentError,
+    describe_nodes,
+    is_true,
+    number,
+)
 from dynamic_dnn_ros.nodes.common.lifecycle import COMMON_PARAMETERS
 from dynamic_dnn_ros.nodes.inference.node import InferenceNode
 from dynamic_dnn_ros.nodes.manager.node import ManagerNode
@@ -19,121 +43,182 @@ from dynamic_dnn_ros.nodes.platform.node import PlatformNode
 from support.shared_data import REPOSITORY
 
 LAUNCH = REPOSITORY / 'launch'
-FILES = ('dynamic_dnn', 'two_cameras', 'replay')
-NODES: dict[str, Any] = {
-    'inference_node': InferenceNode,
-    'manager_node': ManagerNode,
-    'platform_node': PlatformNode,
+FILES = ('cameras', 'dynamic_dnn', 'replay', 'two_cameras')
+ARGUMENTS = (*EVERY_APPLICATION, *ONE_APPLICATION, *SYSTEM)
+OWN = {
+    'cameras': {'cameras'},
+    'dynamic_dnn': {'image', 'namespace', 'sub_network'},
+    'replay': {
+        *('bag', 'image', 'topics', 'rate', 'loop', 'start_delay'),
+        *('namespace', 'sub_network'),
+    },
+    'two_cameras': {
+        f'{name}_{kind}' for name in ('front', 'rear') for kind in ('image', 'bundle')
+    },
+}
+"""What a launch file asks beside what all ask."""
+LEFT_OUT = {
+    'cameras': set(),
+    'dynamic_dnn': set(),
+    # The bag decides on these.
+    'replay': {'image_transport', 'use_sim_time', 'manager', 'platform_node'},
+    'two_cameras': {'bundle'},
+}
+NODES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    'inference_node': (InferenceNode, OF_INFERENCE),
+    'manager_node': (ManagerNode, OF_MANAGER),
+    'platform_node': (PlatformNode, OF_PLATFORM),
 }
 
 
-def tree(name: str) -> ast.Module:
-    return ast.parse((LAUNCH / f'{name}.launch.py').read_text())
-
-
-def value(name: str, variable: str) -> Any:
-    """Return what a launch file assigns to a variable."""
-    for node in tree(name).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == variable:
-                return ast.literal_eval(node.value)
-    raise AssertionError(f'{name} assigns nothing to {variable}')
-
-
-def arguments(name: str) -> dict[str, tuple[str | None, str]]:
-    """Return default and description of each argument that a launch file describes."""
-    return {row[0]: (row[1], row[2]) for row in value(name, 'ARGUMENTS')}
-
-
-def calls(name: str, function: str) -> list[ast.Call]:
-    return [
-        node
-        for node in ast.walk(tree(name))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == function
-    ]
-
-
-def keywords(call: ast.Call) -> dict[str | None, ast.expr]:
-    return {keyword.arg: keyword.value for keyword in call.keywords}
+def values(**given: str) -> dict[str, str]:
+    """Return the arguments of dynamic_dnn.launch.py, with their defaults."""
+    return {argument.name: argument.default or '' for argument in ARGUMENTS} | given
 
 
 def test_these_are_all_launch_files() -> None:
-    assert sorted(path.name for path in LAUNCH.iterdir() if path.is_file()) == sorted(
+    assert sorted(path.name for path in LAUNCH.iterdir() if path.is_file()) == [
         f'{name}.launch.py' for name in FILES
-    )
+    ]
+
+
+def test_arguments_are_described_once_each() -> None:
+    names = [argument.name for argument in ARGUMENTS]
+    assert len(names) == len(set(names))
+    assert all(len(argument.description) > 10 for argument in ARGUMENTS)
+    assert [argument.name for argument in without(SYSTEM, 'mode')] == [
+        argument.name for argument in SYSTEM if argument.name != 'mode'
+    ]
 
 
 @pytest.mark.parametrize('name', FILES)
-def test_every_argument_is_described(name: str) -> None:
-    own = arguments(name)
-    assert own
-    for argument, (default, text) in own.items():
-        assert len(text) > 10, argument
-        assert default is None or isinstance(default, str), argument
-
-
-@pytest.mark.parametrize('name', ['two_cameras', 'replay'])
-def test_shared_arguments_are_described_by_the_launch_file_that_takes_them(name: str) -> None:
-    shared = value(name, 'SHARED_ARGUMENTS')
-    assert set(shared) <= set(arguments('dynamic_dnn'))
-    assert not set(shared) & set(arguments(name))
-    assert len(shared) == len(set(shared))
-
-
-def test_nothing_of_the_included_file_is_out_of_reach() -> None:
-    known = set(arguments('dynamic_dnn'))
-    # Two cameras give these themselves, a pair of arguments each, or to one of the two only.
-    decided = {'namespace', 'image', 'bundle', 'manager', 'platform_node', 'sub_network'}
-    assert known - decided == set(value('two_cameras', 'SHARED_ARGUMENTS'))
-    # The bag decides on these, and its time is the only one that makes sense.
-    decided = {'image', 'image_transport', 'use_sim_time', 'manager', 'platform_node'}
-    assert known - decided == set(value('replay', 'SHARED_ARGUMENTS'))
+def test_arguments_of_a_launch_file(name: str) -> None:
+    launch = pytest.importorskip('launch', reason='launch is not installed (no wheels of it)')
+    description = runpy.run_path(str(LAUNCH / f'{name}.launch.py'))[
+        'generate_launch_description'
+    ]()
+    declared = {
+        action.name: action
+        for action in description.entities
+        if isinstance(action, launch.actions.DeclareLaunchArgument)
+    }
+    shared = {argument.name for argument in (*EVERY_APPLICATION, *SYSTEM)}
+    assert set(declared) == (shared - LEFT_OUT[name]) | OWN[name]
+    needed = {key for key, action in declared.items() if action.default_value is None}
+    assert needed == {'cameras': {'cameras'}, 'replay': {'bag'}}.get(name, set())
 
 
 def test_executables_are_installed_and_parameters_exist() -> None:
     setup = configparser.ConfigParser()
     setup.read(REPOSITORY / 'setup.cfg')
     installed = setup['options.entry_points']['dynamic_dnn_ros.nodes']
-    nodes = calls('dynamic_dnn', 'Node')
-    assert len(nodes) == 3
-    for call in nodes:
-        executable = ast.literal_eval(keywords(call)['executable'])
+    described = describe_nodes(values(), [Camera('')])
+    assert [node.executable for node in described] == list(NODES)
+    for executable, (node, taken) in NODES.items():
         assert f'{executable} = ' in installed
-        known = {row.name for row in (*COMMON_PARAMETERS, *NODES[executable].PARAMETERS)}
-        given = [
-            ast.literal_eval(argument)
-            for inner in ast.walk(call)
-            if isinstance(inner, ast.Call)
-            and isinstance(inner.func, ast.Name)
-            and inner.func.id == 'given'
-            for argument in inner.args
-        ]
-        assert given
-        assert set(given) <= known
-        assert set(given) <= set(arguments('dynamic_dnn'))
+        known = {row.name for row in (*COMMON_PARAMETERS, *node.PARAMETERS)}
+        assert set(taken) <= known
+        assert set(taken) <= {argument.name for argument in ARGUMENTS}
+
+
+def test_what_is_not_given_is_left_to_the_node() -> None:
+    inference, manager, platform = describe_nodes(values(mode='advise'), [Camera('front')])
+    assert inference.parameters == {
+        'manager_namespace': '/dynamic_dnn',
+        'image_transport': 'raw',
+    }
+    assert manager.parameters == {'manager_namespace': '/dynamic_dnn', 'mode': 'advise'}
+    assert platform.parameters == {'manager_namespace': '/dynamic_dnn'}
+    assert (inference.namespace, manager.namespace) == ('front', '/dynamic_dnn')
+
+
+def test_what_a_camera_says_goes_over_the_arguments() -> None:
+    cameras = [
+        Camera('front', 'image_raw', {'bundle': 'mine', 'threads': 2}),
+        Camera('rear', '/rear_camera/image'),
+    ]
+    front, rear = describe_nodes(
+        values(bundle='theirs', manager='false', platform_node='0'), cameras
+    )
+    assert front.parameters['bundle'] == 'mine' and front.parameters['threads'] == 2
+    assert rear.parameters['bundle'] == 'theirs'
+    assert front.remappings == {'image': 'image_raw', 'image/compressed': 'image_raw/compressed'}
+    assert rear.remappings['image/compressed'] == '/rear_camera/image/compressed'
+
+
+def test_arguments_that_are_neither_true_nor_false_nor_a_number() -> None:
+    assert is_true('loop', 'True') and not is_true('loop', '0')
+    with pytest.raises(ArgumentError, match=r"loop is 'yes'\. Give true or false"):
+        is_true('loop', 'yes')
+    assert number('rate', '1.5') == 1.5
+    assert number('start_delay', '0', zero=True) == 0.0
+    for text in ('fast', '0', '-1', 'nan', 'inf', ''):
+        with pytest.raises(ArgumentError, match='rate is .* Give a number above 0'):
+            number('rate', text)
 
 
 def test_dds_profile_exists() -> None:
-    source = (LAUNCH / 'dynamic_dnn.launch.py').read_text()
-    assert "'config', 'dds', 'shared_memory.xml'" in source
     assert (REPOSITORY / 'config' / 'dds' / 'shared_memory.xml').is_file()
 
 
+def test_the_example_of_cameras_can_be_read() -> None:
+    front, rear = read_cameras(REPOSITORY / 'config' / 'cameras.yaml')
+    assert front == Camera('front', 'image_raw', {})
+    assert rear.namespace == 'rear' and rear.image == '/rear_camera/color/image_raw'
+    assert rear.parameters == {
+        'bundle': 'cifar10_ofa',
+        'image_transport': 'compressed',
+        'threads': 1,
+        'results': 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ('text', 'problem'),
+    [
+        ('', 'the one key at the top has to be "cameras"'),
+        ('cameras: []', 'holds no list of cameras'),
+        ('cameras: {front: {}}', 'holds no list of cameras'),
+        ('camera: [{name: front}]', 'the one key at the top has to be "cameras"'),
+        ('cameras: [front]', "camera 1 is 'front'. Give keys and values"),
+        ('cameras: [{image: /a}]', "name is '', which is no namespace"),
+        ('cameras: [{name: /front}]', "name is '/front', which is no namespace"),
+        ('cameras: [{name: front left}]', 'which is no namespace'),
+        ('cameras: [{name: 2}]', 'name is 2, not text. Put it into quotes: name: "2"'),
+        ('cameras: [{name: on}]', 'name is True, not text'),
+        ('cameras: [{name: a}, {name: b}, {name: a}]', "camera 'a' is listed twice"),
+        ('cameras: [{name: a, topic: /b}]', "unknown key 'topic'. Known: name, image"),
+        ('cameras: [{name: a, imag: /b}]', "did you mean 'image'?"),
+        ('cameras: [{name: a, image: /b/compressed}]', 'Name the topic without "/compressed"'),
+        ('cameras: [{name: a, image: ""}]', "image is ''"),
+        ('cameras: [{name: a, bundle: 2024}]', 'bundle is 2024, not text'),
+        ('cameras: [{name: a, image_transport: jpeg}]', "'image_transport' is 'jpeg', not one of"),
+        ('cameras: [{name: a, parameters: [1]}]', 'parameters are [1]. Give keys and values'),
+        ('cameras: [{name: a, parameters: {thread: 1}}]', "did you mean 'threads'?"),
+        ('cameras: [{name: a, parameters: {threads: 0}}]', "'threads' is 0, outside"),
+        ('cameras: [{name: a, bundle: x, parameters: {bundle: y}}]', 'bundle is given twice'),
+        ('cameras: [{name: a, name: b}]', "'name' is given twice"),
+        ('cameras: [', 'cannot be read'),
+        (None, 'cannot be read'),
+    ],
+)
+def test_a_bad_file_of_cameras_is_named(tmp_path: Path, text: str | None, problem: str) -> None:
+    path = tmp_path / 'cameras.yaml'
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(CamerasError) as error:
+        read_cameras(path)
+    assert str(path) in str(error.value)
+    assert problem in str(error.value)
+
+
 def test_replay_never_applies_recorded_switches_and_settings() -> None:
-    refused = value('replay', 'NEVER_REPLAYED')
     for name in ('SubNetworkSwitch', 'DvfsSetting'):
-        assert f'dynamic_dnn_ros/msg/{name}' in refused
+        assert f'dynamic_dnn_ros/msg/{name}' in NEVER_REPLAYED
         assert (REPOSITORY / 'msg' / f'{name}.msg').is_file()
 
 
 def test_bag_topics_are_chosen(tmp_path: Path) -> None:
-    pytest.importorskip(
-        'launch_ros', reason='launch and launch_ros are not installed (no wheels of them exist)'
-    )
-    replay: dict[str, Any] = {'__name__': 'replay'}
-    exec(compile(tree('replay'), 'replay.launch.py', 'exec'), replay)
     recorded = {
         '/imu': 'sensor_msgs/msg/Imu',
         '/front/image_raw/compressed': 'sensor_msgs/msg/CompressedImage',
@@ -149,9 +234,8 @@ def test_bag_topics_are_chosen(tmp_path: Path) -> None:
     ]
     information = {'rosbag2_bagfile_information': {'topics_with_message_count': rows}}
     (tmp_path / 'metadata.yaml').write_text(yaml.safe_dump(information, sort_keys=False))
-    assert replay['recorded_topics'](tmp_path) == recorded
+    assert recorded_topics(tmp_path) == recorded
     sensors = ['/imu', '/front/image_raw/compressed', '/rear/image_raw', '/tf']
-    choose_topics, choose_image = replay['choose_topics'], replay['choose_image']
     assert choose_topics(recorded, []) == sensors
     target = '/dynamic_dnn/performance_target'
     assert choose_topics(recorded, [target]) == [target]
@@ -164,4 +248,4 @@ def test_bag_topics_are_chosen(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match='no image topic /left'):
         choose_image(recorded, '/left')
     with pytest.raises(RuntimeError, match=r'no readable metadata.yaml.*ros2 bag reindex'):
-        replay['recorded_topics'](tmp_path / 'absent')
+        recorded_topics(tmp_path / 'absent')

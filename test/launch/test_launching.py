@@ -31,6 +31,7 @@ from support.bundles import make_bundle
 from support.domain import isolated_environment
 from support.graph import LATCHED, RELIABLE, Graph
 from support.images import compressed_message, jpeg, noise
+from support.shared_data import REPOSITORY
 
 REAL_ROS2 = shutil.which('ros2')
 
@@ -252,10 +253,94 @@ def test_two_cameras(graph: Graph, start_launch: StartLaunch, bundle: Path) -> N
     assert graph.node.count_publishers('/dynamic_dnn/system_load') == 1
 
 
+def test_cameras_of_a_file(
+    graph: Graph, start_launch: StartLaunch, bundle: Path, tmp_path: Path
+) -> None:
+    """Three cameras, each with something of its own."""
+    other = tmp_path / 'other'
+    shutil.copytree(bundle, other)
+    cameras = tmp_path / 'cameras.yaml'
+    cameras.write_text(
+        f"""
+cameras:
+  - name: front
+  - name: arm/left
+    image: /left/image_raw
+    bundle: {other}
+    image_transport: compressed
+  - name: rear
+    image: image_raw
+    parameters: {{sub_network: s1, results: 2}}
+"""
+    )
+    launch = start_launch(
+        'cameras.launch.py',
+        f'cameras:={cameras}',
+        f'bundle:={bundle}',
+        'platform:=xavier_nx_simulated',
+        'manager_namespace:=/robot',
+    )
+    names = ('/front/inference_node', '/arm/left/inference_node', '/rear/inference_node')
+    for name in (*names, '/robot/manager_node', '/robot/platform_node'):
+        graph.wait_for_state(name, 'active', timeout=90.0)
+    applications = graph.collect(Application, '/robot/application', LATCHED_MANY)
+    graph.spin_until(lambda: {message.id for message in applications} >= set(names), 20.0)
+    for topic in ('/front/image', '/left/image_raw/compressed', '/rear/image_raw'):
+        graph.spin_until(lambda topic=topic: graph.node.count_subscribers(topic), 20.0, topic)
+    assert graph.parameter('/arm/left/inference_node', 'bundle') == str(other)
+    assert graph.parameter('/rear/inference_node', 'sub_network') == 's1'
+    assert graph.parameter('/rear/inference_node', 'results') == 2
+    assert graph.parameter('/front/inference_node', 'results') == 5
+    launch.stop()
+
+
+def test_a_bad_file_of_cameras_ends_the_launch_and_is_named(
+    graph: Graph, start_launch: StartLaunch, tmp_path: Path
+) -> None:
+    cameras = tmp_path / 'cameras.yaml'
+    cameras.write_text('cameras: [{name: front, bundel: mine}]')
+    launch = start_launch('cameras.launch.py', f'cameras:={cameras}')
+    assert launch.process.wait(30) != 0
+    text = launch.log.read_text()
+    assert "unknown key 'bundel' (did you mean 'bundle'?)" in text
+    assert str(cameras) in text
+
+
+def test_the_parameter_file_to_start_from(
+    graph: Graph, start_launch: StartLaunch, bundle: Path, tmp_path: Path
+) -> None:
+    """It loads as it is; a line that is changed is in force, and an argument goes over it."""
+    text = (REPOSITORY / 'config' / 'robot.yaml').read_text()
+    for before, after in (
+        ('    # resource_period: 0.5', '    resource_period: 0.25'),
+        ("    mode: 'control'", "    mode: 'advise'"),
+    ):
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    own = tmp_path / 'robot.yaml'
+    own.write_text(text)
+    start_launch(
+        'dynamic_dnn.launch.py',
+        f'params_file:={own}',
+        f'bundle:={bundle}',
+        'platform:=xavier_nx_simulated',
+        'namespace:=front',
+    )
+    for name in (
+        '/front/inference_node',
+        '/dynamic_dnn/manager_node',
+        '/dynamic_dnn/platform_node',
+    ):
+        graph.wait_for_state(name, 'active', timeout=90.0)
+    assert graph.parameter('/dynamic_dnn/manager_node', 'resource_period') == 0.25
+    assert graph.parameter('/dynamic_dnn/manager_node', 'mode') == 'advise'
+    assert graph.parameter('/front/inference_node', 'bundle') == str(bundle)
+
+
 def test_driven_by_the_command_line(
     graph: Graph, start_launch: StartLaunch, bundle: Path, domain_id: int
 ) -> None:
-    for package in ('ros2topic', 'ros2param', 'ros2lifecycle'):
+    for package in ('ros2topic', 'ros2service', 'ros2param', 'ros2lifecycle'):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f'{package} is not installed (there are no wheels of it)')
     start_launch('dynamic_dnn.launch.py', f'bundle:={bundle}', 'platform:=xavier_nx_simulated')
@@ -291,6 +376,16 @@ def test_driven_by_the_command_line(
         ),
         timeout=20.0,
     )
+    said = ros2(
+        *('service', 'call', '/dynamic_dnn/ask_target', 'dynamic_dnn_ros/srv/AskTarget'),
+        '{application: /inference_node, latency: 0.5}',
+    )
+    assert 'accepted=True' in said and 'It would replace the target of by hand.' in said
+    said = ros2(
+        *('service', 'call', '/dynamic_dnn/set_target', 'dynamic_dnn_ros/srv/SetTarget'),
+        '{application: /inference_node, latency: .nan}',
+    )
+    assert 'accepted=False' in said and 'latency = nan' in said
     assert 'String value is: raw' in ros2(
         'param', 'get', '/inference_node', 'image_transport', *direct
     )
