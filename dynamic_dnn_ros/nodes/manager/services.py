@@ -116,7 +116,7 @@ class TargetServices:
             return response
         response.replaced = target_message(before)
         if before is None:
-            response.message = f'{request.application} had no target.'
+            response.message = 'There was no target.'
         else:
             response.message = _replaced(before, request.sender, 'This withdraws')
         return response

@@ -96,7 +96,7 @@ def test_set_ask_and_clear(services: Services) -> None:
     assert gone.replaced.sender == 'test'
     assert gone.message == 'This withdraws the target of test.'
     again = services.clear()
-    assert again.accepted and again.message == f'{FRONT} had no target.'
+    assert again.accepted and again.message == 'There was no target.'
 
 
 def test_a_second_sender_is_told_whom_it_replaces(services: Services) -> None:
