@@ -87,6 +87,8 @@ def value_text(value: object) -> str:
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f'[{", ".join(value_text(entry) for entry in value)}]'
     return repr(value)
 
 

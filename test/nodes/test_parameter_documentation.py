@@ -39,7 +39,10 @@ def test_the_parameter_file_holds_every_parameter_at_its_default() -> None:
     document = yaml.safe_load(re.sub('^    # ', '    ', text, flags=re.MULTILINE))
     assert set(document) == set(SECTIONS)
     for section, table in SECTIONS.items():
-        rows = {row.name: row.default for row in table}
+        rows = {
+            row.name: list(row.default) if isinstance(row.default, tuple) else row.default
+            for row in table
+        }
         found = document[section]['ros__parameters']
         assert found == rows
         assert [type(found[name]) for name in rows] == [type(value) for value in rows.values()]
