@@ -1,0 +1,233 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn import-model`: models of libraries, with a user's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.responses import probe_picture
+from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.importing.checkpoint import load_tensors, read_tensors
+from dynamic_dnn_ros.importing.errors import ImportingError
+from dynamic_dnn_ros.importing.library_models import LibraryModel, exported, parse_name
+from dynamic_dnn_ros.importing.torchvision_operators import suppressed
+from dynamic_dnn_ros.pictures.input import Interpolation, Resize
+from dynamic_dnn_ros.pictures.placement import Size
+
+torchvision = pytest.importorskip('torchvision')
+SMALL = 'mobilenet_v3_small'
+
+
+def imported(output: Path, *words: object) -> Bundle:
+    arguments = ['import-model', *map(str, words), '--output', str(output), '--quiet']
+    assert main(arguments) == 0
+    return read_bundle(output)
+
+
+def refused(capsys: pytest.CaptureFixture[str], output: Path, *words: object) -> str:
+    assert main(['import-model', *map(str, words), '--output', str(output), '--quiet']) == 1
+    assert not output.exists()
+    return capsys.readouterr().err
+
+
+def probe_answer(bundle: Bundle) -> dict[str, np.ndarray]:
+    (entry, *_) = bundle.manifest.sub_networks
+    prepared = create_engine('onnxruntime', bundle, threads=1).prepare(entry, 'cpu')
+    return dict(prepared.run(probe_picture(20, entry.size)))
+
+
+def small(classes: int = 3) -> nn.Module:
+    torch.manual_seed(0)
+    return torchvision.models.get_model(SMALL, num_classes=classes).eval()
+
+
+class Wrapped(nn.Module):
+    """What a training puts around a model."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+def test_a_classifier_with_the_users_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = small()
+    state = {
+        'epoch': 7,
+        'best': np.float64(0.5),
+        'model': {f'module._orig_mod.{name}': value for name, value in model.state_dict().items()},
+    }
+    torch.save(state, tmp_path / 'best.pth')
+    words = (f'torchvision:{SMALL}', '--weights', tmp_path / 'best.pth')
+    bundle = imported(
+        tmp_path / 'b', *words, '--labels', 'cat,dog,bird', '--resolutions', '96', '--accuracy', '0.7'
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "under 'model'" in said and "'module.' and '_orig_mod.' taken off" in said
+    preprocessing = bundle.manifest.preprocessing
+    assert preprocessing.resize is Resize.CENTER_CROP
+    assert preprocessing.mean == (0.485, 0.456, 0.406)
+    picture = torch.from_numpy(probe_picture(20, Size(96, 96)).copy()).permute(2, 0, 1) / 255
+    mean, deviation = (
+        torch.tensor(values).view(3, 1, 1)
+        for values in (preprocessing.mean, preprocessing.standard_deviation)
+    )
+    with torch.inference_mode():
+        expected = model(((picture - mean) / deviation)[None]).numpy()
+    np.testing.assert_allclose(probe_answer(bundle)['logits'], expected, rtol=1e-3, atol=1e-3)
+    assert 'random' not in bundle.manifest.description
+
+
+def test_weights_have_to_be_named_or_random(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(['import-model', f'torchvision:{SMALL}', '--output', str(tmp_path / 'b')])
+    assert '--weights --random-weights' in capsys.readouterr().err
+
+
+def test_several_models_with_random_weights(tmp_path: Path) -> None:
+    names = ('torchvision:shufflenet_v2_x0_5', f'torchvision:{SMALL}')
+    bundle = imported(
+        tmp_path / 'b', *names, '--random-weights', '--labels', 'cat,dog,bird', '--resolutions', '64'
+    )  # fmt: skip
+    manifest = bundle.manifest
+    assert [entry.configuration['model'] for entry in manifest.sub_networks] == [
+        'shufflenet_v2_x0_5_64',
+        f'{SMALL}_64',
+    ]
+    assert 'random weights' in manifest.description
+    assert all(len(entry.id) <= 16 for entry in manifest.sub_networks)
+
+
+def test_names_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, tmp_path / 'b', 'torchvision:mobilnet_v3_smal', '--random-weights')
+    assert SMALL in text
+    assert 'LIBRARY' in refused(capsys, tmp_path / 'b', 'resnet18', '--random-weights').replace(
+        'torchvision:NAME', 'LIBRARY'
+    )
+    for name in ('r3d_18', 'maskrcnn_resnet50_fpn', 'keypointrcnn_resnet50_fpn'):
+        text = refused(capsys, tmp_path / 'b', f'torchvision:{name}', '--random-weights')
+        assert 'task that is not here' in text
+    words = (f'torchvision:{SMALL}', 'torchvision:resnet18', '--weights', tmp_path / 'one.pth')
+    assert '1 files, and there are 2 models' in refused(capsys, tmp_path / 'b', *words)
+    assert parse_name('timm:a:b') == ('timm', 'a:b')
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ('this ran',)
+
+
+def test_weights_that_are_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / 'a.pth'
+    torch.save({'model': Harmful()}, path)
+    with pytest.raises(ImportingError, match='would run code'):
+        read_tensors(path, print)
+    assert 'this ran' not in capsys.readouterr().out
+    for content, named in (([1, 2], 'list'), ({'epoch': 3}, 'dict'), (small(), 'would run code')):
+        torch.save(content, path)
+        with pytest.raises(ImportingError, match=named):
+            read_tensors(path, print)
+    path.write_bytes(b'PK\x03\x04 cut')
+    with pytest.raises(ImportingError, match='damaged'):
+        read_tensors(path, print)
+    with pytest.raises(ImportingError, match='No such file'):
+        read_tensors(tmp_path / 'absent.safetensors', print)
+    (tmp_path / 'b.safetensors').write_bytes(b'no tensors here')
+    with pytest.raises(ImportingError, match='no safetensors'):
+        read_tensors(tmp_path / 'b.safetensors', print)
+
+
+def test_weights_that_do_not_fit() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    good = {name: value + 1 for name, value in model.state_dict().items()}
+    said: list[str] = []
+    load_tensors(
+        model, {f'ema.module.{name}': value for name, value in good.items()}, 'w', said.append
+    )
+    torch.testing.assert_close(model.state_dict()['0.weight'], good['0.weight'])
+    assert said == ["weights: 'module.' and 'ema.' taken off the names"] or 'ema.' in said[0]
+    with pytest.raises(ImportingError, match=r'1 missing \(0\.bias\); 1 left over \(other\)'):
+        load_tensors(
+            model,
+            {**{k: v for k, v in good.items() if k != '0.bias'}, 'other': good['0.bias']},
+            'w',
+            print,
+        )
+    with pytest.raises(ImportingError, match='0.weight is 5x2, the model needs 3x2'):
+        load_tensors(model, {**good, '0.weight': torch.zeros(5, 2)}, 'w', print)
+
+
+def test_tensors_of_safetensors_and_without_counters(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    state = {n: v for n, v in model.state_dict().items() if 'num_batches' not in n}
+    save_file(state, tmp_path / 'a.safetensors')
+    load_tensors(model, read_tensors(tmp_path / 'a.safetensors', print), 'w', print)
+
+
+def test_suppression_keeps_the_best() -> None:
+    boxes = torch.tensor([[0, 0, 10, 10], [1, 1, 11, 11], [20, 0, 30, 10], [0, 0, 10, 6.0]])
+    scores = torch.tensor([0.5, 0.9, 0.2, 0.6])
+    # IoU: 0 and 1 81/119; 1 and 3 45/115; 0 and 3 60/100.
+    assert suppressed(boxes, scores, 0.65).tolist() == [1, 3, 2]
+    assert suppressed(boxes, scores, 0.3).tolist() == [1, 2]
+    assert suppressed(boxes, scores, 0.7).tolist() == [1, 3, 0, 2]
+    assert suppressed(boxes[:0], scores[:0], 0.5).tolist() == []
+
+
+def test_timm_says_how_its_models_take_pictures(tmp_path: Path) -> None:
+    pytest.importorskip('timm')
+    given = exported(
+        LibraryModel('timm', 'mobilenetv3_small_050', None, Size(64, 64)), ('a', 'b'), print
+    )
+    assert given.assumption is not None
+    assert given.assumption.preprocessing.interpolation is Interpolation.BICUBIC
+    assert given.labels == ('a', 'b')
+    (output,) = given.model.graph.output
+    assert output.type.tensor_type.shape.dim[1].dim_value == 2
+    with pytest.raises(ImportingError, match='mobilenetv3_small_050'):
+        exported(LibraryModel('timm', 'mobilnetv3_small_050', None), ('a',), print)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name', ['ssdlite320_mobilenet_v3_large', 'fasterrcnn_mobilenet_v3_large_320_fpn']
+)
+def test_detectors_answer_as_their_library_does(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    labels = ('__background__', 'cat', 'dog', 'bird')
+    model = torchvision.models.get_model(
+        name, weights=None, weights_backbone=None, num_classes=4
+    ).eval()
+    torch.save(model.state_dict(), tmp_path / 'w.pth')
+    bundle = imported(
+        tmp_path / 'b', f'torchvision:{name}', '--weights', tmp_path / 'w.pth',
+        '--labels', ','.join(labels),
+    )  # fmt: skip
+    assert bundle.manifest.task.options['class_offset'] == 0
+    assert bundle.manifest.sub_networks[0].size == Size(320, 320)
+    found = probe_answer(bundle)
+    picture = torch.from_numpy(probe_picture(20, Size(320, 320)).copy()).permute(2, 0, 1) / 255
+    with torch.inference_mode():
+        (expected,) = model([picture])
+    count = min(len(expected['scores']), 300)
+    assert count > 0
+    scores = found['scores'][0]
+    np.testing.assert_allclose(scores[:count], expected['scores'].numpy()[:count], atol=1e-3)
+    assert not scores[count:].any()
+    # Boxes of equal scores may change places: the best ones do not.
+    best = expected['scores'].numpy() > expected['scores'].numpy()[0] - 1e-3
+    if best.sum() == 1:
+        np.testing.assert_allclose(found['boxes'][0, 0], expected['boxes'].numpy()[0], atol=0.32)
