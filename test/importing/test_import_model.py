@@ -69,7 +69,8 @@ def test_a_classifier_with_the_users_weights(
     torch.save(state, tmp_path / 'best.pth')
     words = (f'torchvision:{SMALL}', '--weights', tmp_path / 'best.pth')
     bundle = imported(
-        tmp_path / 'b', *words, '--labels', 'cat,dog,bird', '--resolutions', '96', '--accuracy', '0.7'
+        tmp_path / 'b', *words, '--labels', 'cat,dog,bird', '--resolutions', '96',
+        '--accuracy', '0.7',
     )  # fmt: skip
     said = capsys.readouterr().out
     assert "under 'model'" in said and "'module.' and '_orig_mod.' taken off" in said
@@ -98,7 +99,8 @@ def test_weights_have_to_be_named_or_random(
 def test_several_models_with_random_weights(tmp_path: Path) -> None:
     names = ('torchvision:shufflenet_v2_x0_5', f'torchvision:{SMALL}')
     bundle = imported(
-        tmp_path / 'b', *names, '--random-weights', '--labels', 'cat,dog,bird', '--resolutions', '64'
+        tmp_path / 'b', *names, '--random-weights', '--labels', 'cat,dog,bird',
+        '--resolutions', '64',
     )  # fmt: skip
     manifest = bundle.manifest
     assert [entry.configuration['model'] for entry in manifest.sub_networks] == [
@@ -112,9 +114,8 @@ def test_several_models_with_random_weights(tmp_path: Path) -> None:
 def test_names_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, tmp_path / 'b', 'torchvision:mobilnet_v3_smal', '--random-weights')
     assert SMALL in text
-    assert 'LIBRARY' in refused(capsys, tmp_path / 'b', 'resnet18', '--random-weights').replace(
-        'torchvision:NAME', 'LIBRARY'
-    )
+    text = refused(capsys, tmp_path / 'b', 'resnet18', '--random-weights')
+    assert 'torchvision:NAME' in text
     for name in ('r3d_18', 'maskrcnn_resnet50_fpn', 'keypointrcnn_resnet50_fpn'):
         text = refused(capsys, tmp_path / 'b', f'torchvision:{name}', '--random-weights')
         assert 'task that is not here' in text
@@ -152,18 +153,13 @@ def test_weights_that_do_not_fit() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     good = {name: value + 1 for name, value in model.state_dict().items()}
     said: list[str] = []
-    load_tensors(
-        model, {f'ema.module.{name}': value for name, value in good.items()}, 'w', said.append
-    )
+    prefixed = {f'ema.module.{name}': value for name, value in good.items()}
+    load_tensors(model, prefixed, 'w', said.append)
     torch.testing.assert_close(model.state_dict()['0.weight'], good['0.weight'])
-    assert said == ["weights: 'module.' and 'ema.' taken off the names"] or 'ema.' in said[0]
+    assert said == ["weights: 'ema.' and 'module.' taken off the names"]
+    renamed = {('other' if name == '0.bias' else name): good[name] for name in good}
     with pytest.raises(ImportingError, match=r'1 missing \(0\.bias\); 1 left over \(other\)'):
-        load_tensors(
-            model,
-            {**{k: v for k, v in good.items() if k != '0.bias'}, 'other': good['0.bias']},
-            'w',
-            print,
-        )
+        load_tensors(model, renamed, 'w', print)
     with pytest.raises(ImportingError, match='0.weight is 5x2, the model needs 3x2'):
         load_tensors(model, {**good, '0.weight': torch.zeros(5, 2)}, 'w', print)
 
