@@ -180,7 +180,7 @@ def report(bundle: Bundle) -> None:
     options = ', '.join(f'{name} {value}' for name, value in manifest.task.options.items())
     print(f'task: {manifest.task.name}{f" ({options})" if options else ""}')
     print(f'labels: {len(manifest.labels)}, {", ".join(manifest.labels[:4])} ...')
-    print(f'accuracy: {manifest.accuracy_data}')
+    print(f'accuracy: {metric} on {manifest.accuracy_data}')
     for entry in manifest.sub_networks:
         known = f'{entry.accuracy:.3f}' if entry.accuracy_is_known else 'not known'
         print(
@@ -198,7 +198,7 @@ def report(bundle: Bundle) -> None:
     print('next:')
     print(f'  dynamic-dnn bundle check {folder}')
     print(f'  dynamic-dnn profile {folder}')
-    print(f'  ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py bundle:={folder}')
+    print(f'  ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py bundle:={folder} image:=TOPIC')
 
 
 def resolutions(text: str) -> tuple[Size, ...]:

@@ -237,7 +237,6 @@ def _sub_networks(
 def _with_accuracy(
     manifest: Manifest, order: Order, accuracies: Mapping[str, float], pictures: int
 ) -> Manifest:
-    metric = manifest.make_task().metric.title
     if order.data is not None:
         entries = tuple(
             replace(
@@ -247,8 +246,9 @@ def _with_accuracy(
             )
             for entry in manifest.sub_networks
         )
-        text = f'{metric}, measured on {pictures} pictures of {order.data.name}'
+        text = f'{pictures} pictures of {order.data.name}, measured with the import'
         return replace(manifest, sub_networks=entries, accuracy_data=text)
+    text = 'no data: nobody measured it'
     if order.accuracy is not None:
-        return replace(manifest, accuracy_data=f'{metric}, given with the import, not measured')
-    return replace(manifest, accuracy_data=f'{metric} is not known: nobody measured it')
+        text = 'data that is not said: given with the import, not measured'
+    return replace(manifest, accuracy_data=text)

@@ -34,7 +34,7 @@ def model_card(
         f'# {manifest.name}\n\n{manifest.description}.\n\n'
         f'Task: {manifest.task.name}{f" ({options})" if options else ""}, '
         f'{len(manifest.labels)} labels.\n\n'
-        f'## Sub-networks\n\n{table}\n\nAccuracy: {manifest.accuracy_data}.\n\n'
+        f'## Sub-networks\n\n{table}\n\nAccuracy: {metric} on {manifest.accuracy_data}.\n\n'
         f'## Models, and how they take pictures\n\n{assumed}\n\n'
         f'## Command\n\n`{command}`\n\n'
         '## Limits\n\nThe licence of a model is that of its source. What is marked "as" was '
