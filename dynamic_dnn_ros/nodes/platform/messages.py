@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
-from dynamic_dnn_ros.msg import DvfsSetting, FrequencyDomain
+import math
+
+from dynamic_dnn_ros.msg import DvfsSetting, FrequencyDomain, SystemLoad
+from dynamic_dnn_ros.nodes.common.message_values import named_values
+from dynamic_dnn_ros.platforms.clock_keeper import ClockReport
 from dynamic_dnn_ros.platforms.contract import DomainRange, DomainState
 from dynamic_dnn_ros.platforms.lease import Setting
 
@@ -37,3 +41,21 @@ def frequency_domain(state: DomainState) -> FrequencyDomain:
         utilisation_foreign=state.utilisation_foreign,
         governor=state.governor,
     )
+
+
+def fill_load(message: SystemLoad, report: ClockReport) -> None:
+    """Write what a keeper has to say into a message: the hardware, the lease, the last answer."""
+    sample, answer = report.sample, report.answer
+    message.domains = [frequency_domain(state) for state in sample.domains]
+    message.power = named_values(sample.power)
+    message.total_power_rail = sample.total_power_rail
+    message.power_budget = sample.power_budget if sample.power_budget < math.inf else 0.0
+    message.temperatures = named_values(sample.temperatures)
+    message.memory = named_values(sample.memory)
+    message.slow_downs = named_values(sample.slow_downs)
+    message.lease_manager = report.lease_manager
+    message.lease_remaining = report.lease_remaining
+    message.setting_sequence = answer.sequence
+    message.setting_manager = answer.manager
+    message.setting_result = int(answer.result)
+    message.setting_message = answer.text
