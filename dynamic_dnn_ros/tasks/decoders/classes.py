@@ -31,6 +31,12 @@ def numbers_of(classes: NDArray[Any]) -> NDArray[np.int64]:
         return np.asarray(np.clip(whole, NO_LABEL, 2**31), np.int64)
 
 
+def holds_classes(rows: NDArray[Any]) -> bool:
+    """Return whether rows (pictures, boxes, 6) end with a class: a whole number."""
+    classes = rows[..., 5]
+    return np.array_equal(classes, np.round(classes))
+
+
 def labels_of(
     classes: NDArray[np.int64], class_offset: int, coco_numbers: bool
 ) -> NDArray[np.int64]:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 NONE, SIGMOID = 'none', 'sigmoid'
 
+#: Boxes in parts of the input end at 1, or a little beyond; those in pixels are not all so small.
+_LARGEST_PART = 2.0
+
 
 class Chosen(NamedTuple):
     """Pairs of a point and a class, with their scores."""
@@ -99,6 +102,11 @@ def corners(
         found[:, 2] = x + width / 2
         found[:, 3] = y + height / 2
     return found
+
+
+def counts_parts(boxes: NDArray[Any]) -> bool:
+    """Return whether boxes that a network gave count parts of the input, not pixels."""
+    return bool(np.any(boxes > 0) and np.nanmax(boxes) <= _LARGEST_PART)
 
 
 def unordered(boxes: NDArray[Any], scores: NDArray[Any]) -> tuple[NDArray[Any], ...]:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Outputs, TensorSpec
-from dynamic_dnn_ros.tasks.decoders.classes import numbers_of
+from dynamic_dnn_ros.tasks.decoders.classes import holds_classes, numbers_of
 from dynamic_dnn_ros.tasks.decoders.contract import Candidates, Decoder
-from dynamic_dnn_ros.tasks.decoders.selection import unordered
+from dynamic_dnn_ros.tasks.decoders.selection import counts_parts, unordered
 from dynamic_dnn_ros.tasks.options import option
 from dynamic_dnn_ros.tasks.tensors import find, fits, is_float
 
@@ -61,10 +61,9 @@ class UltralyticsEndToEnd(Decoder):
         spec = outputs[0]
         if spec.shape[2] != 6 or (spec.shape[1] or 0) > _MOST_ROWS:
             return None
-        for sample in samples:
-            classes = np.asarray(sample[spec.name])[..., 5]
-            if not np.array_equal(classes, np.round(classes)):
-                return None
+        rows = [np.asarray(sample[spec.name]) for sample in samples]
+        if any(counts_parts(each[..., :4]) or not holds_classes(each) for each in rows):
+            return None
         return cls(spec.name).options()
 
     def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:

@@ -119,7 +119,6 @@ def test_rt_detr(seed, several):
         ((1, POINTS, 7), {'decoder': 'ultralytics_v8', 'channels': 'last'}),
         ((1, 3 * POINTS, 8), {'decoder': 'ultralytics_v5'}),
         ((1, 3 * (POINTS + 2), 8), {'decoder': 'ultralytics_v5'}),
-        ((1, 300, 6), {'decoder': 'ultralytics_end_to_end'}),
         ((1, 100, 6), {'decoder': 'ultralytics_end_to_end'}),
         ((1, 300, 7), {'decoder': 'ultralytics_rt_detr'}),
     ],
@@ -128,6 +127,41 @@ def test_shapes_tell(shape, decoder):
     found = recognise([TensorSpec('out', shape)], LABELS, SIZE)
     assert decoder.items() <= found.items()
     assert found['output'] == 'out'
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_rt_detr_that_ranks_itself(seed):
+    generator = np.random.default_rng(seed)
+    rows = np.concatenate(
+        [
+            generator.uniform(0.05, 0.6, (300, 4)),
+            generator.uniform(0, 1, (300, 1)),
+            generator.integers(0, 3, (300, 1)),
+        ],
+        axis=1,
+    ).astype(np.float32)
+    expected = [
+        (*centered(x * 96, y * 64, width * 96, height * 64), score, int(label))
+        for x, y, width, height, score, label in rows.tolist()
+    ]
+    outputs = {'output0': rows[None]}
+    options = recognise([TensorSpec('output0', (1, 300, 6))], LABELS, SIZE, [outputs])
+    assert (options['decoder'], options['ranked']) == ('ultralytics_rt_detr', True)
+    assert_same(decode(options, outputs, LIMITS), kept(expected, LIMITS, nms=False))
+    pixels = {'output0': rows[None] * np.float32((96, 64, 96, 64, 1, 1))}
+    found = recognise([TensorSpec('output0', (1, 300, 6))], LABELS, SIZE, [pixels])
+    assert found['decoder'] == 'ultralytics_end_to_end'
+
+
+def test_rows_of_six_without_a_sample_have_to_be_named():
+    with pytest.raises(TaskError, match='ultralytics_end_to_end and ultralytics_rt_detr could'):
+        recognise([TensorSpec('output0', (1, 300, 6))], LABELS, SIZE)
+
+
+def test_rows_of_six_in_which_nothing_was_found():
+    outputs = {'output0': np.zeros((1, 300, 6), np.float32)}
+    found = recognise([TensorSpec('output0', (1, 300, 6))], LABELS, SIZE, [outputs])
+    assert found['decoder'] == 'ultralytics_end_to_end'
 
 
 def test_two_labels_look_like_rows_of_six():
