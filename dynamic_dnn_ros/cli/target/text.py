@@ -93,7 +93,8 @@ def answer_text(application: str, answer: Answer) -> str:
     rows = report_lines(answer.report) if answer.report is not None else []
     if answer.replaced is not None:
         sender = answer.replaced.sender or 'an unknown sender'
-        rows.append(('before', f'{target_text(answer.replaced)} (of {sender})'))
+        metric = answer.report.metric if answer.report is not None else ''
+        rows.append(('before', f'{target_text(answer.replaced, metric)} (of {sender})'))
     width = max((len(name) for name, _ in rows), default=0)
     head = f'{application}: {answer.message}' if answer.message else application
     return '\n'.join([head, *(f'  {name:<{width}}  {text}' for name, text in rows)])
