@@ -86,6 +86,15 @@ def test_detection(decoder):
     check_task(task, OUTPUTS[decoder](), LABELS, SIZE, TRUTH)
 
 
+@pytest.mark.parametrize('decoder', DECODER_NAMES)
+def test_detection_of_half_precision(decoder):
+    outputs = {
+        name: value.astype(np.float16) if value.dtype == np.float32 else value
+        for name, value in OUTPUTS[decoder]().items()
+    }
+    check_task(Detection.from_options({'decoder': decoder}), outputs, LABELS, SIZE)
+
+
 def test_detection_of_one_picture_without_an_axis_for_it():
     outputs = {name: value[0] for name, value in OUTPUTS['labelled_boxes']().items()}
     task = Detection.from_options({'decoder': 'labelled_boxes'})

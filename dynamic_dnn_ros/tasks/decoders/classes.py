@@ -26,9 +26,9 @@ COCO_LABELS = 80
 
 def numbers_of(classes: NDArray[Any]) -> NDArray[np.int64]:
     """Return classes that a network gives as real numbers as whole ones."""
-    with np.errstate(invalid='ignore'):
-        whole = np.where(np.isfinite(classes), np.round(classes), NO_LABEL)
-        return np.asarray(np.clip(whole, NO_LABEL, 2**31), np.int64)
+    classes = np.asarray(classes, np.float64)
+    whole = np.where(np.isfinite(classes), np.round(classes), NO_LABEL)
+    return np.clip(whole, NO_LABEL, 2**31).astype(np.int64)
 
 
 def holds_classes(rows: NDArray[Any]) -> bool:
