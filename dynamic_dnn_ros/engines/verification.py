@@ -84,7 +84,8 @@ def verify(prepared: PreparedSubNetwork, recorded: Response, task: Task[Any, Any
             f'was measured: its response departs by {found:.1%}, up to {limit:.0%} are allowed, '
             'so it may have lost more than 2 points. Its weights or batch-norm statistics were '
             "changed, or the engine computes something else. See 'dynamic-dnn bundle check "
-            "--data', and have 'dynamic-dnn search' recalibrate it again."
+            "--data'; then have 'dynamic-dnn search' recalibrate it, or import a separate model "
+            'again.'
         )
     return found
 
