@@ -42,9 +42,9 @@ from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.clairvoyant import least_energy
 from dynamic_dnn_ros.simulation.figures import energy, figures, rails_of, shortfall
-from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.runner import BEST_FIXED, ORACLE, OURS, Job, boards_of
 from dynamic_dnn_ros.simulation.runner import run as simulate
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.workloads import workloads

@@ -11,7 +11,7 @@ from typing import Any
 
 from dynamic_dnn_ros.cli.time_figure import DOMAIN_COLOURS, NEUTRAL, shades, time_figure
 from dynamic_dnn_ros.simulation.figures import rails_of
-from dynamic_dnn_ros.simulation.record import ApplicationRun, Run
+from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run
 
 _LATE, _LIMIT = '#c62828', '#2e7d32'
 

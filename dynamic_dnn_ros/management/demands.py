@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.assessment import Demand, Problem
-from dynamic_dnn_ros.management.records import Record
+from dynamic_dnn_ros.management.records import ApplicationRecord
 from dynamic_dnn_ros.management.tables import ApplicationTable
 from dynamic_dnn_ros.management.targets import Objective, Target
 
@@ -35,7 +35,7 @@ TOLERANCE = 0.01
 
 
 def demand_of(
-    record: Record,
+    record: ApplicationRecord,
     table: ApplicationTable,
     domains: tuple[str, ...],
     target: Target | None,

@@ -12,7 +12,7 @@ from dynamic_dnn_ros.management.demands import demand_of
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
-from dynamic_dnn_ros.management.records import Option, Record
+from dynamic_dnn_ros.management.records import ApplicationRecord, Option
 from dynamic_dnn_ros.management.tables import ApplicationTable
 from dynamic_dnn_ros.management.targets import Objective, TargetStore
 
@@ -32,7 +32,7 @@ class Frames:
 
     def served(
         self,
-        record: Record,
+        record: ApplicationRecord,
         status: Status,
         frequencies: dict[str, float],
         settling: bool,
@@ -74,7 +74,7 @@ class Frames:
 
     def _react(
         self,
-        record: Record,
+        record: ApplicationRecord,
         table: ApplicationTable,
         row: int,
         option: int,
@@ -101,7 +101,7 @@ class Frames:
         return True
 
 
-def _is_measured(record: Record, status: Status, pair: Option) -> bool:
+def _is_measured(record: ApplicationRecord, status: Status, pair: Option) -> bool:
     """Measure a frame, unless it is no figure of the board or may have waited for such a one."""
     told = math.isfinite(status.total) and 0 < status.service < math.inf
     if status.overrun or not told:

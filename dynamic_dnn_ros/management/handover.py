@@ -15,7 +15,7 @@ from dynamic_dnn_ros.management.observations import (
     Status,
 )
 from dynamic_dnn_ros.management.planning import Planner
-from dynamic_dnn_ros.management.records import Option, Record, Registry, is_handed_over
+from dynamic_dnn_ros.management.records import ApplicationRecord, Option, Registry, is_handed_over
 from dynamic_dnn_ros.management.reports import prediction
 from dynamic_dnn_ros.management.targets import TargetStore
 
@@ -78,7 +78,7 @@ class Handover:
             switches.append(switch)
         return tuple(switches)
 
-    def answered(self, record: Record, status: Status, now: float) -> bool:
+    def answered(self, record: ApplicationRecord, status: Status, now: float) -> bool:
         """Take what an application says of a switch; tell whether it refused one of ours."""
         if status.switch_manager != self._manager:
             if status.switch_result == SWITCH_APPLIED:

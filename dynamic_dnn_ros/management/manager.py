@@ -31,7 +31,7 @@ from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.questions import answered, unanswerable
-from dynamic_dnn_ros.management.records import Record, Registry
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.reports import Reporter
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
 
@@ -289,7 +289,7 @@ class Manager:
 
     # How it is done.
 
-    def _begin(self, record: Record, now: float) -> None:
+    def _begin(self, record: ApplicationRecord, now: float) -> None:
         set_by_another = record.application.switch_manager not in ('', self.instance)
         if set_by_another or self.targets.get(record.application.id) is None:
             record.held_until = now + self.settings.adoption

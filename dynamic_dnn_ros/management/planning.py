@@ -19,7 +19,7 @@ from dynamic_dnn_ros.management.decisions import DomainFrequency, SwitchReason
 from dynamic_dnn_ros.management.demands import demand_of, steadied
 from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
-from dynamic_dnn_ros.management.records import Record
+from dynamic_dnn_ros.management.records import ApplicationRecord
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
 from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
 from dynamic_dnn_ros.management.targets import Objective, TargetStore
@@ -81,7 +81,7 @@ class Planner:
         self._joint, self._intended = None, None
 
     def make(
-        self, records: Sequence[Record], now: float, fresh: SwitchReason | None
+        self, records: Sequence[ApplicationRecord], now: float, fresh: SwitchReason | None
     ) -> tuple[bool, tuple[DomainFrequency, ...]]:
         """
         Plan for all applications that have a choice.
@@ -118,7 +118,7 @@ class Planner:
         joint: JointTable,
         choice: Choice,
         setting: int | None,
-        records: Sequence[Record],
+        records: Sequence[ApplicationRecord],
         now: float,
     ) -> Problem:
         """Return what is to be decided, the same object while nothing that matters changes."""
@@ -150,7 +150,7 @@ class Planner:
     def _adopt(
         self,
         plan: Plan,
-        records: Sequence[Record],
+        records: Sequence[ApplicationRecord],
         tables: Sequence[ApplicationTable],
         fresh: SwitchReason | None,
     ) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings, evaluate
 from dynamic_dnn_ros.management.decisions import Prediction, TargetReport, TargetState
+from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.reports import beyond, runner_up
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
-from dynamic_dnn_ros.management.search import search
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.management.words import limit_title
 
@@ -37,7 +37,7 @@ def answered(
     demands = list(problem.demands)
     demands[index] = replace(demands[index], target=target, priority=target.priority)
     supposed = replace(problem, demands=tuple(demands))
-    setting, options = search(supposed, settings)
+    setting, options = choose_jointly(supposed, settings)
     found = evaluate(supposed, np.array([setting]), options[None, :], settings)
     mine = found.applications[index]
     values = {

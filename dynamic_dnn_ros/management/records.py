@@ -52,7 +52,7 @@ class Presented(NamedTuple):
     table: ApplicationTable | None
 
 
-class Record:
+class ApplicationRecord:
     """
     One application: what it said, what it was told, and what was learnt of it.
 
@@ -182,10 +182,10 @@ class Registry:
     def __init__(self, dwell: float) -> None:
         """Begin with none."""
         self._dwell = dwell
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, ApplicationRecord] = {}
         self._others: dict[str, dict[str, Presented]] = {}
 
-    def __getitem__(self, name: str) -> Record:
+    def __getitem__(self, name: str) -> ApplicationRecord:
         """Return the record of an application that is there."""
         return self._records[name]
 
@@ -197,11 +197,11 @@ class Registry:
         """Iterate over the ids of the applications that are there."""
         return iter(sorted(self._records))
 
-    def get(self, name: str) -> Record | None:
+    def get(self, name: str) -> ApplicationRecord | None:
         """Return the record of an application, or none."""
         return self._records.get(name)
 
-    def add(self, application: Application, now: float) -> tuple[Record | None, bool]:
+    def add(self, application: Application, now: float) -> tuple[ApplicationRecord | None, bool]:
         """
         Take what an application says of itself.
 
@@ -220,7 +220,7 @@ class Registry:
                 return None, False
         return self._take(name, application.instance, now), True
 
-    def hear(self, name: str, instance: str, now: float) -> tuple[Record | None, bool]:
+    def hear(self, name: str, instance: str, now: float) -> tuple[ApplicationRecord | None, bool]:
         """
         Note a sign of life.
 
@@ -261,8 +261,8 @@ class Registry:
         while len(others) > KEPT_ASIDE:
             del others[next(iter(others))]
 
-    def _take(self, name: str, instance: str, now: float) -> Record:
-        record = Record(self._others[name].pop(instance), now, self._dwell)
+    def _take(self, name: str, instance: str, now: float) -> ApplicationRecord:
+        record = ApplicationRecord(self._others[name].pop(instance), now, self._dwell)
         before = self._records.get(name)
         if before is not None:
             # It may have been stopped for a moment only; then the later one gives way to it.

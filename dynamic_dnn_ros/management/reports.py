@@ -27,7 +27,7 @@ from dynamic_dnn_ros.management.decisions import (
 )
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.narrowing import WITHIN
-from dynamic_dnn_ros.management.records import Record, Registry, is_handed_over
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry, is_handed_over
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
 from dynamic_dnn_ros.management.words import limit_title, with_unit
@@ -111,7 +111,12 @@ class Reporter:
                 del self._refusals[name]
 
     def _planned(
-        self, record: Record, target: Target | None, plan: Plan, index: int, control: bool
+        self,
+        record: ApplicationRecord,
+        target: Target | None,
+        plan: Plan,
+        index: int,
+        control: bool,
     ) -> TargetReport:
         found = plan.evaluation.applications[index]
         predicted = _predicted(found, plan.row)
@@ -152,7 +157,9 @@ class Reporter:
         )
 
 
-def prediction(plan: Plan | None, planned: Sequence[str], name: str, record: Record) -> Prediction:
+def prediction(
+    plan: Plan | None, planned: Sequence[str], name: str, record: ApplicationRecord
+) -> Prediction:
     """Return what is expected of the option that an application is to serve."""
     if plan is not None and name in planned:
         index = planned.index(name)
@@ -205,7 +212,7 @@ def _absent(name: str, target: Target | None) -> TargetReport:
     )
 
 
-def _unprofiled(record: Record, target: Target | None) -> TargetReport:
+def _unprofiled(record: ApplicationRecord, target: Target | None) -> TargetReport:
     """Report on an application that nothing can be decided for."""
     accuracy = record.application.accuracies.get(record.actual[0], math.nan)
     report = _judged(record, target, {'accuracy': accuracy})
@@ -223,7 +230,9 @@ def _unprofiled(record: Record, target: Target | None) -> TargetReport:
     return replace(report, decision=Prediction(*record.actual, accuracy=accuracy), message=message)
 
 
-def _judged(record: Record, target: Target | None, predicted: dict[str, float]) -> TargetReport:
+def _judged(
+    record: ApplicationRecord, target: Target | None, predicted: dict[str, float]
+) -> TargetReport:
     """Compare predictions and measurements with each limit."""
     name = record.application.id
     if target is None:
@@ -266,7 +275,9 @@ def beyond(key: str, limit: float, value: float) -> float:
     return max(0.0, limit - value if key in _AT_LEAST else value - limit)
 
 
-def _infeasible_message(record: Record, target: Target, predicted: dict[str, float]) -> str:
+def _infeasible_message(
+    record: ApplicationRecord, target: Target, predicted: dict[str, float]
+) -> str:
     missed = [
         f'{limit_title(key, record.application.metric)} {with_unit(key, limit)} '
         f'(nearest: {predicted[key]:.4g})'
@@ -280,7 +291,7 @@ def _infeasible_message(record: Record, target: Target, predicted: dict[str, flo
     return f'{text} Relax it, or a target of higher priority.'
 
 
-def _camera_is_too_slow(record: Record, target: Target) -> bool:
+def _camera_is_too_slow(record: ApplicationRecord, target: Target) -> bool:
     return 0 < record.measurements.camera_rate < target.rate * (1 - RATE_TOLERANCE)
 
 

@@ -3,7 +3,7 @@
 """
 The resource level: frequencies, and each application's sub-network and processor, in one choice.
 
-What is chosen (`search.py`) stays until something is better by more than it costs to change.
+What is chosen (`joint_choice.py`) stays until something is better by more than it costs to change.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from dynamic_dnn_ros.management.assessment import (
     objective_values,
 )
 from dynamic_dnn_ros.management.decisions import SwitchReason
+from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.narrowing import WITHIN
-from dynamic_dnn_ros.management.search import search
 from dynamic_dnn_ros.management.targets import Objective
 
 LONGEST_DWELL = 60.0
@@ -164,7 +164,7 @@ class ResourceLevel:
     def _best(self, problem: Problem, in_force: int | None) -> tuple[int, tuple[int, ...]]:
         """Return the best setting and options of a problem, which is solved once."""
         if self._solved is None or self._solved[0] is not problem:
-            setting, options = search(problem, self._settings, in_force=in_force)
+            setting, options = choose_jointly(problem, self._settings, in_force=in_force)
             self._solved = problem, setting, tuple(options.tolist())
         return self._solved[1:]
 

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.platforms.registry import AUTOMATIC, PlatformOptions, make_
 from dynamic_dnn_ros.profiling.recorder import Recorder, has_rail
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.pareto import Values
-from dynamic_dnn_ros.search.settings import Objective, SearchSettings
+from dynamic_dnn_ros.search.settings import CostMeasure, SearchSettings
 
 _RUNS_EACH_TURN = 5
 #: Of a turn that measures energy: long enough for a rail to be read about ten times.
@@ -203,7 +203,7 @@ def make_meter(
     :raises SearchError: for a processor or a power rail that is not here.
     """
     machine = hardware_name()
-    if settings.objective is Objective.ENERGY:
+    if settings.objective is CostMeasure.ENERGY:
         platform = make_platform(AUTOMATIC, time.perf_counter(), PlatformOptions())
         return EnergyMeter(bundle, network, settings, machine, platform)
     return LatencyMeter(bundle, network, settings, machine)

@@ -28,7 +28,7 @@ from dynamic_dnn_ros.search.evolution import Objectives, evolve
 from dynamic_dnn_ros.search.journal import Journal
 from dynamic_dnn_ros.search.pareto import front_length, near_front, pareto_front, spread
 from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns, stored_type
-from dynamic_dnn_ros.search.settings import Objective, SearchSettings
+from dynamic_dnn_ros.search.settings import CostMeasure, SearchSettings
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
 from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.checkpoint import (
@@ -281,7 +281,7 @@ def _comparison(
 ) -> Comparison | None:
     """Compare block sums with latencies, where they were measured on what the sums are for."""
     same = (settings.engine, meter.processor, settings.threads) == ('torch', 'cpu', 1)
-    if settings.objective is not Objective.LATENCY or not same or len(evaluations) < 2:
+    if settings.objective is not CostMeasure.LATENCY or not same or len(evaluations) < 2:
         return None
     table = BlockTable()
     sums = [

@@ -13,7 +13,7 @@ from typing import Any
 from dynamic_dnn_ros.search.errors import SearchError
 
 
-class Objective(Enum):
+class CostMeasure(Enum):
     """What a sub-network costs; accuracy is always the other objective."""
 
     LATENCY = 'latency'
@@ -43,7 +43,7 @@ class SearchSettings:
     generations: int = 8
     sub_networks: int = 12
     minimum_accuracy: float = 0.0
-    objective: Objective = Objective.LATENCY
+    objective: CostMeasure = CostMeasure.LATENCY
     engine: str = 'torch'
     processor: str = ''
     threads: int = 1
@@ -90,11 +90,11 @@ class SearchSettings:
 
 def _convert(field: dataclasses.Field[Any], value: Any) -> Any:
     """Return a value in its field's type, which an annotation gives as text."""
-    if field.type == 'Objective':
-        known = [objective.value for objective in Objective]
+    if field.type == 'CostMeasure':
+        known = [measure.value for measure in CostMeasure]
         if value not in known:
             raise SearchError(f'search.{field.name} is {value!r}: one of {", ".join(known)}')
-        return Objective(value)
+        return CostMeasure(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if field.type == 'int' and number and math.isfinite(value) and int(value) == value:
         return int(value)

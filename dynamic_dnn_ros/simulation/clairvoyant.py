@@ -18,7 +18,7 @@ import numpy as np
 
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.simulation.oracle import powers, truth
-from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.workload import Workload
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.targets import DEFAULT_LATENCY_QUANTILE
-from dynamic_dnn_ros.simulation.record import ApplicationRun, Run
+from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run
 
 TOLERANCE = 0.01
 """Share of the frames by which more may be late than a quantile allows."""

@@ -28,7 +28,7 @@ from dynamic_dnn_ros.management.observations import (
     StatusEvent,
 )
 from dynamic_dnn_ros.management.targets import Target
-from dynamic_dnn_ros.simulation.record import ApplicationRun, Frame, Run, Sample
+from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run, Sample, SimulatedFrame
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 
 DECISION_PERIOD = 0.5
@@ -314,7 +314,7 @@ class Loop:
         total = now - application.work_arrival
         asked = application.target
         application.run.frames.append(
-            Frame(
+            SimulatedFrame(
                 application.work_arrival,
                 now,
                 service,

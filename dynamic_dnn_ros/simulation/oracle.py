@@ -75,7 +75,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StretchPlan:
     """Options and clocks for one stretch; `power` in watts as expected."""
 
     options: Mapping[str, Option]
@@ -150,8 +150,8 @@ class Oracle(Baseline):
         """Plan every stretch."""
         super().__init__('oracle')
         self._domains = tuple(boards(scenario.power_mode).domains)
-        self.plans: list[tuple[float, Plan | None]] = []
-        known: dict[str, Plan | None] = {}
+        self.plans: list[tuple[float, StretchPlan | None]] = []
+        known: dict[str, StretchPlan | None] = {}
         for begin, end in scenario.stretches():
             stretch = _Stretch(scenario, boards, workloads, seed, 0.5 * (begin + end), rail)
             key = stretch.key()
@@ -242,7 +242,7 @@ class _Stretch:
             objective=Objective.MAXIMUM_ACCURACY,
         )
 
-    def plan(self) -> Plan | None:
+    def plan(self) -> StretchPlan | None:
         """Return the best plan, none without applications."""
         if not self._scripts:
             return None
@@ -347,7 +347,7 @@ class _Stretch:
         truths: Sequence[Truth],
         settings: FloatArray,
         domains: tuple[str, ...],
-    ) -> Plan:
+    ) -> StretchPlan:
         """Return the first plan in the order of worth that meets its targets, as tried."""
         flat_missed, flat_power = missed.ravel(), power.ravel()
         flat_surely, flat_objective = surely.ravel(), objective.ravel()
@@ -384,22 +384,22 @@ class _Stretch:
         settings: FloatArray,
         domains: tuple[str, ...],
         power: FloatArray,
-    ) -> Plan:
+    ) -> StretchPlan:
         *options, setting = np.unravel_index(index, shape)
-        return Plan(
+        return StretchPlan(
             {s.id: t.options[int(o)] for s, t, o in zip(self._scripts, truths, options)},
             dict(zip(domains, settings[int(setting)].tolist())),
             float(power[index]),
             True,
         )
 
-    def _try(self, plan: Plan) -> float:
+    def _try(self, plan: StretchPlan) -> float:
         """Return by how much a plan misses the targets when it is carried out throughout."""
         longest = max([TRIAL, *(FRAMES / rate for rate in self._rates)])
         found = self._carried_out(plan, longest / 5)
         return found if found > HOPELESS else self._carried_out(plan, longest)
 
-    def _carried_out(self, plan: Plan, longest: float) -> float:
+    def _carried_out(self, plan: StretchPlan, longest: float) -> float:
         scenario = replace(
             self._scenario,
             duration=longest + 1.0,
@@ -438,7 +438,7 @@ class _Stretch:
 class Fixed(Baseline):
     """One plan for good."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StretchPlan) -> None:
         """Take the plan."""
         super().__init__('fixed')
         self._plan = plan

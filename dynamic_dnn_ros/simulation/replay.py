@@ -25,7 +25,7 @@ from dynamic_dnn_ros.management.registry import MANAGER, create_decider
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
 from dynamic_dnn_ros.simulation.loop import Action, Loop, SimulatedApplication
-from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 from dynamic_dnn_ros.simulation.table_board import RAIL, TableBoard
 
@@ -324,7 +324,7 @@ def _with_echoes(recording: Recording, applications: dict[str, Application]) -> 
     return found
 
 
-def _as_profiled(application: Application, frames: Sequence[_Frame]) -> Application:
+def _as_profiled(application: Application, frames: Sequence[_RecordedFrame]) -> Application:
     """Return an application that begins with what its profile has: the first that it served."""
     options = application_table(application).options
     if (application.sub_network, application.processor) in options:
@@ -345,7 +345,7 @@ def _is_frame(entry: Entry, applications: Container[str]) -> bool:
     )
 
 
-class _Frame(NamedTuple):
+class _RecordedFrame(NamedTuple):
     """A served frame that was recorded; when its result came, s, and the clocks then, Hz."""
 
     time: float
@@ -363,7 +363,7 @@ class _Frame(NamedTuple):
         return self.time - self.status.service
 
 
-def _frames_of(recording: Recording, name: str) -> list[_Frame]:
+def _frames_of(recording: Recording, name: str) -> list[_RecordedFrame]:
     """Return the frames of an application, in the order of their results."""
     granted: dict[str, float] = {}
     found = []
@@ -372,11 +372,11 @@ def _frames_of(recording: Recording, name: str) -> list[_Frame]:
         if isinstance(told, Load):
             granted = {d.name: d.granted for d in told.domains}
         elif isinstance(told, Status) and _is_frame(entry, {name}):
-            found.append(_Frame(entry.time, told, granted))
+            found.append(_RecordedFrame(entry.time, told, granted))
     return found
 
 
-def _met(frame: _Frame, others: Sequence[_Frame], ends: Sequence[float]) -> bool:
+def _met(frame: _RecordedFrame, others: Sequence[_RecordedFrame], ends: Sequence[float]) -> bool:
     """
     Tell whether another application was at work on the same processor when a frame began.
 
@@ -389,7 +389,7 @@ def _met(frame: _Frame, others: Sequence[_Frame], ends: Sequence[float]) -> bool
 
 
 def _slow_downs(
-    application: Application, frames: Mapping[str, Sequence[_Frame]], start: float
+    application: Application, frames: Mapping[str, Sequence[_RecordedFrame]], start: float
 ) -> tuple[list[float], list[float], float]:
     """
     Return begins of windows, the median slow-down in each, and the spread of single frames.

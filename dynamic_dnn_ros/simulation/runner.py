@@ -21,7 +21,7 @@ from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE, energy, shortfall
 from dynamic_dnn_ros.simulation.oracle import Oracle
 from dynamic_dnn_ros.simulation.rails import with_power_of
-from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.world import World

@@ -20,7 +20,7 @@ RAIL = 'total'
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
+class _TableFrame:
     """A frame in work: when it is done, s, and the seconds of its processor that it takes."""
 
     application: str
@@ -64,7 +64,7 @@ class TableBoard:
         self.limits = {name: values[-1] for name, values in self._available.items()}
         self.energy = [0.0]
         self._now = 0.0
-        self._frames: list[_Frame] = []
+        self._frames: list[_TableFrame] = []
         self._requested: dict[str, float] | None = None
 
     # What the loop asks for.
@@ -93,7 +93,9 @@ class TableBoard:
     def happen(self) -> None:
         """Do nothing: nothing is ever due."""
 
-    def begin(self, application: str, sub_network: str, processor: str, factor: float) -> _Frame:
+    def begin(
+        self, application: str, sub_network: str, processor: str, factor: float
+    ) -> _TableFrame:
         """Take the profiled mean, times slow-down, jitter and time sharing."""
         table, now = self._tables[application], self._now
         option = table.options.index((sub_network, processor))
@@ -102,7 +104,9 @@ class TableBoard:
         others = sum(frame.option[1] == processor for frame in self._frames)
         slowness = factor * self._slow_down(application, now) * spread
         seconds = mean * slowness * (1 + others)
-        frame = _Frame(application, (sub_network, processor), now + seconds, {processor: seconds})
+        frame = _TableFrame(
+            application, (sub_network, processor), now + seconds, {processor: seconds}
+        )
         self._frames.append(frame)
         return frame
 

@@ -20,7 +20,7 @@ from dynamic_dnn_ros.platforms.board_model import (
 )
 from dynamic_dnn_ros.simulation.board import BoardInTime, FrameInWork
 from dynamic_dnn_ros.simulation.loop import LOAD_PERIOD, Action, InWork, Loop, SimulatedApplication
-from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import ApplicationScript, Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.sensing import Sensing
 from dynamic_dnn_ros.simulation.workload import Workload

@@ -15,8 +15,9 @@ import pytest
 
 from dynamic_dnn_ros.cli.demo.observer import Observer, candidates_of, target_message
 from dynamic_dnn_ros.cli.demo.run_record import FrameCounts
-from dynamic_dnn_ros.cli.demo.script import Candidate, Goal, Objective
+from dynamic_dnn_ros.cli.demo.script import Candidate, Goal
 from dynamic_dnn_ros.cli.observation import total_power
+from dynamic_dnn_ros.management.targets import Objective
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -253,9 +254,9 @@ def test_recording_holds_every_message_as_it_was(
     graph: Graph, observe: Callable[..., Observer], tmp_path: Path
 ) -> None:
     pytest.importorskip('rosbags')
-    from dynamic_dnn_ros.cli.demo.recording import Recording
+    from dynamic_dnn_ros.cli.demo.bag_writer import BagWriter
 
-    with Recording(tmp_path / 'bag') as recording:
+    with BagWriter(tmp_path / 'bag') as recording:
         observer = observe()
         observer.record(recording, images=False)
         # What went into each decision: without it no decision can be made again.
@@ -280,4 +281,4 @@ def test_recording_holds_every_message_as_it_was(
         if topic == '/dynamic_dnn/application':
             assert list(message.operating_points.sub_network) == [0, 0, 1, 1, 2]
     with pytest.raises(ValueError, match='exists already'):
-        Recording(tmp_path / 'bag')
+        BagWriter(tmp_path / 'bag')

@@ -8,7 +8,8 @@ import math
 
 import pytest
 
-from dynamic_dnn_ros.cli.demo.script import Candidate, Goal, Objective, write_script
+from dynamic_dnn_ros.cli.demo.script import Candidate, Goal, write_script
+from dynamic_dnn_ros.management.targets import Objective
 
 BUNDLES = [
     [Candidate(f's{index}', 0.6 + 0.03 * index, 0.008 * 1.4**index) for index in range(8)],

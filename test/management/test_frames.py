@@ -15,7 +15,7 @@ from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
-from dynamic_dnn_ros.management.records import Record, Registry
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
 from support.applications import GPU, application, served_frame
 
@@ -25,7 +25,7 @@ PROFILED = 0.022
 """Mean latency of s3 at the highest clock, s."""
 
 
-def frames(**limits: Any) -> tuple[Frames, Record]:
+def frames(**limits: Any) -> tuple[Frames, ApplicationRecord]:
     """Return what learns from the frames of one application with a target, which serves s3."""
     registry, targets = Registry(1.0), TargetStore()
     record, _ = registry.add(application(FRONT), 0.0)
@@ -40,7 +40,9 @@ def frame(latency: float, sub_network: str = 's3', **fields: Any) -> Status:
     return served_frame(FRONT, 'one', sub_network, latency, **fields)
 
 
-def serve(subject: Frames, record: Record, count: int, latency: float = PROFILED) -> list[bool]:
+def serve(
+    subject: Frames, record: ApplicationRecord, count: int, latency: float = PROFILED
+) -> list[bool]:
     return [subject.served(record, frame(latency), HIGHEST, False, 0.0) for _ in range(count)]
 
 

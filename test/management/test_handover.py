@@ -19,14 +19,14 @@ from dynamic_dnn_ros.management.observations import (
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
-from dynamic_dnn_ros.management.records import Record, Registry
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
 from support.applications import application
 
 FRONT = '/front/inference_node'
 
 
-def handover() -> tuple[Handover, Record, TargetStore]:
+def handover() -> tuple[Handover, ApplicationRecord, TargetStore]:
     """Return the handover of a manager that has one application, which serves s3."""
     registry, targets = Registry(1.0), TargetStore()
     record, _ = registry.add(application(FRONT), 0.0)
@@ -37,7 +37,9 @@ def handover() -> tuple[Handover, Record, TargetStore]:
     return Handover('me', registry, targets, planner), record, targets
 
 
-def answer(record: Record, result: int, manager: str = 'me', sequence: int = 1) -> Status:
+def answer(
+    record: ApplicationRecord, result: int, manager: str = 'me', sequence: int = 1
+) -> Status:
     return Status(
         FRONT,
         record.application.instance,

@@ -15,14 +15,14 @@ from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
-from dynamic_dnn_ros.management.records import Record, Registry
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
 from support.applications import GPU, application, operating_points
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 
 
-def planner(**load: Any) -> tuple[Planner, list[Record]]:
+def planner(**load: Any) -> tuple[Planner, list[ApplicationRecord]]:
     """Return a planner for two applications with targets, on a board with one domain."""
     registry, targets, platform = Registry(1.0), TargetStore(), PlatformView()
     records = []

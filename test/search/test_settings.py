@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from dynamic_dnn_ros.search.errors import SearchError
-from dynamic_dnn_ros.search.settings import Objective, SearchSettings
+from dynamic_dnn_ros.search.settings import CostMeasure, SearchSettings
 
 
 def test_what_is_left_out_has_its_default():
@@ -14,7 +14,7 @@ def test_what_is_left_out_has_its_default():
     assert SearchSettings.from_mapping({}) == SearchSettings()
     settings = SearchSettings.from_mapping({'generations': 3, 'objective': 'energy'})
     assert settings.generations == 3
-    assert settings.objective is Objective.ENERGY
+    assert settings.objective is CostMeasure.ENERGY
     assert settings.population == SearchSettings().population
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.simulation.figures import application_figures, energy, shortfall, table
-from dynamic_dnn_ros.simulation.record import ApplicationRun, Frame, Run
+from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run, SimulatedFrame
 from support.scenarios import FRONT
 
 
@@ -22,7 +22,9 @@ def made_up(latencies: list[float], replaced: int = 0) -> ApplicationRun:
         if index < replaced:
             run.replaced.append(at)
         else:
-            run.frames.append(Frame(at, at + latency, latency, 's0', 'gpu', 0.7, 0.05, 0.95))
+            run.frames.append(
+                SimulatedFrame(at, at + latency, latency, 's0', 'gpu', 0.7, 0.05, 0.95)
+            )
     return run
 
 

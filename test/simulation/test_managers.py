@@ -20,7 +20,7 @@ from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.board import BoardInTime
-from dynamic_dnn_ros.simulation.oracle import Oracle, Plan
+from dynamic_dnn_ros.simulation.oracle import Oracle, StretchPlan
 from dynamic_dnn_ros.simulation.runner import boards_of
 from dynamic_dnn_ros.simulation.scenario import Scenario
 from dynamic_dnn_ros.simulation.sensing import Sensing
@@ -105,7 +105,7 @@ def test_static_ones_never_change() -> None:
     assert not any(serve(manager, 's3', 1.0, 50))
 
 
-def oracle(data: dict[str, Any], board: BoardModel | None = None) -> list[Plan]:
+def oracle(data: dict[str, Any], board: BoardModel | None = None) -> list[StretchPlan]:
     """Return the plans of an oracle, one a stretch."""
     scenario = Scenario.from_mapping(data)
     boards = boards_of(scenario) if board is None else lambda _: board

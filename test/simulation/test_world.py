@@ -10,8 +10,8 @@ import pytest
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.figures import figures
-from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.runner import boards_of
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.world import World
 from support.scenarios import FRONT, REAR, application, job, mapping, simulated
 

@@ -44,7 +44,7 @@ def message_class(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Record:
+class RecordedMessage:
     """One message of a bag: its topic, type, time in nanoseconds, and CDR with its header."""
 
     topic: str
@@ -53,14 +53,14 @@ class Record:
     data: bytes
 
 
-def read_bag(path: Path, topics: Sequence[str] | None = None) -> Iterator[Record]:
+def read_bag(path: Path, topics: Sequence[str] | None = None) -> Iterator[RecordedMessage]:
     """Iterate over a bag (mcap or sqlite3) in the order of time; `topics` None: all."""
     with AnyReader([path], default_typestore=type_store()) as reader:
         connections = [c for c in reader.connections if topics is None or c.topic in topics]
         if not connections:
             return  # An empty list would mean all to rosbags.
         for connection, nanoseconds, data in reader.messages(connections=connections):
-            yield Record(connection.topic, connection.msgtype, nanoseconds, bytes(data))
+            yield RecordedMessage(connection.topic, connection.msgtype, nanoseconds, bytes(data))
 
 
 def read_messages(path: Path, topics: Sequence[str] | None = None) -> Iterator[tuple[str, Any]]:
@@ -116,7 +116,7 @@ class BagPlayer:
 
     def play(
         self, rate: float = 1.0, count: int | None = None, after: int = 0
-    ) -> Iterator[Record]:
+    ) -> Iterator[RecordedMessage]:
         """
         Publish messages at their times, and iterate over them as they go out.
 

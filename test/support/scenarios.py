@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dynamic_dnn_ros.cli.simulate import levels
-from dynamic_dnn_ros.simulation.record import Run
 from dynamic_dnn_ros.simulation.runner import Job, boards_of, run
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario
 from dynamic_dnn_ros.simulation.workloads import workloads
 

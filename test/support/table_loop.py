@@ -12,7 +12,7 @@ from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.observations import Application
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.simulation.loop import Loop, SimulatedApplication
-from dynamic_dnn_ros.simulation.record import Run
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 from dynamic_dnn_ros.simulation.table_board import RAIL, TableBoard
 

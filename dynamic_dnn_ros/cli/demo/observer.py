@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 
-from dynamic_dnn_ros.cli.demo.script import QUANTILE, Candidate, Goal, Objective
+from dynamic_dnn_ros.cli.demo.script import QUANTILE, Candidate, Goal
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.msg import (
     Application,
@@ -35,16 +35,10 @@ from dynamic_dnn_ros.msg import (
 from dynamic_dnn_ros.nodes.common import qos
 
 if TYPE_CHECKING:
-    from dynamic_dnn_ros.cli.demo.recording import Recording
+    from dynamic_dnn_ros.cli.demo.bag_writer import BagWriter
 
 NAMESPACE = '/dynamic_dnn'
 SENDER = 'dynamic-dnn demo'
-
-OBJECTIVES = {
-    Objective.MINIMUM_ENERGY: PerformanceTarget.OBJECTIVE_MINIMUM_ENERGY,
-    Objective.MAXIMUM_ACCURACY: PerformanceTarget.OBJECTIVE_MAXIMUM_ACCURACY,
-    Objective.MINIMUM_LATENCY: PerformanceTarget.OBJECTIVE_MINIMUM_LATENCY,
-}
 
 
 def target_message(application: str, goal: Goal) -> PerformanceTarget:
@@ -60,7 +54,7 @@ def target_message(application: str, goal: Goal) -> PerformanceTarget:
         latency=goal.latency,
         latency_quantile=QUANTILE,
         accuracy=goal.accuracy,
-        objective=OBJECTIVES[goal.objective],
+        objective=int(goal.objective),
     )
 
 
@@ -146,7 +140,7 @@ class Observer(Node):
         for message_type, topic, profile, callback in listened:
             self.create_subscription(message_type, topic, callback, profile)
 
-    def record(self, recording: Recording, images: bool) -> None:
+    def record(self, recording: BagWriter, images: bool) -> None:
         """
         Record all topics of the graph.
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 import math
+
+from dynamic_dnn_ros.management.targets import Objective
 
 QUANTILE = 0.95
 
 
-class Objective(Enum):
-    """What to improve once all limits are met; the words that the demo uses."""
-
-    MINIMUM_ENERGY = 'least energy'
-    MAXIMUM_ACCURACY = 'most accurate'
-    MINIMUM_LATENCY = 'fastest'
+_WORDS = {
+    Objective.MINIMUM_ENERGY: 'least energy',
+    Objective.MAXIMUM_ACCURACY: 'most accurate',
+    Objective.MINIMUM_LATENCY: 'fastest',
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Goal:
             parts.append(f'p95 ≤ {self.latency * 1e3:.3g} ms')
         if self.accuracy:
             parts.append(f'accuracy ≥ {self.accuracy:.1%}')
-        return ', '.join([*parts, self.objective.value])
+        return ', '.join([*parts, _WORDS[self.objective]])
 
 
 @dataclass(frozen=True)

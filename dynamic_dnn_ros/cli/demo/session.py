@@ -152,9 +152,9 @@ def _observe_graph(
     with ExitStack() as stack:
         recording = None
         if options.record is not None:
-            from dynamic_dnn_ros.cli.demo.recording import Recording
+            from dynamic_dnn_ros.cli.demo.bag_writer import BagWriter
 
-            recording = stack.enter_context(Recording(options.record))
+            recording = stack.enter_context(BagWriter(options.record))
         context = Context()
         provide_log_folder()
         context.init(args=None, domain_id=domain)

@@ -46,7 +46,7 @@ COMPLAINT_PERIOD = 10.0
 """Seconds for which the same problem is not logged again."""
 
 
-class Problem(Exception):
+class NodeError(Exception):
     """Something the user has to mend. The text names the input, the problem and the remedy."""
 
 
@@ -240,7 +240,7 @@ class ManagedNode(LifecycleNode):
         """Run `configure`; on failure clean up and stay unconfigured."""
         try:
             if self.parameters.problems:
-                raise Problem(' '.join(self.parameters.problems))
+                raise NodeError(' '.join(self.parameters.problems))
             self.parameters.take_over()
             self.configure()
         except Exception as error:
@@ -320,7 +320,7 @@ class ManagedNode(LifecycleNode):
 
     def _failed(self, what: str, error: Exception) -> None:
         text = str(error) or type(error).__name__
-        if not isinstance(error, (Problem, ValueError)):
+        if not isinstance(error, (NodeError, ValueError)):
             self.get_logger().error(traceback.format_exc())
         self._report(f'Could not {what}: {text}')
 

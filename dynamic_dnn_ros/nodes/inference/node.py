@@ -89,7 +89,7 @@ class InferenceNode(ManagedNode):
 
         :raises BundleError: when the bundle cannot be used
         :raises EngineError: when the engine cannot run it
-        :raises Problem: when a parameter names what is not there
+        :raises NodeError: when a parameter names what is not there
         """
         parameters = self.parameters
         bundle = read_bundle(find_bundle(parameters['bundle']))

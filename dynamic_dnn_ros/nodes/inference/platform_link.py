@@ -15,7 +15,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.msg import SystemLoad
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.inference.parameters import AUTO, NONE
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, MeasuredNetwork, load_board
@@ -84,7 +84,7 @@ class PlatformLink:
         """
         Return the processor to begin with, by parameter `processor`.
 
-        :raises Problem: when neither the engine nor a profile knows it
+        :raises NodeError: when neither the engine nor a profile knows it
         """
         processor: str = self._parameters['processor']
         known = set(self._served.engine.processors)
@@ -93,7 +93,7 @@ class PlatformLink:
         if self._parameters['platform'].endswith(SIMULATED_SUFFIX):
             known.update(load_board(self._parameters['platform']).processors)
         if processor and processor not in known:
-            raise Problem(
+            raise NodeError(
                 f"parameter 'processor' is {processor!r}, which neither the engine nor a profile "
                 f'knows. Set it to one of: {", ".join(sorted(known))}, or leave it empty.'
             )

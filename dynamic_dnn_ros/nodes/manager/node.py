@@ -39,7 +39,7 @@ from dynamic_dnn_ros.msg import (
 )
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import run
 from dynamic_dnn_ros.nodes.common.memory import return_large_blocks
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
@@ -106,7 +106,7 @@ class ManagerNode(ManagedNode):
                 values['decider'], self.identity.instance, manager_settings(values)
             )
         except UnknownDeciderError as error:
-            raise Problem(f"parameter 'decider': {error}") from error
+            raise NodeError(f"parameter 'decider': {error}") from error
         self._inputs = InputLog(self.identity.instance, values)
         self._decisions = 0
         self._decision = None

@@ -15,7 +15,7 @@ from rclpy.timer import Timer
 from dynamic_dnn_ros.msg import DvfsSetting, InferenceStatus, SystemLoad
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import run
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
@@ -141,7 +141,7 @@ class PlatformNode(ManagedNode):
                 self._log(),
             )
         except PlatformError as error:
-            raise Problem(str(error)) from error
+            raise NodeError(str(error)) from error
         settable = [row.name for row in self._platform.limits() if row.available]
         self.get_logger().info(
             f'Platform {self._platform.id} ({self._platform.kind.name.lower()}); '

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dynamic_dnn_ros.nodes.common import lifecycle
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from support.graph import Graph
 
@@ -94,7 +94,7 @@ def test_waits_for_a_lifecycle_manager_without_autostart(create: Create) -> None
     assert not node.configured and node.calls == []
 
 
-@pytest.mark.parametrize('error', [Problem('no camera. Plug it in.'), RuntimeError('broken')])
+@pytest.mark.parametrize('error', [NodeError('no camera. Plug it in.'), RuntimeError('broken')])
 def test_failed_configuration_is_said_and_may_be_tried_again(
     graph: Graph, create: Create, error: Exception
 ) -> None:

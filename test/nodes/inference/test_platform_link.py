@@ -14,7 +14,7 @@ import pytest
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Outputs
 from dynamic_dnn_ros.msg import SystemLoad
-from dynamic_dnn_ros.nodes.common.lifecycle import Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import NodeError
 from dynamic_dnn_ros.nodes.inference import platform_link
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
 from support import gated_engine
@@ -168,7 +168,7 @@ def test_first_processor(
 ) -> None:
     link = make_link(platform=platform, processor=processor)
     if first is None:
-        with pytest.raises(Problem, match='Set it to one of: cpu, or leave it empty'):
+        with pytest.raises(NodeError, match='Set it to one of: cpu, or leave it empty'):
             link.link.first_processor()
     else:
         assert link.link.first_processor() == first

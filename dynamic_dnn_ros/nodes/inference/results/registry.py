@@ -9,7 +9,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
 
 #: The group of entry points in which another package offers a publisher: task = module:class.
@@ -30,7 +30,7 @@ def create_publisher(
     """
     Create the publisher of a task's results.
 
-    :raises Problem: when nothing publishes results of that task
+    :raises NodeError: when nothing publishes results of that task
     """
     publisher: type[ResultPublisher[Any]]
     if task in _PUBLISHERS:
@@ -41,7 +41,7 @@ def create_publisher(
         if entry.name == task:
             publisher = entry.load()
             return publisher(node, bundle, labels)
-    raise Problem(
+    raise NodeError(
         f'bundle {bundle!r}: nothing publishes results of task {task!r}. Serve a bundle of one '
         f'of: {", ".join(_PUBLISHERS)}; other packages offer publishers by the entry points '
         f'{ENTRY_POINTS!r}.'

@@ -60,7 +60,7 @@ class Results:
         :param bundle: name of what is served
         :param labels: names of the classes
         :param on_published: called after each publication, by the thread that published
-        :raises Problem: when nothing publishes results of that task
+        :raises NodeError: when nothing publishes results of that task
         :raises TrackingError: when what parameter `tracking` names is not installed
         """
         self._node = node

@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.msg import Classification, Segmentation
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
-from dynamic_dnn_ros.nodes.common.lifecycle import Problem
+from dynamic_dnn_ros.nodes.common.lifecycle import NodeError
 from dynamic_dnn_ros.nodes.inference.results import registry
 from dynamic_dnn_ros.nodes.inference.results import vision as vision_module
 from dynamic_dnn_ros.nodes.inference.results.classification import ClassificationPublisher
@@ -75,7 +75,7 @@ def heard(
 
 
 def test_a_task_that_nothing_publishes_is_refused(graph: Graph) -> None:
-    with pytest.raises(Problem, match=r"'pose_estimation'.*classification, detection"):
+    with pytest.raises(NodeError, match=r"'pose_estimation'.*classification, detection"):
         create_publisher('pose_estimation', serving_node(graph), 'a_bundle', LABELS)
 
 

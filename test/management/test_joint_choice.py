@@ -15,7 +15,7 @@ import numpy as np
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.search import search
+from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.tables import JointTable, application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
 from support.applications import application
@@ -150,7 +150,7 @@ UNLIMITED = 1_000_000
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 6]))
 def test_finds_what_looking_at_every_setting_finds(seed: int, first_batch: int) -> None:
     task = problem(seed, most=3)
-    setting, options = search(task, SETTINGS, first_batch, effort=UNLIMITED)
+    setting, options = choose_jointly(task, SETTINGS, first_batch, effort=UNLIMITED)
     assert (setting, tuple(options)) == exhaustive_search(task, SETTINGS)
 
 
@@ -158,7 +158,7 @@ def test_finds_what_looking_at_every_setting_finds(seed: int, first_batch: int) 
 @given(st.integers(0, 2**32 - 1))
 def test_the_size_of_the_first_batch_does_not_matter(seed: int) -> None:
     task = problem(seed, most=3)
-    found = [search(task, SETTINGS, size, effort=UNLIMITED) for size in (1, 4, 100)]
+    found = [choose_jointly(task, SETTINGS, size, effort=UNLIMITED) for size in (1, 4, 100)]
     assert len({(setting, *options.tolist()) for setting, options in found}) == 1
 
 
@@ -166,7 +166,7 @@ def test_the_size_of_the_first_batch_does_not_matter(seed: int) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_yielding_at_single_settings_is_never_worse_than_nowhere(seed: int) -> None:
     task = problem(seed, most=2)
-    setting, options = search(task, SETTINGS)
+    setting, options = choose_jointly(task, SETTINGS)
     before = exhaustive_search(task, SETTINGS, at_once=True)
     keys = lexicographic_keys(task, [(setting, tuple(options)), before], SETTINGS)
     for (found, reference), highest in zip(keys, tolerances(task)):
@@ -178,8 +178,8 @@ def test_yielding_at_single_settings_is_never_worse_than_nowhere(seed: int) -> N
 
 def test_the_same_problem_gives_the_same_answer() -> None:
     task = _task()
-    first = search(task, SETTINGS)
-    again = search(replace(task), SETTINGS)
+    first = choose_jointly(task, SETTINGS)
+    again = choose_jointly(replace(task), SETTINGS)
     assert first[0] == again[0]
     assert first[1].tolist() == again[1].tolist()
 

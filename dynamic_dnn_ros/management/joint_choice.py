@@ -108,7 +108,7 @@ class Candidates:
         return (self.excess > WITHIN) | (self.margined > 0).any(axis=0)
 
 
-def search(
+def choose_jointly(
     problem: Problem,
     settings: ResourceSettings,
     first_batch: int = FIRST_BATCH,

@@ -15,7 +15,7 @@ from dynamic_dnn_ros.management.decisions import Decision, DomainFrequency, Swit
 from dynamic_dnn_ros.management.targets import Target
 
 
-class Frame(NamedTuple):
+class SimulatedFrame(NamedTuple):
     """
     One frame that was served.
 
@@ -52,13 +52,13 @@ class ApplicationRun:
     """Frames of one application: served ones, and arrivals of those replaced or left over."""
 
     id: str
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[SimulatedFrame] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     replaced: list[float] = field(default_factory=list)
     targets: list[tuple[float, Target | None]] = field(default_factory=list)
     switches: list[tuple[float, str]] = field(default_factory=list)
 
-    def between(self, start: float, end: float = math.inf) -> list[Frame]:
+    def between(self, start: float, end: float = math.inf) -> list[SimulatedFrame]:
         """Return the frames that arrived in a stretch of time and were served."""
         return [frame for frame in self.frames if start <= frame.arrival < end]
 

@@ -22,7 +22,7 @@ def message_type_name(message_type: type) -> str:
     return f'{package}/{folder}/{message_type.__name__}'
 
 
-class Recording:
+class BagWriter:
     """A bag in the making; a context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class Recording:
         """Complete the bag."""
         self._writer.close()
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> BagWriter:
         """Return the recording."""
         return self
 
