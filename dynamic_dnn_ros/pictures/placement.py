@@ -14,9 +14,9 @@ from dynamic_dnn_ros.pictures.input import Alignment, Preprocessing, Resize
 
 #: Corners of boxes: left, upper, right, lower, with the shape (boxes, 4), pixels. A pixel is the
 #: square from its index to the next one, so a box over all of a picture is (0, 0, width, height).
-Boxes = NDArray[np.floating[Any]]
+Boxes = NDArray[Any]
 
-MaskT = TypeVar('MaskT', bound=np.integer[Any])
+MaskT = TypeVar('MaskT', bound='np.integer[Any]')
 
 
 class Size(NamedTuple):
