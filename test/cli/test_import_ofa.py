@@ -239,7 +239,7 @@ def _no_checkpoint(tmp_path):
             f'does not hold a network of layout {PUBLISHED_LAYOUTS[0]}',
             f'fit layout {PUBLISHED_LAYOUTS[1]}',
         ),
-        (lambda folder: folder / 'weights.pth', 'cannot be opened', 'Give the file'),
+        (lambda folder: folder / 'weights.pth', 'cannot be opened', 'Name a file of weights'),
     ],
 )
 def test_a_bad_checkpoint_is_one_line_and_leaves_the_old_bundle(
