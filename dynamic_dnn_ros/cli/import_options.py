@@ -10,6 +10,8 @@ from pathlib import Path
 import re
 import shlex
 
+import onnxruntime  # noqa: F401 - a missing package is told before any work
+
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.datasets.contract import DataError

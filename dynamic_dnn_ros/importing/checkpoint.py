@@ -25,6 +25,9 @@ _PREFIXES = ('module.', '_orig_mod.', 'ema.', 'model.')
 #: Tensors that are counters, or made anew by the model.
 _UNNEEDED = ('num_batches_tracked', 'n_averaged')
 
+#: Parts that only training uses, and that models leave out without it.
+_FOR_TRAINING = ('aux_classifier.', 'aux1.', 'aux2.', 'AuxLogits.')
+
 _LISTED = 3
 
 
@@ -102,7 +105,10 @@ def load_tensors(
     if removed:
         say(f'weights: {" and ".join(map(repr, removed))} taken off the names')
     missing = sorted(set(wanted) - set(found))
-    extra = sorted(name for name in set(found) - set(wanted) if not _unneeded(name))
+    left = {name for name in set(found) - set(wanted) if not _unneeded(name)}
+    extra = sorted(name for name in left if not name.startswith(_FOR_TRAINING))
+    if len(extra) < len(left):
+        say(f'weights: {len(left) - len(extra)} tensors that only training uses are left out')
     if missing or extra:
         raise ImportingError(
             where,

@@ -23,6 +23,7 @@ from torch import nn
 
 from dynamic_dnn_ros.importing.checkpoint import load_tensors, read_tensors
 from dynamic_dnn_ros.importing.errors import ImportingError
+from dynamic_dnn_ros.importing.known_labels import COCO
 from dynamic_dnn_ros.importing.model import Given
 from dynamic_dnn_ros.importing.presets import Assumption
 from dynamic_dnn_ros.importing.torchvision_operators import ensure_operators
@@ -35,6 +36,9 @@ OPERATOR_SET = 17
 LIBRARIES = ('torchvision', 'timm')
 
 _BACKGROUND = '__background__'
+
+#: Classes of torchvision's detectors for COCO: its numbers from 0 to 90, of which 80 are used.
+_COCO_NUMBERS = 91
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,12 @@ def exported(
     """
     made = _torchvision(model, labels) if model.library == 'torchvision' else _timm(model, labels)
     if model.weights is not None:
-        load_tensors(made.module, read_tensors(model.weights, say), model.weights, say)
+        load_tensors(made.network, read_tensors(model.weights, say), model.weights, say)
     size = model.size or made.size
     return Given(
         stem=model.name,
         where=str(model),
-        model=_traced(made.module, size, made.outputs, str(model)),
+        model=_traced(made.traced, size, made.outputs, str(model)),
         labels=made.labels if labels is None else tuple(labels),
         assumption=made.assumption,
     )
@@ -98,7 +102,10 @@ def exported(
 
 @dataclass(frozen=True)
 class _Made:
-    module: nn.Module
+    """A network as its library has it, and what of it is traced."""
+
+    network: nn.Module
+    traced: nn.Module
     size: Size
     outputs: tuple[str, ...]
     assumption: Assumption
@@ -161,6 +168,8 @@ def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         # Detectors count the background as a class.
         missing = detects and known_labels[0] != _BACKGROUND
         options['num_classes'] = len(known_labels) + int(missing)
+        if detects and known_labels == COCO:
+            options['num_classes'] = _COCO_NUMBERS
     if model.name.startswith(('googlenet', 'inception')):
         options['init_weights'] = True
     try:
@@ -172,6 +181,7 @@ def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         preprocessing = Preprocessing(Resize.STRETCH, (0.0,) * 3, (1.0,) * 3)
         source = 'torchvision, whose detectors normalise by themselves'
         return _Made(
+            module,
             _Detections(module),
             size,
             ('boxes', 'scores', 'labels'),
@@ -191,6 +201,7 @@ def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         _interpolation(getattr(getattr(transforms, 'interpolation', None), 'value', '')),
     )
     return _Made(
+        module,
         _Output(module) if segments else module,
         Size(side[0], side[-1]),
         ('out',) if segments else ('logits',),
@@ -229,6 +240,7 @@ def _timm(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         _interpolation(cfg.get('interpolation', '')),
     )
     return _Made(
+        module,
         module,
         Size(height, width),
         ('logits',),

@@ -96,6 +96,8 @@ def made_ready(given: Given, labels: tuple[str, ...], choices: Choices) -> Ready
         trial, labels, seen.sizes[0], where, choices.task, choices.decoder, given.metadata
     )
     model = seen.model
+    if task.options.get('coco_numbers'):
+        notes.append("outputs: classes have COCO's numbers, 1 to 90 with gaps")
     if has_open_detections(trial.outputs):
         task = TaskChoice(task.name, {**task.options, **fix_detections(model, trial.outputs)})
         notes.append('outputs: its detections are put into arrays of a fixed size')

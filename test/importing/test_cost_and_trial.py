@@ -140,3 +140,10 @@ def test_what_onnx_runtime_says_is_passed_on(tmp_path: Path) -> None:
     model = model_of(nodes, [('image', 1, (1, 3, 'h', 'w'))], [('out', 1, None)], weights)
     with pytest.raises(ImportingError, match='cannot be run by ONNX Runtime at 8x8 .*MatMul'):
         run_model(with_front(model), pictures(8), 'm')
+
+
+def test_versions_that_onnx_runtime_lacks_are_named() -> None:
+    model = with_front(classifier())
+    model.ir_version = 99
+    with pytest.raises(ImportingError, match='cannot be run by ONNX Runtime .*99'):
+        run_model(model, pictures(32), 'm')

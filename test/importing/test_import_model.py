@@ -17,6 +17,7 @@ from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.importing.checkpoint import load_tensors, read_tensors
 from dynamic_dnn_ros.importing.errors import ImportingError
+from dynamic_dnn_ros.importing.known_labels import known_labels
 from dynamic_dnn_ros.importing.library_models import LibraryModel, exported, parse_name
 from dynamic_dnn_ros.importing.torchvision_operators import suppressed
 from dynamic_dnn_ros.pictures.input import Interpolation, Resize
@@ -197,6 +198,19 @@ def test_timm_says_how_its_models_take_pictures(tmp_path: Path) -> None:
         exported(LibraryModel('timm', 'mobilnetv3_small_050', None), ('a',), print)
 
 
+def with_statistics(model: nn.Module) -> None:
+    """Give batch-norms statistics, so that what an untrained network says differs by place."""
+    layers = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.momentum = None
+    if layers:
+        model.backbone.train()
+        model.head.train()
+        with torch.no_grad():
+            model.head(list(model.backbone(torch.rand(2, 3, 320, 320)).values()))
+        model.eval()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     'name', ['ssdlite320_mobilenet_v3_large', 'fasterrcnn_mobilenet_v3_large_320_fpn']
@@ -207,6 +221,7 @@ def test_detectors_answer_as_their_library_does(tmp_path: Path, name: str) -> No
     model = torchvision.models.get_model(
         name, weights=None, weights_backbone=None, num_classes=4
     ).eval()
+    with_statistics(model)
     torch.save(model.state_dict(), tmp_path / 'w.pth')
     bundle = imported(
         tmp_path / 'b', f'torchvision:{name}', '--weights', tmp_path / 'w.pth',
@@ -227,3 +242,16 @@ def test_detectors_answer_as_their_library_does(tmp_path: Path, name: str) -> No
     best = expected['scores'].numpy() > expected['scores'].numpy()[0] - 1e-3
     if best.sum() == 1:
         np.testing.assert_allclose(found['boxes'][0, 0], expected['boxes'].numpy()[0], atol=0.32)
+
+
+@pytest.mark.slow
+def test_detectors_for_coco_have_its_numbers() -> None:
+    model = LibraryModel('torchvision', 'ssdlite320_mobilenet_v3_large', None)
+    given = exported(model, known_labels('coco'), print)
+    scores = {
+        tensor.name: tuple(tensor.dims)
+        for tensor in given.model.graph.initializer
+        if 'classification_head' in tensor.name and len(tensor.dims) == 4
+    }
+    # Six places of each cell, 91 classes.
+    assert 6 * 91 in {shape[0] for shape in scores.values()}
