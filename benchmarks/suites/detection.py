@@ -5,12 +5,16 @@ Detectors: are they decoded right, and how fast.
 
 Correct: our decoders against the models' own post-processing on real pictures
 (`detection_correct`). Speed: from outputs to a message, beside yolo_ros (`detection_speed`).
+Switching: three imported detectors, beside closing one and loading the next
+(`detection_switching`). Live: through camera topic and node, against off line (`detection_live`).
 """
 
 from __future__ import annotations
 
 import detection_correct
+from detection_live import detection_live
 import detection_speed
+from detection_switching import detector_switching
 import numpy as np
 from report import Figure, Report, figure
 import torchvision_nms
@@ -26,7 +30,12 @@ _MILLISECONDS = 1e3
 def run(runs: int) -> Report:
     """Compare once, since nothing is left to chance; measure speed in each run."""
     missing: list[str] = []
-    figures = [*_correct(missing), *_speed(runs, missing)]
+    figures = [
+        *_correct(missing),
+        *_speed(runs, missing),
+        *detector_switching(runs, missing),
+        *detection_live(runs, missing),
+    ]
     configuration = {
         'pictures': PICTURES,
         'objects': detection_speed.OBJECTS,

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
-from dynamic_dnn_ros.serving.worker import Frame, FrameWorker, ServedFrame
+from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame
 from dynamic_dnn_ros.tasks.contract import Detections, Limits
 from support.shared_data import DATA
 
@@ -146,12 +146,12 @@ def _changed(path: Path, to: Path) -> None:
     onnx.save(model, str(to))
 
 
-def camera_pictures(folder: Path) -> list[RawPicture]:
+def camera_pictures(folder: Path, count: int = PICTURES) -> list[RawPicture]:
     """Return real pictures as a camera of 640x480 would send them."""
     from PIL import Image
 
     found = []
-    for path in sorted(folder.glob('*.jpg'))[:PICTURES]:
+    for path in sorted(folder.glob('*.jpg'))[:count]:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert('RGB').resize((640, 480)))
         found.append(RawPicture('rgb8', 640, 480, 640 * 3, pixels.tobytes()))
@@ -243,12 +243,12 @@ def _same(found: Any, expected: Detections) -> bool:
     )
 
 
-def _send(frames: list[RawPicture], put: Callable[[Frame], object]) -> int:
+def _send(frames: list[RawPicture], put: Callable[[CameraFrame], object]) -> int:
     due, count = time.monotonic(), int(SEGMENT * RATE)
     for number in range(count):
         time.sleep(max(0.0, due - time.monotonic()))
         index = number % len(frames)
-        put(Frame(frames[index], time.monotonic(), index))
+        put(CameraFrame(frames[index], time.monotonic(), index))
         due += 1 / RATE
     time.sleep(3 / RATE)
     return count
@@ -279,10 +279,10 @@ def _peer(bundle: Bundle, frames: list[RawPicture], seed: int) -> Stream:
     """
     stream, generator = Stream(), np.random.default_rng(seed)
     task, manifest = bundle.manifest.make_task(), bundle.manifest
-    newest: list[Frame] = []
+    newest: list[CameraFrame] = []
     arrived, done = threading.Condition(), threading.Event()
 
-    def put(frame: Frame) -> None:
+    def put(frame: CameraFrame) -> None:
         with arrived:
             newest[:] = [frame]
             arrived.notify()
