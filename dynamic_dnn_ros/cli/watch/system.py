@@ -18,6 +18,7 @@ from dynamic_dnn_ros.msg import (
     Detections,
     InferenceStatus,
     ManagerStatus,
+    Segmentation,
     SubNetworkSwitch,
     SystemLoad,
 )
@@ -141,6 +142,7 @@ class System:
             ),
             (Classification, 'classification', observation.on_classification, qos.RESULT),
             (Detections, 'detections', observation.on_detections, qos.RESULT),
+            (Segmentation, 'segmentation', observation.on_segmentation, qos.RESULT),
         ):
             self._client.node.create_subscription(
                 message_type, f'{name}/{topic}', self._locked(callback), profile
