@@ -57,9 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bundle', metavar='BUNDLE', help='name of a shipped bundle, or its folder')
     parser.add_argument(
         '--platform',
-        required=True,
+        default='auto',
         help='linux or auto: this computer, measured; or a simulated board, e.g. '
-        'xavier_nx_simulated, computed',
+        'xavier_nx_simulated, computed; default: %(default)s',
     )
     parser.add_argument(
         '--dry-run', action='store_true', help='show the profile, leave the bundle as it is'
@@ -353,10 +353,12 @@ def summary(profile: OperatingPoints) -> str:
         lines.append('sub-network  processor  latency at the highest ... lowest clocks  energy')
     else:
         lines.append('sub-network  processor  latency: mean      p50      p95      p99')
+    wide = max([12, *map(len, profile.sub_networks)])
+    lines[1] = lines[1].replace('sub-network ', 'sub-network'.ljust(wide), 1)
     for index, name in enumerate(profile.sub_networks):
         for number, processor in enumerate(profile.processors):
             rows = (profile.sub_network == index) & (profile.processor == number)
-            lines.append(f'{name:<12} {processor:<10} {_figures(profile, rows)}')
+            lines.append(f'{name:<{wide}} {processor:<10} {_figures(profile, rows)}')
     return '\n'.join(lines)
 
 

@@ -67,6 +67,11 @@ def write_imported_bundle(
     :raises DataError: when the labelled pictures cannot be read
     """
     check_place(order.output)
+    for name in sorted(order.output.glob('profile_*.json')):
+        say(
+            f'{name.name} of the bundle that stood in {order.output} goes with it: measure it '
+            "again with 'dynamic-dnn profile'"
+        )
     labels = common_labels(given, order.labels)
     if labels is None:
         labels = guessed_labels(given[0], order.choices)

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--data',
         type=Path,
         metavar='FOLDER_OR_ARCHIVE',
-        help='measure accuracy on these pictures: one folder of jpg or png files for each class',
+        help='measure accuracy on these pictures: any layout of docs/datasets.md',
     )
     check_action.add_argument(
         '--record',
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar='FOLDER_OR_ARCHIVE',
         help='with --precision int8: pictures to calibrate with and to measure accuracy on, one '
-        'folder of jpg or png files for each class',
+        'folder in any layout of docs/datasets.md',
     )
 
 

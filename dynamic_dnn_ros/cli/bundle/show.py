@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 import re
 import textwrap
@@ -132,23 +132,25 @@ def text(shown: dict[str, Any]) -> str:
         ),
         'labels': f'{len(labels)}: {few}',
         'preprocessing': f'{preprocessing["resize"]}, {preprocessing["interpolation"]}, '
-        f'mean {preprocessing["mean"]}, standard deviation {preprocessing["standard_deviation"]}',
+        f'mean {_numbers(preprocessing["mean"])}, '
+        f'standard deviation {_numbers(preprocessing["standard_deviation"])}',
         'accuracy': f'{shown["metric"]} on {shown["accuracy_data"] or "data that is not said"}',
         'responses': f'recorded for {recorded} of {len(shown["sub_networks"])} sub-networks'
         + ('' if recorded else ": a loss of accuracy is only seen by 'bundle check --data'"),
     }
     lines = [f'{shown["name"]}: {shown["description"] or "no description"}']
     lines += [f'{name:15}{value}' for name, value in facts.items()]
+    wide = max(12, *(len(entry['id']) for entry in shown['sub_networks']))
     lines += [
         '',
-        f'{"sub-network":12} {shown["metric"]:>8} {"input":>9} {"multiply-adds":>14} '
+        f'{"sub-network":{wide}} {shown["metric"]:>8} {"input":>9} {"multiply-adds":>14} '
         f'{"parameters":>11} {"layers":>7}',
     ]
     for entry in shown['sub_networks']:
         size = f'{entry["width"]}x{entry["height"]}'
         accuracy = 'unknown' if entry['accuracy'] is None else f'{entry["accuracy"]:.1%}'
         lines.append(
-            f'{entry["id"]:12} {accuracy:>8} {size:>9} {entry["multiply_adds"]:14,} '
+            f'{entry["id"]:{wide}} {accuracy:>8} {size:>9} {entry["multiply_adds"]:14,} '
             f'{entry["parameters"]:11,} {entry["layers"]:7}'
             + (' (accuracy given, not measured)' if _is_given(entry) else '')
         )
@@ -161,6 +163,10 @@ def text(shown: dict[str, Any]) -> str:
             body = _wrapped(shown['model_card'][title])
             lines += ['', f'{title} (from the model card)', body]
     return '\n'.join(lines) + '\n'
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ', '.join(f'{value:.4g}' for value in values)
 
 
 def _models(models: Mapping[str, str]) -> dict[str, str]:
@@ -195,13 +201,15 @@ def _profile_lines(profile: dict[str, Any]) -> list[str]:
     if profile['description']:
         lines.append(textwrap.fill(profile['description'], WIDTH))
     lines.append('latency at the fastest and at the slowest setting')
+    wide = max([12, *(len(row['sub_network']) for row in profile['latencies'])])
     lines.append(
-        f'{"sub-network":12} {"processor":10} {"mean":>10} {"p95":>10}   {"mean":>10} {"p95":>10}'
+        f'{"sub-network":{wide}} {"processor":10} {"mean":>10} {"p95":>10}   '
+        f'{"mean":>10} {"p95":>10}'
     )
     for row in profile['latencies']:
         fast, slow = row['fastest'], row['slowest']
         lines.append(
-            f'{row["sub_network"]:12} {row["processor"]:10} {_time(fast["mean"])} '
+            f'{row["sub_network"]:{wide}} {row["processor"]:10} {_time(fast["mean"])} '
             f'{_time(fast["p95"])}   {_time(slow["mean"])} {_time(slow["p95"])}'
         )
     return lines

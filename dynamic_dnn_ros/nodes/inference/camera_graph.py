@@ -52,16 +52,20 @@ def cause_of_silence(node: Node, topic: str, compressed: bool, profile: QoSProfi
 def _no_publisher(node: Node, topic: str, compressed: bool) -> str:
     wanted, other = (_COMPRESSED, _RAW) if compressed else (_RAW, _COMPRESSED)
     topics: dict[str, list[str]] = {wanted: [], other: []}
+    # Pictures that this node itself draws are no camera.
+    own = f'{node.get_fully_qualified_name()}/'
     for name, kinds in node.get_topic_names_and_types():
         for kind in kinds:
-            if kind in topics and name != topic and node.count_publishers(name):
+            if name == topic or name.startswith(own):
+                continue
+            if kind in topics and node.count_publishers(name):
                 topics[kind].append(name)
     said = f'no node publishes {topic!r}. '
     if topics[wanted]:
         example = sorted(topics[wanted])[0].removesuffix('/compressed' if compressed else '')
         return (
-            f'{said}Images are on: {_listed(topics[wanted])}. Remap it: -r image:={example}, or '
-            'start the camera.'
+            f'{said}Images are on: {_listed(topics[wanted])}. Remap it: -r image:={example} '
+            f'(of a launch file image:={example}), or start the camera.'
         )
     if topics[other]:
         transport = 'raw' if compressed else 'compressed'
