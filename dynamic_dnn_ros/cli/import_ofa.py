@@ -198,15 +198,15 @@ def _measured(
     statistics = {}
     for index, choice in enumerate(tqdm(choices, desc='sub-networks', disable=quiet)):
         configuration = choice.configuration
-        resolution = configuration.resolution
+        size = configuration.size
         module = network.extract(configuration, share_weights=True)
         # What was published holds for recalibrated statistics: promise nothing without.
         reached = 0.0
         if pictures is not None:
-            recalibrate(module, pictures, resolution, normalisation)
+            recalibrate(module, pictures, size, normalisation)
             reached = choice.published_accuracy or 0.0
         if test is not None:
-            reached = accuracy(module, test, resolution, normalisation)
+            reached = accuracy(module, test, size, normalisation)
         statistics[f's{index}'] = statistics_of(module)
         sub_networks.append(manifest_entry(network, configuration, f's{index}', reached))
     return sub_networks, statistics

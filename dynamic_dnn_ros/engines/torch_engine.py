@@ -28,7 +28,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.bundles.responses import LOGITS
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     Engine,
@@ -42,7 +41,7 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
-from dynamic_dnn_ros.networks.registry import network_of
+from dynamic_dnn_ros.networks.registry import network_of, network_output
 from dynamic_dnn_ros.pictures.input import Preprocessing
 
 _TYPES = {
@@ -202,7 +201,7 @@ class TorchEngine(Engine):
         return LoadedSubNetwork(
             sub_network,
             processor,
-            _computing(forward),
+            _computing(forward, network_output(self._manifest)),
             own + _LAYER * sub_network.layers,
             'PyTorch',
         )
@@ -235,10 +234,10 @@ class _Normalised(nn.Module):
         return next(self.network.parameters()).dtype
 
 
-def _computing(forward: Forward) -> Callable[[Picture], Outputs]:
+def _computing(forward: Forward, output_name: str) -> Callable[[Picture], Outputs]:
     def compute(picture: Picture) -> Outputs:
         with torch.inference_mode():
-            return {LOGITS: forward(_tensor(picture)).cpu().numpy()}
+            return {output_name: forward(_tensor(picture)).cpu().numpy()}
 
     return compute
 

@@ -36,11 +36,7 @@ class Configuration(Protocol):
 
     @property
     def size(self) -> Size:
-        """Return height and width of the input, pixels."""
-
-    @property
-    def resolution(self) -> int:
-        """Return the side length of the square input, pixels."""
+        """Return the size of the input."""
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the configuration as plain lists and numbers, as a manifest holds it."""
@@ -53,11 +49,18 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
     """
     One set of weights from which many sub-networks run.
 
-    A batch is float32, N x 3 x resolution x resolution, normalised; the output is logits,
-    N x classes. Scaling the pictures to the configuration's resolution is the caller's.
+    A batch is float32, N x 3 x height x width, normalised; scaling the pictures to the size of the
+    configuration is the caller's. What the output is, the family's task says: logits, N x classes,
+    of a classifier.
     """
 
     family: ClassVar[str]
+
+    task: ClassVar[str] = 'classification'
+    """The name of the task that the output is for."""
+
+    output_name: ClassVar[str] = 'logits'
+    """What graphs and engines call the output."""
 
     statistics_per_sub_network: ClassVar[bool] = True
     """

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
+from dynamic_dnn_ros.networks.pointwise import pointwise_convolution
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
@@ -90,6 +91,8 @@ class ElasticConvolution(nn.Conv2d):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Convolve N x C x H x W to active_out_channels, H and W divided by the stride."""
         weight, bias = self._slices(inputs.shape[1], self.active_out_channels)
+        if weight.shape[-1] == 1 and self.stride[0] == 1:
+            return pointwise_convolution(inputs, weight, bias)
         return functional.conv2d(inputs, weight, bias, self.stride, self.padding)
 
     def extract(

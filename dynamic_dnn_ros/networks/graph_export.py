@@ -40,6 +40,7 @@ from dynamic_dnn_ros.networks.onnx_export import (
     modules,
     traced_model,
 )
+from dynamic_dnn_ros.networks.registry import network_output
 from dynamic_dnn_ros.pictures.input import Preprocessing
 
 _PREFIX = 'network.'
@@ -64,7 +65,13 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
         wrapped = _FromPicture(module, manifest.preprocessing).eval()
         pictures = [probe_picture(index, entry.size)[None] for index in (0, 1)]
         model = onnx.load_from_string(
-            traced_model(wrapped, torch.from_numpy(pictures[0]), INPUT_NAME, fold=False)
+            traced_model(
+                wrapped,
+                torch.from_numpy(pictures[0]),
+                INPUT_NAME,
+                fold=False,
+                output_name=network_output(manifest),
+            )
         )
         _name_pooling(model.graph)
         statistics = weights.batch_norm_statistics[entry.id]

@@ -8,8 +8,7 @@ Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Depl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-import dataclasses
+from collections.abc import Iterator, Mapping
 from itertools import islice
 import math
 import random
@@ -23,43 +22,30 @@ from dynamic_dnn_ros.networks.contract import Choices, ConfigurationError, Dynam
 from dynamic_dnn_ros.networks.elastic_layers import (
     ElasticBatchNorm2d,
     ElasticConvolution,
-    ElasticDepthwiseConvolution,
-    expanded_channels,
     parameter_from,
     plain_convolution,
-    squeezed_channels,
 )
-from dynamic_dnn_ros.networks.mobile_layers import (
-    ConvolutionLayer,
-    MobileBlock,
-    MobileNetV3,
-    SqueezeExcitation,
-    activation_named,
+from dynamic_dnn_ros.networks.mobile_blocks import (
+    COLOURS,
+    FIRST_KERNEL_SIZE,
+    BlockPlan,
+    activate_block,
+    convolution_costs,
+    elastic_block,
+    elastic_stages,
+    extract_block,
+    initialise_convolutions,
+    shrunk,
+    sort_block_channels,
+    stage_plans,
 )
+from dynamic_dnn_ros.networks.mobile_layers import ConvolutionLayer, MobileNetV3
 from dynamic_dnn_ros.networks.ofa_layouts import (
     LAYOUTS,
     MobileNetV3Configuration,
     MobileNetV3Layout,
 )
-
-_COLOURS = 3
-_FIRST_KERNEL_SIZE = 3
-_FUSED_KERNEL_SIZE = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class _BlockPlan:
-    """A block of one sub-network: its module's name and every number that shapes it."""
-
-    name: str
-    in_channels: int
-    hidden_channels: int
-    out_channels: int
-    kernel_size: int
-    stride: int
-    expands: bool
-    squeeze_excitation: bool
-    fused: bool = False
+from dynamic_dnn_ros.pictures.placement import Size
 
 
 class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
@@ -72,46 +58,34 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         self.layout = layout
         self.stem = ConvolutionLayer(
             nn.Conv2d(
-                _COLOURS,
+                COLOURS,
                 layout.stem_width,
-                _FIRST_KERNEL_SIZE,
+                FIRST_KERNEL_SIZE,
                 layout.stem_stride,
-                _FIRST_KERNEL_SIZE // 2,
+                FIRST_KERNEL_SIZE // 2,
                 bias=False,
             ),
             ElasticBatchNorm2d(layout.stem_width),
             nn.Hardswish(),
         )
-        self.first_block = _elastic_block(
+        self.first_block = elastic_block(
             layout.stem_width,
             layout.stem_width,
             layout.first_block_width,
-            (_FIRST_KERNEL_SIZE,),
+            (FIRST_KERNEL_SIZE,),
             layout.first_block_stride,
             layout.first_block_activation,
             squeeze_excitation=False,
             expands=False,
         )
-        self.stages = nn.ModuleList()
-        channels = layout.first_block_width
-        for stage in layout.stages:
-            blocks = nn.ModuleList()
-            for index in range(layout.blocks_per_stage):
-                blocks.append(
-                    _elastic_block(
-                        channels,
-                        expanded_channels(channels, layout.expand_ratios[-1]),
-                        stage.width,
-                        layout.kernel_sizes,
-                        stage.stride if index == 0 else 1,
-                        stage.activation,
-                        stage.squeeze_excitation,
-                        expands=True,
-                        fused=stage.fused,
-                    )
-                )
-                channels = stage.width
-            self.stages.append(blocks)
+        self.stages = elastic_stages(
+            layout.stages,
+            layout.blocks_per_stage,
+            layout.first_block_width,
+            layout.expand_ratios[-1],
+            layout.kernel_sizes,
+        )
+        channels = layout.stages[-1].width
         self.final_expand = ConvolutionLayer(
             ElasticConvolution(channels, layout.final_expand_width),
             ElasticBatchNorm2d(layout.final_expand_width),
@@ -179,14 +153,7 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         configuration.check(self.layout)
         self._active = configuration
         for plan in self._elastic_plans(configuration):
-            block = self._part(plan.name)
-            block.expand.convolution.active_out_channels = plan.hidden_channels
-            if block.depthwise is not None:
-                block.depthwise.convolution.active_kernel_size = plan.kernel_size
-            if block.squeeze_excitation is not None:
-                gate = block.squeeze_excitation
-                gate.reduce.active_out_channels = squeezed_channels(plan.hidden_channels)
-                gate.expand.active_out_channels = plan.hidden_channels
+            activate_block(self._part(plan.name), plan)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of the active sub-network, N x classes."""
@@ -208,7 +175,7 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         stages = [nn.Sequential() for _ in self.layout.stages]
         for plan in self._elastic_plans(configuration):
             stage = stages[int(plan.name.split('.')[1])]
-            stage.append(_extract_block(self._part(plan.name), plan, share_weights))
+            stage.append(extract_block(self._part(plan.name), plan, share_weights))
         layout = self.layout
         stem, final_expand = self._part('stem'), self._part('final_expand')
         classifier = nn.Linear(layout.feature_width, layout.classes, device='meta')
@@ -222,7 +189,7 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
                 stem.batch_norm.extract(layout.stem_width, share_weights),
                 nn.Hardswish(),
             ),
-            first_block=_extract_block(self.first_block, self._first_block_plan(), share_weights),
+            first_block=extract_block(self.first_block, self._first_block_plan(), share_weights),
             stages=nn.Sequential(*stages),
             final_expand=ConvolutionLayer(
                 final_expand.convolution.extract(
@@ -269,96 +236,48 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         """
         ratios = (trained or {}).get('expand_ratio', ())
         for plan in self._elastic_plans(self.largest()):
-            block = self._part(plan.name)
-            widths = [expanded_channels(plan.in_channels, ratio) for ratio in ratios]
-            order = _by_importance(block.project.convolution.weight, widths)
-            rows: list[torch.Tensor] = []
-            columns = [block.project.convolution.weight]
-            for layer in (block.expand, block.depthwise):
-                if layer is not None:
-                    rows += [
-                        layer.convolution.weight,
-                        layer.batch_norm.weight,
-                        layer.batch_norm.bias,
-                        layer.batch_norm.running_mean,
-                        layer.batch_norm.running_var,
-                    ]
-            if block.squeeze_excitation is not None:
-                gate = block.squeeze_excitation
-                rows += [gate.expand.weight, gate.expand.bias]
-                columns.append(gate.reduce.weight)
-                self._sort_squeezed_channels(gate, [squeezed_channels(each) for each in widths])
-            for tensor in rows:
-                tensor.copy_(tensor[order])
-            for tensor in columns:
-                tensor.copy_(tensor[:, order])
-
-    @staticmethod
-    def _sort_squeezed_channels(gate: Any, widths: Sequence[int]) -> None:
-        squeezed = _by_importance(gate.expand.weight, widths)
-        for tensor in (gate.reduce.weight, gate.reduce.bias):
-            tensor.copy_(tensor[squeezed])
-        gate.expand.weight.copy_(gate.expand.weight[:, squeezed])
+            sort_block_channels(self._part(plan.name), plan.in_channels, ratios)
 
     def _initialise(self) -> None:
         """Draw fan-out normal weights (He et al., 2015), as the published networks do."""
-        for module in self.modules():
-            if isinstance(module, ElasticDepthwiseConvolution):
-                _initialise_filter(module.weight, filters=1)
-            elif isinstance(module, nn.Conv2d):
-                _initialise_filter(module.weight, filters=module.out_channels)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, 0.0, 1.0 / math.sqrt(module.in_features))
-                nn.init.zeros_(module.bias)
+        initialise_convolutions(self)
+        nn.init.normal_(self.classifier.weight, 0.0, 1.0 / math.sqrt(self.layout.feature_width))
+        nn.init.zeros_(self.classifier.bias)
 
     def _part(self, name: str) -> Any:
         """Return a module. Any: its layers are elastic ones, which its class does not say."""
         return self.get_submodule(name)
 
-    def _first_block_plan(self) -> _BlockPlan:
-        return _BlockPlan(
+    def _first_block_plan(self) -> BlockPlan:
+        return BlockPlan(
             name='first_block',
             in_channels=self.layout.stem_width,
             hidden_channels=self.layout.stem_width,
             out_channels=self.layout.first_block_width,
-            kernel_size=_FIRST_KERNEL_SIZE,
+            kernel_size=FIRST_KERNEL_SIZE,
             stride=self.layout.first_block_stride,
             expands=False,
             squeeze_excitation=False,
         )
 
-    def _elastic_plans(self, configuration: MobileNetV3Configuration) -> Iterator[_BlockPlan]:
-        channels = self.layout.first_block_width
-        for stage_index, stage in enumerate(self.layout.stages):
-            for index in range(configuration.depth[stage_index]):
-                entry = stage_index * self.layout.blocks_per_stage + index
-                yield _BlockPlan(
-                    name=f'stages.{stage_index}.{index}',
-                    in_channels=channels,
-                    hidden_channels=expanded_channels(channels, configuration.expand_ratio[entry]),
-                    out_channels=stage.width,
-                    kernel_size=configuration.kernel_size[entry],
-                    stride=stage.stride if index == 0 else 1,
-                    expands=True,
-                    squeeze_excitation=stage.squeeze_excitation,
-                    fused=stage.fused,
-                )
-                channels = stage.width
+    def _elastic_plans(self, configuration: MobileNetV3Configuration) -> Iterator[BlockPlan]:
+        return stage_plans(
+            self.layout.stages,
+            self.layout.blocks_per_stage,
+            self.layout.first_block_width,
+            configuration.depth,
+            configuration.expand_ratio,
+            configuration.kernel_size,
+        )
 
-    def _plans(self, configuration: MobileNetV3Configuration) -> Iterator[_BlockPlan]:
+    def _plans(self, configuration: MobileNetV3Configuration) -> Iterator[BlockPlan]:
         yield self._first_block_plan()
         yield from self._elastic_plans(configuration)
 
     def _batch_norms(self, configuration: MobileNetV3Configuration) -> Iterator[tuple[str, int]]:
         yield 'stem.batch_norm', self.layout.stem_width
         for plan in self._plans(configuration):
-            if plan.expands:
-                yield f'{plan.name}.expand.batch_norm', plan.hidden_channels
-            if not plan.fused:
-                yield f'{plan.name}.depthwise.batch_norm', plan.hidden_channels
-            yield f'{plan.name}.project.batch_norm', plan.out_channels
+            yield from plan.batch_norms()
         yield 'final_expand.batch_norm', self.layout.final_expand_width
 
     def _costs(self, configuration: MobileNetV3Configuration) -> Iterator[tuple[int, int]]:
@@ -366,131 +285,12 @@ class OfaMobileNetV3(DynamicNetwork[MobileNetV3Configuration]):
         configuration.check(self.layout)
         layout = self.layout
 
-        def convolution(weights: int, side: int) -> tuple[int, int]:
-            return weights * side * side, weights
-
-        def convolution_with_bias(in_channels: int, out_channels: int) -> tuple[int, int]:
-            weights = in_channels * out_channels
-            return weights, weights + out_channels
-
-        side = math.ceil(configuration.resolution / layout.stem_stride)
-        yield convolution(_COLOURS * layout.stem_width * _FIRST_KERNEL_SIZE**2, side)
+        size = shrunk(configuration.size, layout.stem_stride)
+        yield convolution_costs(COLOURS * layout.stem_width * FIRST_KERNEL_SIZE**2, size)
         for plan in self._plans(configuration):
-            hidden = plan.hidden_channels
-            if plan.expands and not plan.fused:
-                yield convolution(plan.in_channels * hidden, side)
-            side = math.ceil(side / plan.stride)
-            if plan.fused:
-                yield convolution(plan.in_channels * hidden * _FUSED_KERNEL_SIZE**2, side)
-            else:
-                yield convolution(hidden * plan.kernel_size**2, side)
-            if plan.squeeze_excitation:
-                squeezed = squeezed_channels(hidden)
-                yield convolution_with_bias(hidden, squeezed)
-                yield convolution_with_bias(squeezed, hidden)
-            yield convolution(hidden * plan.out_channels, side)
-        yield convolution(layout.stages[-1].width * layout.final_expand_width, side)
-        yield convolution(layout.final_expand_width * layout.feature_width, 1)
-        yield convolution_with_bias(layout.feature_width, layout.classes)
-
-
-def _by_importance(weight: torch.Tensor, widths: Sequence[int]) -> torch.Tensor:
-    """
-    Return the order of a convolution's input channels by the L1 norm of what reads them.
-
-    :param widths: no channel is moved across one of these borders.
-    """
-    order = torch.argsort(weight.abs().sum((0, 2, 3)), descending=True, stable=True)
-    section = torch.zeros_like(order)
-    for width in widths:
-        section[width:] += 1
-    return order[torch.argsort(section[order], stable=True)]
-
-
-def _initialise_filter(weight: torch.Tensor, filters: int) -> None:
-    """Draw weights; `filters` is how many filters read one input channel."""
-    fan_out = weight.shape[-1] * weight.shape[-2] * filters
-    nn.init.normal_(weight, 0.0, math.sqrt(2.0 / fan_out))
-
-
-def _elastic_block(
-    in_channels: int,
-    hidden_channels: int,
-    out_channels: int,
-    kernel_sizes: Sequence[int],
-    stride: int,
-    activation: str,
-    squeeze_excitation: bool,
-    expands: bool,
-    fused: bool = False,
-) -> MobileBlock:
-    expand = None
-    if expands:
-        expand = ConvolutionLayer(
-            ElasticConvolution(in_channels, hidden_channels, _FUSED_KERNEL_SIZE, stride)
-            if fused
-            else ElasticConvolution(in_channels, hidden_channels),
-            ElasticBatchNorm2d(hidden_channels),
-            activation_named(activation),
-        )
-    depthwise = None
-    if not fused:
-        depthwise = ConvolutionLayer(
-            ElasticDepthwiseConvolution(hidden_channels, kernel_sizes, stride),
-            ElasticBatchNorm2d(hidden_channels),
-            activation_named(activation),
-        )
-    gate = None
-    if squeeze_excitation:
-        squeezed = squeezed_channels(hidden_channels)
-        gate = SqueezeExcitation(
-            ElasticConvolution(hidden_channels, squeezed, bias=True),
-            ElasticConvolution(squeezed, hidden_channels, bias=True),
-        )
-    return MobileBlock(
-        expand=expand,
-        depthwise=depthwise,
-        squeeze_excitation=gate,
-        project=ConvolutionLayer(
-            ElasticConvolution(hidden_channels, out_channels),
-            ElasticBatchNorm2d(out_channels),
-            nn.Identity(),
-        ),
-        residual=stride == 1 and in_channels == out_channels,
-    )
-
-
-def _extract_block(block: Any, plan: _BlockPlan, share_weights: bool) -> MobileBlock:
-    hidden = plan.hidden_channels
-    expand = None
-    if plan.expands:
-        expand = ConvolutionLayer(
-            block.expand.convolution.extract(plan.in_channels, hidden, share_weights),
-            block.expand.batch_norm.extract(hidden, share_weights),
-            type(block.expand.activation)(),
-        )
-    depthwise = None
-    if not plan.fused:
-        depthwise = ConvolutionLayer(
-            block.depthwise.convolution.extract(hidden, plan.kernel_size, share_weights),
-            block.depthwise.batch_norm.extract(hidden, share_weights),
-            type(block.depthwise.activation)(),
-        )
-    gate = None
-    if plan.squeeze_excitation:
-        squeezed = squeezed_channels(hidden)
-        gate = SqueezeExcitation(
-            block.squeeze_excitation.reduce.extract(hidden, squeezed, share_weights),
-            block.squeeze_excitation.expand.extract(squeezed, hidden, share_weights),
-        )
-    return MobileBlock(
-        expand=expand,
-        depthwise=depthwise,
-        squeeze_excitation=gate,
-        project=ConvolutionLayer(
-            block.project.convolution.extract(hidden, plan.out_channels, share_weights),
-            block.project.batch_norm.extract(plan.out_channels, share_weights),
-            nn.Identity(),
-        ),
-        residual=block.residual,
-    )
+            yield from plan.costs(size)
+            size = shrunk(size, plan.stride)
+        yield convolution_costs(layout.stages[-1].width * layout.final_expand_width, size)
+        yield convolution_costs(layout.final_expand_width * layout.feature_width, Size(1, 1))
+        weights = layout.feature_width * layout.classes
+        yield weights, weights + layout.classes

@@ -31,7 +31,7 @@ from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.responses import PROBES, probe_picture
 from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
-from dynamic_dnn_ros.networks.registry import network_of
+from dynamic_dnn_ros.networks.registry import network_of, network_output
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.storage import write_whole
 
@@ -89,7 +89,7 @@ def export_bundle(
         folder.mkdir(parents=True, exist_ok=True)
         for entry, module in modules(bundle, chosen):
             batches = _probe_batches(entry.size, manifest)
-            content = onnx_content(module, entry.size)
+            content = onnx_content(module, entry.size, network_output(manifest))
             onnx.checker.check_model(content, full_check=True)
             outputs = f'sub-network {entry.id!r}: the outputs of the ONNX file'
             difference, evaluator = checked_difference(content, module, batches, outputs)
@@ -106,13 +106,17 @@ def export_bundle(
         ) from error
 
 
-def onnx_content(module: nn.Module, size: Size) -> bytes:
+def onnx_content(module: nn.Module, size: Size, output_name: str = OUTPUT_NAME) -> bytes:
     """Return a static network as the content of an ONNX file, batch-norm folded."""
-    return traced_model(module, torch.zeros(1, 3, *size), INPUT_NAME)
+    return traced_model(module, torch.zeros(1, 3, *size), INPUT_NAME, output_name=output_name)
 
 
 def traced_model(
-    module: nn.Module, example: torch.Tensor, input_name: str, fold: bool = True
+    module: nn.Module,
+    example: torch.Tensor,
+    input_name: str,
+    fold: bool = True,
+    output_name: str = OUTPUT_NAME,
 ) -> bytes:
     """
     Return a static network, traced on an example, as the content of an ONNX file.
@@ -138,7 +142,7 @@ def traced_model(
             (example,),
             file,
             input_names=[input_name],
-            output_names=[OUTPUT_NAME],
+            output_names=[output_name],
             opset_version=OPERATOR_SET,
             **options,
         )
@@ -161,7 +165,7 @@ def evaluator_of(
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     name = f'ONNX Runtime {onnxruntime.__version__}'
-    return lambda batch: session.run([OUTPUT_NAME], {input_name: batch})[0], name
+    return lambda batch: session.run(None, {input_name: batch})[0], name
 
 
 def reference_evaluator(
@@ -173,7 +177,7 @@ def reference_evaluator(
 
     evaluator: Any = ReferenceEvaluator(onnx.load_from_string(content))
     name = f'the reference implementation of ONNX {onnx.__version__}'
-    return lambda batch: evaluator.run([OUTPUT_NAME], {input_name: batch})[0], name
+    return lambda batch: evaluator.run(None, {input_name: batch})[0], name
 
 
 def checked_difference(
@@ -240,6 +244,15 @@ def _probe_batches(size: Size, manifest: Manifest) -> list[Batch]:
     ]
 
 
+def _output(bundle: Bundle) -> dict[str, Any]:
+    manifest = bundle.manifest
+    if manifest.task.name == 'classification':
+        shape: list[Any] = [1, len(manifest.labels)]
+        return {'name': OUTPUT_NAME, 'type': 'float32', 'shape': shape}
+    name = network_output(manifest)
+    return {'name': name, 'type': 'float32', 'task': manifest.to_mapping()['task']}
+
+
 def _description(bundle: Bundle, written: Sequence[ExportedFile]) -> dict[str, Any]:
     mapping = bundle.manifest.to_mapping()
     return {
@@ -254,7 +267,7 @@ def _description(bundle: Bundle, written: Sequence[ExportedFile]) -> dict[str, A
             'channels': ['red', 'green', 'blue'],
             'value': '(colour / 255 - mean) / standard_deviation',
         },
-        'output': {'name': OUTPUT_NAME, 'type': 'float32', 'shape': [1, len(mapping['labels'])]},
+        'output': _output(bundle),
         'operator_set': OPERATOR_SET,
         'sub_networks': [
             {

@@ -13,6 +13,7 @@ from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 
 _FAMILIES = {
     'incremental_group': ('dynamic_dnn_ros.networks.incremental_group', 'IncrementalGroup'),
+    'ofa_detector': ('dynamic_dnn_ros.networks.ofa_detector', 'OfaDetector'),
     'ofa_mobilenet_v3': ('dynamic_dnn_ros.networks.ofa_mobilenet_v3', 'OfaMobileNetV3'),
 }
 
@@ -46,6 +47,15 @@ def network_of(manifest: Manifest) -> DynamicNetwork[Any]:
     """
     source = manifest.super_network
     return create(source.family, source.layout)
+
+
+def network_output(manifest: Manifest) -> str:
+    """
+    Return the name of the output of a bundle's super-network.
+
+    :raises ConfigurationError: for an unknown family.
+    """
+    return family_class(manifest.super_network.family).output_name
 
 
 def create(family: str, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:

@@ -28,7 +28,7 @@ from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.memory import keep_freed_memory
-from dynamic_dnn_ros.training.pictures import Pictures
+from dynamic_dnn_ros.training.tasks.contract import TrainingData
 
 _NETWORK = 'network.'
 
@@ -95,7 +95,10 @@ class Pool:
             raise SearchError(f'backend {backend!r} cannot be used ({error})') from error
 
     def recalibrated(
-        self, mappings: Sequence[Mapping[str, Any]], calibration: Pictures, pictures: Pictures
+        self,
+        mappings: Sequence[Mapping[str, Any]],
+        calibration: TrainingData,
+        pictures: TrainingData,
     ) -> Iterator[tuple[int, float, Arrays]]:
         """
         Recalibrate configurations and measure their accuracy.
@@ -108,7 +111,7 @@ class Pool:
         )
 
     def accuracies(
-        self, entries: Sequence[tuple[Mapping[str, Any], Arrays]], pictures: Pictures
+        self, entries: Sequence[tuple[Mapping[str, Any], Arrays]], pictures: TrainingData
     ) -> Iterator[tuple[int, float]]:
         """
         Measure the accuracy of configurations with given batch-norm statistics.
@@ -137,8 +140,8 @@ def _recalibrated(
     index: int,
     subject: Subject,
     mapping: Mapping[str, Any],
-    calibration: Pictures,
-    pictures: Pictures,
+    calibration: TrainingData,
+    pictures: TrainingData,
 ) -> tuple[int, float, Arrays]:
     network = _network(_Named(subject), threading.get_ident())
     configuration = network.configuration(mapping)
@@ -148,9 +151,9 @@ def _recalibrated(
         use_channels_last(module)
         statistics: Arrays = {}
         if network.statistics_per_sub_network:
-            recalibrate(module, calibration, configuration.resolution, normalisation)
+            recalibrate(module, calibration, configuration.size, normalisation)
             statistics = statistics_of(module)
-        share = accuracy(module, pictures, configuration.resolution, normalisation)
+        share = accuracy(module, pictures, configuration.size, normalisation)
     return index, share, statistics
 
 
@@ -159,7 +162,7 @@ def _accuracy(
     subject: Subject,
     mapping: Mapping[str, Any],
     statistics: Arrays,
-    pictures: Pictures,
+    pictures: TrainingData,
 ) -> tuple[int, float]:
     network = _network(_Named(subject), threading.get_ident())
     configuration = network.configuration(mapping)
@@ -169,7 +172,7 @@ def _accuracy(
         network.load_batch_norm_statistics(statistics)
         module = network.extract(configuration)
         use_channels_last(module)
-        return index, accuracy(module, pictures, configuration.resolution, normalisation)
+        return index, accuracy(module, pictures, configuration.size, normalisation)
 
 
 class _Named:

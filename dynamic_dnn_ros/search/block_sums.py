@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.search.pareto import Values
 
 _WARM_UP_RUNS = 3
@@ -33,7 +34,7 @@ class BlockTable:
         return len(self._seconds)
 
     @torch.inference_mode()
-    def sum(self, module: nn.Module, resolution: int) -> float:
+    def sum(self, module: nn.Module, size: Size) -> float:
         """Return the sum over a static module's blocks for one picture, seconds."""
         met: list[tuple[nn.Module, torch.Tensor]] = []
         running: list[nn.Module] = []
@@ -52,7 +53,7 @@ class BlockTable:
             if part is not module:
                 hooks.append(part.register_forward_pre_hook(enter))
                 hooks.append(part.register_forward_hook(leave))
-        module(torch.zeros(1, 3, resolution, resolution))
+        module(torch.zeros(1, 3, *size))
         for hook in hooks:
             hook.remove()
         return sum(self._latency(block, images) for block, images in met)

@@ -18,7 +18,7 @@ from dynamic_dnn_ros.search.evolution import Objectives
 from dynamic_dnn_ros.search.journal import Journal
 from dynamic_dnn_ros.search.pareto import Values
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
-from dynamic_dnn_ros.training.pictures import Pictures
+from dynamic_dnn_ros.training.tasks.contract import TrainingData
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Evaluation:
     """
     A sub-network, measured.
 
-    :param accuracy: 0..1, top-1 on the held-out pictures, after recalibration.
+    :param accuracy: 0..1, by the metric of the task on the held-out pictures, after recalibration.
     :param cost: seconds or joules of one picture; while a search goes on, a share of what the
         control costs.
     """
@@ -51,8 +51,8 @@ class Evaluator:
         pool: Pool,
         meter: CostMeter,
         journal: Journal,
-        calibration: Pictures,
-        held_out: Pictures,
+        calibration: TrainingData,
+        held_out: TrainingData,
         turns: int,
         quiet: bool = False,
     ) -> None:

@@ -39,7 +39,8 @@ from dynamic_dnn_ros.training.checkpoint import (
 )
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.export import manifest_entry
-from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
+from dynamic_dnn_ros.training.tasks.contract import TrainingData
+from dynamic_dnn_ros.training.tasks.registry import training_task
 
 REPORT_NAME = 'report.json'
 _FOLDER = 'search'
@@ -110,8 +111,8 @@ def _search_bundle(
     weights_sha256 = _sha256(bundle.weights().network)
     subject = {
         'weights': weights_sha256,
-        'calibration pictures': _sha256(_values(calibration)),
-        'held-out pictures': _sha256(_values(held_out)),
+        'calibration pictures': _sha256(calibration.identity()),
+        'held-out pictures': _sha256(held_out.identity()),
         'preprocessing': repr(bundle.manifest.preprocessing),
     }
     pool = Pool(Subject.of(bundle, weights_sha256), jobs, backend)
@@ -155,25 +156,27 @@ def _network(bundle: Bundle) -> DynamicNetwork[Any]:
 
 def _served_pictures(
     configuration: TrainingConfiguration, bundle: Bundle, quiet: bool
-) -> tuple[Pictures, Pictures, Pictures]:
+) -> tuple[TrainingData, TrainingData, TrainingData]:
     """
     Return training and held-out pictures, as the training split them, and test pictures.
 
     :raises DataError: if they cannot be read, or have other classes than the bundle.
     """
-    found = []
     # As they are served: the configuration may say otherwise by now.
-    resize = bundle.manifest.preprocessing.resize
-    for path, split in ((configuration.training_data, 'train'), (configuration.test_data, None)):
-        pictures = read_pictures(path, quiet, resize, configuration.workers, split)
+    preprocessing = bundle.manifest.preprocessing
+    training, test = training_task(bundle.manifest.task.name).read(
+        configuration, preprocessing, quiet
+    )
+    for path, pictures in (
+        (configuration.training_data, training),
+        (configuration.test_data, test),
+    ):
         if pictures.classes != tuple(bundle.manifest.labels):
             raise DataError(
                 f'{path} has the classes {", ".join(pictures.classes)}, the bundle '
                 f'{bundle.folder} has {", ".join(bundle.manifest.labels)}: give the data that '
                 'it was trained on'
             )
-        found.append(pictures)
-    training, test = found
     return *training.split(configuration.held_out, configuration.seed), test
 
 
@@ -244,7 +247,7 @@ def _tested(
     pool: Pool,
     journal: Journal,
     chosen: Sequence[Evaluation],
-    test: Pictures,
+    test: TrainingData,
     stored: type[np.floating[Any]],
     quiet: bool,
 ) -> list[Kept]:
@@ -285,19 +288,10 @@ def _comparison(
         return None
     table = BlockTable()
     sums = [
-        table.sum(network.extract(each.configuration), each.configuration.resolution)
+        table.sum(network.extract(each.configuration), each.configuration.size)
         for each in evaluations
     ]
     return Comparison.of(np.array(sums), columns(evaluations)[1])
-
-
-def _values(pictures: Pictures) -> dict[str, Any]:
-    """Return what tells pictures from others; of files, their names and sizes."""
-    images = pictures.images
-    told: dict[str, Any] = {'images': images}
-    if not isinstance(images, np.ndarray):
-        told = {'paths': images.paths, 'sizes': images.sizes}
-    return {**told, 'labels': pictures.labels, 'classes': pictures.classes}
 
 
 def _sha256(values: Mapping[str, Any]) -> str:

@@ -134,6 +134,8 @@ def draw_candidates(network: DynamicNetwork[Any], count: int, seed: int) -> list
         costs = sorted(by_cost)
         for position in spread(np.log(costs), max(part, 2)):
             chosen[by_cost[costs[position]]] = None
+    # Those that the family would keep without a search are the ones to beat.
+    chosen.update(dict.fromkeys(network.landmarks()))
     return list(chosen)
 
 

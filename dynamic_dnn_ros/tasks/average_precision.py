@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import contextlib
 import importlib
 import io
+import logging
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,9 @@ def _result_rows(results: Sequence[Detections]) -> NDArray[np.float64]:
 
 def _library() -> Any:
     try:
-        return importlib.import_module('faster_coco_eval')
+        library = importlib.import_module('faster_coco_eval')
+        logging.getLogger(library.__name__).setLevel(logging.WARNING)  # it says what it does
+        return library
     except ImportError as error:
         raise TaskError(
             f'AP is computed by faster-coco-eval, which cannot be loaded here: {error}. Install '

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.training.configuration import Precision, TrainingConfigurationError
 from dynamic_dnn_ros.training.processes import local_rank
 
@@ -39,6 +40,11 @@ def choose_device(name: str) -> torch.device:
     if device.type == 'cuda':
         torch.cuda.set_device(device)
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """Return what computes, for people."""
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else hardware_name()
 
 
 class Arithmetic:

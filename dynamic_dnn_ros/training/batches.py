@@ -52,12 +52,12 @@ def use_channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def resize(images: torch.Tensor, resolution: int) -> torch.Tensor:
-    """Scale N x 3 x H x W to a square, bilinear and antialiased as Pillow does."""
-    if tuple(images.shape[2:]) == (resolution, resolution):
+def resize(images: torch.Tensor, size: Size) -> torch.Tensor:
+    """Scale N x 3 x H x W to a size, bilinear and antialiased as Pillow does."""
+    if tuple(images.shape[2:]) == size:
         return images
     scaled = functional.interpolate(
-        images.float(), size=(resolution, resolution), mode='bilinear', antialias=True
+        images.float(), size=tuple(size), mode='bilinear', antialias=True
     )
     return scaled.contiguous(memory_format=torch.channels_last)
 
@@ -138,7 +138,7 @@ class _AugmentedPictures(Dataset[tuple[torch.Tensor, int]]):
 
 def plain_batches(
     pictures: Pictures,
-    resolution: int,
+    size: Size,
     normalisation: Normalisation,
     batch_size: int = 250,
     device: torch.device | str = 'cpu',
@@ -152,7 +152,7 @@ def plain_batches(
     labels = torch.from_numpy(pictures.labels).to(device)
     files = pictures.images if isinstance(pictures.images, PictureFiles) else None
     loader = DataLoader(
-        _SquarePictures(pictures, resolution),
+        _FittedPictures(pictures, size),
         batch_size=batch_size,
         num_workers=files.workers if files else 0,
     )
@@ -163,10 +163,10 @@ def plain_batches(
         start += len(images)
 
 
-class _SquarePictures(Dataset[npt.NDArray[np.uint8]]):
-    def __init__(self, pictures: Pictures, resolution: int) -> None:
+class _FittedPictures(Dataset[npt.NDArray[np.uint8]]):
+    def __init__(self, pictures: Pictures, size: Size) -> None:
         self._images = pictures.images
-        self._resolution = resolution
+        self._size = size
         self._preprocessing = Preprocessing(
             pictures.resize, (0.0,) * 3, (1.0,) * 3, CAMERA_INTERPOLATION
         )
@@ -178,8 +178,7 @@ class _SquarePictures(Dataset[npt.NDArray[np.uint8]]):
         picture = np.ascontiguousarray(self._images[index])
         height, width, colours = picture.shape
         raw = RawPicture('rgb8', width, height, width * colours, picture.data)
-        size = Size(self._resolution, self._resolution)
-        return fitted(raw, size, self._preprocessing)[0]
+        return fitted(raw, self._size, self._preprocessing)[0]
 
 
 def _loaded(loader: DataLoader[Any]) -> Iterator[Any]:

@@ -31,6 +31,13 @@ class Rule(Enum):
     SANDWICH = 'sandwich'
 
 
+class Optimizer(Enum):
+    """How gradients change weights."""
+
+    SGD = 'sgd'
+    ADAMW = 'adamw'
+
+
 class Precision(Enum):
     """In what numbers a training computes; weights are float32 always."""
 
@@ -122,8 +129,11 @@ class TrainingConfiguration:
     One training, from the pictures to the bundle.
 
     :param name: name of the bundle: small letters, digits and underscores.
-    :param training_data: folder or tar archive with one folder of pictures a class.
+    :param training_data: folder or archive: with one folder of pictures a class for a classifier,
+        in any layout of boxes for a detector.
     :param test_data: the same for the pictures that only the final figures come from.
+    :param test_every: in place of `test_data`: every so manieth picture of the training data, by
+        name, is a test picture; for detectors.
     :param data_name: what reports call the data.
     :param output: folder of the bundle.
     :param work: folder of checkpoints and logs, kept until it is removed.
@@ -133,6 +143,13 @@ class TrainingConfiguration:
     :param mean: of the colours, in 0..1.
     :param standard_deviation: of the colours, in 0..1.
     :param phases: what is trained, one after the other.
+    :param initial_weights: what the first phase begins with: 'efficientnet_lite0', or a file in
+        safetensors with tensors of the family's names; empty for fresh weights.
+    :param optimizer: sgd, with Nesterov momentum, or adamw.
+    :param averaging: of the weights over the steps, exponential: the share of the average that
+        each step keeps; 0 for none. The averages are what is tested and written.
+    :param canvas: side of the square that a detector's training pictures are kept in, pixels;
+        larger ones are scaled to it.
     :param held_out: pictures of the training data that the network is not trained on.
     :param batch_size: pictures a step and process.
     :param augmentation: how training pictures are altered: names of classes in
@@ -153,7 +170,6 @@ class TrainingConfiguration:
 
     name: str
     training_data: Path
-    test_data: Path
     data_name: str
     output: Path
     work: Path
@@ -162,6 +178,12 @@ class TrainingConfiguration:
     mean: tuple[float, float, float]
     standard_deviation: tuple[float, float, float]
     phases: tuple[Phase, ...]
+    test_data: Path = Path()
+    test_every: int = 0
+    initial_weights: str = ''
+    optimizer: Optimizer = Optimizer.SGD
+    averaging: float = 0.0
+    canvas: int = 512
     held_out: int = 5000
     batch_size: int = 64
     momentum: float = 0.9
@@ -192,9 +214,12 @@ class TrainingConfiguration:
                 'workers': 0,
                 'threads': 0,
                 'seed': 0,
+                'test_every': 0,
+                'canvas': 32,
             },
         )
         self._check_ranges()
+        self._check_test_pictures()
         if self.stored_precision not in (Precision.FLOAT32, Precision.FLOAT16):
             raise TrainingConfigurationError(
                 f'stored_precision is {self.stored_precision.value}: float32 or float16 is needed'
@@ -214,6 +239,17 @@ class TrainingConfiguration:
                 )
             names.append(phase.name)
 
+    def _check_test_pictures(self) -> None:
+        given = self.test_data != Path()
+        if given == bool(self.test_every):
+            raise TrainingConfigurationError(
+                'test_data is missing'
+                if not given
+                else 'test_data and test_every are both given: give one of them'
+            )
+        if self.test_every == 1:
+            raise TrainingConfigurationError('test_every is 1, so no picture is left to train on')
+
     def _check_ranges(self) -> None:
         for name, usable, needed in (
             ('name', re.fullmatch('[a-z0-9_]+', self.name), 'small letters, digits, underscores'),
@@ -226,6 +262,7 @@ class TrainingConfiguration:
             ('momentum', 0.0 < self.momentum < 1.0, 'above 0, below 1'),
             ('weight_decay', 0.0 <= self.weight_decay < math.inf, 'at least 0'),
             ('label_smoothing', 0.0 <= self.label_smoothing < 1.0, 'at least 0, below 1'),
+            ('averaging', 0.0 <= self.averaging < 1.0, 'at least 0, below 1'),
             ('gradient_limit', self.gradient_limit > 0.0, 'above 0'),
         ):
             if not usable:
@@ -370,6 +407,7 @@ def _values(value: Any) -> dict[str, int]:
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'Path': _path,
+    'Optimizer': _one_of(Optimizer),
     'Precision': _one_of(Precision),
     'Resize': _one_of(Resize),
     'Rule': _one_of(Rule),

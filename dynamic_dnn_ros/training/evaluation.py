@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
-from dynamic_dnn_ros.training.pictures import Pictures
+from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.training.batches import Normalisation
+from dynamic_dnn_ros.training.tasks.contract import TrainingData
 
 
 @torch.no_grad()
 def recalibrate(
-    module: nn.Module, pictures: Pictures, resolution: int, normalisation: Normalisation
+    module: nn.Module, pictures: TrainingData, size: Size, normalisation: Normalisation
 ) -> None:
     """
     Replace batch-norm statistics by the average of those of the pictures' batches.
@@ -34,7 +35,7 @@ def recalibrate(
     mixed = pictures.take(np.random.default_rng(0).permutation(len(pictures)))
     device = _device_of(module)
     seen = 0
-    for images, _ in plain_batches(mixed, resolution, normalisation, device=device):
+    for images in mixed.inputs(size, normalisation, device):
         seen += len(images)
         for batch_norm in batch_norms:
             # So each picture counts alike, also those of a last batch of few.
@@ -45,16 +46,11 @@ def recalibrate(
         batch_norm.eval()
 
 
-@torch.no_grad()
 def accuracy(
-    module: nn.Module, pictures: Pictures, resolution: int, normalisation: Normalisation
+    module: nn.Module, pictures: TrainingData, size: Size, normalisation: Normalisation
 ) -> float:
-    """Return the share of pictures, 0..1, whose class has the highest logit."""
-    correct = 0
-    device = _device_of(module)
-    for images, labels in plain_batches(pictures, resolution, normalisation, device=device):
-        correct += int((module(images).argmax(1) == labels).sum())
-    return correct / len(pictures)
+    """Return the accuracy, 0..1, of a static sub-network, by the metric of the pictures' task."""
+    return pictures.accuracy(module, size, normalisation)
 
 
 def _device_of(module: nn.Module) -> torch.device:

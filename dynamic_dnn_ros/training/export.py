@@ -21,20 +21,20 @@ from dynamic_dnn_ros.networks.contract import (
     DynamicNetwork,
     statistics_of,
 )
-from dynamic_dnn_ros.pictures.input import Preprocessing
-from dynamic_dnn_ros.training.batches import CAMERA_INTERPOLATION, Normalisation, use_channels_last
+from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.configuration import Precision, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.model_card import model_card
-from dynamic_dnn_ros.training.pictures import Pictures
+from dynamic_dnn_ros.training.tasks.contract import TrainingData
+from dynamic_dnn_ros.training.tasks.registry import training_task
 
 
 def write_trained_bundle(
     network: DynamicNetwork[Any],
     configurations: Sequence[Configuration],
     configuration: TrainingConfiguration,
-    calibration: Pictures,
-    test: Pictures,
+    calibration: TrainingData,
+    test: TrainingData,
     training_report: str,
     command: str = 'CONFIG',
     quiet: bool = False,
@@ -47,6 +47,7 @@ def write_trained_bundle(
     :param training_report: for the model card: how long was trained, on what.
     :param command: for the model card: what the user gave to `train`.
     """
+    task = training_task(network.task)
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
     half = configuration.stored_precision is Precision.FLOAT16
     if half:
@@ -59,25 +60,21 @@ def write_trained_bundle(
         identifier = f's{index}'
         statistics[identifier] = {}
         if network.statistics_per_sub_network:
-            recalibrate(module, calibration, each.resolution, normalisation)
+            recalibrate(module, calibration, each.size, normalisation)
             if half:
                 _round_to_half(module.buffers())
             statistics[identifier] = statistics_of(module)
         sub_networks.append(
             manifest_entry(
-                network, each, identifier, accuracy(module, test, each.resolution, normalisation)
+                network, each, identifier, accuracy(module, test, each.size, normalisation)
             )
         )
     manifest = Manifest(
         name=configuration.name,
         source=SuperNetwork(configuration.family, network.layout_mapping()),
         labels=test.classes,
-        preprocessing=Preprocessing(
-            resize=configuration.resize,
-            mean=configuration.mean,
-            standard_deviation=configuration.standard_deviation,
-            interpolation=CAMERA_INTERPOLATION,
-        ),
+        preprocessing=task.preprocessing(configuration),
+        task=task.choice(network.output_name),
         sub_networks=tuple(sub_networks),
         description=f'{configuration.family}, {_layout(configuration)}, '
         f'trained on {configuration.data_name}',

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.networks.registry import family_class
-from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
+from dynamic_dnn_ros.training.configuration import Optimizer, Phase, Rule, TrainingConfiguration
 
 _RULES = {
     Rule.LARGEST: 'largest',
@@ -43,6 +43,7 @@ def model_card(
         'layers': [str(entry.layers) for entry in manifest.sub_networks],
         'input': [str(entry.size) for entry in manifest.sub_networks],
     }
+    metric = manifest.make_task().metric.title
     own_statistics = family_class(manifest.super_network.family).statistics_per_sub_network
     introduction = (
         f'{manifest.description}. {len(manifest.sub_networks)} sub-networks share one set of '
@@ -56,8 +57,8 @@ def model_card(
             f'{configuration.recalibration_pictures} training pictures.'
         )
     sections = {
-        'Sub-networks': f'{_table(columns)}\n\nTest accuracy: top-1 on {manifest.accuracy_data}; '
-        f'no choice was made on them. {selection}',
+        'Sub-networks': f'{_table(columns)}\n\nTest accuracy: {metric} on '
+        f'{manifest.accuracy_data}; no choice was made on them. {selection}',
         'Data': _data(manifest, configuration),
         'Recipe': f'{_recipe(configuration)}{recalibration}\n\n'
         f'{_phases(configuration.phases)}\n\n{training_report}.',
@@ -98,13 +99,44 @@ def _recipe(configuration: TrainingConfiguration) -> str:
         for name, arguments in transform.items()
     )
     return (
-        f'SGD with Nesterov momentum {configuration.momentum}, weight decay '
+        f'{_optimizer(configuration)}, weight decay '
         f'{configuration.weight_decay:g} on filters and matrices, gradients limited to a norm of '
         f'{configuration.gradient_limit:g}, batches of {configuration.batch_size} a process, '
-        f'label smoothing {configuration.label_smoothing:g}. Augmentation: {altered or "none"}. '
+        f'{_losses(configuration)}. Augmentation: {altered or "none"}. '
+        f'{_averaging(configuration)}{_beginning(configuration)}'
         'In each phase the learning rate rises linearly during warm-up and falls along half a '
         'cosine.'
     )
+
+
+def _optimizer(configuration: TrainingConfiguration) -> str:
+    if configuration.optimizer is Optimizer.ADAMW:
+        return 'AdamW'
+    return f'SGD with Nesterov momentum {configuration.momentum}'
+
+
+def _losses(configuration: TrainingConfiguration) -> str:
+    if family_class(configuration.family).task == 'detection':
+        return (
+            'quality focal loss on scores, GIoU and distribution focal loss on boxes, points '
+            'assigned to objects by task alignment'
+        )
+    return f'label smoothing {configuration.label_smoothing:g}'
+
+
+def _averaging(configuration: TrainingConfiguration) -> str:
+    if not configuration.averaging:
+        return ''
+    return (
+        'The weights are the exponential average over the steps, of which each keeps '
+        f'{configuration.averaging:g}. '
+    )
+
+
+def _beginning(configuration: TrainingConfiguration) -> str:
+    if not configuration.initial_weights:
+        return ''
+    return f'Training began with the weights of `{configuration.initial_weights}`. '
 
 
 def _phases(phases: Sequence[Phase]) -> str:

@@ -4,20 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import nn
 from tqdm import tqdm
 
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.datasets.registry import open_dataset
 from dynamic_dnn_ros.pictures.input import Resize
+from dynamic_dnn_ros.pictures.placement import Size
+
+if TYPE_CHECKING:
+    from dynamic_dnn_ros.training.batches import Normalisation
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -108,6 +114,34 @@ class Pictures:
             )
         order = np.random.default_rng(seed).permutation(len(self))
         return self.take(order[:-held_out]), self.take(order[-held_out:])
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells these pictures from others; of files, their names and sizes."""
+        told: dict[str, Any] = {'images': self.images}
+        if isinstance(self.images, PictureFiles):
+            told = {'paths': self.images.paths, 'sizes': self.images.sizes}
+        return {**told, 'labels': self.labels, 'classes': self.classes}
+
+    def inputs(
+        self, size: Size, normalisation: Normalisation, device: torch.device
+    ) -> Iterator[torch.Tensor]:
+        """Yield batches in order, fitted as a bundle has camera frames fitted."""
+        from dynamic_dnn_ros.training.batches import plain_batches
+
+        for images, _ in plain_batches(self, size, normalisation, device=device):
+            yield images
+
+    def accuracy(self, module: nn.Module, size: Size, normalisation: Normalisation) -> float:
+        """Return the share of pictures, 0..1, whose class has the highest logit."""
+        # That module fits and loads pictures, so it cannot be imported before this class is made.
+        from dynamic_dnn_ros.training.batches import plain_batches
+
+        correct = 0
+        device = next((each.device for each in module.parameters()), torch.device('cpu'))
+        with torch.no_grad():
+            for images, labels in plain_batches(self, size, normalisation, device=device):
+                correct += int((module(images).argmax(1) == labels).sum())
+        return correct / len(self)
 
     def sizes(self) -> Sequence[tuple[int, int, int]]:
         """Return each width and height that occurs, with the position of a picture that has it."""

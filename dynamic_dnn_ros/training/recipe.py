@@ -20,7 +20,8 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import check_place
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
-from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.initial_weights import load_initial_weights
+from dynamic_dnn_ros.networks.registry import create, family_class
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.batches import Normalisation
@@ -28,13 +29,14 @@ from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfigur
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import write_trained_bundle
 from dynamic_dnn_ros.training.memory import keep_freed_memory
-from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
 from dynamic_dnn_ros.training.processes import (
     from_first,
     process_group,
     process_rank,
 )
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
+from dynamic_dnn_ros.training.tasks.contract import TrainingData
+from dynamic_dnn_ros.training.tasks.registry import training_task
 from dynamic_dnn_ros.training.trainer import Trainer
 
 _LOGGER = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ def train_bundle(
     """
     check_place(configuration.output)
     with _prepared(configuration, quiet) as (network, data):
-        trainer = Trainer(SuperNetworkSpace(network), configuration)
+        task = training_task(network.task)
+        trainer = Trainer(SuperNetworkSpace(network), configuration, task=task)
         trainer.train(data.training, data.held_out, quiet)
         if process_rank() > 0:
             return None
@@ -101,17 +104,23 @@ def train_alone(
         alone = _configuration_named(network, configuration, which)
         space = AloneSpace(network, alone)
         folder = configuration.work / f'alone_{which}'
-        trainer = Trainer(space, configuration, _on_labels_only(configuration.phases), folder)
+        trainer = Trainer(
+            space,
+            configuration,
+            _on_labels_only(configuration.phases),
+            folder,
+            training_task(network.task),
+        )
         trainer.train(data.training, data.held_out, quiet)
         if process_rank() > 0:
             return None
         normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
         module = space.extract(alone)
-        recalibrate(module, data.calibration, alone.resolution, normalisation)
+        recalibrate(module, data.calibration, alone.size, normalisation)
         result = {
             'sub_network': which,
             'configuration': alone.to_mapping(),
-            'accuracy': accuracy(module, data.test, alone.resolution, normalisation),
+            'accuracy': accuracy(module, data.test, alone.size, normalisation),
             'accuracy_data': f'{configuration.data_name}, {len(data.test)} test pictures',
             'training': _report(trainer),
         }
@@ -122,10 +131,10 @@ def train_alone(
 
 @dataclasses.dataclass(frozen=True)
 class _Data:
-    training: Pictures
-    held_out: Pictures
-    calibration: Pictures
-    test: Pictures
+    training: TrainingData
+    held_out: TrainingData
+    calibration: TrainingData
+    test: TrainingData
 
 
 @contextlib.contextmanager
@@ -146,17 +155,16 @@ def _prepared(
         elif layout['classes'] != classes:
             raise ConfigurationError('classes', layout['classes'], f'the {classes} of the data')
         torch.manual_seed(configuration.seed)
-        yield create(configuration.family, layout), data
+        network = create(configuration.family, layout)
+        if configuration.initial_weights:
+            taken = load_initial_weights(network, configuration.initial_weights)
+            _LOGGER.info('%d tensors taken from %s', taken, configuration.initial_weights)
+        yield network, data
 
 
 def _read(configuration: TrainingConfiguration, quiet: bool) -> _Data:
-    pictures, test = (
-        read_pictures(path, quiet, configuration.resize, configuration.workers, split)
-        for path, split in (
-            (configuration.training_data, 'train'),
-            (configuration.test_data, None),
-        )
-    )
+    task = training_task(family_class(configuration.family).task)
+    pictures, test = task.read(configuration, task.preprocessing(configuration), quiet)
     if pictures.classes != test.classes:
         raise DataError(
             f'{_only(configuration.training_data, pictures, test)}; '
@@ -184,7 +192,7 @@ def _bundle_of(network: DynamicNetwork[Any], folder: Path) -> Bundle | None:
     return bundle if alike else None
 
 
-def _only(path: Path, pictures: Pictures, others: Pictures) -> str:
+def _only(path: Path, pictures: TrainingData, others: TrainingData) -> str:
     """Say which classes one of two sets of pictures has alone."""
     names = [name for name in pictures.classes if name not in others.classes]
     listed = ', '.join(names[:10]) + (f' and {len(names) - 10} more' if len(names) > 10 else '')
@@ -216,5 +224,5 @@ def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
 def _report(trainer: Trainer) -> str:
     return (
         f'{trainer.epochs} epochs in {trainer.seconds / 60:.0f} minutes, '
-        f'{trainer.processes} process(es) on {hardware_name()}'
+        f'{trainer.processes} process(es) on {trainer.hardware or hardware_name()}'
     )

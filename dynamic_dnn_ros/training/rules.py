@@ -16,13 +16,12 @@ import random
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from dynamic_dnn_ros.networks.contract import Configuration
+from dynamic_dnn_ros.networks.contract import Choices, Configuration
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
-from dynamic_dnn_ros.training.batches import Normalisation, resize
 from dynamic_dnn_ros.training.configuration import Phase, Rule
 from dynamic_dnn_ros.training.space import Space
+from dynamic_dnn_ros.training.tasks.contract import Batch, Lesson
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,88 +44,76 @@ class Step:
         self,
         space: Space,
         phase: Phase,
-        normalisation: Normalisation,
-        label_smoothing: float,
         arithmetic: Arithmetic,
         teacher: Teacher | None = None,
+        one_size: bool = False,
     ) -> None:
+        """
+        Take what all batches of a phase have in common.
+
+        :param one_size: show all sub-networks of a step pictures of one size, drawn anew.
+        """
         self._space = space
         self._phase = phase
-        self._normalisation = normalisation
-        self._label_smoothing = label_smoothing
         self._arithmetic = arithmetic
         self._teacher = teacher
+        self._one_size = one_size
 
-    def backward(
-        self, images: torch.Tensor, labels: torch.Tensor, generator: random.Random
-    ) -> float:
+    def backward(self, batch: Batch, generator: random.Random) -> float:
         """
         Add the gradients of one batch, and return the loss on the labels.
 
-        :param images: N x 3 x H x W, colours in 0..255.
         :param generator: draws the sub-networks.
-        :return: cross-entropy of the largest sub-network, or the mean over the random ones where
-            the rule trains these alone.
+        :return: loss of the largest sub-network, or the mean over the random ones where the rule
+            trains these alone.
         """
         phase, space = self._phase, self._space
-        batch = _Batch(images, self._normalisation)
-        soft_labels = None
+        within: Choices = phase.within
+        if self._one_size:
+            within = space.of_one_size(generator, within)
+        soft = None
         if self._teacher is not None:
             with torch.no_grad():
                 configuration = self._teacher.configuration
-                inputs = batch.at(configuration.resolution)
-                soft_labels = self._run(self._teacher.module, configuration, inputs).softmax(1)
+                if self._one_size:
+                    configuration = space.largest(within)
+                lesson = batch.at(configuration.size)
+                soft = lesson.soft(self._run(self._teacher.module, configuration, lesson))
         if phase.rule is Rule.SAMPLED:
             losses = [
-                self._learn(space.sample(generator, phase.within), batch, labels, soft_labels)[0]
+                self._learn(space.sample(generator, within), batch, soft)[0]
                 for _ in range(phase.sampled)
             ]
             return sum(losses) / len(losses)
-        loss, logits = self._learn(space.largest(phase.within), batch, labels, soft_labels)
+        loss, in_place = self._learn(space.largest(within), batch, soft)
         if phase.rule is Rule.SANDWICH:
-            in_place = logits.softmax(1)
-            students = [space.sample(generator, phase.within) for _ in range(phase.sampled)]
-            for student in (space.smallest(phase.within), *students):
-                answers = self._run(space.module, student, batch.at(student.resolution))
-                self._arithmetic.backward(functional.cross_entropy(answers, in_place))
+            students = [space.sample(generator, within) for _ in range(phase.sampled)]
+            for student in (space.smallest(within), *students):
+                lesson = batch.at(student.size)
+                answers = self._run(space.module, student, lesson)
+                imitation = lesson.distilled(answers, in_place)
+                if lesson.students_learn_labels:
+                    imitation = imitation + lesson.loss(answers)
+                self._arithmetic.backward(imitation)
         return loss
 
     def _learn(
-        self,
-        configuration: Configuration,
-        batch: _Batch,
-        labels: torch.Tensor,
-        soft_labels: torch.Tensor | None,
+        self, configuration: Configuration, batch: Batch, soft: torch.Tensor | None
     ) -> tuple[float, torch.Tensor]:
-        """Add one sub-network's gradients; return its loss on the labels and its logits."""
-        inputs = batch.at(configuration.resolution)
-        logits = self._run(self._space.module, configuration, inputs)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        """Add one sub-network's gradients; return its loss on the labels, and what it teaches."""
+        lesson = batch.at(configuration.size)
+        outputs = self._run(self._space.module, configuration, lesson)
+        loss = lesson.loss(outputs)
         total = loss
-        if soft_labels is not None:
-            distilled = functional.cross_entropy(logits, soft_labels)
-            total = loss + self._phase.distillation * distilled
+        if soft is not None:
+            total = loss + self._phase.distillation * lesson.distilled(outputs, soft)
         self._arithmetic.backward(total)
-        return float(loss.detach()), logits.detach()
+        return float(loss.detach()), lesson.soft(outputs)
 
     def _run(
-        self, module: nn.Module, configuration: Configuration, images: torch.Tensor
+        self, module: nn.Module, configuration: Configuration, lesson: Lesson
     ) -> torch.Tensor:
         self._space.activate(module, configuration)
         with self._arithmetic.autocast():
-            logits: torch.Tensor = module(images)
-        return logits.float()
-
-
-class _Batch:
-    """Pictures, scaled and normalised once for each resolution that is asked for."""
-
-    def __init__(self, images: torch.Tensor, normalisation: Normalisation) -> None:
-        self._images = images
-        self._normalisation = normalisation
-        self._scaled: dict[int, torch.Tensor] = {}
-
-    def at(self, resolution: int) -> torch.Tensor:
-        if resolution not in self._scaled:
-            self._scaled[resolution] = self._normalisation(resize(self._images, resolution))
-        return self._scaled[resolution]
+            outputs: torch.Tensor = module(lesson.inputs)
+        return outputs.float()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import copy
 import json
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -18,6 +18,9 @@ from dynamic_dnn_ros.networks.contract import Choices, Configuration, DynamicNet
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
 from dynamic_dnn_ros.training.batches import use_channels_last
 from dynamic_dnn_ros.training.configuration import Phase, Rule
+
+_MOST_ASPECT = 1.8
+"""Of width and height, or height and width, where a size is drawn for a step."""
 
 
 class Space(abc.ABC):
@@ -29,6 +32,9 @@ class Space(abc.ABC):
 
     module: nn.Module
     """What holds the trained parameters."""
+
+    changes_shapes: ClassVar[bool]
+    """Whether the shapes of tensors change from step to step."""
 
     recalibrated: bool
     """Whether batch-norm statistics of sub-networks are averaged anew before they are used."""
@@ -59,6 +65,10 @@ class Space(abc.ABC):
         """Return a random configuration."""
 
     @abc.abstractmethod
+    def of_one_size(self, generator: random.Random, within: Choices) -> Choices:
+        """Return `within`, of the sizes in it one that is drawn."""
+
+    @abc.abstractmethod
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Make a module, that of the space or a copy of it, run a configuration."""
 
@@ -69,6 +79,8 @@ class Space(abc.ABC):
 
 class SuperNetworkSpace(Space):
     """All sub-networks of a dynamic network."""
+
+    changes_shapes = True
 
     def __init__(self, network: DynamicNetwork[Any]) -> None:
         use_channels_last(network)
@@ -100,6 +112,18 @@ class SuperNetworkSpace(Space):
         """Return one of the network's."""
         return self._network.sample(generator, within)
 
+    def of_one_size(self, generator: random.Random, within: Choices) -> Choices:
+        """Draw height and width, alike in ratio to what cameras have."""
+        choices = self._network.choices_within(within)
+        height = generator.choice(choices['height'])
+        near = [
+            width
+            for width in choices['width']
+            if 1 / _MOST_ASPECT <= width / height <= _MOST_ASPECT
+        ]
+        width = generator.choice(near or choices['width'])
+        return {**within, 'height': (height,), 'width': (width,)}
+
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Activate a configuration."""
         assert isinstance(module, DynamicNetwork)
@@ -126,6 +150,8 @@ class AloneSpace(Space):
 
     Whatever a rule asks for, it gets this one.
     """
+
+    changes_shapes = False
 
     def __init__(self, network: DynamicNetwork[Any], configuration: Configuration) -> None:
         self.recalibrated = True
@@ -155,6 +181,10 @@ class AloneSpace(Space):
     def sample(self, generator: random.Random, within: Choices) -> Configuration:
         """Return the one configuration."""
         return self._configuration
+
+    def of_one_size(self, generator: random.Random, within: Choices) -> Choices:
+        """Return what was given: the one configuration has its size."""
+        return within
 
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Do nothing: the module runs nothing else."""

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dynamic_dnn_ros.training.arithmetic import Arithmetic, choose_device
-from dynamic_dnn_ros.training.augmentation import check_augmentation, make_augmentation
-from dynamic_dnn_ros.training.batches import Normalisation, TrainingBatches
+from dynamic_dnn_ros.training.arithmetic import Arithmetic, choose_device, device_name
+from dynamic_dnn_ros.training.averaging import AveragedWeights
+from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.checkpoint import (
     CHECKPOINT_NAME,
     CheckpointError,
@@ -29,6 +29,7 @@ from dynamic_dnn_ros.training.checkpoint import (
     write_state,
 )
 from dynamic_dnn_ros.training.configuration import (
+    Optimizer,
     Phase,
     Rule,
     TrainingConfiguration,
@@ -36,7 +37,6 @@ from dynamic_dnn_ros.training.configuration import (
 )
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.logs import Log
-from dynamic_dnn_ros.training.pictures import Pictures
 from dynamic_dnn_ros.training.processes import (
     average_gradients,
     average_statistics,
@@ -46,6 +46,8 @@ from dynamic_dnn_ros.training.processes import (
 )
 from dynamic_dnn_ros.training.rules import Step, Teacher
 from dynamic_dnn_ros.training.space import Space
+from dynamic_dnn_ros.training.tasks.classification import ClassificationTraining
+from dynamic_dnn_ros.training.tasks.contract import Batches, TrainingData, TrainingTask
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Trainer:
 
     :param phases: instead of those of the configuration.
     :param work: instead of that of the configuration.
+    :param task: what is trained; of the family's task.
     :raises ConfigurationError: if a phase names fields or values that the network does not have,
         or freezes what cannot be frozen.
     :raises TrainingConfigurationError: if a phase freezes all that it should train.
@@ -74,17 +77,20 @@ class Trainer:
         configuration: TrainingConfiguration,
         phases: tuple[Phase, ...] | None = None,
         work: Path | None = None,
+        task: TrainingTask | None = None,
     ) -> None:
         self.seconds = 0.0
         self.epochs = 0
         #: That trained together, the most of all calls.
         self.processes = process_count()
+        #: What trained last, by name.
+        self.hardware = ''
         self._space = space
         self._configuration = configuration
         self._phases = configuration.phases if phases is None else phases
         self._work = configuration.work if work is None else work
         self._normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
-        self._augmentation = make_augmentation(configuration.augmentation)
+        self._task = task or ClassificationTraining()
         self._arithmetic = Arithmetic(choose_device(configuration.device), configuration.precision)
         self._phase_index = 0
         self._epoch = 0
@@ -94,6 +100,7 @@ class Trainer:
         for phase in self._phases:
             self._check(phase)
         space.module.to(self._arithmetic.device)
+        self._average = AveragedWeights(space.module, configuration.averaging)
 
     def _check(self, phase: Phase) -> None:
         """Refuse now what would end the training once the phase is reached."""
@@ -104,7 +111,7 @@ class Trainer:
             return
         each = largest if phase.rule is Rule.LARGEST else space.smallest(phase.within)
         space.activate(space.module.eval(), each)
-        trains = space.module(torch.zeros(1, 3, each.resolution, each.resolution)).requires_grad
+        trains = space.module(torch.zeros(1, 3, *each.size)).requires_grad
         space.module.train()
         if not trains:
             raise TrainingConfigurationError(
@@ -114,7 +121,7 @@ class Trainer:
             )
 
     def train(
-        self, pictures: Pictures, held_out: Pictures | None = None, quiet: bool = False
+        self, pictures: TrainingData, held_out: TrainingData | None = None, quiet: bool = False
     ) -> None:
         """
         Train all phases, with a checkpoint after every epoch.
@@ -127,19 +134,21 @@ class Trainer:
         :raises DivergenceError: if weights are no finite numbers after an epoch; the checkpoint of
             the one before stays.
         """
-        check_augmentation(self._augmentation, pictures)
+        if self._task.one_size_a_step and self._space.changes_shapes:
+            # It would plan every convolution anew in every step.
+            torch.backends.cudnn.enabled = False
+        self._task.check(self._configuration, pictures)
         self._pictures = len(pictures)
-        batches = TrainingBatches(
+        batches = self._task.batches(
+            self._configuration,
             pictures,
-            self._augmentation,
-            self._configuration.batch_size,
-            self._configuration.workers,
             self._arithmetic.device,
             process_rank(),
             process_count(),
         )
         if process_rank() > 0:
             self._train_phases(batches, None, self._resume(), quiet=True)
+            self._average.put_in_place()
             return
         with locked(self._work):
             optimizer_state = self._resume()
@@ -149,10 +158,11 @@ class Trainer:
                     log.write({**row, **self._watch(phase, pictures, held_out)})
 
                 self._train_phases(batches, report, optimizer_state, quiet)
+        self._average.put_in_place()
 
     def _train_phases(
         self,
-        batches: TrainingBatches,
+        batches: Batches,
         report: Callable[[Phase, Mapping[str, Any]], None] | None,
         optimizer_state: Mapping[str, Any] | None,
         quiet: bool,
@@ -178,24 +188,26 @@ class Trainer:
         self._space.module.train()
         earlier = self._phases[: self._phase_index]
         self._space.enter(phase, earlier, anew=self._epoch == 0)
-        self._optimizer = torch.optim.SGD(
-            _parameter_groups(self._space.module, configuration.weight_decay),
-            lr=phase.learning_rate,
-            momentum=configuration.momentum,
-            nesterov=True,
-        )
+        if self._epoch == 0:
+            self._average.begin()
+        groups = _parameter_groups(self._space.module, configuration.weight_decay)
+        if configuration.optimizer is Optimizer.ADAMW:
+            self._optimizer = torch.optim.AdamW(groups, lr=phase.learning_rate)
+        else:
+            self._optimizer = torch.optim.SGD(
+                groups, lr=phase.learning_rate, momentum=configuration.momentum, nesterov=True
+            )
         if optimizer_state is not None:
             self._optimizer.load_state_dict(dict(optimizer_state))
         self._step = Step(
             self._space,
             phase,
-            self._normalisation,
-            configuration.label_smoothing,
             self._arithmetic,
             self._teacher(phase.teacher) if phase.teacher else None,
+            self._task.one_size_a_step,
         )
 
-    def _train_epoch(self, phase: Phase, batches: TrainingBatches, quiet: bool) -> dict[str, Any]:
+    def _train_epoch(self, phase: Phase, batches: Batches, quiet: bool) -> dict[str, Any]:
         module = self._space.module.train()
         seed = (self._configuration.seed * 1009 + self._phase_index) * 1_000_003 + self._epoch
         generator = random.Random(seed)
@@ -209,21 +221,23 @@ class Trainer:
         losses = 0.0
         seen = 0
         start = time.monotonic()
-        for step, (images, labels) in enumerate(progress_bar):
+        for step, batch in enumerate(progress_bar):
             learning_rate = phase.learning_rate_at(self._epoch + (step + 0.5) / len(batches))
             for group in self._optimizer.param_groups:
                 group['lr'] = learning_rate
             self._optimizer.zero_grad()
-            losses += self._step.backward(images, labels, generator)
+            losses += self._step.backward(batch, generator)
             average_gradients(module)
             self._arithmetic.step(self._optimizer, module, self._configuration.gradient_limit)
-            seen += len(labels)
+            self._average.update()
+            seen += len(batch)
             if step % 20 == 0:
                 progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
         average_statistics(module)
         self._check_weights(phase)
         seconds = time.monotonic() - start
         self.seconds += seconds
+        self.hardware = device_name(self._arithmetic.device)
         return {
             'epoch': self.epochs + 1,
             'phase': phase.name,
@@ -250,7 +264,7 @@ class Trainer:
             write_state(path, {'network': self._space.module.state_dict()})
 
     def _watch(
-        self, phase: Phase, pictures: Pictures, held_out: Pictures | None
+        self, phase: Phase, pictures: TrainingData, held_out: TrainingData | None
     ) -> dict[str, float]:
         """Return the accuracy of what the phase trains, on some held-out pictures."""
         count = self._configuration.evaluation_pictures
@@ -262,12 +276,13 @@ class Trainer:
         watched = {'largest': self._space.largest(phase.within)}
         if phase.rule is not Rule.LARGEST:
             watched['smallest'] = self._space.smallest(phase.within)
-        for name, each in watched.items():
-            module = self._space.extract(each)
-            if self._space.recalibrated:
-                recalibrate(module, calibration, each.resolution, self._normalisation)
-            found = accuracy(module, part, each.resolution, self._normalisation)
-            values[f'accuracy_{name}'] = found
+        with self._average.in_place():
+            for name, each in watched.items():
+                module = self._space.extract(each)
+                if self._space.recalibrated:
+                    recalibrate(module, calibration, each.size, self._normalisation)
+                found = accuracy(module, part, each.size, self._normalisation)
+                values[f'accuracy_{name}'] = found
         return values
 
     def _teacher(self, name: str) -> Teacher:
@@ -305,9 +320,11 @@ class Trainer:
                 'epochs': self.epochs,
                 'seconds': self.seconds,
                 'processes': self.processes,
+                'hardware': self.hardware,
                 'network': self._space.module.state_dict(),
                 'optimizer': self._optimizer.state_dict() if self._epoch else None,
                 'arithmetic': self._arithmetic.state(),
+                'average': self._average.state(),
             },
         )
 
@@ -334,11 +351,13 @@ class Trainer:
         if len(begun) > len(self._phases):
             raise CheckpointError(f'{path} is of a training with more phases: {remedy}')
         self._space.module.load_state_dict(state['network'])
+        self._average.load_state(state.get('average'))
         self._phase_index = state['phase']
         self._epoch = state['epoch']
         self.epochs = state['epochs']
         self.seconds = state['seconds']
         self.processes = max(self.processes, state.get('processes', 1))
+        self.hardware = state.get('hardware', '')
         if state.get('arithmetic'):
             self._arithmetic.load_state(state['arithmetic'])
         _LOGGER.info('continuing after epoch %d from %s', self.epochs, path)

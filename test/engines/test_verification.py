@@ -83,14 +83,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     entries, statistics = [], {}
     for name, each in chosen.items():
         module = network.extract(each)
-        recalibrate(module, pictures, each.resolution, NORMALISATION)
+        recalibrate(module, pictures, each.size, NORMALISATION)
         statistics[name] = statistics_of(module)
         entries.append(
             SubNetwork(
                 name,
                 each.to_mapping(),
                 each.size,
-                accuracy(module, TEST, each.resolution, NORMALISATION),
+                accuracy(module, TEST, each.size, NORMALISATION),
                 network.multiply_adds(each),
                 network.parameter_count(each),
                 network.layer_count(each),
@@ -178,7 +178,7 @@ def test_a_loss_of_more_than_two_points_is_always_noticed(bundle: Bundle) -> Non
         entry = bundle.manifest.sub_network(name)
         for statistics in cases:
             module = module_of(bundle, name, statistics)
-            lost = entry.accuracy - accuracy(module, TEST, entry.size.height, NORMALISATION)
+            lost = entry.accuracy - accuracy(module, TEST, entry.size, NORMALISATION)
             found = TASK.departure(
                 response(Prepared(entry, module, torch.float32)), bundle.responses[name]
             )

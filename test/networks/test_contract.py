@@ -32,6 +32,8 @@ CASES = {
     'ofa_mbv3_32x32': ('ofa_mobilenet_v3', 'ofa_mbv3_32x32'),
     'ofa_mbv3_w1.0': ('ofa_mobilenet_v3', 'ofa_mbv3_d234_e346_k357_w1.0'),
     'ofa_mbv3_w1.2': ('ofa_mobilenet_v3', 'ofa_mbv3_d234_e346_k357_w1.2'),
+    'ofa_detector_96': ('ofa_detector', 'ofa_detector_96'),
+    'ofa_detector_352': ('ofa_detector', 'ofa_detector_352'),
     'incremental_group': ('incremental_group', 'incremental_group_32x32'),
     'independent_groups': ('incremental_group', _INDEPENDENT.to_mapping()),
 }
@@ -61,8 +63,7 @@ def _configurations(network, count, seed=0):
 
 def _images(configuration, count=2):
     generator = torch.Generator().manual_seed(2)
-    side = configuration.resolution
-    return torch.randn(count, 3, side, side, generator=generator)
+    return torch.randn(count, 3, *configuration.size, generator=generator)
 
 
 def test_every_registered_family_has_a_case():
@@ -161,7 +162,7 @@ def test_each_illegal_entry_is_refused_by_name(network):
 
 def test_multiply_adds_equal_those_that_torch_counts(network):
     # torch's counter is slow; every family has a layout of small pictures.
-    count = 20 if network.largest().resolution == 32 else 3
+    count = 20 if max(network.largest().size) < 100 else 3
     for configuration in _configurations(network, count):
         static = network.extract(configuration, share_weights=True)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -246,7 +247,7 @@ def test_what_is_no_part_of_the_choices_is_refused_by_name(network):
                     call({field: illegal})
                 if isinstance(illegal, list):
                     assert all(str(value) in caught.value.allowed for value in allowed)
-    with pytest.raises(ConfigurationError, match=r"'nonesuch'.*resolution"):
+    with pytest.raises(ConfigurationError, match=r"'nonesuch'.*allowed is one of"):
         network.smallest({'nonesuch': [1]})
 
 

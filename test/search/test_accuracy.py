@@ -11,6 +11,7 @@ from joblib._parallel_backends import ThreadingBackend
 import numpy as np
 import pytest
 
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.search.accuracy import Pool, Subject
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.training.batches import Normalisation
@@ -45,8 +46,8 @@ def test_accuracies_are_those_of_the_recalibrated_sub_networks(tmp_path, mapping
     normalisation = Normalisation(PREPROCESSING.mean, PREPROCESSING.standard_deviation)
     for index, mapping in enumerate(mappings):
         module = network.extract(network.configuration(mapping))
-        recalibrate(module, CALIBRATION, mapping['resolution'], normalisation)
-        expected = accuracy(module, PICTURES, mapping['resolution'], normalisation)
+        recalibrate(module, CALIBRATION, Size(*(mapping['resolution'],) * 2), normalisation)
+        expected = accuracy(module, PICTURES, Size(*(mapping['resolution'],) * 2), normalisation)
         # Another layout of the filters rounds otherwise: a picture on the border may change.
         assert alone[index][0] == pytest.approx(expected, abs=0.02)
 

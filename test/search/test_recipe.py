@@ -26,13 +26,13 @@ from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.pictures.input import Resize
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.search import recipe
 from dynamic_dnn_ros.search.accuracy import Pool
 from dynamic_dnn_ros.search.errors import SearchError
 from dynamic_dnn_ros.search.recipe import search_bundle
 from dynamic_dnn_ros.search.settings import SearchSettings
 from dynamic_dnn_ros.training.checkpoint import write_state
 from dynamic_dnn_ros.training.pictures import read_pictures
+from dynamic_dnn_ros.training.tasks import classification
 from support.bundles import make_bundle
 from support.engines import logits
 from support.search import SETTINGS, make_search
@@ -163,7 +163,7 @@ def test_pictures_become_square_as_the_bundle_says(tmp_path, monkeypatch):
         read.append(resize)
         return read_pictures(path, quiet, resize, workers, split)
 
-    monkeypatch.setattr(recipe, 'read_pictures', reads)
+    monkeypatch.setattr(classification, 'read_pictures', reads)
     # The next check ends it.
     configuration.work.mkdir()
     write_state(configuration.work / 'checkpoint.pt', {'seed': 1})

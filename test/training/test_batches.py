@@ -39,7 +39,7 @@ def test_normalisation_is_that_of_the_manifest():
 
 def test_resizing_is_that_of_pillow():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    scaled = resize(torch.from_numpy(image).permute(2, 0, 1)[None], 24)
+    scaled = resize(torch.from_numpy(image).permute(2, 0, 1)[None], Size(24, 24))
     expected = np.asarray(Image.fromarray(image).resize((24, 24), Image.Resampling.BILINEAR))
     # Pillow rounds to whole colours, after each of the two directions.
     assert np.abs(scaled[0].permute(1, 2, 0).numpy() - expected).max() <= 1.01
@@ -97,7 +97,7 @@ def test_a_picture_that_a_worker_cannot_read_is_named_alone(tmp_path, monkeypatc
     (tmp_path / 'class_3' / '0003.png').write_bytes(b'no picture')
     for batches in (
         TrainingBatches(pictures, PLAIN, 10, workers=1).batches(0),
-        plain_batches(pictures, 24, Normalisation((0.0,) * 3, (1.0,) * 3)),
+        plain_batches(pictures, Size(24, 24), Normalisation((0.0,) * 3, (1.0,) * 3)),
     ):
         with pytest.raises(DataError, match=r'^picture .*0003.png: it is no picture') as caught:
             list(batches)
@@ -106,7 +106,9 @@ def test_a_picture_that_a_worker_cannot_read_is_named_alone(tmp_path, monkeypatc
 
 def test_plain_batches_keep_the_order():
     pictures = colour_pictures(70)
-    batches = list(plain_batches(pictures, 24, Normalisation((0.0,) * 3, (1.0,) * 3), 32))
+    batches = list(
+        plain_batches(pictures, Size(24, 24), Normalisation((0.0,) * 3, (1.0,) * 3), 32)
+    )
     assert [tuple(images.shape) for images, _ in batches] == [
         (32, 3, 24, 24),
         (32, 3, 24, 24),
@@ -123,7 +125,9 @@ def test_pictures_of_any_size_are_scaled_as_the_engine_scales_them(tmp_path, how
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
     pictures = read_pictures(tmp_path, quiet=True, resize=how)
-    ((images, labels),) = plain_batches(pictures, 24, Normalisation((0.0,) * 3, (1 / 255,) * 3))
+    ((images, labels),) = plain_batches(
+        pictures, Size(24, 24), Normalisation((0.0,) * 3, (1 / 255,) * 3)
+    )
     assert labels.tolist() == [0, 0, 1]
     preprocessing = Preprocessing(how, (0.0,) * 3, (1.0,) * 3, CAMERA_INTERPOLATION)
     for image, path in zip(images, pictures.images.paths):

@@ -19,6 +19,7 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
+from dynamic_dnn_ros.training.tasks.box_augmentation import BoxAugmentation
 from support.shared_data import REPOSITORY
 from support.training import PHASES, training_mapping
 
@@ -90,7 +91,8 @@ def test_shipped_configurations_fit_their_networks(path):
     for phase in configuration.phases:
         network.smallest(phase.within)
         network.largest({name: (value,) for name, value in phase.freeze.items()})
-    make_augmentation(configuration.augmentation)
+    made = {'classification': make_augmentation, 'detection': BoxAugmentation.of}
+    made[network.task](configuration.augmentation)
 
 
 def test_the_published_recipe_grows_its_space_as_published():

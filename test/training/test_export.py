@@ -10,6 +10,7 @@ import torch
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.networks.contract import statistics_of
 from dynamic_dnn_ros.pictures.input import Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.training import export
 from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
@@ -24,7 +25,7 @@ def network():
     """Return a network that has learned a little."""
     network = small_network()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
-    for images, labels in plain_batches(colour_pictures(60), 32, NORMALISATION, 20):
+    for images, labels in plain_batches(colour_pictures(60), Size(32, 32), NORMALISATION, 20):
         torch.nn.functional.cross_entropy(network(images), labels).backward()
         optimizer.step()
     return network.eval()
@@ -48,9 +49,9 @@ def test_each_sub_network_is_recalibrated_and_measured(network, tmp_path):
     weights = bundle.weights()
     for entry, each in zip(bundle.manifest.sub_networks, network.landmarks()):
         module = network.extract(each)
-        recalibrate(module, calibration, each.resolution, NORMALISATION)
+        recalibrate(module, calibration, each.size, NORMALISATION)
         assert entry.accuracy == pytest.approx(
-            accuracy(module, test, each.resolution, NORMALISATION), abs=0.021
+            accuracy(module, test, each.size, NORMALISATION), abs=0.021
         )
         for name, expected in statistics_of(module).items():
             found = weights.batch_norm_statistics[entry.id][name]

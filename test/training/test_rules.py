@@ -15,6 +15,7 @@ from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Phase, Precision, Rule
 from dynamic_dnn_ros.training.rules import Step, Teacher
 from dynamic_dnn_ros.training.space import SuperNetworkSpace
+from dynamic_dnn_ros.training.tasks.classification import ClassificationBatch
 from support.training import colour_pictures, small_network
 
 NORMALISATION = Normalisation((0.5,) * 3, (0.25,) * 3)
@@ -27,6 +28,10 @@ def batch():
     return torch.from_numpy(pictures.images).permute(0, 3, 1, 2), torch.from_numpy(pictures.labels)
 
 
+def _shown(batch):
+    return ClassificationBatch(*batch, NORMALISATION, SMOOTHING)
+
+
 def _step(rule, teacher=None, precision=Precision.FLOAT32, **changes):
     """Return a step of a rule, its network, and a list that it adds each activated network to."""
     network = small_network()
@@ -36,7 +41,7 @@ def _step(rule, teacher=None, precision=Precision.FLOAT32, **changes):
     phase = Phase('phase', rule, epochs=1, learning_rate=0.1, **changes)
     arithmetic = Arithmetic(torch.device('cpu'), precision)
     space = SuperNetworkSpace(network)
-    return Step(space, phase, NORMALISATION, SMOOTHING, arithmetic, teacher), network, runs
+    return Step(space, phase, arithmetic, teacher), network, runs
 
 
 def _gradients(network):
@@ -64,7 +69,7 @@ def _assert_equal(found, expected):
 def test_the_largest_of_a_space_learns_the_labels(batch):
     within = {'resolution': (24,), 'depth': (1,)}
     step, network, runs = _step(Rule.LARGEST, within=within)
-    loss = step.backward(*batch, random.Random(0))
+    loss = step.backward(_shown(batch), random.Random(0))
     assert runs == [network.largest(within)]
     other = small_network()
     logits = _logits(other, other.largest(within), batch[0])
@@ -78,7 +83,7 @@ def test_random_ones_learn_the_labels_and_what_the_teacher_says(batch):
     teaching = small_network()
     teacher = Teacher(teaching.requires_grad_(False).train(), teaching.largest())
     step, network, runs = _step(Rule.SAMPLED, teacher, sampled=2, distillation=0.5)
-    loss = step.backward(*batch, random.Random(3))
+    loss = step.backward(_shown(batch), random.Random(3))
     generator = random.Random(3)
     drawn = [network.sample(generator) for _ in range(2)]
     assert runs == drawn
@@ -95,7 +100,7 @@ def test_random_ones_learn_the_labels_and_what_the_teacher_says(batch):
 
 def test_the_smallest_and_random_ones_learn_what_the_largest_just_said(batch):
     step, network, runs = _step(Rule.SANDWICH, sampled=1)
-    step.backward(*batch, random.Random(3))
+    step.backward(_shown(batch), random.Random(3))
     drawn = network.sample(random.Random(3))
     assert runs == [network.largest(), network.smallest(), drawn]
     other = small_network()
@@ -110,7 +115,7 @@ def test_the_smallest_and_random_ones_learn_what_the_largest_just_said(batch):
 @pytest.mark.parametrize('rule', [Rule.SAMPLED, Rule.SANDWICH])
 def test_random_ones_stay_within_their_phase(batch, rule):
     step, _, runs = _step(rule, sampled=3, within={'depth': (1,), 'kernel_size': (3,)})
-    step.backward(*batch, random.Random(0))
+    step.backward(_shown(batch), random.Random(0))
     assert {depth for each in runs for depth in each.depth} == {1}
     assert {size for each in runs for size in each.kernel_size} == {3}
     assert {ratio for each in runs for ratio in each.expand_ratio} == {2, 3}
@@ -121,7 +126,7 @@ def test_a_teacher_learns_nothing(batch):
     before = copy.deepcopy(dict(teaching.named_parameters()))
     teacher = Teacher(teaching.requires_grad_(False).train(), teaching.largest())
     step, _, _ = _step(Rule.LARGEST, teacher)
-    step.backward(*batch, random.Random(0))
+    step.backward(_shown(batch), random.Random(0))
     for name, parameter in teaching.named_parameters():
         assert parameter.grad is None
         assert torch.equal(parameter, before[name])
@@ -131,7 +136,7 @@ def test_half_precision_gives_nearly_the_same_gradients(batch):
     gradients = []
     for precision in (Precision.FLOAT32, Precision.BFLOAT16):
         step, network, _ = _step(Rule.LARGEST, precision=precision)
-        step.backward(*batch, random.Random(0))
+        step.backward(_shown(batch), random.Random(0))
         gradients.append(network.classifier.weight.grad.flatten())
     assert gradients[1].dtype is torch.float32
     assert not torch.equal(*gradients)
