@@ -69,7 +69,7 @@ def test_refuses_what_computes_something_else(
 ) -> None:
     smallest = onnx_export.onnx_content
     others = [smallest(module, entry.size) for entry, module in _modules(bundle)]
-    monkeypatch.setattr(onnx_export, 'onnx_content', lambda module, size: others[2])
+    monkeypatch.setattr(onnx_export, 'onnx_content', lambda module, size, output: others[2])
     with pytest.raises(ExportError, match="'s1': the outputs of the ONNX file differ"):
         list(export_bundle(bundle, tmp_path, ['s1']))
     assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.search.block_sums import BlockTable, Comparison
 from support.training import small_network
 
@@ -16,9 +17,9 @@ from support.training import small_network
 def test_equal_blocks_are_measured_once():
     module = nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(4)]).eval()
     table = BlockTable()
-    assert table.sum(module, 16) > 0.0
+    assert table.sum(module, Size(16, 16)) > 0.0
     assert len(table) == 1
-    table.sum(module, 8)
+    table.sum(module, Size(8, 8))
     assert len(table) == 2
 
 
@@ -26,26 +27,26 @@ def test_the_sum_adds_the_blocks_of_a_sub_network():
     network = small_network()
     table = BlockTable()
     smallest, largest = network.smallest(), network.largest()
-    small = table.sum(network.extract(smallest), smallest.resolution)
-    large = table.sum(network.extract(largest), largest.resolution)
+    small = table.sum(network.extract(smallest), smallest.size)
+    large = table.sum(network.extract(largest), largest.size)
     assert small > 0.0
     # Stem, first block, final layers, and a block each at least.
     assert len(table) >= 8
     assert large > 0.0
     # A second time nothing is measured, so the same comes out.
-    assert table.sum(network.extract(smallest), smallest.resolution) == small
+    assert table.sum(network.extract(smallest), smallest.size) == small
 
 
 def test_groups_that_take_more_than_a_picture_count_by_their_layers():
     network = create('incremental_group', 'incremental_group_32x32')
     table = BlockTable()
-    assert table.sum(network.extract(network.smallest()), 32) > 0.0
+    assert table.sum(network.extract(network.smallest()), Size(32, 32)) > 0.0
     assert len(table) >= len(network.layout.layers)
 
 
 def test_no_hook_stays_behind():
     module = small_network().extract(small_network().smallest())
-    BlockTable().sum(module, 24)
+    BlockTable().sum(module, Size(24, 24))
     assert not any(each._forward_pre_hooks or each._forward_hooks for each in module.modules())
     module(torch.zeros(1, 3, 24, 24))
 
