@@ -115,6 +115,16 @@ def test_resumed_after_a_kill_ends_with_the_same_weights(
     assert [row['epoch'] for row in rows] == [1, 2, 3, 4, 5]
 
 
+@pytest.fixture
+def one_thread():
+    """Compute as the command does with one thread: sums of two come out otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures('one_thread')
 def test_a_killed_process_is_resumed_by_another(tmp_path):
     """The real thing: SIGKILL somewhere in an epoch."""
     write_folder(tmp_path / 'train', colour_pictures(40))
