@@ -19,7 +19,10 @@ check mypy
 check lint-imports --no-cache
 if [ "${1:-}" != lint ]; then
     # The executable, not `python -m pytest`: that would put the sources in front of the installed build.
-    check pytest ${PYTEST_ARGS:-}
+    # Training has the C library keep freed memory, for good. Engines measure memory that comes back: in one process
+    # with them a later test ended with a segmentation fault.
+    check pytest --ignore=test/search --ignore=test/training ${PYTEST_ARGS:-}
+    check pytest test/search test/training ${PYTEST_ARGS:-}
 fi
 
 if [ "${#failed[@]}" -gt 0 ]; then
