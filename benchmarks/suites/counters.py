@@ -18,7 +18,7 @@ from report import Figure, Report, figure
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dynamic_dnn_ros.networks import incremental_group, ofa_mobilenet_v3
+from dynamic_dnn_ros.networks import detector_layouts, incremental_group, ofa_mobilenet_v3
 from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
 
@@ -32,6 +32,8 @@ def layouts() -> dict[str, tuple[str, Mapping[str, Any]]]:
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for name, ofa in ofa_mobilenet_v3.LAYOUTS.items():
         found[name] = 'ofa_mobilenet_v3', ofa.to_mapping()
+    for name, detector in detector_layouts.LAYOUTS.items():
+        found[name] = 'ofa_detector', detector.to_mapping()
     for name, groups in incremental_group.LAYOUTS.items():
         found[name] = 'incremental_group', groups.to_mapping()
         independent = dataclasses.replace(groups, connections='independent')
@@ -90,7 +92,8 @@ def counted(module: torch.nn.Module, configuration: Configuration) -> tuple[int,
     """Return operations for one picture, and parameters, of a static module."""
     parameters = sum(parameter.numel() for parameter in module.parameters())
     # Tensors without data: operators are counted, and nothing is computed.
-    picture = torch.empty(1, 3, configuration.resolution, configuration.resolution, device='meta')
+    size = configuration.size
+    picture = torch.empty(1, 3, size.height, size.width, device='meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module.to('meta')(picture)
     return counter.get_total_flops(), parameters
