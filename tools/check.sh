@@ -19,10 +19,7 @@ check mypy
 check lint-imports --no-cache
 if [ "${1:-}" != lint ]; then
     # The executable, not `python -m pytest`: that would put the sources in front of the installed build.
-    # Training has the C library keep freed memory, for good. Engines measure memory that comes back: in one process
-    # with them a later test ended with a segmentation fault.
-    check pytest --ignore=test/search --ignore=test/training ${PYTEST_ARGS:-}
-    check pytest test/search test/training ${PYTEST_ARGS:-}
+    check pytest ${PYTEST_ARGS:-}
 fi
 
 if [ "${#failed[@]}" -gt 0 ]; then

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+import functools
 import threading
 from typing import Any
 
@@ -53,6 +54,19 @@ _PARAMETER = {
 _MODEL, _PIXEL = 5_000_000, 140
 
 
+@functools.cache
+def core() -> openvino.Core:
+    """
+    Return the one `Core` of this process, which is never destroyed.
+
+    OpenVINO's CPU plug-in gives the thread that loads it another stack for signal handlers, and
+    its end gives back the stack that was there before. Where two of them end in the order in which
+    they came, that is the stack of the first, which is gone, and the next signal ends the process
+    with a segmentation fault (seen with OpenVINO 2026.4).
+    """
+    return openvino.Core()
+
+
 class OpenVinoEngine(Engine):
     """
     Compiles each sub-network for a device, and for its size.
@@ -75,7 +89,7 @@ class OpenVinoEngine(Engine):
         """
         self.precision = precision
         self._threads = threads
-        self._core = openvino.Core()
+        self._core = core()
         self._capabilities: dict[str, set[str]] = {}
         for device in self._core.available_devices:
             # One that does not answer, for its driver perhaps, leaves the others.

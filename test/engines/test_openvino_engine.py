@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.registry import create_engine
 
-openvino = pytest.importorskip('openvino')
+pytest.importorskip('openvino')
 pytest.importorskip('onnx')
+from dynamic_dnn_ros.engines import openvino_engine
 
 
 class Machine:
@@ -32,7 +36,7 @@ def test_a_gpu_comes_first_and_precisions_are_those_of_a_device(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine(CPU=['FP32', 'INT8', 'BF16'], GPU_0=['FP32', 'FP16'], NPU=['FP16'], NPU_1=[])
-    monkeypatch.setattr(openvino, 'Core', lambda: machine)
+    monkeypatch.setattr(openvino_engine, 'core', lambda: machine)
     expected = {
         Precision.FLOAT32: ('gpu.0', 'cpu'),
         Precision.BFLOAT16: ('cpu',),
@@ -45,7 +49,7 @@ def test_a_gpu_comes_first_and_precisions_are_those_of_a_device(
 def test_a_precision_that_no_device_has_is_refused(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openvino, 'Core', lambda: Machine(CPU=['FP32']))
+    monkeypatch.setattr(openvino_engine, 'core', lambda: Machine(CPU=['FP32']))
     with pytest.raises(EngineError, match=r"computes in bfloat16 with OpenVINO: cpu.*'float32'"):
         create_engine('openvino', bundle, 1, Precision.BFLOAT16)
 
@@ -54,3 +58,30 @@ def test_a_device_that_is_not_there(bundle: Bundle) -> None:
     engine = create_engine('openvino', bundle, 1)
     with pytest.raises(EngineError, match=r"'gpu.7' is not here.*cpu"):
         engine.prepare(bundle.manifest.sub_networks[0], 'gpu.7')
+
+
+SIGNALLED = """
+import gc, signal, subprocess, sys
+from pathlib import Path
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.engines.registry import create_engine
+
+bundle = read_bundle(Path(sys.argv[1]))
+signal.signal(signal.SIGUSR1, lambda *_: print('answered'))
+first, second = create_engine('openvino', bundle, 1), create_engine('openvino', bundle, 1)
+for engine in (first, second):
+    engine.prepare(bundle.manifest.sub_networks[0], 'cpu').close()
+del engine, first
+gc.collect()
+del second
+gc.collect()
+signal.raise_signal(signal.SIGUSR1)
+"""
+"""Two engines of one process, the older one gone first; then the process gets a signal."""
+
+
+def test_signals_are_answered_after_engines_are_gone(bundle: Bundle) -> None:
+    answer = subprocess.run(
+        [sys.executable, '-c', SIGNALLED, str(bundle.folder)], capture_output=True, text=True
+    )
+    assert (answer.returncode, answer.stdout) == (0, 'answered\n'), answer.stderr
