@@ -4,13 +4,14 @@
 Detectors: are they decoded right, and how fast.
 
 Correct: our decoders against the models' own post-processing on real pictures
-(`detection_correct`). Speed: from outputs to a message, beside yolo_ros (`detection_speed`).
+(`detection_correct`), and AP against the code of their authors (`detection_authors`). Speed: from outputs to a message, beside yolo_ros (`detection_speed`).
 Switching: three imported detectors, beside closing one and loading the next
 (`detection_switching`). Live: through camera topic and node, against off line (`detection_live`).
 """
 
 from __future__ import annotations
 
+from detection_authors import authors_accuracy
 import detection_correct
 from detection_live import detection_live
 import detection_speed
@@ -32,6 +33,7 @@ def run(runs: int) -> Report:
     missing: list[str] = []
     figures = [
         *_correct(missing),
+        *authors_accuracy(missing),
         *_speed(runs, missing),
         *detector_switching(runs, missing),
         *detection_live(runs, missing),

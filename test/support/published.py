@@ -50,17 +50,22 @@ class Published:
             str(models / self.file), options, providers=['CPUExecutionProvider']
         )
 
-    def run(
-        self, session: Any, pixels: NDArray[np.uint8], size: Size
-    ) -> tuple[Outputs, Placement]:
-        """Return what it answers to a picture, and where that lies in its input."""
+    def scaled(
+        self, pixels: NDArray[np.uint8], size: Size
+    ) -> tuple[NDArray[np.float32], Placement]:
+        """Return a picture as it reads it, (1, 3, height, width), and where the picture lies."""
         height, width = pixels.shape[:2]
         camera = RawPicture('rgb8', width, height, 3 * width, pixels.tobytes())
         picture, placement = fitted(camera, size, self.fit)
         channels = picture[..., ::-1] if self.bgr else picture
-        found = session.run(
-            None, {session.get_inputs()[0].name: values(channels, self.mean, self.scale)}
-        )
+        return values(channels, self.mean, self.scale), placement
+
+    def run(
+        self, session: Any, pixels: NDArray[np.uint8], size: Size
+    ) -> tuple[Outputs, Placement]:
+        """Return what it answers to a picture, and where that lies in its input."""
+        given, placement = self.scaled(pixels, size)
+        found = session.run(None, {session.get_inputs()[0].name: given})
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, found)), placement
 
