@@ -37,9 +37,13 @@ def page() -> str:
         '# Parameters\n',
         'Made from the tables in the nodes by `python tools/document_parameters.py`; a test keeps '
         'the two equal. `config/robot.yaml` holds the same, as a file to start from.\n\n'
-        'Parameters that are not live take effect when the node is configured next. A value of '
-        'the wrong type or out of range is never fatal: at start the node stays unconfigured and '
-        'says on `/diagnostics` what to set; later, the change is refused.\n',
+        'What a parameter says is what holds. Live ones may be set at any time. The others take '
+        'effect when the node is configured, those "at start" when its process starts; while the '
+        'node is configured, to set one of them to something else is refused. Take the node back '
+        'first: `ros2 lifecycle set NODE deactivate`, then `cleanup`; set it; then `configure` '
+        'and `activate`. A value of the wrong type or out of range is never fatal: at start the '
+        'node stays unconfigured and says on `/diagnostics` what to set; later, the change is '
+        'refused. Names that no parameter has are ignored, and named in the log at start.\n',
         '## Every node\n',
         markdown_table(COMMON_PARAMETERS),
     ]
@@ -74,7 +78,7 @@ def section(name: str, table: Sequence[ParameterSpecification]) -> str:
     for index, row in enumerate(table):
         unit = f' [{row.unit}]' if row.unit and row.allowed == 'any' else ''
         allowed = f' Allowed: {row.allowed}.' if row.allowed != 'any' else ''
-        live = ' Live.' if row.live else ''
+        live = ' Live.' if row.live else ' Read at start.' if row.at_start else ''
         text = f'{row.description}{unit}{allowed}{live}'
         lines += [f'    ## {line}' for line in textwrap.wrap(text, 92)]
         lines.append(f'    {"# " if index else ""}{row.name}: {value_text(row.default)}')

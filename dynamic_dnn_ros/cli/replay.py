@@ -177,6 +177,7 @@ class _Bag:
     def sessions(self) -> tuple[Session, ...]:
         """Return what each manager was told and decided; one begins where decisions are 1."""
         found: dict[str, list[tuple[dict[str, Any], list[Round]]]] = {}
+        last: dict[str, dict[str, Any]] = {}
         for message in self.inputs:
             entries: list[Entry] = []
             known = [
@@ -185,10 +186,14 @@ class _Bag:
             ]
             number = int(message.decisions)
             of_manager = found.setdefault(message.instance, [])
+            values, adjusted = json.loads(message.parameters), None
             if number == 1 or not of_manager:
-                of_manager.append((json.loads(message.parameters), []))
+                of_manager.append((values, []))
+            elif values != last.get(message.instance):
+                adjusted = manager_settings(values)
             if not all(known):
                 continue  # What went into it is not in the recording.
+            last[message.instance] = values
             decided = self._decisions.get((message.instance, number))
             of_manager[-1][1].append(
                 Round(
@@ -196,6 +201,7 @@ class _Bag:
                     float(message.time),
                     tuple(entries),
                     decided.popleft() if decided else None,
+                    adjusted,
                 )
             )
         return tuple(

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from dynamic_dnn_ros.management.decisions import Decision, TargetReport
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status
 from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
 
@@ -25,6 +26,9 @@ class Decider(Protocol):
     @property
     def applications(self) -> Collection[str]:
         """Return the ids of the applications that are there."""
+
+    def adjust(self, settings: ManagerSettings) -> None:
+        """Work by other settings from the next decision on, as far as it heeds them."""
 
     def add_application(self, application: Application, now: float) -> bool:
         """Take what an application says of itself; tell whether to decide at once."""

@@ -14,19 +14,14 @@ from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.records import ApplicationRecord, Option
 from dynamic_dnn_ros.management.tables import ApplicationTable
-from dynamic_dnn_ros.management.targets import Objective, TargetStore
+from dynamic_dnn_ros.management.targets import TargetStore
 
 
 class Frames:
-    """
-    Learns from the frames of all applications, and has the application level answer late ones.
+    """Learns from the frames of all applications; the application level answers late ones."""
 
-    :param objective: of applications that were asked for nothing
-    """
-
-    def __init__(self, objective: Objective, targets: TargetStore, planner: Planner) -> None:
+    def __init__(self, targets: TargetStore, planner: Planner) -> None:
         """Begin with no frame; what is learnt is kept in the records."""
-        self._objective = objective
         self._targets = targets
         self._planner = planner
 
@@ -88,7 +83,7 @@ class Frames:
             return False
         if not 0 < target.latency < total:
             return False
-        demand = demand_of(record, table, (), target, self._objective, now)
+        demand = demand_of(record, table, (), target, self._planner.objective, now)
         reaction = record.level.react(table, row, option, demand, ratio, total, now)
         if reaction is None:
             return False

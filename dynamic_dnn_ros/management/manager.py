@@ -75,11 +75,14 @@ class Manager:
         self.platform = PlatformView(self.settings.floors)
         self._budget = PowerBudget(self.settings.power_cap, self.settings.temperature_limit)
         self._registry = Registry(self.settings.application_dwell)
-        objective = self.settings.default_objective
         self._planner = Planner(
-            self.settings.resource, objective, self.targets, self.platform, self._budget
+            self.settings.resource,
+            self.settings.default_objective,
+            self.targets,
+            self.platform,
+            self._budget,
         )
-        self._frames = Frames(objective, self.targets, self._planner)
+        self._frames = Frames(self.targets, self._planner)
         self._handover = Handover(instance, self._registry, self.targets, self._planner)
         self._reporter = Reporter(self.settings.resource)
         self._frequencies: dict[str, float] | None = None  # asked of the platform
@@ -87,6 +90,25 @@ class Manager:
         self._fresh: SwitchReason | None = None
 
     # What the manager is told.
+
+    def adjust(self, settings: ManagerSettings) -> None:
+        """
+        Work by other settings from the next decision on.
+
+        What is known of applications and platform stays, and so do `resource` and
+        `application_dwell`.
+        """
+        before = self.settings
+        self.settings = replace(
+            settings, resource=before.resource, application_dwell=before.application_dwell
+        )
+        if self.settings == before:
+            return
+        self._budget.limit(settings.power_cap, settings.temperature_limit)
+        self.platform.allow(settings.floors)
+        self._planner.objective = settings.default_objective
+        # What the operator wishes is asked for as a target is.
+        self._fresh = SwitchReason.TARGET
 
     def add_application(self, application: Application, now: float) -> bool:
         """

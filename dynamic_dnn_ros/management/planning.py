@@ -32,7 +32,7 @@ class Planner:
     `plan` is for the applications of `planned`, in that order; none while no application has a
     choice.
 
-    :param objective: of applications that were asked for nothing
+    :param objective: of applications that were asked for nothing; may be set at any time
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Planner:
         """Begin without a plan."""
         self.plan: Plan | None = None
         self.planned: tuple[str, ...] = ()
-        self._objective = objective
+        self.objective = objective
         self._targets = targets
         self._platform = platform
         self._budget = budget
@@ -131,7 +131,7 @@ class Planner:
                 table,
                 joint.domains,
                 self._targets.get(record.application.id),
-                self._objective,
+                self.objective,
                 now,
             )
             for record, table in zip(records, joint.tables)

@@ -63,6 +63,11 @@ class PlatformView:
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
         self._choice: tuple[JointTable, tuple[tuple[object, ...], ...], Choice] | None = None
 
+    def allow(self, floors: Mapping[str, float]) -> None:
+        """Keep each domain above another frequency, Hz, from now on."""
+        self._floors = dict(floors)
+        self._choice = None
+
     def observe(self, load: Load, now: float) -> bool:
         """Take a load, unless it is overtaken; tell whether what may be set has changed."""
         self.foreign_rose = False

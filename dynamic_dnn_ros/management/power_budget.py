@@ -61,6 +61,14 @@ class PowerBudget:
         self._helpless = False
         self._budget = cap * (1 - MARGIN)
 
+    def limit(self, cap: float, temperature_limit: float) -> None:
+        """Bound plans by another cap, W, and another limit, degrees Celsius, from now on."""
+        if temperature_limit != self.temperature_limit:
+            # What was lowered for the other limit says nothing of this one.
+            self._thermal, self._stepped, self._helpless = math.inf, -math.inf, False
+        self.cap, self.temperature_limit = cap, temperature_limit
+        self._budget = self._bounded()
+
     @property
     def bound(self) -> float:
         """Return the smaller one of cap and the power mode's budget, W."""
@@ -109,14 +117,16 @@ class PowerBudget:
             self._measured = now
         if math.isfinite(self.temperature_limit) and math.isfinite(load.temperature):
             self._cool(load, predicted, now)
-        budget = min(self.bound * (1 - MARGIN) - self._beside, self._thermal)
-        # Where nothing is left, plans are still told apart by how much they take.
-        budget = max(budget, LEAST)
+        budget = self._bounded()
         change = _CHANGE * min(budget, self._budget)
         if budget == self._budget or abs(budget - self._budget) <= change:
             return False
         self._budget = budget
         return True
+
+    def _bounded(self) -> float:
+        # Where nothing is left, plans are still told apart by how much they take.
+        return max(min(self.bound * (1 - MARGIN) - self._beside, self._thermal), LEAST)
 
     def _cool(self, load: Load, predicted: float, now: float) -> None:
         if now - self._stepped < THERMAL_STEP:

@@ -93,13 +93,15 @@ class Round:
     What went into one decision, in the order in which the manager took it, and what it decided.
 
     `number` counts the decisions of the manager from 1, `time` in seconds on its own clock;
-    `decision` None where the recording has only what went into it.
+    `decision` None where the recording has only what went into it; `settings` where they changed
+    right before it.
     """
 
     number: int
     time: float
     entries: tuple[Entry, ...]
     decision: RecordedDecision | None
+    settings: ManagerSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ def decide_again(session: Session) -> Comparison:
                 answers.append(manager.ask(entry.told.target, entry.time))
             else:
                 _tell(manager, entry)
+        if one.settings is not None:
+            manager.adjust(one.settings)
         decision = manager.decide(one.time)
         made = RecordedDecision(
             tuple(_option(report) for report in (*decision.reports, *answers)),

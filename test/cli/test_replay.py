@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,22 @@ def test_each_manager_and_each_of_its_beginnings_is_a_session(tmp_path: Path) ->
             assert [type(entry.told) for entry in one.entries] == [Load]
             assert one.time - one.entries[0].time == 0.5
     assert other.rounds[0].decision is None
+
+
+def test_parameters_that_changed_count_from_the_decision_on(tmp_path: Path) -> None:
+    parameters = {row.name: row.default for row in PARAMETERS}
+    log = InputLog('a', parameters)
+    messages: list[tuple[str, object]] = []
+    for number, cap in ((1, 0.0), (2, 0.0), (3, 7.5), (4, 7.5)):
+        if cap:
+            log.adjust({**parameters, 'power_cap': cap})
+        load = serialize_message(SystemLoad(platform='board', period=0.1))
+        log.add(Input(InputKind.SYSTEM_LOAD, number - 0.5, 0, load))
+        messages.append(('ManagerInputs', log.message(number, float(number))))
+    (session,) = read(write_bag(tmp_path / 'bag', messages)).sessions
+    assert session.settings.power_cap == math.inf
+    caps = [one.settings.power_cap if one.settings else None for one in session.rounds]
+    assert caps == [None, None, 7.5, None]
 
 
 def test_says_what_the_recording_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,7 @@ def frames(**limits: Any) -> tuple[Frames, ApplicationRecord]:
     targets.set(Target(FRONT, **limits), 1)
     objective = Objective.MAXIMUM_ACCURACY
     planner = Planner(ResourceSettings(), objective, targets, PlatformView(), PowerBudget())
-    return Frames(objective, targets, planner), record
+    return Frames(targets, planner), record
 
 
 def frame(latency: float, sub_network: str = 's3', **fields: Any) -> Status:

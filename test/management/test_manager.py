@@ -403,6 +403,30 @@ def test_advice_touches_nothing() -> None:
     assert report(again).reason == 'nothing better is worth a change'
 
 
+def test_mode_bounds_and_default_change_with_the_next_decision() -> None:
+    subject, one = Manager('me', ManagerSettings(mode=Mode.ADVISE, adoption=0.0)), application()
+    subject.observe_load(load(), 0.0)
+    subject.add_application(one, 0.0)
+    advised = subject.decide(0.0)
+    assert advised.setting is None and report(advised).decision.sub_network == 's3'
+    subject.observe_load(load(), 0.1)
+    settings = ManagerSettings(default_objective=Objective.MINIMUM_LATENCY, power_cap=7.0)
+    subject.adjust(settings)
+    decision = subject.decide(0.1)
+    assert decision.setting is not None
+    assert [(s.sub_network, s.reason) for s in decision.switches] == [('s0', SwitchReason.TARGET)]
+    assert decision.power <= 7.0 < advised.power
+    one = acknowledge(subject, one, decision, 0.1)
+    subject.observe_load(load(), 0.2)
+    subject.adjust(replace(settings, floors={'gpu': GPU[2]}))
+    assert subject.decide(0.2).domains[0].maximum >= GPU[2]
+    subject.adjust(replace(settings, mode=Mode.ADVISE))
+    subject.set_target(Target(FRONT, accuracy=0.92), 5)
+    decision = subject.decide(0.2)
+    assert decision.setting is None and decision.switches == ()
+    assert report(decision).decision.sub_network == 's3'
+
+
 def test_a_stale_load_gives_the_clocks_back() -> None:
     subject = manager()
     subject.add_application(application(), 0.0)

@@ -22,6 +22,19 @@ def test_without_a_cap_nothing_is_bounded() -> None:
     assert budget.message == ''
 
 
+def test_cap_and_limit_may_change() -> None:
+    budget = PowerBudget(cap=10.0, temperature_limit=80.0)
+    budget.observe(replace(LOAD, power=8.0, temperature=80.0), 8.0, True, 0.0)
+    assert budget.budget == pytest.approx(7.2)
+    budget.limit(10.0, 95.0)
+    # What was lowered for the other limit is given back.
+    assert budget.budget == pytest.approx(10 * (1 - MARGIN))
+    budget.limit(6.0, 95.0)
+    assert budget.budget == pytest.approx(6 * (1 - MARGIN))
+    budget.limit(math.inf, math.inf)
+    assert budget.budget == math.inf
+
+
 def test_what_is_not_ours_is_set_aside() -> None:
     budget = PowerBudget(cap=10.0)
     assert budget.budget == pytest.approx(10 * (1 - MARGIN))

@@ -102,6 +102,10 @@ class Baseline(abc.ABC):
         self._told: dict[str, tuple[Option, Target | None]] = {}
         self._sequence = 0
 
+    def adjust(self, settings: ManagerSettings) -> None:
+        """Take over the mode."""
+        self.settings = settings
+
     @abc.abstractmethod
     def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the option of each application, and clocks, Hz by domain; none: governors."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import time
 import traceback
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ COMMON_PARAMETERS = (
         True,
         'Configure and activate the node by itself at start; false where a lifecycle manager '
         'does it.',
+        at_start=True,
     ),
     ParameterSpecification(
         'manager_namespace',
@@ -72,7 +73,6 @@ class ManagedNode(LifecycleNode):
         super().__init__(name, **arguments)
         self._answer_impossible_transitions()
         self.identity = Identity()
-        self.parameters = Parameters(self, (*COMMON_PARAMETERS, *self.PARAMETERS))
         self.problem = ''
         self._active = False
         self._configured = False
@@ -80,6 +80,14 @@ class ManagedNode(LifecycleNode):
         self._one_shots: set[Timer] = set()
         self._complaints: dict[str, float] = {}
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
+        self.parameters = Parameters(
+            self,
+            (*COMMON_PARAMETERS, *self.PARAMETERS),
+            lambda: self._configured,
+            self.contradiction,
+            lambda: self.call_soon(self.parameters_changed),
+        )
+        self._name_unknown_parameters()
         self._diagnostics_publisher = self.create_publisher(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
         )
@@ -104,6 +112,17 @@ class ManagedNode(LifecycleNode):
     def diagnose(self) -> Sequence[Diagnostic]:
         """Return what the configured node says of itself once a second."""
         return ()
+
+    def contradiction(self, given: Mapping[str, Any]) -> str | None:
+        """
+        Return what is wrong with parameters that are to be set, beyond each by itself, or None.
+
+        :param given: the new values by name, all of types and within the ranges of the table
+        """
+        return None
+
+    def parameters_changed(self) -> None:
+        """Take note that live parameters may have changed."""
 
     # For subclasses to use.
 
@@ -284,6 +303,21 @@ class ManagedNode(LifecycleNode):
         if self._configured:
             self.on_cleanup(state)
         return TransitionCallbackReturn.SUCCESS
+
+    def _name_unknown_parameters(self) -> None:
+        """Say which names of a parameter file are none; far from all, they may be another's."""
+        misspelt, foreign = [], []
+        for name, nearest in self.parameters.unknown.items():
+            if nearest:
+                misspelt.append(f'{name!r} (did you mean {nearest!r}?)')
+            else:
+                foreign.append(repr(name))
+        said = 'Ignored, as this node has no such parameter: {}. '
+        said += f"'ros2 param list {self.identifier}' names those that it has."
+        if misspelt:
+            self.get_logger().warning(said.format(', '.join(misspelt)))
+        if foreign:
+            self.get_logger().info(said.format(', '.join(foreign)))
 
     def _answer_impossible_transitions(self) -> None:
         """

@@ -27,9 +27,10 @@ SINGLE_THREADED, EVENTS = 'single_threaded', 'events'
 EXECUTOR_PARAMETER = ParameterSpecification(
     'executor',
     SINGLE_THREADED,
-    "What waits for messages, from the start of the process on. events: rclpy's experimental one "
+    "What waits for messages. events: rclpy's experimental one "
     '(Jazzy and later), which takes less time and CPU for a frame.',
     choices=(SINGLE_THREADED, EVENTS),
+    at_start=True,
 )
 
 

@@ -5,14 +5,15 @@ Parameters described once: one table a node declares, validates and documents th
 
 A value that does not fit is never fatal. At start the node keeps the default, remembers the
 problem and refuses to configure until the parameter is set right; later, the change is refused
-with the same words.
+with the same words. So is one that would not take effect: what a parameter says is what holds.
 """
 
 from __future__ import annotations
 
 import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+import difflib
 from itertools import pairwise
 import math
 import sys
@@ -38,14 +39,19 @@ _TYPES: dict[type, tuple[Parameter.Type, str]] = {
 }
 
 
+#: Names that rclpy declares by itself, or later.
+_OF_RCLPY = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+
 @dataclass(frozen=True)
 class ParameterSpecification:
     """
     One parameter of a node.
 
     The type is that of `default`; a tuple of at least one double is a list of doubles. `minimum`
-    and `maximum` are inclusive. `live` parameters take effect at once, the others when the node is
-    configured next (`Parameters.take_over`). `check` returns what is wrong with a value, or None.
+    and `maximum` are inclusive. `live` parameters take effect at once, those `at_start` when the
+    process starts, the others when the node is configured (`Parameters.take_over`). `check`
+    returns what is wrong with a value, or None.
     """
 
     name: str
@@ -56,6 +62,7 @@ class ParameterSpecification:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     live: bool = False
+    at_start: bool = False
     check: Callable[[Any], str | None] | None = None
 
     @property
@@ -131,6 +138,7 @@ class ParameterSpecification:
         """Return what `ros2 param describe` shows."""
         unit = f' [{self.unit}]' if self.unit else ''
         effect = '' if self.live else ' Takes effect when the node is configured.'
+        effect = ' Takes effect when the process starts.' if self.at_start else effect
         descriptor = ParameterDescriptor(
             name=self.name,
             type=self.parameter_type.value,
@@ -158,9 +166,26 @@ class ParameterSpecification:
 class Parameters:
     """The declared parameters of one node."""
 
-    def __init__(self, node: Node, table: Sequence[ParameterSpecification]) -> None:
-        """Declare every parameter of the table; what does not fit becomes a problem."""
+    def __init__(
+        self,
+        node: Node,
+        table: Sequence[ParameterSpecification],
+        in_use: Callable[[], bool] = lambda: False,
+        contradiction: Callable[[Mapping[str, Any]], str | None] = lambda given: None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Declare every parameter of the table; what does not fit becomes a problem.
+
+        :param in_use: tells whether the node is configured: only what is live may change then
+        :param contradiction: returns what is wrong with values that are to be set, by name, given
+            all else that holds; None: nothing
+        :param on_change: called when values are about to change
+        """
         self._node = node
+        self._in_use = in_use
+        self._contradiction = contradiction
+        self._on_change = on_change
         self._table = {specification.name: specification for specification in table}
         self._problems: dict[str, str] = {}
         for specification in table:
@@ -184,6 +209,17 @@ class Parameters:
     def _present(self, name: str) -> Any:
         value = self._node.get_parameter(name).value
         return tuple(value) if isinstance(value, (list, array.array)) else value
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """Return what was given at start and is no parameter, with the nearest name that is."""
+        # rclpy has no public way to what was given; all its releases since Galactic have this.
+        given = getattr(self._node, '_parameter_overrides', {})
+        return {
+            name: next(iter(difflib.get_close_matches(name, self._table, 1)), '')
+            for name in given
+            if name not in self._table and not name.startswith(_OF_RCLPY)
+        }
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -222,21 +258,54 @@ class Parameters:
         return taken
 
     def _validate(self, parameters: Iterable[Parameter]) -> SetParametersResult:
-        accepted = []
-        for parameter in parameters:
-            specification = self._table.get(parameter.name)
-            if specification is None:
-                continue
-            value = parameter.value
-            problem = specification.problem(
-                tuple(value) if isinstance(value, (list, array.array)) else value
-            )
-            if problem is not None:
-                return SetParametersResult(successful=False, reason=problem)
-            accepted.append(parameter.name)
-        for name in accepted:
+        given = {
+            parameter.name: tuple(parameter.value)
+            if isinstance(parameter.value, (list, array.array))
+            else parameter.value
+            for parameter in parameters
+            if parameter.name in self._table
+        }
+        problem = self._problem(given)
+        if problem is not None:
+            return SetParametersResult(successful=False, reason=problem)
+        for name in given:
             self._problems.pop(name, None)
+        if given:
+            self._on_change()
         return SetParametersResult(successful=True)
+
+    def _problem(self, given: Mapping[str, Any]) -> str | None:
+        """Return why values cannot be set, or None."""
+        for name, value in given.items():
+            problem = self._table[name].problem(value)
+            if problem is not None:
+                return problem
+        contradiction = self._contradiction(given)
+        if contradiction is not None:
+            return contradiction
+        for name, value in given.items():
+            if name not in self._problems and value != self._present(name):
+                problem = self._fixed(self._table[name])
+                if problem is not None:
+                    return problem
+        return None
+
+    def _fixed(self, specification: ParameterSpecification) -> str | None:
+        """Return why a parameter cannot be changed now, or None."""
+        name = specification.name
+        if specification.at_start:
+            return (
+                f'parameter {name!r} takes effect when the process starts. Set it in the '
+                'parameter file or on the command line, and start the node again.'
+            )
+        if specification.live or not self._in_use():
+            return None
+        node = self._node.get_fully_qualified_name()
+        return (
+            f'parameter {name!r} takes effect at the next configure, and {node} is configured. '
+            f"Take it back first ('ros2 lifecycle set {node} deactivate', then cleanup), set the "
+            'parameter, then configure and activate it.'
+        )
 
 
 def typed_value(arguments: Sequence[str], node: str, name: str) -> str | None:
@@ -264,7 +333,7 @@ def markdown_table(table: Sequence[ParameterSpecification]) -> str:
         shown = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
         shown = str(list(row.default)) if isinstance(row.default, tuple) else shown
         shown = f'`{shown}`' if shown else '(empty)'
-        live = 'yes' if row.live else 'no'
+        live = 'yes' if row.live else 'at start' if row.at_start else 'no'
         lines.append(
             f'| `{row.name}` | {row.type_name} | {shown} | {row.allowed} | {live} '
             f'| {row.description} |'

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import threading
 import time
 from typing import Any
@@ -13,6 +13,7 @@ from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
+from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import read_bundle
@@ -129,6 +130,23 @@ class InferenceNode(ManagedNode):
                 'The bundle has no recorded responses, so a loss of accuracy goes unnoticed. '
                 "'dynamic-dnn bundle check --data ... --record' measures and records them."
             )
+
+    def contradiction(self, given: Mapping[str, Any]) -> str | None:
+        """Return that the bundle lacks the sub-network to begin with, or None."""
+        wished = given.get('sub_network', '')
+        if not wished:
+            return None
+        try:
+            name = given.get('bundle', self.get_parameter('bundle').value)
+            served = self._served
+            bundle = served.bundle if served is not None else read_bundle(find_bundle(name))
+        except BundleError:
+            return None  # What is wrong with the bundle is said when it is configured.
+        try:
+            bundle.manifest.sub_network(wished)
+        except BundleError as error:
+            return f"parameter 'sub_network': {error}"
+        return None
 
     def _create_entities(self, served: ServedBundle, platform: PlatformLink) -> None:
         self._switches = SwitchReceiver(

@@ -48,8 +48,12 @@ class InputLog:
     def __init__(self, instance: str, parameters: Mapping[str, Any]) -> None:
         """Begin with nothing, for a manager that begins with nothing."""
         self._instance = instance
-        self._parameters = json.dumps(dict(parameters))
         self._inputs: list[Input] = []
+        self.adjust(parameters)
+
+    def adjust(self, parameters: Mapping[str, Any]) -> None:
+        """Take note of other parameters, by which the next decision is made."""
+        self._parameters = json.dumps(dict(parameters))
 
     def add(self, taken: Input) -> None:
         """Append a message."""

@@ -17,7 +17,6 @@ from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
-    Mode,
     PlatformState,
     Switch,
     TargetReport,
@@ -84,7 +83,7 @@ class ManagerNode(ManagedNode):
         self._switch_publishers: dict[str, Publisher] = {}
         self._manager: Decider = Manager(self.identity.instance)
         self._inputs = InputLog(self.identity.instance, {})
-        self._mode = Mode.CONTROL
+        self._values: dict[str, Any] = {}
         self._decision: Decision | None = None
         self._decisions = 0
         self._answers: list[TargetReport] = []
@@ -99,8 +98,7 @@ class ManagerNode(ManagedNode):
 
     def configure(self) -> None:
         """Take the parameters over; nothing is known of applications or targets."""
-        values = {row.name: self.parameters[row.name] for row in PARAMETERS}
-        self._mode = MODES[values['mode']]
+        values = self._values = self._parameter_values()
         try:
             self._manager = create_decider(
                 values['decider'], self.identity.instance, manager_settings(values)
@@ -157,6 +155,24 @@ class ManagerNode(ManagedNode):
         ):
             self.own(self.destroy_timer, self.create_steady_timer(period, action))
         self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
+
+    def parameters_changed(self) -> None:
+        """Decide anew, by what the live parameters are now."""
+        self._decide_soon()
+
+    def _parameter_values(self) -> dict[str, Any]:
+        return {row.name: self.parameters[row.name] for row in PARAMETERS}
+
+    def _adjust(self) -> None:
+        """Have the next decision made by what the live parameters are now."""
+        values = self._parameter_values()
+        changed = {name: value for name, value in values.items() if value != self._values[name]}
+        if changed:
+            self._values = values
+            self._manager.adjust(manager_settings(values))
+            self._inputs.adjust(values)
+            said = ', '.join(f'{name} = {value}' for name, value in changed.items())
+            self.get_logger().info(f'From now on {said}')
 
     def deactivate(self) -> None:
         """Give the clocks back; the applications go on as they are."""
@@ -293,7 +309,7 @@ class ManagerNode(ManagedNode):
     @property
     def advises(self) -> bool:
         """Tell whether decisions are only published, not carried out."""
-        return self._mode is Mode.ADVISE
+        return bool(self._values['mode'] == 'advise')
 
     def target_in_force(self, application: str) -> Target | None:
         """Return the target of an application, or none."""
@@ -345,6 +361,7 @@ class ManagerNode(ManagedNode):
             return
         if not self._offers_services:
             self._offer_services()
+        self._adjust()
         started = time.perf_counter()
         try:
             decision = self._manager.choose(now)
@@ -420,7 +437,7 @@ class ManagerNode(ManagedNode):
         message.header.stamp = self.get_clock().now().to_msg()
         message.instance = self.identity.instance
         message.started = stamp(self.identity.started)
-        message.mode = int(self._mode)
+        message.mode = int(MODES[self._values['mode']])
         message.platform = self._platform_id()
         message.holds_lease = (
             decision.platform_state is PlatformState.FRESH

@@ -24,6 +24,7 @@ PARAMETERS = (
         'control',
         "'control' switches sub-networks and sets clocks; 'advise' only says what it would do.",
         choices=tuple(MODES),
+        live=True,
     ),
     ParameterSpecification(
         'decider',
@@ -86,6 +87,7 @@ PARAMETERS = (
         's',
         minimum=0.0,
         maximum=60.0,
+        live=True,
     ),
     ParameterSpecification(
         'default_objective',
@@ -93,6 +95,7 @@ PARAMETERS = (
         'What is improved for an application that was asked for nothing, as long as it '
         'keeps up with its camera.',
         choices=tuple(objective.name.lower() for objective in Objective),
+        live=True,
     ),
     ParameterSpecification(
         'lease',
@@ -109,6 +112,7 @@ PARAMETERS = (
         'Power of the whole board that no plan may exceed, whatever targets ask for; 0: none.',
         'W',
         minimum=0.0,
+        live=True,
     ),
     ParameterSpecification(
         'temperature_limit',
@@ -117,6 +121,7 @@ PARAMETERS = (
         'power; 0: none, the board throttles by itself.',
         minimum=0.0,
         maximum=150.0,
+        live=True,
     ),
     *(
         ParameterSpecification(
@@ -125,6 +130,7 @@ PARAMETERS = (
             f'Lowest frequency of domain {domain} that may be set; 0: that of the board.',
             'Hz',
             minimum=0.0,
+            live=True,
         )
         for domain in _FLOORS
     ),

@@ -88,6 +88,30 @@ def test_starts_and_stops_by_itself(create: Create) -> None:
     assert node.calls == ['configure', 'activate', 'deactivate', 'clean_up']
 
 
+def test_misspelt_parameters_are_named_at_start(
+    create: Create, capfd: pytest.CaptureFixture[str]
+) -> None:
+    create(raet=5.0, robot_description='x')
+    lines = capfd.readouterr().err.splitlines()
+    warned = next(line for line in lines if '[WARN]' in line)
+    assert "'raet' (did you mean 'rate'?)" in warned and 'ros2 param list /managed' in warned
+    # It may be another node's: parameter files have sections for all.
+    noted = next(line for line in lines if 'robot_description' in line)
+    assert '[INFO]' in noted
+
+
+def test_what_a_parameter_says_is_what_holds(graph: Graph, create: Create) -> None:
+    node = create()
+    node.start()
+    taken, reason = graph.set_parameter('/managed', 'rate', 20.0)
+    assert not taken and 'at the next configure' in reason
+    assert node.get_parameter('rate').value == node.parameters['rate'] == 10.0
+    node.stop()
+    assert graph.set_parameter('/managed', 'rate', 20.0) == (True, '')
+    node.start()
+    assert node.parameters['rate'] == 20.0
+
+
 def test_waits_for_a_lifecycle_manager_without_autostart(create: Create) -> None:
     node = create(autostart=False)
     node.start()
@@ -193,16 +217,6 @@ def test_the_same_complaint_is_logged_once(
     node.complain('setting 4', 'settings')
     said = capfd.readouterr().err
     assert 'no light' in said and 'setting 4' in said
-
-
-def test_a_change_waits_for_the_next_configuration(create: Create) -> None:
-    node = create()
-    node.start()
-    assert node.set_parameters([Parameter('rate', value=5.0)])[0].successful
-    assert node.parameters['rate'] == 10.0
-    node.stop()
-    node.start()
-    assert node.parameters['rate'] == 5.0
 
 
 def test_a_player_of_recordings_is_no_rival(graph: Graph, create: Create) -> None:

@@ -21,6 +21,7 @@ TABLE = (
     ParameterSpecification('count', 3, 'How many.', minimum=1, live=True),
     ParameterSpecification('mode', 'fast', 'How.', choices=('fast', 'slow')),
     ParameterSpecification('enabled', True, 'Whether.'),
+    ParameterSpecification('executor', 'one', 'Who.', at_start=True),
     ParameterSpecification(
         'bounds',
         (0.0, 0.0),
@@ -167,3 +168,60 @@ def test_documentation_has_a_line_for_each_parameter() -> None:
     lines = markdown_table(TABLE).splitlines()
     assert len(lines) == 2 + len(TABLE)
     assert lines[2] == '| `rate` | double | `10.0` | 0.1 to 100 Hz | no | How often. |'
+
+
+def test_only_live_parameters_change_while_the_node_is_configured(
+    graph: Graph, nodes: list[Node]
+) -> None:
+    in_use = True
+    changes: list[None] = []
+    node = Node('configured', context=graph.context)
+    nodes.append(node)
+    parameters = Parameters(
+        node, TABLE, lambda: in_use, lambda given: None, lambda: changes.append(None)
+    )
+    refused = node.set_parameters([Parameter('rate', value=20.0)])[0]
+    assert not refused.successful
+    assert "'rate' takes effect at the next configure" in refused.reason
+    assert 'ros2 lifecycle set /configured deactivate' in refused.reason
+    assert node.get_parameter('rate').value == parameters['rate'] == 10.0
+    assert not changes
+    # What stays as it is, is no change.
+    assert node.set_parameters([Parameter('rate', value=10.0)])[0].successful
+    assert node.set_parameters([Parameter('count', value=4)])[0].successful
+    assert parameters['count'] == 4 and changes
+    in_use = False
+    assert node.set_parameters([Parameter('rate', value=20.0)])[0].successful
+    parameters.take_over()
+    assert parameters['rate'] == 20.0
+
+
+def test_what_is_read_at_start_cannot_be_changed_later(graph: Graph, nodes: list[Node]) -> None:
+    node, parameters = declare(graph, nodes, executor='two')
+    assert parameters['executor'] == 'two'
+    refused = node.set_parameters([Parameter('executor', value='one')])[0]
+    assert not refused.successful and 'start the node again' in refused.reason
+    assert node.get_parameter('executor').value == 'two'
+
+
+def test_values_that_contradict_what_holds_are_refused(graph: Graph, nodes: list[Node]) -> None:
+    node = Node('parametrised', context=graph.context)
+    nodes.append(node)
+    Parameters(node, TABLE, contradiction=lambda given: 'no b here' if 'name' in given else None)
+    refused = node.set_parameters([Parameter('name', value='b')])[0]
+    assert (refused.successful, refused.reason) == (False, 'no b here')
+    assert node.set_parameters([Parameter('count', value=4)])[0].successful
+
+
+def test_names_that_are_no_parameters_are_told_with_the_nearest(
+    graph: Graph, nodes: list[Node]
+) -> None:
+    _, parameters = declare(
+        graph,
+        nodes,
+        mdoe='slow',
+        robot_description='x',
+        count=2,
+        **{'use_sim_time': False, 'qos_overrides./image.subscription.depth': 3},
+    )
+    assert parameters.unknown == {'mdoe': 'mode', 'robot_description': ''}

@@ -436,6 +436,21 @@ def test_second_node_of_one_name_is_refused(start: Start, graph: Graph) -> None:
     assert 'another name or namespace' in second.node.problem
 
 
+def test_sub_network_that_the_bundle_lacks_is_refused_at_once(start: Start, graph: Graph) -> None:
+    served = start()
+    taken, reason = graph.set_parameter(ID, 'sub_network', 's99')
+    assert not taken
+    assert "has no sub-network 's99'. It has: s0, s1" in reason
+    taken, reason = graph.set_parameter(ID, 'sub_network', 's0')
+    assert not taken and 'at the next configure' in reason
+    served.node.stop()
+    assert not graph.set_parameter(ID, 'sub_network', 's99')[0]
+    assert graph.set_parameter(ID, 'sub_network', 's0') == (True, '')
+    served.node.start()
+    assert served.node.get_parameter('sub_network').value == 's0'
+    served.applications.wait_for(lambda one: one.sub_network == 's0')
+
+
 def test_heartbeat(start: Start) -> None:
     application = start()
     status = application.statuses.wait_for(lambda s: s.event == InferenceStatus.EVENT_HEARTBEAT)

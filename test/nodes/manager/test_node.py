@@ -374,6 +374,27 @@ def test_advises_without_touching_anything(session: Session) -> None:
     assert not len(session.settings)
 
 
+def test_mode_and_bounds_change_while_it_works(session: Session) -> None:
+    session.start_platform()
+    manager = session.start_manager(mode='advise')
+    front = ScriptedApplication(session.graph, FRONT)
+    session.ask(FRONT, latency=0.01)
+    session.wait_for(FRONT, lambda row: row.decision.sub_network == 's0', 'the advice')
+    assert not front.switches
+    assert session.graph.set_parameter('/manager_node', 'mode', 'control') == (True, '')
+    session.graph.spin_until(lambda: front.message.sub_network == 's0', 5.0, 'the switch')
+    session.settings.wait_for(lambda setting: not setting.release, 5.0)
+    assert session.graph.set_parameter('/manager_node', 'power_cap', 6.0) == (True, '')
+    session.statuses.wait_for(lambda status: status.power < 6.0, 5.0, 'a plan below the cap')
+    assert session.graph.set_parameter('/manager_node', 'mode', 'advise') == (True, '')
+    session.settings.wait_for(lambda setting: setting.release, 5.0)
+    session.statuses.wait_for(lambda status: status.mode == ManagerStatus.MODE_ADVISE, 5.0)
+    taken, reason = session.graph.set_parameter('/manager_node', 'decider', 'largest')
+    assert not taken and 'at the next configure' in reason
+    manager.wait_for_log('From now on mode = control')
+    manager.wait_for_log('From now on power_cap = 6.0')
+
+
 def test_second_manager_gives_way(session: Session, start_node: Start) -> None:
     session.start_manager()
     first = session.statuses.last
