@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,27 @@ def domain_id() -> Iterator[int]:
 
     with Domain() as domain:
         yield domain.id
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Give a function that offers something by entry points, as an installed package does."""
+    from dynamic_dnn_ros import extensions
+    from support.packages import make_distribution
+
+    monkeypatch.setattr(extensions, '_said', set())
+    folders = iter(tmp_path / f'site_{number}' for number in range(10))
+
+    def offered(group: str, source: str = '', **values: str) -> None:
+        folder = next(folders)
+        module = f'offers_{folder.name}'
+        entries = {name: value.replace('HERE', module) for name, value in values.items()}
+        make_distribution(folder, module, {group: entries}, {module: source})
+        monkeypatch.syspath_prepend(folder)
+
+    yield offered
+    for module in [name for name in sys.modules if name.startswith('offers_')]:
+        del sys.modules[module]
 
 
 @pytest.fixture

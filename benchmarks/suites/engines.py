@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 import json
 import os
 from pathlib import Path
@@ -35,7 +34,12 @@ from dynamic_dnn_ros.bundles.responses import LOGITS, PROBES, probe_picture
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.automatic import fastest_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Precision, PreparedSubNetwork
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
+from dynamic_dnn_ros.engines.registry import (
+    ENGINE_NAMES,
+    create_engine,
+    engine_version,
+    installed_engines,
+)
 from dynamic_dnn_ros.networks.graph_export import export_into
 from dynamic_dnn_ros.networks.ofa_checkpoint import network_from_checkpoint
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
@@ -96,7 +100,7 @@ def run(runs: int) -> Report:
         'threads': 1,
         'rounds': ROUNDS,
         'rounds_of_the_limit': LIMIT_ROUNDS,
-        'versions': {name: version(name) for name in installed_engines()},
+        'versions': {name: engine_version(name) for name in installed_engines()},
         'not_measured': not_measured,
     }
     return Report('engines', 'measured', configuration, figures)

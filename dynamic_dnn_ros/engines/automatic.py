@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import hashlib
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 import json
 import logging
 import os
@@ -40,6 +39,7 @@ from dynamic_dnn_ros.engines.registry import (
     BY_BUNDLE,
     create_engine,
     default_engine,
+    engine_version,
     installed_engines,
     suitable_engines,
 )
@@ -237,7 +237,7 @@ def _key(bundle: Bundle, threads: int, precision: Precision, names: Sequence[str
             [entry.id, dict(entry.configuration), list(entry.size)]
             for entry in manifest.sub_networks
         ],
-        [[name, _version(name)] for name in names],
+        [[name, engine_version(name)] for name in names],
         threads,
         precision.value,
         platform.node(),
@@ -253,15 +253,6 @@ def _content_sha256(bundle: Bundle) -> str:
     parts = {'': content} if isinstance(content, bytes) else content
     hashes = {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        # Under another name: that of onnxruntime with CUDA is onnxruntime-gpu.
-        names = sorted(set(packages_distributions().get(package, ())))
-        return ', '.join(f'{name} {version(name)}' for name in names)
 
 
 def _processor() -> str:

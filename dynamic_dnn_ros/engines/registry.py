@@ -1,19 +1,29 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The engines by name; only the one that is asked for is imported."""
+"""
+The engines by name, those of other packages too (entry points `dynamic_dnn_ros.engines`).
+
+Only the one that is asked for is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import importlib
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 import importlib.util
 import logging
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SeparateModels
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 
 _LOGGER = logging.getLogger(__name__)
+
+#: The group of entry points in which another package offers an engine: name = module:callable
+#: of what `create_engine` takes beside a name, in that order.
+ENTRY_POINTS = 'dynamic_dnn_ros.engines'
 
 #: Name: module, class, the package that it needs.
 _ENGINES = {
@@ -29,6 +39,7 @@ _ENGINES = {
 #: Those that run separate models, as ONNX files.
 _OF_SEPARATE_MODELS = ('onnxruntime', 'openvino')
 
+#: The engines of this package.
 ENGINE_NAMES = tuple(_ENGINES)
 
 #: Stands for the fastest one, see `engines.automatic`.
@@ -38,24 +49,48 @@ AUTO = 'auto'
 #: then, ONNX Runtime for separate models.
 BY_BUNDLE = ''
 
-#: What a user may ask for.
-ENGINE_CHOICES = (AUTO, *ENGINE_NAMES)
+_OTHERS = Extensions(ENTRY_POINTS, 'engine', (AUTO, *ENGINE_NAMES))
+
+
+def engine_choices() -> tuple[str, ...]:
+    """Return what a user may ask for: the fastest one, or one by name; nothing is imported."""
+    return (AUTO, *ENGINE_NAMES, *_OTHERS.names())
 
 
 def installed_engines() -> tuple[str, ...]:
-    """Return the engines whose package is installed; nothing is imported."""
-    return tuple(
+    """Return the engines whose package is installed, ours first; nothing is imported."""
+    own = (
         name
         for name, (_, _, package) in _ENGINES.items()
         if importlib.util.find_spec(package) is not None
     )
+    return (*own, *_OTHERS.names())
+
+
+def engine_version(name: str) -> str:
+    """Return the version of the package that runs an engine, empty where it is not known."""
+    if name not in _ENGINES:
+        return _OTHERS.version(name)
+    return _package_version(_ENGINES[name][2])
+
+
+def _package_version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # Under another name: that of onnxruntime with CUDA is onnxruntime-gpu.
+        names = sorted(set(packages_distributions().get(package, ())))
+        return ', '.join(f'{name} {version(name)}' for name in names)
 
 
 def suitable_engines(manifest: Manifest) -> tuple[str, ...]:
-    """Return the engines that run a bundle, installed or not, the one to measure with first."""
-    if isinstance(manifest.source, SeparateModels):
-        return _OF_SEPARATE_MODELS
-    return tuple(_ENGINES)
+    """
+    Return the engines that run a bundle, installed or not, the one to measure with first.
+
+    Those of other packages come last; they say themselves what they do not run.
+    """
+    own = _OF_SEPARATE_MODELS if isinstance(manifest.source, SeparateModels) else ENGINE_NAMES
+    return (*own, *_OTHERS.names())
 
 
 def default_engine(manifest: Manifest) -> str:
@@ -83,7 +118,7 @@ def create_engine(
     :raises BundleError: when the bundle does not fit
     """
     if name not in _ENGINES:
-        raise EngineError(f'engine {name!r} is unknown. Known are: {", ".join(ENGINE_CHOICES)}.')
+        return _of_another_package(name)(bundle, threads, precision, say)
     suitable = suitable_engines(bundle.manifest)
     if name not in suitable:
         raise EngineError(
@@ -109,3 +144,16 @@ def create_engine(
         ) from error
     engine: Engine = getattr(module, class_name)(bundle, threads, precision, say)
     return engine
+
+
+def _of_another_package(name: str) -> Callable[..., Engine]:
+    try:
+        make: Callable[..., Engine] | None = _OTHERS.find(name)
+    except ExtensionError as error:
+        raise EngineError(str(error)) from error
+    if make is None:
+        raise EngineError(
+            f'engine {name!r} is unknown. Known are: {", ".join(engine_choices())}. Other '
+            f'packages offer engines by the entry points {ENTRY_POINTS!r}.'
+        )
+    return make

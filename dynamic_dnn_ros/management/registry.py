@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.management.baselines.alert import Alert
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
 from dynamic_dnn_ros.management.baselines.restricted import dvfs_only, network_only
@@ -32,15 +32,16 @@ DECIDERS: Mapping[str, MakeDecider] = {
     'network_only': network_only,
 }
 
+_OTHERS = Extensions(GROUP, 'decider', DECIDERS)
+
 
 class UnknownDeciderError(ValueError):
-    """A name that no decider has. The text names those that are known."""
+    """A name that no decider of use has. The text names those that are known."""
 
 
 def decider_names() -> tuple[str, ...]:
     """Return the names of all deciders, those of other packages last."""
-    found = (entry.name for entry in entry_points(group=GROUP))
-    return tuple(dict.fromkeys([*DECIDERS, *sorted(found)]))
+    return (*DECIDERS, *_OTHERS.names())
 
 
 def create_decider(name: str, instance: str, settings: ManagerSettings | None = None) -> Decider:
@@ -48,13 +49,14 @@ def create_decider(name: str, instance: str, settings: ManagerSettings | None = 
     Create a decider that knows nothing yet.
 
     :param instance: new at each start; marks its switches
-    :raises UnknownDeciderError: when none has that name
+    :raises UnknownDeciderError: when none has that name, or it cannot be loaded
     """
     make: MakeDecider | None = DECIDERS.get(name)
     if make is None:
-        for entry in entry_points(group=GROUP):
-            if entry.name == name:
-                make = entry.load()
+        try:
+            make = _OTHERS.find(name)
+        except ExtensionError as error:
+            raise UnknownDeciderError(str(error)) from error
     if make is None:
         raise UnknownDeciderError(
             f'decider {name!r} is unknown. Choose one of: {", ".join(decider_names())}.'

@@ -1,6 +1,10 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The families by name. A new family is one module that keeps the contract, and one line here."""
+"""
+The families by name, those of other packages too (entry points `dynamic_dnn_ros.families`).
+
+A new family of this package is one module that keeps the contract, and one line here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,11 @@ import importlib
 from typing import Any
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
+
+#: The group of entry points in which another package offers a family: name = module:class.
+ENTRY_POINTS = 'dynamic_dnn_ros.families'
 
 _FAMILIES = {
     'incremental_group': ('dynamic_dnn_ros.networks.incremental_group', 'IncrementalGroup'),
@@ -17,24 +25,34 @@ _FAMILIES = {
     'ofa_mobilenet_v3': ('dynamic_dnn_ros.networks.ofa_mobilenet_v3', 'OfaMobileNetV3'),
 }
 
+#: The families of this package.
+FAMILY_NAMES = tuple(_FAMILIES)
+
+_OTHERS = Extensions(ENTRY_POINTS, 'family', FAMILY_NAMES, DynamicNetwork)
+
 
 def family_names() -> tuple[str, ...]:
-    """Return the names of all families."""
-    return tuple(_FAMILIES)
+    """Return the names of all families, those of other packages last."""
+    return (*FAMILY_NAMES, *_OTHERS.names())
 
 
 def family_class(family: str) -> type[DynamicNetwork[Any]]:
     """
     Return the class of a family.
 
-    :raises ConfigurationError: for an unknown one.
+    :raises ConfigurationError: for an unknown one, or one that cannot be loaded.
     """
-    if family not in _FAMILIES:
-        raise ConfigurationError('family', family, f'one of {", ".join(_FAMILIES)}')
-    module_name, class_name = _FAMILIES[family]
-    network_class: type[DynamicNetwork[Any]] = getattr(
-        importlib.import_module(module_name), class_name
-    )
+    network_class: type[DynamicNetwork[Any]] | None
+    if family in _FAMILIES:
+        module_name, class_name = _FAMILIES[family]
+        network_class = getattr(importlib.import_module(module_name), class_name)
+    else:
+        try:
+            network_class = _OTHERS.find(family)
+        except ExtensionError as error:
+            raise ConfigurationError('family', family, f'one that is of use. {error}') from error
+    if network_class is None:
+        raise ConfigurationError('family', family, f'one of {", ".join(family_names())}')
     return network_class
 
 

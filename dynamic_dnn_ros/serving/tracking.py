@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.tasks.contract import Detections
 
 #: s, for which an object that is out of sight keeps its id.
@@ -113,5 +114,36 @@ class ByteTracker:
         )
 
 
-#: What parameter `tracking` may name.
+#: The group of entry points in which another package offers a tracker: name = module:callable of
+#: the score with which a track begins, 0..1.
+ENTRY_POINTS = 'dynamic_dnn_ros.trackers'
+
+#: The trackers of this package.
 TRACKERS: dict[str, Callable[[float], Tracker]] = {'bytetrack': ByteTracker}
+
+_OTHERS = Extensions(ENTRY_POINTS, 'tracker', TRACKERS)
+
+
+def tracker_names() -> tuple[str, ...]:
+    """Return what parameter `tracking` may name, what other packages offer last."""
+    return (*TRACKERS, *_OTHERS.names())
+
+
+def create_tracker(name: str, score: float) -> Tracker:
+    """
+    Create a tracker without tracks.
+
+    :param score: a track begins with detections of at least this, 0..1
+    :raises TrackingError: when it is unknown, or cannot be loaded
+    """
+    make = TRACKERS.get(name)
+    if make is None:
+        try:
+            make = _OTHERS.find(name)
+        except ExtensionError as error:
+            raise TrackingError(str(error)) from error
+    if make is None:
+        raise TrackingError(
+            f'tracker {name!r} is unknown. Known are: {", ".join(tracker_names())}.'
+        )
+    return make(score)

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.tasks.contract import Outputs, Task, TaskError, TensorSpec
@@ -26,10 +26,12 @@ _TASKS: dict[str, type[Task[Any, Any]]] = {
 #: The tasks of this package.
 TASK_NAMES = tuple(_TASKS)
 
+_OTHERS = Extensions(ENTRY_POINTS, 'task', TASK_NAMES, Task)
+
 
 def task_names() -> tuple[str, ...]:
     """Return the names of all tasks, those of other packages last."""
-    return (*TASK_NAMES, *sorted(set(_others()) - set(TASK_NAMES)))
+    return (*TASK_NAMES, *_OTHERS.names())
 
 
 def task_class(name: str) -> type[Task[Any, Any]]:
@@ -40,21 +42,15 @@ def task_class(name: str) -> type[Task[Any, Any]]:
     """
     if name in _TASKS:
         return _TASKS[name]
-    if (entry := _others().get(name)) is not None:
-        try:
-            found: Any = entry.load()
-        except (ImportError, AttributeError) as error:
-            raise TaskError(
-                f'task {name!r}, {entry.value}, cannot be loaded: {error}. Install the package '
-                'that offers it again.'
-            ) from error
-    else:
+    try:
+        found: type[Task[Any, Any]] | None = _OTHERS.find(name)
+    except ExtensionError as error:
+        raise TaskError(str(error)) from error
+    if found is None:
         raise TaskError(
             f'task {name!r} is unknown. Known are: {", ".join(task_names())}. Other packages '
             f'offer tasks by the entry points {ENTRY_POINTS!r}.'
         )
-    if not (isinstance(found, type) and issubclass(found, Task)):
-        raise TaskError(f'task {name!r} is {found!r}, not a subclass of {Task.__module__}.Task.')
     return found
 
 
@@ -110,7 +106,3 @@ def recognise(
         f'The network has {described(outputs)}, which are no {task} of {len(labels)} labels. Give '
         'the labels that it was trained with, one a class, or another task.'
     )
-
-
-def _others() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}

@@ -158,20 +158,6 @@ def test_a_cache_that_cannot_be_written(bundle: Bundle, own_cache: Path) -> None
         fastest_engine(bundle, 1, Precision.FLOAT32, print, lambda: ('torch',))
 
 
-def test_a_release_under_another_name_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / 'steam').mkdir()
-    folder = tmp_path / 'steam_gpu-1.2.dist-info'
-    folder.mkdir()
-    (folder / 'METADATA').write_text('Metadata-Version: 2.1\nName: steam-gpu\nVersion: 1.2\n')
-    (folder / 'top_level.txt').write_text('steam\n')
-    monkeypatch.syspath_prepend(tmp_path)
-    assert automatic._version('steam') == 'steam-gpu 1.2'
-    assert automatic._version('steam-gpu') == '1.2'
-    assert automatic._version('absent') == ''
-
-
 def test_as_a_program(
     bundle: Bundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,17 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, EntryPoints
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from dynamic_dnn_ros.management import registry
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.decisions import Mode, TargetState
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.registry import (
     DECIDERS,
+    GROUP,
     UnknownDeciderError,
     create_decider,
     decider_names,
@@ -71,14 +70,8 @@ def test_what_predicts_nothing_judges_by_what_was_measured(
     assert report.measured[0] == pytest.approx(0.03, abs=0.005)
 
 
-def test_another_package_adds_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def points(**given: Any) -> EntryPoints:
-        assert given == {'group': registry.GROUP}
-        return EntryPoints(
-            [EntryPoint('theirs', 'support.deciders:second_largest', registry.GROUP)]
-        )
-
-    monkeypatch.setattr(registry, 'entry_points', points)
+def test_another_package_adds_one(offer: Callable[..., None]) -> None:
+    offer(GROUP, theirs='support.deciders:second_largest')
     assert decider_names()[-1] == 'theirs'
     assert isinstance(create_decider('theirs', 'me'), Static)
 
@@ -86,3 +79,9 @@ def test_another_package_adds_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_name_says_what_is_known() -> None:
     with pytest.raises(UnknownDeciderError, match="'dice' is unknown. Choose one of: dynamic_dnn"):
         create_decider('dice', 'me')
+
+
+def test_one_that_cannot_be_loaded_is_named(offer: Callable[..., None]) -> None:
+    offer(GROUP, 'raise OSError("no libm")', theirs='HERE:decider')
+    with pytest.raises(UnknownDeciderError, match=r"decider 'theirs', .*: OSError: no libm"):
+        create_decider('theirs', 'me')

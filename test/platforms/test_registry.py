@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Platforms by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dynamic_dnn_ros.platforms.contract import PlatformError, PlatformKind
-from dynamic_dnn_ros.platforms.registry import PlatformOptions, make_platform
+from dynamic_dnn_ros.platforms.registry import ENTRY_POINTS, PlatformOptions, make_platform
 from support.cpufreq import CpufreqTree
 from support.kernel import laptop, xavier_nx
 
@@ -69,3 +70,22 @@ def test_what_is_no_jetson_is_refused_as_one(tmp_path: Path) -> None:
 def test_unknown_names_are_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(PlatformError, match='xavier_nx_simulated'):
         make_platform(name, 0.0, PlatformOptions())
+
+
+#: A board that another package might offer: one that is simulated here.
+BOARD = """
+from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
+def make(now, options):
+    return SimulatedPlatform(load_board('orin_nx_simulated'), now, options.seed)
+"""
+
+
+def test_another_package_offers_a_platform(offer: Callable[..., None]) -> None:
+    offer(ENTRY_POINTS, BOARD, board='HERE:make', linux='nowhere:make', gone='nowhere:make')
+    assert make_platform('board', 0.0, PlatformOptions()).id == 'orin_nx_simulated'
+    assert make_platform('linux', 0.0, PlatformOptions()).id == 'linux'
+    with pytest.raises(PlatformError, match="'gone', nowhere:make of package .* cannot be loaded"):
+        make_platform('gone', 0.0, PlatformOptions())
+    with pytest.raises(PlatformError, match="'auto', 'linux', 'jetson', 'board', 'gone'"):
+        make_platform('toaster', 0.0, PlatformOptions())

@@ -19,7 +19,7 @@ from dynamic_dnn_ros.cli.bundle.quantise import quantise
 from dynamic_dnn_ros.cli.bundle.show import description, text
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
-from dynamic_dnn_ros.engines.registry import BY_BUNDLE, ENGINE_CHOICES
+from dynamic_dnn_ros.engines.registry import BY_BUNDLE, engine_choices
 from dynamic_dnn_ros.storage import write_whole
 
 
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check_action.add_argument(
         '--engine',
         default=BY_BUNDLE,
-        choices=ENGINE_CHOICES,
+        choices=engine_choices(),
         help='default: PyTorch for a super-network, ONNX Runtime for separate models',
     )
     export_action.add_argument(

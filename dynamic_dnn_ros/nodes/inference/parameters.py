@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from dynamic_dnn_ros.engines.contract import Precision
-from dynamic_dnn_ros.engines.registry import BY_BUNDLE, ENGINE_CHOICES
+from dynamic_dnn_ros.engines.registry import BY_BUNDLE, engine_choices
 from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.common.picture_range import PICTURE_RANGE
-from dynamic_dnn_ros.serving.tracking import TRACKERS
+from dynamic_dnn_ros.serving.tracking import tracker_names
 
 #: Values of parameter `platform` that are no platform's id.
 AUTO, NONE = 'auto', 'none'
@@ -30,7 +30,7 @@ PARAMETERS = (
         'What runs the sub-networks; auto: the fastest one that is installed and answers right, '
         'as measured when the bundle is first served; empty: torch for a super-network, '
         'onnxruntime for separate models.',
-        choices=(BY_BUNDLE, *ENGINE_CHOICES),
+        choices=(BY_BUNDLE, *engine_choices()),
     ),
     ParameterSpecification(
         'precision',
@@ -119,7 +119,7 @@ PARAMETERS = (
         'tracking',
         NO_TRACKING,
         'What gives detections their track ids; bytetrack needs the Python package trackers.',
-        choices=(NO_TRACKING, *TRACKERS),
+        choices=(NO_TRACKING, *tracker_names()),
     ),
     ParameterSpecification(
         'tracking_score',

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import importlib
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Outputs, TaskError, TensorSpec
 from dynamic_dnn_ros.tasks.decoders.contract import Decoder
@@ -42,13 +42,15 @@ _DECODERS = {
 #: The decoders of this package.
 DECODER_NAMES = tuple(_DECODERS)
 
+_OTHERS = Extensions(ENTRY_POINTS, 'decoder', DECODER_NAMES, Decoder)
+
 #: How many values a point may have beside its scores, to tell for how many labels outputs are.
 _VALUES_BESIDE = (0, 1, 4, 5, 32, 64)
 
 
 def decoder_names() -> tuple[str, ...]:
     """Return the names of all decoders, those of other packages last."""
-    return (*DECODER_NAMES, *sorted(set(_others()) - set(DECODER_NAMES)))
+    return (*DECODER_NAMES, *_OTHERS.names())
 
 
 def decoder_class(name: str) -> type[Decoder]:
@@ -58,23 +60,16 @@ def decoder_class(name: str) -> type[Decoder]:
     :raises TaskError: for an unknown name, or a decoder that cannot be loaded
     """
     if name in _DECODERS:
-        found: Any = getattr(importlib.import_module(f'{_ROOM}.{name}'), _DECODERS[name])
-    elif (entry := _others().get(name)) is not None:
-        try:
-            found = entry.load()
-        except (ImportError, AttributeError) as error:
-            raise TaskError(
-                f'decoder {name!r}, {entry.value}, cannot be loaded: {error}. Install the package '
-                'that offers it again.'
-            ) from error
-    else:
+        own: type[Decoder] = getattr(importlib.import_module(f'{_ROOM}.{name}'), _DECODERS[name])
+        return own
+    try:
+        found: type[Decoder] | None = _OTHERS.find(name)
+    except ExtensionError as error:
+        raise TaskError(str(error)) from error
+    if found is None:
         raise TaskError(
             f'decoder {name!r} is unknown. Known are:\n{known_decoders()}\nOther packages offer '
             f'decoders by the entry points {ENTRY_POINTS!r}.'
-        )
-    if not (isinstance(found, type) and issubclass(found, Decoder)):
-        raise TaskError(
-            f'decoder {name!r} is {found!r}, not a subclass of {Decoder.__module__}.Decoder.'
         )
     return found
 
@@ -91,7 +86,7 @@ def create_decoder(name: str, options: Mapping[str, Any]) -> Decoder:
 
 def known_decoders() -> str:
     """Return what each decoder reads, a line each."""
-    return '\n'.join(f'  {name}: {decoder_class(name).reads}' for name in decoder_names())
+    return '\n'.join(f'  {name}: {decoder.reads}' for name, decoder in _decoders().items())
 
 
 def recognise(
@@ -114,8 +109,8 @@ def recognise(
     :raises TaskError: when none fits, or several do; lists the outputs found and the decoders
         known, and says how to name one
     """
-    names = decoder_names() if decoder is None else (decoder,)
-    matches = dict(_matches(names, outputs, labels, size, samples))
+    decoders = _decoders() if decoder is None else {decoder: decoder_class(decoder)}
+    matches = dict(_matches(decoders, outputs, labels, size, samples))
     if len(matches) == 1:
         ((name, options),) = matches.items()
         return {'decoder': name, **options}
@@ -124,36 +119,44 @@ def recognise(
         raise TaskError(
             f'{found}, which {" and ".join(matches)} could read. Name the one to take, for '
             f'example: --decoder {next(iter(matches))}.\n'
-            + '\n'.join(f'  {name}: {decoder_class(name).reads}' for name in matches)
+            + '\n'.join(f'  {name}: {decoders[name].reads}' for name in matches)
         )
     if decoder is not None:
         raise TaskError(
             f'{found}, which decoder {decoder!r} cannot read with {len(labels)} labels; it reads '
-            f'{decoder_class(decoder).reads}.{_other_labels(names, outputs, labels, size)}'
+            f'{decoders[decoder].reads}.{_other_labels(decoders, outputs, labels, size)}'
         )
     raise TaskError(
         f'{found}, which no decoder reads with {len(labels)} labels.'
-        f'{_other_labels(names, outputs, labels, size)} Known are:\n{known_decoders()}\n'
+        f'{_other_labels(decoders, outputs, labels, size)} Known are:\n{known_decoders()}\n'
         'Name one with --decoder NAME, export the network in one of these ways, or offer a '
         f'decoder by the entry points {ENTRY_POINTS!r}.'
     )
 
 
+def _decoders() -> dict[str, type[Decoder]]:
+    """Return all decoders, but those of other packages that cannot be loaded."""
+    return {**{name: decoder_class(name) for name in DECODER_NAMES}, **dict(_OTHERS.working())}
+
+
 def _matches(
-    names: Sequence[str],
+    decoders: Mapping[str, type[Decoder]],
     outputs: Sequence[TensorSpec],
     labels: Sequence[str],
     size: Size,
     samples: Sequence[Outputs],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in names:
-        options = decoder_class(name).recognise(outputs, labels, size, samples)
+    for name, decoder in decoders.items():
+        options = decoder.recognise(outputs, labels, size, samples)
         if options is not None:
             yield name, options
 
 
 def _other_labels(
-    names: Sequence[str], outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size
+    decoders: Mapping[str, type[Decoder]],
+    outputs: Sequence[TensorSpec],
+    labels: Sequence[str],
+    size: Size,
 ) -> str:
     """Return for how many labels outputs would be read, as a sentence, or nothing."""
     lengths = {length for spec in outputs for length in spec.shape[1:] if length}
@@ -161,14 +164,10 @@ def _other_labels(
     for count in counts:
         if count < 1 or count == len(labels):
             continue
-        matches = dict(_matches(names, outputs, ('',) * count, size, ()))
+        matches = dict(_matches(decoders, outputs, ('',) * count, size, ()))
         if matches:
             return (
                 f' With {count} labels it would be {" or ".join(matches)}: give the labels that '
                 'it was trained with, one a class.'
             )
     return ''
-
-
-def _others() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}

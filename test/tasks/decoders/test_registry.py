@@ -4,48 +4,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint
-
 import pytest
 
 from dynamic_dnn_ros.tasks.contract import TaskError, TensorSpec
-from dynamic_dnn_ros.tasks.decoders import registry
 from dynamic_dnn_ros.tasks.decoders.registry import (
     DECODER_NAMES,
+    ENTRY_POINTS,
     create_decoder,
     decoder_class,
     decoder_names,
     known_decoders,
     recognise,
 )
-from dynamic_dnn_ros.tasks.decoders.rt_detr import RtDetr
 from support.detections import LABELS, SIZE
 
-
+#: A decoder that another package might offer.
+STRANGE = """
+from dataclasses import dataclass
+from dynamic_dnn_ros.tasks.decoders.rt_detr import RtDetr
 @dataclass(frozen=True)
 class Strange(RtDetr):
-    """A decoder that another package might offer."""
-
     name = 'strange'
     reads = 'two outputs of a strange kind'
-
     @classmethod
     def recognise(cls, outputs, labels, size, samples):
         return cls().options() if outputs[0].name == 'strange' else None
-
-
-@pytest.fixture
-def offered(monkeypatch):
-    """Offer decoders as an installed package does."""
-
-    def offer(**values):
-        entries = [
-            EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in values.items()
-        ]
-        monkeypatch.setattr(registry, 'entry_points', lambda group: entries)
-
-    return offer
+"""
 
 
 @pytest.mark.parametrize('name', DECODER_NAMES)
@@ -58,17 +42,28 @@ def test_every_decoder_has_its_name_and_reads_its_options(name):
         create_decoder(name, {'colour': 1})
 
 
-def test_other_packages_offer_decoders(offered):
-    offered(strange=f'{__name__}:Strange', yolox='nowhere:Nothing')
+def test_other_packages_offer_decoders(offer):
+    offer(ENTRY_POINTS, STRANGE, strange='HERE:Strange', yolox='nowhere:Nothing')
     assert decoder_names() == (*DECODER_NAMES, 'strange')
     assert decoder_class('yolox').__name__ == 'Yolox'
     found = recognise([TensorSpec('strange', (1, 7))], LABELS, SIZE)
     assert found['decoder'] == 'strange'
 
 
-def test_a_decoder_that_cannot_be_loaded_is_named(offered):
-    offered(gone='no_such_package:Decoder', other='json:dumps')
-    with pytest.raises(TaskError, match="'gone', no_such_package:Decoder, cannot be loaded"):
+def test_a_decoder_that_cannot_be_loaded_is_named(offer):
+    offer(ENTRY_POINTS, gone='no_such_package:Decoder', other='json:dumps')
+    with pytest.raises(TaskError, match="'gone', no_such_package:Decoder of .* cannot be loaded"):
         create_decoder('gone', {})
-    with pytest.raises(TaskError, match="'other' is .* not a subclass of"):
+    with pytest.raises(TaskError, match="'other', .* is no subclass of"):
         create_decoder('other', {})
+
+
+def test_a_decoder_that_cannot_be_loaded_harms_no_other(offer, caplog):
+    offer(ENTRY_POINTS, 'import no_such_library', gone='HERE:Decoder')
+    found = recognise([TensorSpec('out', (1, 126, 8))], LABELS, SIZE, (), 'yolox')
+    assert found['decoder'] == 'yolox'
+    with pytest.raises(TaskError, match='which no decoder reads'):
+        recognise([TensorSpec('out', (1, 5, 7, 9))], LABELS, SIZE)
+    (said,) = (record.message for record in caplog.records)
+    assert "'gone', offers_site_0:Decoder of package offers_site_0, cannot be loaded" in said
+    assert 'no_such_library' in said and said.endswith('It is left out.')

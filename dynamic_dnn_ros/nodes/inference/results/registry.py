@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import importlib
-from importlib.metadata import entry_points
 from typing import Any
 
+from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
 
@@ -23,6 +23,8 @@ _PUBLISHERS = {
     'segmentation': (f'{_ROOM}.segmentation', 'SegmentationPublisher'),
 }
 
+_OTHERS = Extensions(ENTRY_POINTS, 'publisher', _PUBLISHERS)
+
 
 def create_publisher(
     task: str, node: ManagedNode, bundle: str, labels: Sequence[str]
@@ -32,15 +34,17 @@ def create_publisher(
 
     :raises NodeError: when nothing publishes results of that task
     """
-    publisher: type[ResultPublisher[Any]]
+    publisher: type[ResultPublisher[Any]] | None
     if task in _PUBLISHERS:
         module_name, class_name = _PUBLISHERS[task]
         publisher = getattr(importlib.import_module(module_name), class_name)
+    else:
+        try:
+            publisher = _OTHERS.find(task)
+        except ExtensionError as error:
+            raise NodeError(str(error)) from error
+    if publisher is not None:
         return publisher(node, bundle, labels)
-    for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name == task:
-            publisher = entry.load()
-            return publisher(node, bundle, labels)
     raise NodeError(
         f'bundle {bundle!r}: nothing publishes results of task {task!r}. Serve a bundle of one '
         f'of: {", ".join(_PUBLISHERS)}; other packages offer publishers by the entry points '

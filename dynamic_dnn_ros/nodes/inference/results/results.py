@@ -16,7 +16,7 @@ from dynamic_dnn_ros.nodes.inference.parameters import NO_TRACKING
 from dynamic_dnn_ros.nodes.inference.results.annotated import AnnotatedPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
 from dynamic_dnn_ros.serving.follow_up import FollowUp
-from dynamic_dnn_ros.serving.tracking import TRACKERS, Tracker
+from dynamic_dnn_ros.serving.tracking import Tracker, create_tracker
 from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import Detections, Limits
 
@@ -92,7 +92,7 @@ class Results:
     def _make_tracker(self) -> Tracker | None:
         if self._tracking == NO_TRACKING:
             return None
-        return TRACKERS[self._tracking](self._node.parameters['tracking_score'])
+        return create_tracker(self._tracking, self._node.parameters['tracking_score'])
 
     @property
     def wanted(self) -> bool:

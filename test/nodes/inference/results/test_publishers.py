@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 import math
 import sys
 import time
@@ -21,12 +21,11 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.msg import Classification, Segmentation
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
 from dynamic_dnn_ros.nodes.common.lifecycle import NodeError
-from dynamic_dnn_ros.nodes.inference.results import registry
 from dynamic_dnn_ros.nodes.inference.results import vision as vision_module
 from dynamic_dnn_ros.nodes.inference.results.classification import ClassificationPublisher
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
 from dynamic_dnn_ros.nodes.inference.results.detection import DetectionPublisher
-from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
+from dynamic_dnn_ros.nodes.inference.results.registry import ENTRY_POINTS, create_publisher
 from dynamic_dnn_ros.nodes.inference.results.segmentation import label_image
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.serving.tracking import TrackedDetections
@@ -79,19 +78,14 @@ def test_a_task_that_nothing_publishes_is_refused(graph: Graph) -> None:
         create_publisher('pose_estimation', serving_node(graph), 'a_bundle', LABELS)
 
 
-class _Elsewhere(ClassificationPublisher):
-    """A publisher that another package offers."""
-
-
-def test_another_package_offers_a_publisher(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = EntryPoint('pose_estimation', f'{__name__}:_Elsewhere', registry.ENTRY_POINTS)
-    monkeypatch.setattr(EntryPoint, 'load', lambda self: _Elsewhere)
-    monkeypatch.setattr(
-        registry, 'entry_points', lambda group: [entry] if group == entry.group else []
-    )
+def test_another_package_offers_a_publisher(graph: Graph, offer: Callable[..., None]) -> None:
+    module = ClassificationPublisher.__module__
+    offer(ENTRY_POINTS, pose_estimation=f'{module}:ClassificationPublisher', depth='json:encoder')
     node = serving_node(graph)
     publisher = create_publisher('pose_estimation', node, 'a_bundle', LABELS)
-    assert isinstance(publisher, _Elsewhere)
+    assert isinstance(publisher, ClassificationPublisher)
+    with pytest.raises(NodeError, match="publisher 'depth', json:encoder .* cannot be called"):
+        create_publisher('depth', node, 'a_bundle', LABELS)
 
 
 def test_the_best_classes_come_first_with_their_probabilities(graph: Graph) -> None:

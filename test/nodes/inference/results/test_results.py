@@ -18,8 +18,8 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
 from dynamic_dnn_ros.nodes.common.diagnostics import Level
-from dynamic_dnn_ros.nodes.inference.results import results as results_module
 from dynamic_dnn_ros.nodes.inference.results.results import UNLIKELY, Published, Results
+from dynamic_dnn_ros.serving import tracking as tracking_module
 from dynamic_dnn_ros.serving.tracking import UNTRACKED, TrackedDetections, TrackingError
 from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, Limits
@@ -130,7 +130,7 @@ def test_tracking_that_fails_costs_the_ids_and_no_result(
         def track(self, detections: Detections, time: float) -> TrackedDetections:
             raise FloatingPointError('singular')
 
-    monkeypatch.setitem(results_module.TRACKERS, 'bytetrack', Failing)
+    monkeypatch.setitem(tracking_module.TRACKERS, 'bytetrack', Failing)
     begun = Begun(graph, tracking='bytetrack')
     for step in range(3):
         begun.results.publish(frame(step))
