@@ -389,7 +389,7 @@ def serve(
         option = table.option(report.decision.sub_network, report.decision.processor)
         row = table.nearest_row(dict(report.decision.frequencies))
         assert option is not None
-        mean = float(table.mean[row, option])
+        mean = float(table.mean[option, row])
         for frame in range(FRAMES):
             service = mean * (1 + JITTER * float(generator.standard_normal()))
             served = number * FRAMES + frame + 1

@@ -74,7 +74,7 @@ class ApplicationLevel:
         late = target.latency > 0 and total > target.latency
         if not late or not demand.slow_down.is_outlier(ratio) or now - self._moved < self._dwell:
             return None
-        points = {figure: getattr(table, figure)[row] for figure in FIGURES}
+        points = dict(zip(FIGURES, table.figures[:, :, row]))
         supposed = replace(demand, slow_down=demand.slow_down.supposing(ratio))
         # A frame that met those of others was held up for all of its time, not for their share
         # of it; to add that share again would answer each of these frames by a move.

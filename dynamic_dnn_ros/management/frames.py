@@ -12,8 +12,8 @@ from dynamic_dnn_ros.management.demands import demand_of
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
-from dynamic_dnn_ros.management.records import ApplicationRecord, Option
-from dynamic_dnn_ros.management.tables import ApplicationTable
+from dynamic_dnn_ros.management.records import ApplicationRecord
+from dynamic_dnn_ros.management.tables import ApplicationTable, Option
 from dynamic_dnn_ros.management.targets import TargetStore
 
 
@@ -50,16 +50,16 @@ class Frames:
         if table is None or option is None:
             return False
         row = table.nearest_row(frequencies)
-        expected = table.mean[row, option] * record.contention
+        expected = table.mean[option, row] * record.contention
         if not expected > 0:
             return False
-        spread = (table.p95[row, option] - table.p50[row, option]) / 1.645
+        spread = (table.p95[option, row] - table.p50[option, row]) / 1.645
         # No frame is that slow; the square of what a broken clock says may be out of range.
         ratio = min(float(status.service / expected), WORST)
         # Whatever the frame before gave reason to suspect, this one tells.
         record.suspected = 0.0
         reacts = self._react(record, table, row, option, ratio, status.total, now)
-        dispersion = float(max(spread, 0.0) / table.mean[row, option])
+        dispersion = float(max(spread, 0.0) / table.mean[option, row])
         stepped = record.slow_down.update(ratio, dispersion)
         if stepped:
             record.level.confirm()

@@ -15,8 +15,9 @@ from dynamic_dnn_ros.management.observations import (
     Status,
 )
 from dynamic_dnn_ros.management.planning import Planner
-from dynamic_dnn_ros.management.records import ApplicationRecord, Option, Registry, is_handed_over
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry, is_handed_over
 from dynamic_dnn_ros.management.reports import prediction
+from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import TargetStore
 
 RESEND_AFTER = 1.0

@@ -21,7 +21,7 @@ from dynamic_dnn_ros.management.observations import (
     ApplicationState,
     points_digest,
 )
-from dynamic_dnn_ros.management.tables import ApplicationTable, application_table
+from dynamic_dnn_ros.management.tables import ApplicationTable, Option, application_table
 from dynamic_dnn_ros.management.targets import Target
 
 SILENT_AFTER = 3.0
@@ -35,8 +35,6 @@ KEPT_ASIDE = 3
 Instances of one id beside the one that counts that are remembered, the last ones: one that dies
 again and again, always under a new instance, does not fill the memory with its tables.
 """
-
-Option = tuple[str, str]
 
 
 class Presented(NamedTuple):

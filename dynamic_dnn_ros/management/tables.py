@@ -9,7 +9,7 @@ applications changes, not for each decision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 import math
@@ -22,6 +22,7 @@ from dynamic_dnn_ros.management.observations import Application
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
+Option = tuple[str, str]
 
 _KILOHERTZ = 1e3
 """Frequencies count as equal when they agree to a kilohertz."""
@@ -34,22 +35,59 @@ UNKNOWN = 1e9
 
 
 @dataclass(frozen=True, eq=False)
-class ApplicationTable:
+class Grid:
     """
-    One application's operating points.
+    Options x settings; every figure of them is an array of that shape.
 
-    `figures` holds all of `FIGURES`, shape (figures, options, rows); each of them is there by its
-    name too, shape (rows, options). `rows` are the distinct settings of the domains in the
-    profile, kilohertz, shape (rows, domains); a point that the profile lacks is NaN.
-    `dynamic_power` is what running adds to idle power. Where no power was measured, a stand-in
-    grows with the square of the clocks up to 1: less work at lower clocks counts as less power.
+    `accuracy` is that of each option; `rows` are the settings of the domains, ascending,
+    kilohertz, shape (settings, domains).
     """
 
-    application: str
-    options: tuple[tuple[str, str], ...]
+    options: tuple[Option, ...]
     accuracy: FloatArray
     domains: tuple[str, ...]
     rows: IndexArray
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Return the processor of each option."""
+        return tuple(processor for _, processor in self.options)
+
+    @property
+    def hertz(self) -> FloatArray:
+        """Return the settings in hertz, shape (settings, domains)."""
+        return self.rows.astype(np.float64) * _KILOHERTZ
+
+    def option(self, sub_network: str, processor: str) -> int | None:
+        """Return the index of an option, none where there is no such one."""
+        option = (sub_network, processor)
+        return self.options.index(option) if option in self.options else None
+
+    def nearest_row(self, frequencies: Mapping[str, float]) -> int:
+        """
+        Return the setting nearest to the frequencies, Hz, by their ratio.
+
+        A domain that is not given, or NaN, counts as running at its highest frequency.
+        """
+        if not self.domains:
+            return 0
+        wanted = np.array([frequencies.get(name, math.nan) for name in self.domains]) / _KILOHERTZ
+        wanted = np.where(np.isfinite(wanted) & (wanted > 0), wanted, self.rows.max(axis=0))
+        return int(np.abs(np.log(self.rows / wanted)).sum(axis=1).argmin())
+
+
+@dataclass(frozen=True, eq=False)
+class ApplicationTable(Grid):
+    """
+    One application's operating points; a point that the profile lacks is NaN.
+
+    `figures` holds all of `FIGURES`, shape (figures, options, settings); each of them is there
+    by its name too. `dynamic_power` is what running adds to idle power. Where no power was
+    measured, a stand-in grows with the square of the clocks up to 1: less work at lower clocks
+    counts as less power.
+    """
+
+    application: str
     figures: FloatArray
     mean: FloatArray
     p50: FloatArray
@@ -60,27 +98,16 @@ class ApplicationTable:
     energy: FloatArray
     dynamic_power: FloatArray
 
-    @property
-    def processors(self) -> tuple[str, ...]:
-        """Return the processor of each option."""
-        return tuple(processor for _, processor in self.options)
+    @cached_property
+    def idle(self) -> FloatArray:
+        """Return the idle power of the board at each setting, W; NaN where not known."""
+        idle: FloatArray = np.fmax.reduce(self.idle_power, axis=0, initial=math.nan)
+        return idle
 
-    def option(self, sub_network: str, processor: str) -> int | None:
-        """Return the index of an option, none where the profile lacks it."""
-        option = (sub_network, processor)
-        return self.options.index(option) if option in self.options else None
-
-    def nearest_row(self, frequencies: dict[str, float]) -> int:
-        """
-        Return the row nearest to the frequencies, Hz, by their ratio.
-
-        A domain that is not given, or NaN, counts as running at its highest frequency.
-        """
-        if not self.domains:
-            return 0
-        wanted = np.array([frequencies.get(name, math.nan) for name in self.domains]) / _KILOHERTZ
-        wanted = np.where(np.isfinite(wanted) & (wanted > 0), wanted, self.rows.max(axis=0))
-        return int(np.abs(np.log(self.rows / wanted)).sum(axis=1).argmin())
+    @cached_property
+    def added(self) -> FloatArray:
+        """Return what running adds to idle power, W; NaN where not known."""
+        return self.power - self.idle_power
 
 
 def application_table(application: Application) -> ApplicationTable:
@@ -99,18 +126,12 @@ def application_table(application: Application) -> ApplicationTable:
     accuracy = np.array([application.accuracies.get(s, math.nan) for s, _ in options])
     scale = np.ones(len(rows))
     if points.domains:
-        scale = ((rows / rows.max(axis=0)) ** 2).mean(axis=1)
+        scale = ((rows / rows.max(axis=0, initial=1)) ** 2).mean(axis=1)
     by_name = dict(zip(FIGURES, figures))
     dynamic = by_name['power'] - np.fmax(by_name['idle_power'], 0.0)
     figures[-1] = np.where(np.isfinite(dynamic), dynamic, scale)
     return ApplicationTable(
-        application.id,
-        options,
-        accuracy,
-        points.domains,
-        rows,
-        figures,
-        **{name: grid.T for name, grid in by_name.items()},
+        options, accuracy, points.domains, rows, application.id, figures, **by_name
     )
 
 

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
-from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.baselines.baseline import Baseline
 from dynamic_dnn_ros.management.estimator import standard_score
 from dynamic_dnn_ros.management.observations import Load
 from dynamic_dnn_ros.management.platform_view import NEGLIGIBLE_FOREIGN
+from dynamic_dnn_ros.management.tables import Grid, Option
 from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.simulation.board import HIGHEST_LOAD, BoardInTime
@@ -56,22 +57,19 @@ WORTH = 0.002
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class Truth(Grid):
     """
-    What options of a network come to at each setting of a board, options x settings.
+    What options of a network come to at each setting of a board.
 
     `latency` in seconds; `busy` seconds a frame keeps each domain busy over its units, options x
     settings x domains, and `active` the same for power, of domains and accelerators; `share` of a
-    frame on its processor. `settings` in hertz.
+    frame on its processor.
     """
 
-    options: tuple[Option, ...]
-    settings: FloatArray
     latency: FloatArray
     share: FloatArray
     busy: FloatArray
     active: FloatArray
-    accuracy: FloatArray
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,8 @@ def truth(board: BoardModel, workload: Workload) -> Truth:
             busy[o, s] = np.array(work.shares) * work.latency / units[:count]
             active[o, s] = np.array(work.activity) * work.latency / units
     accuracy = np.array([workload.accuracies[s] for s, _ in options])
-    return Truth(options, settings, latency, share, busy, active, accuracy)
+    rows = np.rint(settings / 1e3).astype(np.int64)
+    return Truth(options, accuracy, state.domains, rows, latency, share, busy, active)
 
 
 @lru_cache(maxsize=32)
@@ -247,7 +246,7 @@ class _Stretch:
         if not self._scripts:
             return None
         truths = [truth(self._board, self._workloads[s.id]) for s in self._scripts]
-        settings = truths[0].settings
+        settings = truths[0].hertz
         counts = [len(t.options) for t in truths]
         domains = tuple(self._board.domains)
         highest = np.array([self._board.domains[name].frequencies[-1] for name in domains])
@@ -260,7 +259,7 @@ class _Stretch:
         contention = self._board.contention
         shares = [self._spread(t.share, a, len(counts)) for a, t in enumerate(truths)]
         processors = [
-            self._spread(np.array([[p] for _, p in t.options]), a, len(counts))
+            self._spread(np.array(t.processors)[:, None], a, len(counts))
             for a, t in enumerate(truths)
         ]
         order = sorted(range(len(counts)), key=lambda a: (-self._targets[a].priority, a))

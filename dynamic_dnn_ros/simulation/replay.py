@@ -410,7 +410,7 @@ def _slow_downs(
         if option is None or frame.status.overrun:
             continue
         met = sum(_met(frame, own, end) for own, end in zip(others, ends))
-        expected = float(table.mean[table.nearest_row(frame.granted), option]) * (1 + met)
+        expected = float(table.mean[option, table.nearest_row(frame.granted)]) * (1 + met)
         if expected > 0:
             ratio = frame.status.service / expected
             windows.setdefault(int((frame.time - start) / WINDOW), []).append(ratio)

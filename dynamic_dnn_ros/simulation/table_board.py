@@ -59,7 +59,7 @@ class TableBoard:
         available: dict[str, set[float]] = {}
         for table in self._tables.values():
             for column, name in enumerate(table.domains):
-                available.setdefault(name, set()).update((table.rows[:, column] * 1e3).tolist())
+                available.setdefault(name, set()).update(table.hertz[:, column].tolist())
         self._available = {name: tuple(sorted(values)) for name, values in available.items()}
         self.limits = {name: values[-1] for name, values in self._available.items()}
         self.energy = [0.0]
@@ -99,7 +99,7 @@ class TableBoard:
         """Take the profiled mean, times slow-down, jitter and time sharing."""
         table, now = self._tables[application], self._now
         option = table.options.index((sub_network, processor))
-        mean = float(table.mean[table.nearest_row(self._frequencies()), option])
+        mean = float(table.mean[option, table.nearest_row(self._frequencies())])
         spread = max(1 + self._jitter * float(self._random.standard_normal()), 0.3)
         others = sum(frame.option[1] == processor for frame in self._frames)
         slowness = factor * self._slow_down(application, now) * spread
@@ -174,9 +174,9 @@ class TableBoard:
         total, idle, frequencies = 0.0, 0.0, self._frequencies()
         for name, table in self._tables.items():
             row = table.nearest_row(frequencies)
-            idle = max(idle, float(np.fmax.reduce(table.idle_power[row])))
+            idle = max(idle, float(table.idle[row]))
             for frame in self._frames:
                 if frame.application == name:
                     option = table.options.index(frame.option)
-                    total += float(table.power[row, option] - table.idle_power[row, option])
+                    total += float(table.added[option, row])
         return idle + total

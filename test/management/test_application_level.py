@@ -30,7 +30,7 @@ def demand(**limits: float) -> Demand:
 def react(
     level: ApplicationLevel, wish: Demand, ratio: float, now: float = 0.0
 ) -> Reaction | None:
-    total = float(TABLE.mean[HIGHEST, 3]) * ratio
+    total = float(TABLE.mean[3, HIGHEST]) * ratio
     return level.react(TABLE, HIGHEST, 3, wish, ratio, total, now)
 
 

@@ -74,7 +74,7 @@ def test_clocks_and_neighbours_are_no_slow_down() -> None:
     record.contention = 1.5
     low = {'gpu': GPU[2]}
     assert record.table is not None
-    slower = float(record.table.mean[record.table.nearest_row(low), 3]) * 1.5
+    slower = float(record.table.mean[3, record.table.nearest_row(low)]) * 1.5
     for _ in range(ENOUGH):
         subject.served(record, frame(slower), low, False, 0.0)
     assert record.slow_down.mean == pytest.approx(1.0)

@@ -17,15 +17,20 @@ def test_lays_out_every_point() -> None:
     points = operating_points()
     table = application_table(application(operating_points=points))
     assert table.options == tuple((name, 'gpu') for name in SUB_NETWORKS)
-    assert table.mean.shape == (len(GPU), len(SUB_NETWORKS))
+    assert table.mean.shape == (len(SUB_NETWORKS), len(GPU))
     for i in range(len(points)):
         row = table.nearest_row({'gpu': float(points.frequencies[i, 0])})
-        assert table.mean[row, points.sub_network[i]] == points.latency_mean[i]
-        assert table.energy[row, points.sub_network[i]] == points.energy[i]
+        assert table.mean[points.sub_network[i], row] == points.latency_mean[i]
+        assert table.energy[points.sub_network[i], row] == points.energy[i]
     assert table.accuracy.tolist() == [accuracy for _, accuracy in SUB_NETWORKS.values()]
     assert (table.dynamic_power == table.power - table.idle_power).all()
+    assert (table.added == table.dynamic_power).all()
+    assert (table.idle == table.idle_power.max(axis=0)).all()
+    assert table.hertz[:, 0].tolist() == sorted(GPU)
     without = application_table(application(operating_points=operating_points(power=False)))
     assert without.dynamic_power.max() == 1.0
+    assert np.isnan(without.added).all()
+    assert np.isnan(without.idle).all()
 
 
 def test_a_missing_point_is_not_a_number() -> None:

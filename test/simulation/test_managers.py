@@ -13,7 +13,7 @@ import pytest
 
 from dynamic_dnn_ros.cli.simulate import levels
 from dynamic_dnn_ros.management.baselines.alert import Alert
-from dynamic_dnn_ros.management.baselines.baseline import Baseline, Grid
+from dynamic_dnn_ros.management.baselines.baseline import Baseline
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
 from dynamic_dnn_ros.management.baselines.restricted import dvfs_only, network_only
 from dynamic_dnn_ros.management.baselines.static import Static
@@ -46,15 +46,6 @@ def told(manager: Baseline, target: Target) -> Baseline:
     manager.add_application(presented(FRONT, sub_network='s2'), 0.0)
     manager.set_target(target, 1)
     return manager
-
-
-def test_a_grid_holds_the_profile() -> None:
-    points = operating_points()
-    grid = Grid.of(points)
-    assert grid.options == tuple((name, 'gpu') for name in SUB_NETWORKS)
-    assert grid.settings.ravel().tolist() == sorted(GPU)
-    assert grid.mean[2, grid.nearest([GPU[-1]])] == pytest.approx(0.014)
-    assert (np.diff(grid.mean, axis=1) < 0).all()
 
 
 def test_dynamic_ofa_goes_down_after_twenty_late_images() -> None:

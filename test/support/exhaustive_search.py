@@ -154,7 +154,7 @@ def _choose(
                 contention = contention + busy
             load = load + busy * problem.demands[b].shares[theirs]
         points = {
-            figure: getattr(table, figure)[joint.row[a][setting], [option]] for figure in FIGURES
+            figure: getattr(table, figure)[[option], joint.row[a][setting]] for figure in FIGURES
         }
         found = expect(demand, points, table.accuracy[[option]], np.array([contention]))
         margined = float(shortfall(demand, found, demand.room(settings.margin))[0])

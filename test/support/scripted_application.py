@@ -152,7 +152,7 @@ class ScriptedApplication:
         table = application_table(application(self.id, operating_points=self.points))
         option = table.option(self.message.sub_network, self.message.processor)
         assert option is not None
-        return float(table.mean[table.nearest_row({}), option]) * self.slow_down
+        return float(table.mean[option, table.nearest_row({})]) * self.slow_down
 
     def _switch(self, message: SubNetworkSwitch) -> None:
         self.switches.append(message)

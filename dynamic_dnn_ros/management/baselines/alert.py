@@ -16,10 +16,11 @@ import math
 
 import numpy as np
 
-from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.baselines.baseline import Baseline
 from dynamic_dnn_ros.management.estimator import standard_score
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import Objective
 
 MEASUREMENT_NOISE = 1e-3
@@ -50,13 +51,12 @@ class Alert(Baseline):
     def served(self, application: str, status: Status, now: float) -> bool:
         """Update the slow-down, and decide after every inference, as ALERT does."""
         self._count(application, status, now)
-        grid = self.grids[application]
-        option = (status.sub_network, status.processor)
-        if self.load is None or option not in grid.options or not status.service > 0:
+        table = self.tables[application]
+        option = table.option(status.sub_network, status.processor)
+        if self.load is None or option is None or not status.service > 0:
             return False
-        domains = self.applications[application].operating_points.domains
-        granted = [next(d.granted for d in self.load.domains if d.name == n) for n in domains]
-        expected = float(grid.mean[grid.options.index(option), grid.nearest(granted)])
+        granted = {domain.name: domain.granted for domain in self.load.domains}
+        expected = float(table.mean[option, table.nearest_row(granted)])
         innovation = status.service / expected - self._slow_down
         self._process = max(
             LEAST_PROCESS_NOISE,
@@ -72,39 +72,36 @@ class Alert(Baseline):
         """Return the setting, and for each application its network there."""
         if not self.applications:
             return {}, None
-        first = next(iter(self.applications.values()))
-        domains = first.operating_points.domains
-        settings = self.grids[first.id].settings
+        tables = {name: self.tables[name] for name in self.applications}
+        first = next(iter(tables.values()))
         if any(
-            self.applications[n].operating_points.domains != domains
-            or self.grids[n].settings.shape != settings.shape
-            for n in self.applications
+            table.domains != first.domains or table.rows.shape != first.rows.shape
+            for table in tables.values()
         ):
             return dict(self.serving), None  # it has no notion of settings that are not shared
-        count = len(settings)
+        count = len(first.rows)
         # Without figures of power all plans that meet the deadlines are as good.
-        power = np.nan_to_num(self.grids[first.id].idle)
+        power = np.nan_to_num(first.idle)
         missed, late = np.zeros(count), np.zeros(count)
         choices = {}
-        for name, application in self.applications.items():
-            grid, target = self.grids[name], self.targets.get(name)
+        for name, table in tables.items():
+            target = self.targets.get(name)
             rate = self._rates.get(name) or (target.rate if target is not None else 0.0) or 30.0
             score = standard_score(target.quantile if target is not None else 0.95)
             factor = self._slow_down + score * math.sqrt(self._variance)
-            latency = grid.mean * factor
+            latency = table.mean * factor
             limit = (target.latency if target is not None else 0.0) or 1 / rate
             if target is not None and target.rate:
                 limit = min(limit, 1 / target.rate)
             over = np.maximum(latency / limit - 1, 0.0)
-            accuracies = np.array([application.accuracies[s] for s, _ in grid.options])
             least = target.accuracy if target is not None else 0.0
-            wrong = (accuracies < least)[:, None]
-            busy = np.minimum(grid.mean * self._slow_down * rate, 1.0)
-            added = busy * np.nan_to_num(grid.dynamic)
+            wrong = (table.accuracy < least)[:, None]
+            busy = np.minimum(table.mean * self._slow_down * rate, 1.0)
+            added = busy * np.nan_to_num(table.added)
             objective = target.objective if target is not None else Objective.MAXIMUM_ACCURACY
             value = added
             if objective is Objective.MAXIMUM_ACCURACY:
-                value = -accuracies[:, None] + 1e-6 * added
+                value = -table.accuracy[:, None] + 1e-6 * added
             elif objective is Objective.MINIMUM_LATENCY:
                 value = latency
             # Deadline first, then accuracy, then the goal.
@@ -118,11 +115,11 @@ class Alert(Baseline):
             missed += (over[best, columns] > 0) + wrong[best, 0]
             late += over[best, columns]
             power += added[best, columns]
-        cost = np.where(self.allowed(self.grids[first.id], domains), 0.0, np.inf)
+        cost = np.where(self.allowed(first), 0.0, np.inf)
         cost = cost + 1e9 * missed + 1e6 * late + power
         at = int(np.where(np.isnan(cost), np.inf, cost).argmin())
-        options = {n: self.grids[n].options[int(best[at])] for n, best in choices.items()}
-        return options, dict(zip(domains, settings[at].tolist()))
+        options = {n: tables[n].options[int(best[at])] for n, best in choices.items()}
+        return options, dict(zip(first.domains, first.hertz[at].tolist()))
 
     def _count(self, name: str, status: Status, now: float) -> None:
         before = self._received.get(name)

@@ -1,18 +1,17 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What all baselines share: applications, targets, the load, and the grid of choices."""
+"""What all baselines share: applications, targets, the load, and what there is to choose from."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.management.baselines.judge import Judge
 from dynamic_dnn_ros.management.decisions import (
     Decision,
@@ -27,58 +26,8 @@ from dynamic_dnn_ros.management.decisions import (
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.questions import unanswerable
+from dynamic_dnn_ros.management.tables import ApplicationTable, Grid, Option, application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
-
-FloatArray = NDArray[np.float64]
-Option = tuple[str, str]
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """
-    A profile laid out as options x settings; `settings` in hertz, shape (settings, domains).
-
-    `mean` and `at_quantile` latencies in seconds, `dynamic` and `idle` power in watts.
-    """
-
-    options: tuple[Option, ...]
-    settings: FloatArray
-    mean: FloatArray
-    p50: FloatArray
-    p95: FloatArray
-    dynamic: FloatArray
-    idle: FloatArray
-
-    @classmethod
-    def of(cls, points: OperatingPoints) -> Grid:
-        """Lay out a profile that has a point for each option at each setting."""
-        settings, row = np.unique(points.frequencies, axis=0, return_inverse=True)
-        pairs = sorted(set(zip(points.sub_network.tolist(), points.processor.tolist())))
-        column = {pair: index for index, pair in enumerate(pairs)}
-        option = np.array(
-            [column[p] for p in zip(points.sub_network.tolist(), points.processor.tolist())]
-        )
-        at = (option, np.asarray(row).reshape(-1))
-
-        def laid_out(figure: FloatArray) -> FloatArray:
-            grid = np.full((len(pairs), len(settings)), np.nan)
-            grid[at] = figure
-            return grid
-
-        idle = laid_out(points.idle_power)
-        return cls(
-            tuple((points.sub_networks[s], points.processors[p]) for s, p in pairs),
-            settings,
-            laid_out(points.latency_mean),
-            laid_out(points.latency_p50),
-            laid_out(points.latency_p95),
-            laid_out(points.power) - idle,
-            np.fmax.reduce(idle, axis=0),
-        )
-
-    def nearest(self, frequencies: Sequence[float]) -> int:
-        """Return the index of the setting nearest to some clocks, by their ratio."""
-        return int(np.abs(np.log(self.settings / np.array(frequencies))).sum(axis=1).argmin())
 
 
 class Baseline(abc.ABC):
@@ -94,10 +43,9 @@ class Baseline(abc.ABC):
         self.settings = settings or ManagerSettings()
         self.targets = TargetStore()
         self.applications: dict[str, Application] = {}
-        self.grids: dict[str, Grid] = {}
+        self.tables: dict[str, ApplicationTable] = {}
         self.serving: dict[str, Option] = {}
         self.load: Load | None = None
-        self._points: dict[str, OperatingPoints] = {}
         self._judge = Judge()
         self._told: dict[str, tuple[Option, Target | None]] = {}
         self._sequence = 0
@@ -116,18 +64,21 @@ class Baseline(abc.ABC):
 
     def add_application(self, application: Application, now: float) -> bool:
         """Take what an application says of itself."""
-        new = application.id not in self.applications
+        before = self.applications.get(application.id)
         echo = application.target
         if echo is not None and echo.application == application.id:
             self.targets.adopt(echo)
         self.applications[application.id] = application
-        if self._points.get(application.id) is not application.operating_points:
-            self._points[application.id] = application.operating_points
-            self.grids[application.id] = Grid.of(application.operating_points)
+        if (
+            before is None
+            or before.operating_points is not application.operating_points
+            or before.accuracies != application.accuracies
+        ):
+            self.tables[application.id] = application_table(application)
         self.serving[application.id] = (application.sub_network, application.processor)
-        if new:
+        if before is None:
             self._told.pop(application.id, None)
-        return new
+        return before is None
 
     def remove_application(self, name: str) -> bool:
         """Forget an application."""
@@ -213,22 +164,22 @@ class Baseline(abc.ABC):
             math.nan,
         )
 
-    def allowed(self, grid: Grid, domains: Sequence[str]) -> NDArray[np.bool_]:
+    def allowed(self, grid: Grid) -> NDArray[np.bool_]:
         """Return which settings lie inside the limits of the board, all where none does."""
-        keep = np.ones(len(grid.settings), dtype=bool)
-        for column, name in enumerate(domains):
+        keep = np.ones(len(grid.rows), dtype=bool)
+        for column, name in enumerate(grid.domains):
             domain = self.load.domain(name) if self.load is not None else None
             if domain is not None and domain.available:
-                clocks = grid.settings[:, column]
+                clocks = grid.hertz[:, column]
                 offered = np.array(domain.available)
                 keep &= np.abs(clocks[:, None] / offered - 1).min(axis=1) < 1e-3
                 keep &= clocks <= domain.limit_maximum * 1.001
-        return keep if keep.any() else np.ones(len(grid.settings), dtype=bool)
+        return keep if keep.any() else np.ones(len(grid.rows), dtype=bool)
 
     def by_accuracy(self, name: str) -> list[Option]:
         """Return an application's options on the processor it is on, least accurate first."""
         application = self.applications[name]
-        every = self.grids[name].options
+        every = self.tables[name].options
         on = application.processor
         processor = on if any(option[1] == on for option in every) else every[0][1]
         options = [option for option in every if option[1] == processor]

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.baselines.baseline import Baseline
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.tables import Option
 
 WARM_UP = 21
 """Images after a switch whose latency is not kept."""

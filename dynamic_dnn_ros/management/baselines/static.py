@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dynamic_dnn_ros.management.baselines.baseline import Baseline, Option
+from dynamic_dnn_ros.management.baselines.baseline import Baseline
 from dynamic_dnn_ros.management.manager import ManagerSettings
+from dynamic_dnn_ros.management.tables import Option
 
 
 class Static(Baseline):
