@@ -10,7 +10,6 @@ problem counts as the one before: it has the same answer, and need not be solved
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import replace
 import math
 
@@ -48,7 +47,7 @@ def demand_of(
     :param domains: those of the joint table, of which it keeps shares busy
     :param default_objective: for an application without a target
     """
-    measurements = record.measurements
+    measurements = record.learnt.measurements
     camera_rate = measurements.camera_rate
     if not camera_rate > 0:
         camera_rate = (target.rate if target is not None else 0.0) or NOMINAL_RATE
@@ -62,7 +61,7 @@ def demand_of(
     else:
         effective = target
     if record.is_held(now):
-        usable = np.array([option == record.desired for option in table.options])
+        usable = np.array([option == record.assignment.desired for option in table.options])
     else:
         usable = np.array([not record.is_excluded(o, now) for o in table.options])
     if not usable.any():
@@ -73,13 +72,10 @@ def demand_of(
         for processor in set(table.processors)
     }
     shares = np.array([of_processor[processor] for processor in table.processors])
-    slow_down = copy(record.slow_down)
-    if record.suspected:
-        slow_down = slow_down.supposing(record.suspected)
     return Demand(
         effective,
         -1 if target is None else target.priority,
-        slow_down,
+        record.learnt.supposed,
         camera_rate,
         measurements.overhead,
         measurements.overhead_deviation,

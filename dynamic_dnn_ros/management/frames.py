@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import math
-
 from dynamic_dnn_ros.management.assessment import WORST
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.demands import demand_of
@@ -13,7 +11,7 @@ from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.records import ApplicationRecord
-from dynamic_dnn_ros.management.tables import ApplicationTable, Option
+from dynamic_dnn_ros.management.tables import ApplicationTable
 from dynamic_dnn_ros.management.targets import TargetStore
 
 
@@ -39,32 +37,29 @@ class Frames:
         :param frequencies: that the platform is thought to run at, Hz by domain
         :param settling: whether it may still have begun at others
         """
-        pair: Option = (status.sub_network, status.processor)
-        if not _is_measured(record, status, pair):
-            return False
-        if record.skip or settling:
-            record.skip = max(record.skip - 1, 0)
+        learnt = record.learnt
+        if not learnt.measure(status, settling):
             return False
         table = record.table
-        option = table.option(*pair) if table is not None else None
+        option = None
+        if table is not None:
+            option = table.option(status.sub_network, status.processor)
         if table is None or option is None:
             return False
         row = table.nearest_row(frequencies)
-        expected = table.mean[option, row] * record.contention
+        expected = table.mean[option, row] * learnt.contention
         if not expected > 0:
             return False
         spread = (table.p95[option, row] - table.p50[option, row]) / 1.645
         # No frame is that slow; the square of what a broken clock says may be out of range.
         ratio = min(float(status.service / expected), WORST)
         # Whatever the frame before gave reason to suspect, this one tells.
-        record.suspected = 0.0
+        learnt.suspect(0.0)
         reacts = self._react(record, table, row, option, ratio, status.total, now)
         dispersion = float(max(spread, 0.0) / table.mean[option, row])
-        stepped = record.slow_down.update(ratio, dispersion)
-        if stepped:
-            record.level.confirm()
-        if record.slow_down.observations == ENOUGH:
-            record.held_until = -math.inf
+        stepped = learnt.update(ratio, dispersion)
+        if learnt.slow_down.observations == ENOUGH:
+            record.release()
         return reacts or stepped
 
     def _react(
@@ -78,37 +73,19 @@ class Frames:
         now: float,
     ) -> bool:
         target = self._targets.get(record.application.id)
-        settled = record.outstanding is None and table.options[option] == record.desired
+        assignment = record.assignment
+        settled = assignment.outstanding is None and table.options[option] == assignment.desired
         if target is None or not settled or record.is_held(now):
             return False
         if not 0 < target.latency < total:
             return False
         demand = demand_of(record, table, (), target, self._planner.objective, now)
-        reaction = record.level.react(table, row, option, demand, ratio, total, now)
+        reaction = record.learnt.level.react(table, row, option, demand, ratio, total, now)
         if reaction is None:
             return False
         if reaction.suspected is not None:
-            record.suspected = reaction.suspected
+            record.learnt.suspect(reaction.suspected)
         if reaction.option is not None:
-            record.desired = table.options[reaction.option]
-            record.reason = SwitchReason.MEASUREMENT
+            assignment.decide(table.options[reaction.option], SwitchReason.MEASUREMENT)
             self._planner.note_change(now)
         return True
-
-
-def _is_measured(record: ApplicationRecord, status: Status, pair: Option) -> bool:
-    """Measure a frame, unless it is no figure of the board or may have waited for such a one."""
-    told = math.isfinite(status.total) and 0 < status.service < math.inf
-    if status.overrun or not told:
-        record.behind_overrun = True
-        return False
-    if record.behind_overrun:
-        record.behind_overrun = False
-        return False
-    if pair != record.last_frame:
-        record.last_frame = pair
-        record.measurements.restart()
-        record.skip = max(record.skip, 1)
-    rate = record.measurements.camera_rate
-    record.measurements.frame(status, 1 / rate if rate > 0 else math.inf)
-    return True

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from dynamic_dnn_ros.management.decisions import Switch, SwitchReason
+from dynamic_dnn_ros.management.decisions import Switch
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
     SWITCH_FAILED,
@@ -15,13 +15,10 @@ from dynamic_dnn_ros.management.observations import (
     Status,
 )
 from dynamic_dnn_ros.management.planning import Planner
-from dynamic_dnn_ros.management.records import ApplicationRecord, Registry, is_handed_over
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.reports import prediction
 from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import TargetStore
-
-RESEND_AFTER = 1.0
-"""Seconds after which a switch that was not acknowledged is sent again."""
 
 RETRY_FAILED = 30.0
 """Seconds for which an option is left out that the application could not prepare."""
@@ -49,55 +46,40 @@ class Handover:
         switches = []
         for name in self._registry:
             record = self._registry[name]
-            target = self._targets.get(name)
-            if not record.serves or not record.desired[0]:
+            assignment, target = record.assignment, self._targets.get(name)
+            if not record.serves or not assignment.desired[0]:
                 continue
-            waiting = record.outstanding
-            if waiting is None:
-                if record.desired == record.actual and is_handed_over(target, record.echo):
-                    continue
-            elif (
-                (waiting.sub_network, waiting.processor) == record.desired
-                and is_handed_over(target, waiting.target)
-                and now - record.sent < RESEND_AFTER
-            ):
+            reason = assignment.due(target, now)
+            if reason is None:
                 continue
-            reason = record.reason
-            if record.desired == record.actual and waiting is None:
-                reason = SwitchReason.TARGET_ECHO
             self._sequences[name] = self._sequences.get(name, 0) + 1
             switch = Switch(
                 name,
                 self._sequences[name],
-                *record.desired,
+                *assignment.desired,
                 reason,
                 prediction(self._planner.plan, self._planner.planned, name, record),
                 target,
             )
-            record.outstanding = switch
-            record.sent = now
+            assignment.send(switch, now)
             switches.append(switch)
         return tuple(switches)
 
     def answered(self, record: ApplicationRecord, status: Status, now: float) -> bool:
         """Take what an application says of a switch; tell whether it refused one of ours."""
+        assignment, outstanding = record.assignment, record.assignment.outstanding
         if status.switch_manager != self._manager:
             if status.switch_result == SWITCH_APPLIED:
                 # By hand: stays until something is better by more than a change costs.
-                record.actual = record.desired = (status.sub_network, status.processor)
-                # Whatever target it carried is told by the application itself.
-                record.echo, record.answered = None, None
+                assignment.take_over((status.sub_network, status.processor))
                 self._planner.note_change(now)
             return False
-        outstanding = record.outstanding
         if outstanding is None or status.switch_sequence != outstanding.sequence:
             return False
-        record.outstanding = None
         if status.switch_result == SWITCH_APPLIED:
-            record.actual = (status.sub_network, status.processor)
-            record.echo = outstanding.target
-            record.answered = (self._manager, outstanding.sequence)
+            assignment.apply(self._manager, (status.sub_network, status.processor))
             return False
+        assignment.refuse()
         pair: Option = (outstanding.sub_network, outstanding.processor)
         options = record.table.options if record.table is not None else ()
         if status.switch_result == SWITCH_REFUSED_SUB_NETWORK:
@@ -106,5 +88,4 @@ class Handover:
             record.exclude([o for o in options if o[1] == pair[1]], math.inf, status.message)
         elif status.switch_result == SWITCH_FAILED:
             record.exclude([pair], now + RETRY_FAILED, status.message)
-        record.desired = record.actual
         return True

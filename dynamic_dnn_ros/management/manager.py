@@ -206,7 +206,7 @@ class Manager:
         if new:
             self._begin(record, now)
             self._fresh = SwitchReason.APPLICATION
-        record.measurements.count(status, now)
+        record.learnt.measurements.count(status, now)
         if status.event is StatusEvent.SERVED:
             settling = now < self._settling_until
             return self._frames.served(record, status, self._running(now), settling, now) or new
@@ -215,8 +215,8 @@ class Manager:
             if refused:
                 self._fresh = SwitchReason.APPLICATION
             return refused or new
-        if status.event is StatusEvent.HEARTBEAT and record.outstanding is None:
-            record.actual = (status.sub_network, status.processor)
+        if status.event is StatusEvent.HEARTBEAT:
+            record.assignment.serve((status.sub_network, status.processor))
         return new
 
     def observe_load(self, load: Load, now: float) -> bool:
@@ -231,9 +231,7 @@ class Manager:
             ):
                 self._settling_until = -math.inf
                 for name in self._registry:
-                    # A frame may have been in work when the clocks changed.
-                    self._registry[name].skip = 1
-                    self._registry[name].measurements.restart()
+                    self._registry[name].learnt.restart()
         settled = now >= self._settling_until and self.platform.load is load
         if changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
@@ -279,9 +277,8 @@ class Manager:
             self._planner.forget()
         self._fresh = None
         for name in self._registry:
-            record = self._registry[name]
             if name not in self._planner.planned:
-                record.desired = record.actual
+                self._registry[name].assignment.leave()
         control = self.settings.mode is Mode.CONTROL
         switches = self._handover.due(now) if control else ()
         setting = domains if controllable and control else None
@@ -314,13 +311,13 @@ class Manager:
     def _begin(self, record: ApplicationRecord, now: float) -> None:
         set_by_another = record.application.switch_manager not in ('', self.instance)
         if set_by_another or self.targets.get(record.application.id) is None:
-            record.held_until = now + self.settings.adoption
+            record.hold(now + self.settings.adoption)
 
     def _target_changed(self, name: str) -> None:
         self._fresh = SwitchReason.TARGET
         record = self._registry.get(name)
         if record is not None:
-            record.held_until = -math.inf
+            record.release()
 
     def _running(self, now: float) -> dict[str, float]:
         """Return the frequencies that the platform is thought to run at, Hz by domain."""

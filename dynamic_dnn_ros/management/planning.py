@@ -98,7 +98,7 @@ class Planner:
         problem = self._problem(joint, choice, setting, records, now)
         incumbent = None
         if setting is not None:
-            options = [table.option(*r.desired) for r, table in zip(records, tables)]
+            options = [table.option(*r.assignment.desired) for r, table in zip(records, tables)]
             incumbent = (setting, [option if option is not None else 0 for option in options])
         plan = self._resource.decide(problem, incumbent, now, fresh)
         self._adopt(plan, records, tables, fresh)
@@ -159,14 +159,13 @@ class Planner:
         busy = [float(found.busy[plan.row]) for found in plan.evaluation.applications]
         chosen = [table.options[plan.option(a)] for a, table in enumerate(tables)]
         for a, record in enumerate(records):
-            if chosen[a] != record.desired:
-                record.desired = chosen[a]
-                record.reason = fresh or _REASONS[plan.cause]
-            record.contention = 1.0 + sum(
+            record.assignment.decide(chosen[a], fresh or _REASONS[plan.cause])
+            others = (
                 min(busy[b], 1.0)
                 for b in range(len(records))
                 if b != a and chosen[b][1] == chosen[a][1]
             )
+            record.learnt.meet(1.0 + sum(others))
 
     def _setting_in_force(self, joint: JointTable, choice: Choice) -> int | None:
         if not choice.controllable:

@@ -12,17 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
-from dynamic_dnn_ros.management.application_level import ApplicationLevel
-from dynamic_dnn_ros.management.decisions import Switch, SwitchReason
-from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.measurements import Measurements
+from dynamic_dnn_ros.management.assignment import Assignment
+from dynamic_dnn_ros.management.learning import Learning
 from dynamic_dnn_ros.management.observations import (
     Application,
     ApplicationState,
     points_digest,
 )
 from dynamic_dnn_ros.management.tables import ApplicationTable, Option, application_table
-from dynamic_dnn_ros.management.targets import Target
 
 SILENT_AFTER = 3.0
 """Seconds without a word after which an application is gone."""
@@ -52,77 +49,82 @@ class Presented(NamedTuple):
 
 class ApplicationRecord:
     """
-    One application: what it said, what it was told, and what was learnt of it.
+    One application: what it said, what it was told (`assignment`), and what was learnt of it.
 
-    `desired` is the option decided on, `actual` the one that it says it serves; `outstanding`
-    the switch that it has not answered yet, `answered` manager and sequence number of the last
-    one that it applied: what it said before that is out of date; `held_until` ends the time in
-    which a manager that has just started leaves it alone; `excluded` until when options are left
-    out, and `refusal` why; `skip` counts frames that belong to a
-    change and say nothing about the operating point; `suspected` is a slow-down that one frame has
-    shown and the next has yet to bear out, 0 for none.
+    Only its own methods change it; all else reads.
+
+    :param dwell: of its application level, s
     """
 
     def __init__(self, presented: Presented, now: float, dwell: float) -> None:
         """Begin with what the application says of itself."""
-        self.presented = presented
-        self.slow_down = SlowDownFilter()
-        self.measurements = Measurements()
-        self.level = ApplicationLevel(dwell)
-        self.heard = now
-        application = presented.application
-        self.actual: Option = (application.sub_network, application.processor)
-        self.desired: Option = self.actual
-        self.echo = application.target
-        self.excluded: dict[Option, float] = {}
-        self.refusal = ''
-        self.outstanding: Switch | None = None
-        self.answered: tuple[str, int] | None = None
-        self.sent = -math.inf
-        self.reason = SwitchReason.APPLICATION
-        self.held_until = -math.inf
-        self.skip = 0
-        self.behind_overrun = False
-        self.contention = 1.0
-        self.suspected = 0.0
-        self.last_frame: Option = ('', '')
+        self.assignment = Assignment(presented.application)
+        self.learnt = Learning(dwell)
+        self._presented = presented
+        self._heard = now
+        self._held_until = -math.inf
+        self._excluded: dict[Option, float] = {}
+        self._refusal = ''
+
+    @property
+    def presented(self) -> Presented:
+        """Return what the application said last of itself, with its operating points laid out."""
+        return self._presented
 
     @property
     def application(self) -> Application:
         """Return what the application said last of itself, without its operating points."""
-        return self.presented.application
+        return self._presented.application
 
     @property
     def table(self) -> ApplicationTable | None:
         """Return its operating points; none where it has none."""
-        return self.presented.table
+        return self._presented.table
 
     @property
     def serves(self) -> bool:
         """Tell whether the application is active."""
         return self.application.state is ApplicationState.ACTIVE
 
+    @property
+    def refusal(self) -> str:
+        """Return what the application said of the last options that it refused."""
+        return self._refusal
+
+    @property
+    def heard(self) -> float:
+        """Return the time of its last word, s."""
+        return self._heard
+
+    def hear(self, now: float) -> None:
+        """Note a sign of life."""
+        self._heard = now
+
     def update(self, application: Application) -> bool:
         """Take what the same instance says now; tell whether there is something new to choose."""
-        before, self.presented = self.presented, _presented(application, self.presented)
+        before, self._presented = self._presented, _presented(application, self._presented)
         changed = before.application.state is not application.state
-        if self.presented.points != before.points:
-            self.slow_down = SlowDownFilter()
+        if self._presented.points != before.points:
+            self.learnt.forget()
             changed = True
-        said = (application.switch_manager, application.switch_sequence)
-        if self.answered is None or (said[0] == self.answered[0] and said[1] >= self.answered[1]):
-            self.echo = application.target
-            if self.outstanding is None:
-                self.actual = (application.sub_network, application.processor)
+        self.assignment.say(application)
         return changed
+
+    def hold(self, until: float) -> None:
+        """Leave the application alone until a time."""
+        self._held_until = until
+
+    def release(self) -> None:
+        """End the time for which it is left alone."""
+        self._held_until = -math.inf
 
     def is_held(self, now: float) -> bool:
         """Tell whether the application is left alone, so that a new manager learns first."""
-        return now < self.held_until
+        return now < self._held_until
 
     def is_excluded(self, option: Option, now: float) -> bool:
         """Tell whether the application has refused an option."""
-        return now < self.excluded.get(option, -math.inf)
+        return now < self._excluded.get(option, -math.inf)
 
     def has_choice(self, now: float) -> bool:
         """Tell whether it serves and there is an option that it has not refused."""
@@ -135,15 +137,8 @@ class ApplicationRecord:
 
     def exclude(self, options: Iterable[Option], until: float, refusal: str) -> None:
         """Leave options out until a time; remember what the application said of them."""
-        self.excluded.update(dict.fromkeys(options, until))
-        self.refusal = refusal
-
-
-def is_handed_over(target: Target | None, echo: Target | None) -> bool:
-    """Tell whether an echo is the target, though it may have been asked for again since."""
-    if target is None or echo is None:
-        return target is echo
-    return target.asks_the_same(echo) and target.sender == echo.sender
+        self._excluded.update(dict.fromkeys(options, until))
+        self._refusal = refusal
 
 
 def _presented(application: Application, before: Presented | None = None) -> Presented:
@@ -210,7 +205,7 @@ class Registry:
             return None, self.remove(name, application.instance)
         record = self._records.get(name)
         if record is not None and record.application.instance == application.instance:
-            record.heard = now
+            record.hear(now)
             return None, record.update(application)
         self._put_aside(name, _presented(application))
         if record is not None and now - record.heard < SUCCEEDED_AFTER:
@@ -227,7 +222,7 @@ class Registry:
         """
         record = self._records.get(name)
         if record is not None and record.application.instance == instance:
-            record.heard = now
+            record.hear(now)
             return record, False
         if instance not in self._others.get(name, {}):
             return None, False

@@ -27,8 +27,9 @@ from dynamic_dnn_ros.management.decisions import (
 )
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.narrowing import WITHIN
-from dynamic_dnn_ros.management.records import ApplicationRecord, Registry, is_handed_over
+from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
+from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
 from dynamic_dnn_ros.management.words import limit_title, with_unit
 
@@ -127,10 +128,10 @@ class Reporter:
         infeasible = target is not None and (missed or too_slow)
         message = ''
         state = report.state
-        settled = record.outstanding is None and (
-            not control
-            or (record.actual == record.desired and is_handed_over(target, record.echo))
-        )
+        assignment = record.assignment
+        settled = assignment.is_handed_over(target)
+        if not control:
+            settled = assignment.outstanding is None
         if target is not None and infeasible:
             state = TargetState.INFEASIBLE
             message = _infeasible_message(record, target, predicted)
@@ -150,8 +151,8 @@ class Reporter:
             decision=_prediction(plan.evaluation, plan, index, plan.row),
             runner_up=second,
             runner_up_reason=why,
-            slow_down=record.slow_down.mean,
-            slow_down_deviation=record.slow_down.deviation,
+            slow_down=record.learnt.slow_down.mean,
+            slow_down_deviation=record.learnt.slow_down.deviation,
             reason=plan.cause.value,
             message=message,
         )
@@ -164,10 +165,14 @@ def prediction(
     if plan is not None and name in planned:
         index = planned.index(name)
         table = plan.problem.joint.tables[index]
-        if table.options[plan.option(index)] == record.desired:
+        if table.options[plan.option(index)] == record.assignment.desired:
             return _prediction(plan.evaluation, plan, index, plan.row)
-    accuracy = record.application.accuracies.get(record.desired[0], math.nan)
-    return Prediction(*record.desired, accuracy=accuracy)
+    return _accuracy_alone(record, record.assignment.desired)
+
+
+def _accuracy_alone(record: ApplicationRecord, option: Option) -> Prediction:
+    """Return what is expected of an option that nothing else is known of."""
+    return Prediction(*option, accuracy=record.application.accuracies.get(option[0], math.nan))
 
 
 def _prediction(evaluation: Evaluation, plan: Plan, index: int, row: int) -> Prediction:
@@ -214,8 +219,8 @@ def _absent(name: str, target: Target | None) -> TargetReport:
 
 def _unprofiled(record: ApplicationRecord, target: Target | None) -> TargetReport:
     """Report on an application that nothing can be decided for."""
-    accuracy = record.application.accuracies.get(record.actual[0], math.nan)
-    report = _judged(record, target, {'accuracy': accuracy})
+    decision = _accuracy_alone(record, record.assignment.actual)
+    report = _judged(record, target, {'accuracy': decision.accuracy})
     if not record.serves:
         message = 'It is not active; activate it to have its target served.'
         state = TargetState.NO_TARGET if target is None else TargetState.WAITING
@@ -227,7 +232,7 @@ def _unprofiled(record: ApplicationRecord, target: Target | None) -> TargetRepor
             'Its bundle has no profile for this platform, so its sub-network is left as it is. '
             "Make one with 'dynamic-dnn profile'."
         )
-    return replace(report, decision=Prediction(*record.actual, accuracy=accuracy), message=message)
+    return replace(report, decision=decision, message=message)
 
 
 def _judged(
@@ -239,8 +244,8 @@ def _judged(
         return TargetReport(name, TargetState.NO_TARGET)
     limits = target.limits()
     measured = {
-        'latency': record.measurements.latency(target.quantile),
-        'rate': record.measurements.served_rate(),
+        'latency': record.learnt.measurements.latency(target.quantile),
+        'rate': record.learnt.measurements.served_rate(),
     }
     rows = [
         (key, limit, predicted.get(key, math.nan), measured.get(key, math.nan))
@@ -250,7 +255,7 @@ def _judged(
     missed = [
         max(b, beyond(key, limit, p)) for b, (key, limit, p, _) in zip(measured_beyond, rows)
     ]
-    if record.measurements.frames < ENOUGH:
+    if record.learnt.measurements.frames < ENOUGH:
         state = TargetState.PENDING
     else:
         state = TargetState.MISSED if any(b > 0 for b in measured_beyond) else TargetState.MET
@@ -286,13 +291,13 @@ def _infeasible_message(
     ]
     text = f'No operating point meets {", ".join(missed)} together with what else is asked.'
     if _camera_is_too_slow(record, target):
-        rate = record.measurements.camera_rate
+        rate = record.learnt.measurements.camera_rate
         return f'{text} The camera itself delivers {rate:.4g} Hz.'
     return f'{text} Relax it, or a target of higher priority.'
 
 
 def _camera_is_too_slow(record: ApplicationRecord, target: Target) -> bool:
-    return 0 < record.measurements.camera_rate < target.rate * (1 - RATE_TOLERANCE)
+    return 0 < record.learnt.measurements.camera_rate < target.rate * (1 - RATE_TOLERANCE)
 
 
 def _met_without_limits(plan: Plan, index: int) -> bool:

@@ -49,14 +49,14 @@ def serve(
 def test_the_first_frame_of_a_sub_network_and_those_of_clocks_that_change_say_nothing() -> None:
     subject, record = frames(latency=0.05)
     serve(subject, record, 1)
-    assert record.slow_down.observations == 0
+    assert record.learnt.slow_down.observations == 0
     serve(subject, record, 3)
-    assert record.slow_down.observations == 3
+    assert record.learnt.slow_down.observations == 3
     subject.served(record, frame(PROFILED), HIGHEST, True, 0.0)
     subject.served(record, frame(0.004, 's0'), HIGHEST, False, 0.0)
-    assert record.slow_down.observations == 3
+    assert record.learnt.slow_down.observations == 3
     subject.served(record, frame(0.004, 's0'), HIGHEST, False, 0.0)
-    assert record.slow_down.observations == 4
+    assert record.learnt.slow_down.observations == 4
 
 
 def test_neither_an_overrun_counts_nor_the_frame_behind_it() -> None:
@@ -64,26 +64,26 @@ def test_neither_an_overrun_counts_nor_the_frame_behind_it() -> None:
     serve(subject, record, 2)
     subject.served(record, frame(1.0, overrun=True), HIGHEST, False, 0.0)
     serve(subject, record, 1, latency=0.5)
-    assert (record.slow_down.observations, record.measurements.frames) == (1, 2)
+    assert (record.learnt.slow_down.observations, record.learnt.measurements.frames) == (1, 2)
     serve(subject, record, 1)
-    assert record.slow_down.observations == 2
+    assert record.learnt.slow_down.observations == 2
 
 
 def test_clocks_and_neighbours_are_no_slow_down() -> None:
     subject, record = frames(latency=0.5)
-    record.contention = 1.5
+    record.learnt.meet(1.5)
     low = {'gpu': GPU[2]}
     assert record.table is not None
     slower = float(record.table.mean[3, record.table.nearest_row(low)]) * 1.5
     for _ in range(ENOUGH):
         subject.served(record, frame(slower), low, False, 0.0)
-    assert record.slow_down.mean == pytest.approx(1.0)
+    assert record.learnt.slow_down.mean == pytest.approx(1.0)
 
 
 def test_a_late_frame_is_answered_at_once_and_not_while_a_switch_is_on_its_way() -> None:
     subject, record = frames(latency=0.035, objective=Objective.MAXIMUM_ACCURACY)
     assert not any(serve(subject, record, 40))
     assert serve(subject, record, 1, latency=2 * PROFILED) == [True]
-    assert record.desired == ('s2', 'gpu')
+    assert record.assignment.desired == ('s2', 'gpu')
     # It serves s3 still: nothing more to be done by itself.
     assert serve(subject, record, 1, latency=PROFILED) == [False]

@@ -8,7 +8,9 @@ from dataclasses import replace
 import math
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
-from dynamic_dnn_ros.management.handover import RESEND_AFTER, RETRY_FAILED, Handover
+from dynamic_dnn_ros.management.assignment import RESEND_AFTER
+from dynamic_dnn_ros.management.decisions import SwitchReason
+from dynamic_dnn_ros.management.handover import RETRY_FAILED, Handover
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
     SWITCH_FAILED,
@@ -56,7 +58,7 @@ def answer(
 def test_a_switch_is_sent_once_and_again_only_without_an_answer() -> None:
     subject, record, targets = handover()
     assert subject.due(0.0) == ()
-    record.desired = ('s1', 'gpu')
+    record.assignment.decide(('s1', 'gpu'), SwitchReason.TARGET)
     targets.set(Target(FRONT, latency=0.03), 5)
     (switch,) = subject.due(1.0)
     assert (switch.sub_network, switch.sequence, switch.target) == ('s1', 1, targets.get(FRONT))
@@ -65,26 +67,32 @@ def test_a_switch_is_sent_once_and_again_only_without_an_answer() -> None:
     assert replace(again, sequence=1) == switch
     # The answer to the first has been overtaken.
     assert not subject.answered(record, answer(record, SWITCH_APPLIED), 2.1)
-    assert record.outstanding is again
+    assert record.assignment.outstanding is again
     assert not subject.answered(record, answer(record, SWITCH_APPLIED, sequence=2), 2.2)
-    assert record.actual == ('s1', 'gpu')
+    assert record.assignment.actual == ('s1', 'gpu')
     assert subject.due(10.0) == ()
 
 
 def test_what_is_refused_is_left_out_for_good_and_what_failed_for_a_while() -> None:
     for result, until in ((SWITCH_REFUSED_SUB_NETWORK, math.inf), (SWITCH_FAILED, RETRY_FAILED)):
         subject, record, _ = handover()
-        record.desired = ('s1', 'gpu')
+        record.assignment.decide(('s1', 'gpu'), SwitchReason.TARGET)
+        assert record.table is not None
+        options = record.table.options
         subject.due(0.0)
         assert subject.answered(record, answer(record, result), 0.0)
-        assert record.excluded == {('s1', 'gpu'): until}
-        assert record.desired == record.actual == ('s3', 'gpu')
+        excluded = [
+            option for option in options if record.is_excluded(option, min(until, 1e9) - 1.0)
+        ]
+        assert excluded == [('s1', 'gpu')]
+        assert not any(record.is_excluded(option, until) for option in options)
+        assert record.assignment.desired == record.assignment.actual == ('s3', 'gpu')
         assert record.refusal == 'no'
 
 
 def test_a_switch_of_somebody_else_is_taken_over_if_it_was_applied() -> None:
     subject, record, _ = handover()
     assert not subject.answered(record, answer(record, SWITCH_FAILED, manager='by hand'), 0.0)
-    assert record.actual == ('s3', 'gpu')
+    assert record.assignment.actual == ('s3', 'gpu')
     assert not subject.answered(record, answer(record, SWITCH_APPLIED, manager='by hand'), 0.0)
-    assert record.actual == record.desired == ('s1', 'gpu')
+    assert record.assignment.actual == record.assignment.desired == ('s1', 'gpu')

@@ -48,10 +48,10 @@ def test_applications_are_told_what_to_serve_why_and_beside_whom() -> None:
     assert subject.plan is not None and subject.power > 0
     for index, record in enumerate(records):
         table = subject.plan.problem.joint.tables[index]
-        assert record.desired == table.options[subject.plan.option(index)]
-        assert record.reason is SwitchReason.TARGET
+        assert record.assignment.desired == table.options[subject.plan.option(index)]
+        assert record.assignment.due(None, 0.0) is SwitchReason.TARGET
         other = subject.plan.evaluation.applications[1 - index]
-        assert record.contention == pytest.approx(1 + float(other.busy[subject.plan.row]))
+        assert record.learnt.contention == pytest.approx(1 + float(other.busy[subject.plan.row]))
 
 
 def test_the_same_problem_is_not_posed_again() -> None:
@@ -68,10 +68,10 @@ def test_the_same_problem_is_not_posed_again() -> None:
 def test_clocks_that_another_manager_leased_stay_while_applications_are_held() -> None:
     subject, records = planner(lease_manager='another', requested=GPU[3])
     for record in records:
-        record.held_until = 5.0
+        record.hold(5.0)
     _, (domain,) = subject.make(records, 0.0, SwitchReason.APPLICATION)
     assert domain.maximum == GPU[3]
-    assert [record.desired for record in records] == [('s3', 'gpu')] * 2
+    assert [record.assignment.desired for record in records] == [('s3', 'gpu')] * 2
 
 
 def test_names_profiles_that_share_no_setting() -> None:

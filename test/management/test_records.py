@@ -7,13 +7,13 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 
+from dynamic_dnn_ros.management.assignment import Assignment
 from dynamic_dnn_ros.management.observations import ApplicationState
 from dynamic_dnn_ros.management.records import (
     KEPT_ASIDE,
     SILENT_AFTER,
     SUCCEEDED_AFTER,
     Registry,
-    is_handed_over,
 )
 from dynamic_dnn_ros.management.targets import Target
 from support.applications import GPU, application, empty_points, operating_points
@@ -26,15 +26,15 @@ def test_what_was_learnt_stays_while_the_profile_does() -> None:
     record, changed = registry.add(application(), 0.0)
     assert record is not None and changed
     table = record.table
-    record.slow_down.update(2.0, 0.1)
+    record.learnt.update(2.0, 0.1)
     assert registry.add(application(sub_network='s1'), 1.0) == (None, False)
     assert record.table is table
-    assert record.slow_down.observations == 1
-    assert record.actual == ('s1', 'gpu')
+    assert record.learnt.slow_down.observations == 1
+    assert record.assignment.actual == ('s1', 'gpu')
     other = application(operating_points=operating_points(GPU[:2]))
     assert registry.add(other, 2.0) == (None, True)
     assert record.table is not table
-    assert record.slow_down.observations == 0
+    assert record.learnt.slow_down.observations == 0
 
 
 def test_operating_points_are_kept_once_as_a_table() -> None:
@@ -146,8 +146,10 @@ def test_has_a_choice_until_all_is_refused() -> None:
 
 def test_a_target_asked_for_again_needs_no_new_handover() -> None:
     target = Target(FRONT, latency=0.1, sender='a', stamp=1)
-    assert is_handed_over(target, replace(target, stamp=9))
-    assert not is_handed_over(target, replace(target, sender='b'))
-    assert not is_handed_over(target, None)
-    assert not is_handed_over(None, target)
-    assert is_handed_over(None, None)
+    one = Assignment(application(target=target))
+    assert one.is_handed_over(replace(target, stamp=9))
+    assert not one.is_handed_over(replace(target, sender='b'))
+    assert not one.is_handed_over(None)
+    one = Assignment(application())
+    assert not one.is_handed_over(target)
+    assert one.is_handed_over(None)

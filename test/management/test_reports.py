@@ -43,8 +43,8 @@ def served(registry: Registry, one: Application, latency: float, frames: int = 6
             received=number,
             served=number,
         )
-        record.measurements.count(frame, number / 30)
-        record.measurements.frame(frame, 1 / 30)
+        record.learnt.measurements.count(frame, number / 30)
+        record.learnt.measurements.frame(frame, 1 / 30)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What one application is to serve, what it was told, and what it says that it serves."""
+
+from __future__ import annotations
+
+import math
+
+from dynamic_dnn_ros.management.decisions import Switch, SwitchReason
+from dynamic_dnn_ros.management.observations import Application
+from dynamic_dnn_ros.management.tables import Option
+from dynamic_dnn_ros.management.targets import Target
+
+RESEND_AFTER = 1.0
+"""Seconds after which a switch that was not acknowledged is sent again."""
+
+
+class Assignment:
+    """
+    The option decided on, and how far the application has come with it.
+
+    Only the methods below change it; all else reads.
+    """
+
+    def __init__(self, application: Application) -> None:
+        """Begin with what the application says of itself: nothing is to change."""
+        self._actual: Option = (application.sub_network, application.processor)
+        self._desired = self._actual
+        self._reason = SwitchReason.APPLICATION
+        self._echo = application.target
+        self._outstanding: Switch | None = None
+        self._sent = -math.inf
+        # Manager and number of the last switch that it applied: what it said before is out of
+        # date.
+        self._answered: tuple[str, int] | None = None
+
+    @property
+    def desired(self) -> Option:
+        """Return the option decided on."""
+        return self._desired
+
+    @property
+    def actual(self) -> Option:
+        """Return the option that the application says it serves."""
+        return self._actual
+
+    @property
+    def outstanding(self) -> Switch | None:
+        """Return the switch that it has not answered yet."""
+        return self._outstanding
+
+    def decide(self, option: Option, reason: SwitchReason) -> None:
+        """Decide on an option; why counts where it is another one."""
+        if option != self._desired:
+            self._desired, self._reason = option, reason
+
+    def leave(self) -> None:
+        """Decide on whatever is served."""
+        self._desired = self._actual
+
+    def due(self, target: Target | None, now: float) -> SwitchReason | None:
+        """Return why a switch is to be sent now, none where none is."""
+        waiting = self._outstanding
+        if waiting is None:
+            if self._desired != self._actual:
+                return self._reason
+            return None if _is_handed_over(target, self._echo) else SwitchReason.TARGET_ECHO
+        if (
+            (waiting.sub_network, waiting.processor) == self._desired
+            and _is_handed_over(target, waiting.target)
+            and now - self._sent < RESEND_AFTER
+        ):
+            return None
+        return self._reason
+
+    def is_handed_over(self, target: Target | None) -> bool:
+        """Tell whether what was decided is served, with the target in force."""
+        return (
+            self._outstanding is None
+            and self._actual == self._desired
+            and _is_handed_over(target, self._echo)
+        )
+
+    def send(self, switch: Switch, now: float) -> None:
+        """Note that a switch was sent."""
+        self._outstanding, self._sent = switch, now
+
+    def say(self, application: Application) -> None:
+        """Take what the application says of itself, unless it said so before its last answer."""
+        if self._answered is not None:
+            manager, sequence = self._answered
+            if application.switch_manager != manager or application.switch_sequence < sequence:
+                return
+        self._echo = application.target
+        self.serve((application.sub_network, application.processor))
+
+    def serve(self, option: Option) -> None:
+        """Note what it serves, unless a switch is on its way to it."""
+        if self._outstanding is None:
+            self._actual = option
+
+    def apply(self, manager: str, option: Option) -> None:
+        """Note that the outstanding switch was applied."""
+        assert self._outstanding is not None
+        self._actual, self._echo = option, self._outstanding.target
+        self._answered = (manager, self._outstanding.sequence)
+        self._outstanding = None
+
+    def refuse(self) -> None:
+        """Note that the outstanding switch was refused: what is served stays."""
+        self._outstanding = None
+        self._desired = self._actual
+
+    def take_over(self, option: Option) -> None:
+        """Take over what somebody else had it serve, by hand say."""
+        self._actual = self._desired = option
+        # Whatever target that switch carried is told by the application itself.
+        self._echo = self._answered = None
+
+
+def _is_handed_over(target: Target | None, echo: Target | None) -> bool:
+    """Tell whether an echo is the target, though it may have been asked for again since."""
+    if target is None or echo is None:
+        return target is echo
+    return target.asks_the_same(echo) and target.sender == echo.sender

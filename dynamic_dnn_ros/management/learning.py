@@ -1,0 +1,108 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is learnt of one application from its frames."""
+
+from __future__ import annotations
+
+from copy import copy
+import math
+
+from dynamic_dnn_ros.management.application_level import ApplicationLevel
+from dynamic_dnn_ros.management.estimator import SlowDownFilter
+from dynamic_dnn_ros.management.measurements import Measurements
+from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.tables import Option
+
+
+class Learning:
+    """
+    Slow-down, rates, latencies, and what the last frame gave reason to suspect.
+
+    Only the methods below change what is learnt; all else reads.
+
+    :param dwell: of the application level, s
+    """
+
+    def __init__(self, dwell: float) -> None:
+        """Begin at what the profile says."""
+        self.measurements = Measurements()
+        self.level = ApplicationLevel(dwell)
+        self._slow_down = SlowDownFilter()
+        self._contention = 1.0
+        self._suspected = 0.0
+        # Frames still to come that belong to a change and say nothing of the operating point.
+        self._skip = 0
+        self._behind_overrun = False
+        self._last: Option = ('', '')
+
+    @property
+    def slow_down(self) -> SlowDownFilter:
+        """Return the slow-down as it is estimated."""
+        return self._slow_down
+
+    @property
+    def contention(self) -> float:
+        """Return the factor by which others on its processor make service last longer."""
+        return self._contention
+
+    @property
+    def supposed(self) -> SlowDownFilter:
+        """Return a copy of the slow-down, or what one frame gives reason to suspect of it."""
+        slow_down = self._slow_down
+        return slow_down.supposing(self._suspected) if self._suspected else copy(slow_down)
+
+    def measure(self, status: Status, settling: bool) -> bool:
+        """
+        Measure a served frame; tell whether it says something of the operating point.
+
+        It does not where it is no figure of the board, may have waited for such a one, or belongs
+        to a change.
+
+        :param settling: whether the clocks may have changed while it was in work
+        """
+        told = math.isfinite(status.total) and 0 < status.service < math.inf
+        if status.overrun or not told:
+            self._behind_overrun = True
+            return False
+        if self._behind_overrun:
+            self._behind_overrun = False
+            return False
+        option = (status.sub_network, status.processor)
+        if option != self._last:
+            self._last = option
+            self.restart()
+        rate = self.measurements.camera_rate
+        self.measurements.frame(status, 1 / rate if rate > 0 else math.inf)
+        if self._skip or settling:
+            self._skip = max(self._skip - 1, 0)
+            return False
+        return True
+
+    def restart(self) -> None:
+        """Note that a frame may have been in work when clocks or sub-network changed."""
+        self.measurements.restart()
+        self._skip = 1
+
+    def forget(self) -> None:
+        """Forget the slow-down: the profile is another one."""
+        self._slow_down = SlowDownFilter()
+
+    def suspect(self, ratio: float) -> None:
+        """Suspect that all frames will be as slow as one was; 0: nothing is suspected."""
+        self._suspected = ratio
+
+    def meet(self, contention: float) -> None:
+        """Note the factor by which others on its processor make service last longer."""
+        self._contention = contention
+
+    def update(self, ratio: float, dispersion: float) -> bool:
+        """
+        Take a frame into account; tell whether the slow-down has stepped.
+
+        :param ratio: measured over profiled mean latency
+        :param dispersion: standard deviation over mean of the profile's latency
+        """
+        stepped = self._slow_down.update(ratio, dispersion)
+        if stepped:
+            self.level.confirm()
+        return stepped
