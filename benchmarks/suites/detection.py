@@ -4,9 +4,10 @@
 Detectors: are they decoded right, and how fast.
 
 Correct: our decoders against the models' own post-processing on real pictures
-(`detection_correct`), and AP against the code of their authors (`detection_authors`). Speed: from outputs to a message, beside yolo_ros (`detection_speed`).
-Switching: three imported detectors, beside closing one and loading the next
-(`detection_switching`). Live: through camera topic and node, against off line (`detection_live`).
+(`detection_correct`), and AP against the code of their authors (`detection_authors`). Speed: from
+outputs to a message, beside yolo_ros (`detection_speed`). Switching: three imported detectors,
+beside closing one and loading the next (`detection_switching`). Live: through camera topic and
+node, against off line (`detection_live`).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def test_every_sub_network_is_measured_and_held_against_its_bar(
     suite: ModuleType, benchmark: Import, bundle: Bundle, tmp_path: Path
 ) -> None:
     pictures = open_dataset(write_folder(tmp_path / 'test', colour_pictures(40)), 'classification')
-    shipped = suite.Shipped('synthetic', 3, {0: '>= 0', -1: '> 1'}, '>= 1')
+    shipped = suite.Shipped('synthetic', 'none', 3, {0: '>= 0', -1: '> 1'}, latency_ratio='>= 1')
     figures = suite.measure(shipped, bundle, pictures, runs=2)
     rows = {row.name: row for row in figures}
     assert rows['synthetic: sub-networks'].met is True
@@ -66,6 +66,14 @@ def test_every_sub_network_is_measured_and_held_against_its_bar(
     suite.draw(report, tmp_path / 'super_network.png')
     with Image.open(tmp_path / 'super_network.png') as picture:
         assert picture.format == 'PNG'
+
+
+def test_the_slope_is_that_of_the_best_pair_within_two_points(suite: ModuleType) -> None:
+    latencies, accuracies = [1.0, 2.0, 3.0, 7.0], [0.50, 0.60, 0.615, 0.619]
+    assert suite._slope(latencies, accuracies) == 3.5
+    assert suite._slope(latencies, [0.5, 0.6, 0.7, 0.8]) == 1
+    # One that is slower and less accurate than another is no one's choice.
+    assert suite._slope([1.0, 4.0], [0.6, 0.59]) == 1
 
 
 def _write_result(work: Path, name: str, **values: Any) -> None:
@@ -91,7 +99,7 @@ def test_architectures_trained_alone_stand_beside_those_of_the_super_network(
     _write_result(
         tmp_path, 's2', configuration=last.configuration, accuracy=0.5, accuracy_data='other'
     )
-    shipped = suite.Shipped('synthetic', 3, {}, alone=(0, 1, -1))
+    shipped = suite.Shipped('synthetic', 'none', 3, {}, alone=(0, 1, -1))
     rows, missing = suite.alone(shipped, manifest, tmp_path)
     assert [(row.value, row.met) for row in rows] == [(first.accuracy + 0.02, None), (-2, False)]
     assert [text.partition(' ')[0] for text in missing] == ['`alone_s2/result.json`', 's1', 's2']
@@ -120,7 +128,7 @@ def test_entries_without_effect_do_not_make_another_architecture(
         accuracy=first.accuracy,
         accuracy_data=manifest.accuracy_data,
     )
-    shipped = suite.Shipped('synthetic', 3, {}, alone=(0,))
+    shipped = suite.Shipped('synthetic', 'none', 3, {}, alone=(0,))
     rows, missing = suite.alone(shipped, manifest, tmp_path)
     assert [row.value for row in rows] == [first.accuracy, 0.0]
     assert missing == []
@@ -138,7 +146,9 @@ def test_an_architecture_of_another_layout_is_said_not_to_be_there(
         accuracy=first.accuracy,
         accuracy_data=manifest.accuracy_data,
     )
-    rows, missing = suite.alone(suite.Shipped('synthetic', 3, {}, alone=(0,)), manifest, tmp_path)
+    rows, missing = suite.alone(
+        suite.Shipped('synthetic', 'none', 3, {}, alone=(0,)), manifest, tmp_path
+    )
     assert rows == []
     assert [text.partition(' ')[0] for text in missing] == ['`alone_s0/result.json`', 's0']
 
