@@ -4,30 +4,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
 import math
-from typing import Any
 
-from dynamic_dnn_ros.networks.checks import (
-    as_sequence,
-    require_choice,
-    require_fields,
-    require_positive,
-)
+from dynamic_dnn_ros.networks.checks import require_choice, require_positive
 from dynamic_dnn_ros.networks.contract import ConfigurationError
+from dynamic_dnn_ros.networks.elastic_layouts import (
+    ElasticConfiguration,
+    ElasticLayout,
+    StageLayout,
+    require_odd,
+)
 from dynamic_dnn_ros.networks.mobile_layers import ACTIVATIONS
-from dynamic_dnn_ros.networks.ofa_layouts import StageLayout
 from dynamic_dnn_ros.pictures.placement import Size
 
+STEM_STRIDE = 2
 STRIDES = (8, 16, 32)
 """Of the points at which objects are looked for, pixels of the input."""
 
-_CHOICES = ('kernel_sizes', 'expand_ratios', 'depths', 'heights', 'widths')
-
 
 @dataclasses.dataclass(frozen=True)
-class DetectorLayout:
+class DetectorLayout(ElasticLayout):
     """
     What is fixed for a super-network, and the choices that its sub-networks have.
 
@@ -43,6 +40,8 @@ class DetectorLayout:
         Generalized Focal Loss, NeurIPS 2020).
     :raises ConfigurationError: naming the field that is illegal.
     """
+
+    input_choices = {'height': 'heights', 'width': 'widths'}
 
     stem_width: int
     first_block_width: int
@@ -70,30 +69,13 @@ class DetectorLayout:
         ):
             require_positive(name, getattr(self, name))
         require_choice('activation', self.activation, tuple(ACTIVATIONS))
-        for name in _CHOICES:
-            choices = getattr(self, name)
-            if not choices or list(choices) != sorted(set(choices)):
-                raise ConfigurationError(name, choices, 'a list in increasing order')
-            for choice in choices:
-                require_positive(name, choice)
-        for name, sizes in (
-            ('kernel_sizes', self.kernel_sizes),
-            ('pyramid_kernel_size', (self.pyramid_kernel_size,)),
-        ):
-            for size in sizes:
-                if size % 2 == 0:
-                    raise ConfigurationError(name, size, 'an odd number')
+        self._check_choices()
+        require_odd('pyramid_kernel_size', self.pyramid_kernel_size)
         for name, sides in (('heights', self.heights), ('widths', self.widths)):
             for side in sides:
                 if side % STRIDES[-1]:
                     raise ConfigurationError(name, side, f'a multiple of {STRIDES[-1]}')
-        for index, stage in enumerate(self.stages):
-            prefix = f'stages[{index}]'
-            require_positive(f'{prefix}.width', stage.width)
-            require_choice(f'{prefix}.stride', stage.stride, (1, 2))
-            require_choice(f'{prefix}.activation', stage.activation, tuple(ACTIVATIONS))
-            require_choice(f'{prefix}.squeeze_excitation', stage.squeeze_excitation, (False, True))
-            require_choice(f'{prefix}.fused', stage.fused, (False, True))
+        self._check_stages()
         strides = self._strides()
         if not strides or strides[-1] != STRIDES[-1]:
             raise ConfigurationError(
@@ -102,7 +84,7 @@ class DetectorLayout:
 
     def _strides(self) -> list[int]:
         """Return the stride after each stage, that of the stem included."""
-        strides = [2]
+        strides = [STEM_STRIDE]
         for stage in self.stages:
             strides.append(strides[-1] * stage.stride)
         return strides[1:]
@@ -118,56 +100,10 @@ class DetectorLayout:
         """Return how many numbers each point answers: classes, and four distributions."""
         return self.classes + 4 * (self.distance_steps + 1)
 
-    @property
-    def blocks_per_stage(self) -> int:
-        """Return the number of blocks that each stage has at its greatest depth."""
-        return self.depths[-1]
-
-    @property
-    def blocks(self) -> int:
-        """Return the number of elastic blocks, the length of the lists in a configuration."""
-        return self.blocks_per_stage * len(self.stages)
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> DetectorLayout:
-        """
-        Return the layout that a mapping describes.
-
-        :raises ConfigurationError: for a missing, unknown or illegal field.
-        """
-        require_fields('layout', cls, mapping)
-        values: dict[str, Any] = dict(mapping)
-        stages = []
-        for index, stage in enumerate(as_sequence('stages', mapping['stages'])):
-            if not isinstance(stage, Mapping):
-                raise ConfigurationError(f'stages[{index}]', stage, 'a mapping')
-            stage = {'fused': False, **stage}
-            require_fields(f'stages[{index}]', StageLayout, stage)
-            stages.append(StageLayout(**stage))
-        for name in _CHOICES:
-            values[name] = tuple(as_sequence(name, mapping[name]))
-        values['stages'] = tuple(stages)
-        return cls(**values)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the layout as plain lists and numbers."""
-        return {
-            key: [dict(item) if isinstance(item, dict) else item for item in value]
-            if isinstance(value, tuple)
-            else value
-            for key, value in dataclasses.asdict(self).items()
-        }
-
 
 @dataclasses.dataclass(frozen=True)
-class DetectorConfiguration:
-    """
-    One sub-network.
-
-    `kernel_size` and `expand_ratio` have one entry a block, all stages after each other at their
-    greatest depth; entries of blocks beyond a stage's depth have no effect. `depth` has one entry
-    a stage. `height` and `width` are those of the input, pixels.
-    """
+class DetectorConfiguration(ElasticConfiguration):
+    """One sub-network; see `ElasticConfiguration`. Height and width of the input, pixels."""
 
     kernel_size: tuple[int, ...]
     expand_ratio: tuple[int, ...]
@@ -179,54 +115,6 @@ class DetectorConfiguration:
     def size(self) -> Size:
         """Return the size of the input."""
         return Size(self.height, self.width)
-
-    @classmethod
-    def from_mapping(
-        cls, mapping: Mapping[str, Any], layout: DetectorLayout
-    ) -> DetectorConfiguration:
-        """
-        Return the legal configuration that a mapping describes.
-
-        :raises ConfigurationError: naming the field, its value and the allowed values.
-        """
-        require_fields('configuration', cls, mapping)
-        configuration = cls(
-            kernel_size=as_sequence('kernel_size', mapping['kernel_size']),
-            expand_ratio=as_sequence('expand_ratio', mapping['expand_ratio']),
-            depth=as_sequence('depth', mapping['depth']),
-            height=mapping['height'],
-            width=mapping['width'],
-        )
-        configuration.check(layout)
-        return configuration
-
-    def check(self, layout: DetectorLayout) -> None:
-        """
-        Check the configuration against a layout.
-
-        :raises ConfigurationError: naming the field, its value and the allowed values.
-        """
-        for name, values, length, choices in (
-            ('kernel_size', self.kernel_size, layout.blocks, layout.kernel_sizes),
-            ('expand_ratio', self.expand_ratio, layout.blocks, layout.expand_ratios),
-            ('depth', self.depth, len(layout.stages), layout.depths),
-        ):
-            if len(values) != length:
-                raise ConfigurationError(name, list(values), f'a list of {length} numbers')
-            for index, value in enumerate(values):
-                require_choice(f'{name}[{index}]', value, choices)
-        require_choice('height', self.height, layout.heights)
-        require_choice('width', self.width, layout.widths)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the configuration as plain lists and numbers."""
-        return {
-            'kernel_size': list(self.kernel_size),
-            'expand_ratio': list(self.expand_ratio),
-            'depth': list(self.depth),
-            'height': self.height,
-            'width': self.width,
-        }
 
 
 def point_count(size: Size) -> int:

@@ -24,13 +24,13 @@ from dynamic_dnn_ros.networks.elastic_layers import (
     expanded_channels,
     squeezed_channels,
 )
+from dynamic_dnn_ros.networks.elastic_layouts import StageLayout
 from dynamic_dnn_ros.networks.mobile_layers import (
     ConvolutionLayer,
     MobileBlock,
     SqueezeExcitation,
     activation_named,
 )
-from dynamic_dnn_ros.networks.ofa_layouts import StageLayout
 from dynamic_dnn_ros.pictures.placement import Size
 
 COLOURS = 3

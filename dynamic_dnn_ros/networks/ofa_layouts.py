@@ -4,41 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
-from typing import Any
 
-from dynamic_dnn_ros.networks.checks import (
-    as_sequence,
-    require_choice,
-    require_fields,
-    require_positive,
-)
+from dynamic_dnn_ros.networks.checks import require_choice, require_positive
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.elastic_layers import make_divisible
+from dynamic_dnn_ros.networks.elastic_layouts import (
+    ElasticConfiguration,
+    ElasticLayout,
+    StageLayout,
+)
 from dynamic_dnn_ros.networks.mobile_layers import ACTIVATIONS
 from dynamic_dnn_ros.pictures.placement import Size
 
 
 @dataclasses.dataclass(frozen=True)
-class StageLayout:
-    """
-    One stage: blocks of one width, the first of which may halve the size of the picture.
-
-    The blocks of a fused stage expand by a dense 3x3 convolution in place of a 1x1 and a depthwise
-    one (Tan and Le, EfficientNetV2, ICML 2021, section 3.2): more multiply-adds that a processor
-    gets through faster, where channels are few. They have no elastic kernel.
-    """
-
-    width: int
-    stride: int
-    activation: str
-    squeeze_excitation: bool
-    fused: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class MobileNetV3Layout:
+class MobileNetV3Layout(ElasticLayout):
     """
     What is fixed for a super-network, and the choices that its sub-networks have.
 
@@ -47,6 +29,8 @@ class MobileNetV3Layout:
 
     :raises ConfigurationError: naming the field that is illegal.
     """
+
+    input_choices = {'resolution': 'resolutions'}
 
     stem_width: int
     stem_stride: int
@@ -69,74 +53,18 @@ class MobileNetV3Layout:
         for name in ('stem_stride', 'first_block_stride'):
             require_choice(name, getattr(self, name), (1, 2))
         require_choice('first_block_activation', self.first_block_activation, tuple(ACTIVATIONS))
-        for name in ('kernel_sizes', 'expand_ratios', 'depths', 'resolutions'):
-            choices = getattr(self, name)
-            if not choices or list(choices) != sorted(set(choices)):
-                raise ConfigurationError(name, choices, 'a list in increasing order')
-            for choice in choices:
-                require_positive(name, choice)
-        for kernel_size in self.kernel_sizes:
-            if kernel_size % 2 == 0:
-                raise ConfigurationError('kernel_sizes', kernel_size, 'an odd number')
+        self._check_choices()
         if not self.stages:
             raise ConfigurationError('stages', self.stages, 'at least one stage')
-        for index, stage in enumerate(self.stages):
-            prefix = f'stages[{index}]'
-            require_positive(f'{prefix}.width', stage.width)
-            require_choice(f'{prefix}.stride', stage.stride, (1, 2))
-            require_choice(f'{prefix}.activation', stage.activation, tuple(ACTIVATIONS))
-            require_choice(f'{prefix}.squeeze_excitation', stage.squeeze_excitation, (False, True))
-            require_choice(f'{prefix}.fused', stage.fused, (False, True))
-
-    @property
-    def blocks_per_stage(self) -> int:
-        """Return the number of blocks that each stage has at its greatest depth."""
-        return self.depths[-1]
-
-    @property
-    def blocks(self) -> int:
-        """Return the number of elastic blocks, the length of the lists in a configuration."""
-        return self.blocks_per_stage * len(self.stages)
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> MobileNetV3Layout:
-        """
-        Return the layout that a mapping describes.
-
-        :raises ConfigurationError: for a missing, unknown or illegal field.
-        """
-        require_fields('layout', cls, mapping)
-        values: dict[str, Any] = dict(mapping)
-        stages = []
-        for index, stage in enumerate(as_sequence('stages', mapping['stages'])):
-            if not isinstance(stage, Mapping):
-                raise ConfigurationError(f'stages[{index}]', stage, 'a mapping')
-            stage = {'fused': False, **stage}
-            require_fields(f'stages[{index}]', StageLayout, stage)
-            stages.append(StageLayout(**stage))
-        for name in ('kernel_sizes', 'expand_ratios', 'depths', 'resolutions'):
-            values[name] = tuple(as_sequence(name, mapping[name]))
-        values['stages'] = tuple(stages)
-        return cls(**values)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the layout as plain lists and numbers."""
-        return {
-            key: [dict(item) if isinstance(item, dict) else item for item in value]
-            if isinstance(value, tuple)
-            else value
-            for key, value in dataclasses.asdict(self).items()
-        }
+        self._check_stages()
 
 
 @dataclasses.dataclass(frozen=True)
-class MobileNetV3Configuration:
+class MobileNetV3Configuration(ElasticConfiguration):
     """
-    One sub-network.
+    One sub-network; see `ElasticConfiguration`. For the published layouts there are 20 blocks.
 
-    `kernel_size` and `expand_ratio` have one entry a block, all stages after each other at their
-    greatest depth, so 20 for the published layouts; entries of blocks beyond a stage's depth have
-    no effect, nor have kernel sizes of fused blocks. `depth` has one entry a stage.
+    `resolution` is height and width of the input, pixels.
     """
 
     kernel_size: tuple[int, ...]
@@ -148,51 +76,6 @@ class MobileNetV3Configuration:
     def size(self) -> Size:
         """Return height and width of the input, pixels."""
         return Size(self.resolution, self.resolution)
-
-    @classmethod
-    def from_mapping(
-        cls, mapping: Mapping[str, Any], layout: MobileNetV3Layout
-    ) -> MobileNetV3Configuration:
-        """
-        Return the legal configuration that a mapping describes.
-
-        :raises ConfigurationError: naming the field, its value and the allowed values.
-        """
-        require_fields('configuration', cls, mapping)
-        configuration = cls(
-            kernel_size=as_sequence('kernel_size', mapping['kernel_size']),
-            expand_ratio=as_sequence('expand_ratio', mapping['expand_ratio']),
-            depth=as_sequence('depth', mapping['depth']),
-            resolution=mapping['resolution'],
-        )
-        configuration.check(layout)
-        return configuration
-
-    def check(self, layout: MobileNetV3Layout) -> None:
-        """
-        Check the configuration against a layout.
-
-        :raises ConfigurationError: naming the field, its value and the allowed values.
-        """
-        for name, values, length, choices in (
-            ('kernel_size', self.kernel_size, layout.blocks, layout.kernel_sizes),
-            ('expand_ratio', self.expand_ratio, layout.blocks, layout.expand_ratios),
-            ('depth', self.depth, len(layout.stages), layout.depths),
-        ):
-            if len(values) != length:
-                raise ConfigurationError(name, list(values), f'a list of {length} numbers')
-            for index, value in enumerate(values):
-                require_choice(f'{name}[{index}]', value, choices)
-        require_choice('resolution', self.resolution, layout.resolutions)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the configuration as plain lists and numbers."""
-        return {
-            'kernel_size': list(self.kernel_size),
-            'expand_ratio': list(self.expand_ratio),
-            'depth': list(self.depth),
-            'resolution': self.resolution,
-        }
 
 
 def _published_layout(width_multiplier: float, resolutions: Sequence[int]) -> MobileNetV3Layout:

@@ -17,7 +17,8 @@ from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork
-from dynamic_dnn_ros.networks.ofa_layouts import MobileNetV3Layout, StageLayout
+from dynamic_dnn_ros.networks.elastic_layouts import StageLayout
+from dynamic_dnn_ros.networks.ofa_layouts import MobileNetV3Layout
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 
