@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.assessment import Demand, assess, objective_values
-from dynamic_dnn_ros.management.narrowing import WITHIN
+from dynamic_dnn_ros.management.narrowing import within
 from dynamic_dnn_ros.management.tables import FIGURES, ApplicationTable
 
 LONGEST_DWELL = 60.0
@@ -91,5 +91,5 @@ class ApplicationLevel:
             return Reaction(suspected=ratio)
         values = np.where(mends, objective_values(supposed, found, found.added_power), np.inf)
         best = values.min()
-        mends &= values <= best + WITHIN * abs(best)
+        mends &= values <= best + within(target.objective) * abs(best)
         return Reaction(int(np.where(mends, found.added_power, np.inf).argmin()))

@@ -27,7 +27,7 @@ from dynamic_dnn_ros.management.assessment import (
     ResourceSettings,
 )
 from dynamic_dnn_ros.management.forecast import ALONE, Forecast
-from dynamic_dnn_ros.management.narrowing import WITHIN
+from dynamic_dnn_ros.management.narrowing import WITHIN, WITHIN_ACCURACY
 from dynamic_dnn_ros.management.tables import UNKNOWN, LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -452,7 +452,7 @@ class Bounds:
 
 def _as_good_as(accuracy: float) -> float:
     """Return the least accuracy that counts as equal."""
-    return accuracy * (1 - WITHIN - _SLACK)
+    return accuracy * (1 - WITHIN_ACCURACY - _SLACK)
 
 
 def _key(required: Mapping[int, float]) -> tuple[tuple[int, float], ...]:

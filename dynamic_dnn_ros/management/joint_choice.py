@@ -13,7 +13,8 @@ Among all candidates the choice is lexicographic:
 1. least excess over the limit of utilisation, where load that is not ours needs the domain, and
    over the power cap, both as shares;
 2. fewest missed targets, in order of priority; 3. nearest to those that are missed, likewise;
-4. each application's objective in order of priority, to within 1 %;
+4. each application's objective in order of priority, latency to within 1 %, accuracy to within
+   0.03 %;
 5. least power of the board.
 
 Only settings that can matter are looked at, as in branch and bound: the most promising ones
@@ -43,7 +44,7 @@ from dynamic_dnn_ros.management.assessment import (
 )
 from dynamic_dnn_ros.management.bounds import Best, Bounds
 from dynamic_dnn_ros.management.forecast import ALONE, Forecast, Points
-from dynamic_dnn_ros.management.narrowing import WITHIN, narrow
+from dynamic_dnn_ros.management.narrowing import WITHIN, narrow, within
 from dynamic_dnn_ros.management.tables import LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -212,7 +213,7 @@ def best_of(demands: Sequence[Demand], found: Candidates, order: Sequence[int]) 
     for a in order:
         if demands[a].target.objective is not Objective.MINIMUM_ENERGY:
             values[a] = float(found.values[a][keep].min())
-            keep = narrow(keep, found.values[a], relative=WITHIN)
+            keep = narrow(keep, found.values[a], relative=within(demands[a].target.objective))
     kept = np.flatnonzero(keep)
     power = found.power[kept]
     smallest = power.min()
@@ -356,10 +357,12 @@ class _Choosing:
             values = self._inaccuracy[a][:, None]
         elif latency is not None and objective is Objective.MINIMUM_LATENCY:
             values = latency
+        equal: float | FloatArray = within(objective)
         if own is not None:
             values = np.where(own, values, busy)
+            equal = np.where(own, equal, WITHIN)
         if isinstance(values, np.ndarray):
-            keep = narrow(keep, values, WITHIN, axis=0)
+            keep = narrow(keep, values, equal, axis=0)
         if keep is not None:
             added = np.where(keep, added, np.inf)
         choice = added.argmin(axis=0)

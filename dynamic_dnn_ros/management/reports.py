@@ -26,7 +26,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetState,
 )
 from dynamic_dnn_ros.management.measurements import ENOUGH
-from dynamic_dnn_ros.management.narrowing import WITHIN
+from dynamic_dnn_ros.management.narrowing import WITHIN, within
 from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.tables import Option
@@ -324,7 +324,7 @@ def _binding(plan: Plan, index: int, around: Evaluation) -> Constraint:
     demand = plan.problem.demands[index]
     found = around.applications[index]
     values = objective_values(demand, found, around.power)
-    better = values < values[0] - WITHIN * abs(values[0])
+    better = values < values[0] - within(demand.target.objective) * abs(values[0])
     better &= demand.usable[around.options[:, index]] & np.isfinite(found.shortfall)
     if not better.any():
         return Constraint.NONE

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.management.assessment import (
 )
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.joint_choice import choose_jointly
-from dynamic_dnn_ros.management.narrowing import WITHIN
+from dynamic_dnn_ros.management.narrowing import WITHIN, within
 from dynamic_dnn_ros.management.targets import Objective
 
 LONGEST_DWELL = 60.0
@@ -245,14 +245,18 @@ def _is_better(problem: Problem, both: Evaluation, gain: float) -> Cause:
             return Cause.KEPT
     for a in order:
         demand = problem.demands[a]
-        if demand.target.objective is Objective.MINIMUM_ENERGY:
+        objective = demand.target.objective
+        if objective is Objective.MINIMUM_ENERGY:
             continue
         new_value, old_value = map(
             float, objective_values(demand, both.applications[a], both.power)
         )
-        if new_value < old_value - 2 * WITHIN * abs(old_value):
+        # Latency is predicted anew from moving estimates; accuracy is what it is.
+        share = 1 if objective is Objective.MAXIMUM_ACCURACY else 2
+        near = share * within(objective) * abs(old_value)
+        if new_value < old_value - near:
             return Cause.OBJECTIVE
-        if new_value > old_value + 2 * WITHIN * abs(old_value):
+        if new_value > old_value + near:
             return Cause.KEPT
     if both.power[0] < both.power[1] * (1 - gain):
         return Cause.ENERGY

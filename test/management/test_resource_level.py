@@ -30,7 +30,7 @@ from dynamic_dnn_ros.management.resource_level import (
 )
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
-from support.applications import GPU, application, operating_points
+from support.applications import GPU, SUB_NETWORKS, application, operating_points
 
 SETTINGS = ResourceSettings(margin=0.0)
 NAMES = ('/a/node', '/b/node', '/c/node')
@@ -49,12 +49,14 @@ def problem(
     foreign: dict[str, float] | None = None,
     power: bool = True,
     frequencies: Sequence[float] = GPU,
+    sub_networks: dict[str, tuple[float, float]] = SUB_NETWORKS,
 ) -> Problem:
     tables = [
         application_table(
             application(
                 target.application,
-                operating_points=operating_points(frequencies, power=power),
+                operating_points=operating_points(frequencies, sub_networks, power=power),
+                accuracies={name: accuracy for name, (_, accuracy) in sub_networks.items()},
             )
         )
         for target in targets
@@ -107,6 +109,21 @@ def test_maximum_accuracy_within_the_limits() -> None:
     target = Target(NAMES[0], latency=0.028, objective=Objective.MAXIMUM_ACCURACY)
     assert sub_networks(decide(problem([target]))) == ['s3']
     assert sub_networks(decide(problem([target], [2.0]))) == ['s1']
+
+
+def test_a_little_more_accuracy_is_worth_a_change() -> None:
+    close = {'s0': (0.012, 0.8800), 's1': (0.016, 0.8910), 's2': (0.020, 0.8912)}
+    target = Target(NAMES[0], latency=0.05, objective=Objective.MAXIMUM_ACCURACY)
+    task = problem([target], frequencies=GPU[-1:], sub_networks=close)
+    plan = decide(task)
+    # A fifth of a thousandth counts as equal: the cheaper one of the two best.
+    assert sub_networks(plan) == ['s1']
+    level = ResourceLevel(SETTINGS)
+    level.note_change(0.0)
+    less = level.decide(task, (plan.setting, [0]), 60.0, fresh=None)
+    assert (less.cause, sub_networks(less)) == (Cause.OBJECTIVE, ['s1'])
+    equal = level.decide(task, (plan.setting, [2]), 120.0, fresh=None)
+    assert equal.cause in (Cause.KEPT, Cause.ENERGY)
 
 
 def test_minimum_latency_takes_the_highest_clock() -> None:

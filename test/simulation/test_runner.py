@@ -37,6 +37,17 @@ def test_no_manager_that_meets_the_target_needs_less_than_the_oracle() -> None:
     assert energy(runs['dynamic_dnn'], rail) < energy(best, rail) * 1.05
 
 
+@pytest.mark.parametrize('latency', [0.045, 0.063])
+def test_the_most_accurate_sub_network_that_the_target_allows_is_served(latency: float) -> None:
+    target = {'at': 0.5, 'latency': latency, 'rate': 15.0, 'objective': 'maximum_accuracy'}
+    bundle = {'bundle': 'cifar10_ofa'}
+    data = mapping(application(network=bundle, rate=15.0, targets=[target]), duration=30.0)
+    (ours,), (best,) = figures(simulated(data)), figures(simulated(data, 'oracle'))
+    assert best.met and ours.met
+    assert ours.accuracy >= best.accuracy * 0.999
+    assert ours.late <= ours.allowed
+
+
 def test_the_best_fixed_sub_network_is_the_cheapest_that_is_accurate_enough() -> None:
     loose = [{'at': 0.0, 'latency': 0.2, 'accuracy': 0.75, 'rate': 12.0}]
     found = simulated(mapping(application(targets=loose)), 'best_fixed')

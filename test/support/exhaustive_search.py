@@ -22,6 +22,7 @@ from dynamic_dnn_ros.management.tables import FIGURES
 from dynamic_dnn_ros.management.targets import Objective
 
 WITHIN = 0.01
+WITHIN_ACCURACY = 0.0003
 
 Row = tuple[int, tuple[int, ...]]
 
@@ -79,13 +80,16 @@ def lexicographic_keys(
 def tolerances(problem: Problem) -> list[Callable[[float], float]]:
     """Return, for each key but the last, up to which value one equals the smallest."""
     count = len(problem.demands)
-    objectives = sum(
-        demand.target.objective is not Objective.MINIMUM_ENERGY for demand in problem.demands
-    )
+    objectives = [problem.demands[a].target.objective for a in by_priority(problem.demands)]
+    equal = {
+        Objective.MINIMUM_LATENCY: lambda value: value + WITHIN * abs(value),
+        Objective.MAXIMUM_ACCURACY: lambda value: value + WITHIN_ACCURACY * abs(value),
+    }
     return [
         lambda value: value + WITHIN,
         *[lambda value: value] * count,
-        *[lambda value: value + WITHIN * abs(value)] * (count + objectives),
+        *[lambda value: value + WITHIN * abs(value)] * count,
+        *[equal[objective] for objective in objectives if objective in equal],
     ]
 
 
@@ -171,7 +175,8 @@ def _choose(
     if attitude != 'own':
         best = _near(best, 3, 0.0, WITHIN)
     elif demand.target.objective is not Objective.MINIMUM_ENERGY:
-        best = _near(best, 4, 0.0, WITHIN)
+        accurate = demand.target.objective is Objective.MAXIMUM_ACCURACY
+        best = _near(best, 4, 0.0, WITHIN_ACCURACY if accurate else WITHIN)
     chosen = min(best, key=lambda row: row[5])
     return chosen[0], chosen[3]
 
