@@ -33,7 +33,7 @@ import threading
 import time
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import rclpy
 from rclpy.context import Context
@@ -56,6 +56,9 @@ from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.manager.messages import report_of, target_of
 from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = [
     'Answer',
     'ApplicationSummary',
@@ -70,6 +73,7 @@ __all__ = [
     'SubNetworkSummary',
     'Target',
     'TargetClient',
+    'TargetFields',
     'TargetRefusedError',
     'TargetReport',
     'TargetState',
@@ -113,6 +117,25 @@ class NotMetError(ClientError):
     def __init__(self, text: str, report: TargetReport | None) -> None:
         super().__init__(text)
         self.report = report
+
+
+class TargetFields(TypedDict, total=False):
+    """What an application may be asked for; what is None, or not given, is no limit."""
+
+    latency: float | None
+    """s, arrival of the image to publication of its result, at most."""
+    latency_quantile: float | None
+    """0..1, share of frames that must keep `latency`; not given: 0.95."""
+    accuracy: float | None
+    """0..1, at least."""
+    energy: float | None
+    """J for one inference, at most."""
+    rate: float | None
+    """Hz, frames served, at least."""
+    priority: int
+    """0..255, the higher is met first when not all can be met; not given: 0."""
+    objective: Objective
+    """What to improve once all limits are met; not given: the least energy."""
 
 
 @dataclass(frozen=True)
@@ -278,79 +301,31 @@ class TargetClient:
 
     # What is asked.
 
-    def set_target(
-        self,
-        application: str,
-        *,
-        latency: float | None = None,
-        latency_quantile: float | None = None,
-        accuracy: float | None = None,
-        energy: float | None = None,
-        rate: float | None = None,
-        priority: int = 0,
-        objective: Objective = Objective.MINIMUM_ENERGY,
-    ) -> Answer:
+    def set_target(self, application: str, **target: Unpack[TargetFields]) -> Answer:
         """
         Ask an application for something, in place of all that it was asked for before.
 
         An application that is not there keeps its target until it appears.
 
         :param application: fully qualified name of the inference node
-        :param latency: s, arrival of the image to publication of its result, at most
-        :param latency_quantile: 0..1, share of frames that must keep `latency`; None: 0.95
-        :param accuracy: 0..1, at least
-        :param energy: J for one inference, at most
-        :param rate: Hz, frames served, at least
-        :param priority: 0..255, the higher is met first when not all can be met
-        :param objective: what to improve once all limits are met
+        :param target: by keyword, see `TargetFields`
         :raises TargetRefusedError: naming the field, its value and the remedy
         :raises ManagerAbsentError: nobody is there to answer
         :raises NoAnswerError: no answer came in time
         """
-        response = self._request(
-            SetTarget,
-            application,
-            latency=latency,
-            latency_quantile=latency_quantile,
-            accuracy=accuracy,
-            energy=energy,
-            rate=rate,
-            priority=priority,
-            objective=objective,
-        )
+        response = self._request(SetTarget, application, target)
         answer = _answer_of(response)
         if answer.report is not None and answer.report.target is not None:
             self._asked[application] = answer.report.target
         return answer
 
-    def ask_target(
-        self,
-        application: str,
-        *,
-        latency: float | None = None,
-        latency_quantile: float | None = None,
-        accuracy: float | None = None,
-        energy: float | None = None,
-        rate: float | None = None,
-        priority: int = 0,
-        objective: Objective = Objective.MINIMUM_ENERGY,
-    ) -> Answer:
+    def ask_target(self, application: str, **target: Unpack[TargetFields]) -> Answer:
         """
         Ask what would become of a target if it were set; nothing is changed by it.
 
         Parameters and errors are those of `set_target`.
         """
-        response = self._request(
-            AskTarget,
-            application,
-            latency=latency,
-            latency_quantile=latency_quantile,
-            accuracy=accuracy,
-            energy=energy,
-            rate=rate,
-            priority=priority,
-            objective=objective,
-        )
+        response = self._request(AskTarget, application, target)
         return _answer_of(response)
 
     def clear_target(self, application: str) -> Answer:
@@ -554,8 +529,16 @@ class TargetClient:
                 self._applications[summary.id] = summary
             self._changed.notify_all()
 
-    def _request(self, service: Any, application: str, **fields: Any) -> Any:
-        given = {name: value for name, value in fields.items() if value is not None}
+    def _request(self, service: Any, application: str, fields: TargetFields) -> Any:
+        unknown = sorted(fields.keys() - TargetFields.__annotations__.keys())
+        if unknown:
+            raise TypeError(
+                f'a target has no field {", ".join(map(repr, unknown))}. Known are: '
+                f'{", ".join(TargetFields.__annotations__)}'
+            )
+        given: dict[str, Any] = {
+            name: value for name, value in fields.items() if value is not None
+        }
         try:
             if given.get('latency_quantile') == 0:
                 raise TargetError(

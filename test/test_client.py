@@ -101,6 +101,9 @@ def test_refusals_name_the_field_and_nothing_is_sent(
     ):
         with pytest.raises(TargetRefusedError, match=named):
             client.set_target(FRONT, **fields)  # type: ignore[arg-type]
+    for call in (client.set_target, client.ask_target):
+        with pytest.raises(TypeError, match="no field 'latncy'. Known are: latency, latency_quan"):
+            call(FRONT, latncy=0.1)
     with pytest.raises(TargetRefusedError, match='fully qualified node name'):
         client.clear_target('front')
     assert client.targets()[FRONT].target is None

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,11 +20,10 @@ from dynamic_dnn_ros.tasks.contract import (
     Metric,
     Outputs,
     Scorer,
-    Task,
     TaskError,
     TensorSpec,
 )
-from dynamic_dnn_ros.tasks.options import option, read_options, write_options
+from dynamic_dnn_ros.tasks.options import OptionedTask, option
 from dynamic_dnn_ros.tasks.tensors import described, fits, is_float, specs_of
 from dynamic_dnn_ros.tasks.truths import read_truths
 
@@ -36,7 +35,7 @@ _SUM_TOLERANCE = 5e-3
 
 
 @dataclass(frozen=True)
-class Classification(Task[ClassScores, int]):
+class Classification(OptionedTask[ClassScores, int]):
     """
     One output (pictures, classes), or (pictures, classes, 1, 1), of logits or probabilities.
 
@@ -73,11 +72,6 @@ class Classification(Task[ClassScores, int]):
     departure_limit: ClassVar[float] = 0.08
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Classification:
-        """Create the task from the options of a manifest."""
-        return read_options(cls, f'task {cls.name}', options)
-
-    @classmethod
     def recognise(
         cls,
         outputs: Sequence[TensorSpec],
@@ -102,10 +96,6 @@ class Classification(Task[ClassScores, int]):
         rows = [np.asarray(sample[spec.name], np.float64) for sample in samples]
         probabilities = bool(rows) and all(_are_probabilities(row) for row in rows)
         return cls('none' if probabilities else 'softmax', offset).options()
-
-    def options(self) -> dict[str, Any]:
-        """Return the options as plain JSON data."""
-        return write_options(self)
 
     def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:
         """Check that there is one output with a value for each label."""

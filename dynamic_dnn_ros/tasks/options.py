@@ -1,17 +1,26 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Options of a task, as a manifest holds them: the fields of a frozen dataclass."""
+"""Options of a task or a decoder, as a manifest holds them: the fields of a frozen dataclass."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping, Sequence
 import dataclasses
 import math
 from typing import Any, TypeVar
 
-from dynamic_dnn_ros.tasks.contract import TaskError
+from dynamic_dnn_ros.tasks.contract import (
+    Outputs,
+    ResultT,
+    Task,
+    TaskError,
+    TensorSpec,
+    TruthT,
+)
 
 OptionedT = TypeVar('OptionedT')
+OptionedTaskT = TypeVar('OptionedTaskT', bound='OptionedTask[Any, Any]')
 
 
 def option(
@@ -87,3 +96,30 @@ def _allowed(field: dataclasses.Field[Any], value: object) -> str | None:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+class OptionedTask(Task[ResultT, TruthT]):
+    """A task whose options are its fields: a frozen dataclass."""
+
+    @classmethod
+    def from_options(cls: type[OptionedTaskT], options: Mapping[str, Any]) -> OptionedTaskT:
+        """Create the task from the options of a manifest; see the contract."""
+        return read_options(cls, f'task {cls.name}', options)
+
+    def options(self) -> dict[str, Any]:
+        """Return the options as plain JSON data."""
+        return write_options(self)
+
+    @classmethod
+    @abc.abstractmethod
+    def recognise(
+        cls,
+        outputs: Sequence[TensorSpec],
+        labels: Sequence[str],
+        samples: Sequence[Outputs] = (),
+    ) -> dict[str, Any] | None:
+        """
+        Return the options that outputs ask for, None where they are of another task.
+
+        :param samples: what the network answered to pictures; may be empty
+        """

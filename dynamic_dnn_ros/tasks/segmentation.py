@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,14 +20,13 @@ from dynamic_dnn_ros.tasks.contract import (
     Metric,
     Outputs,
     Scorer,
-    Task,
     TaskError,
     TensorSpec,
 )
 from dynamic_dnn_ros.tasks.decoders.selection import NONE, SIGMOID, logit
 from dynamic_dnn_ros.tasks.label_planes import MOST_LABELS, best_classes, finer_classes
 from dynamic_dnn_ros.tasks.mean_iou import MeanIouScorer
-from dynamic_dnn_ros.tasks.options import option, read_options, write_options
+from dynamic_dnn_ros.tasks.options import OptionedTask, option
 from dynamic_dnn_ros.tasks.tensors import (
     all_finite,
     described,
@@ -45,7 +44,7 @@ FIRST, LAST = 'first', 'last'
 
 
 @dataclass(frozen=True)
-class Segmentation(Task[LabelMap, NDArray[Any]]):
+class Segmentation(OptionedTask[LabelMap, NDArray[Any]]):
     """
     A label for each pixel of the picture.
 
@@ -70,11 +69,6 @@ class Segmentation(Task[LabelMap, NDArray[Any]]):
 
     name: ClassVar[str] = 'segmentation'
     metric: ClassVar[Metric] = Metric.MEAN_IOU
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> Segmentation:
-        """Create the task from the options of a manifest."""
-        return read_options(cls, f'task {cls.name}', options)
 
     @classmethod
     def recognise(
@@ -114,10 +108,6 @@ class Segmentation(Task[LabelMap, NDArray[Any]]):
             if len(spec.shape) == 3 or 1 in (spec.shape[1], spec.shape[3]):
                 return cls(spec.name, LABELS, channels).options()
         return None
-
-    def options(self) -> dict[str, Any]:
-        """Return the options as plain JSON data."""
-        return write_options(self)
 
     def check(self, outputs: Sequence[TensorSpec], labels: Sequence[str], size: Size) -> None:
         """Check that the output has a plane for each label, or labels."""
