@@ -11,7 +11,7 @@ What every task must keep, as a check for tests: of this package's tasks and of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 import dataclasses
 import json
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dynamic_dnn_ros.assertions import refused
 from dynamic_dnn_ros.pictures.input import Alignment, Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.tasks.contract import (
@@ -73,8 +74,9 @@ def _check_options(task: Task[Any, Any]) -> None:
     assert json.loads(json.dumps(options)) == options, f'options are plain JSON data: {options}'
     again = type(task).from_options(options)
     assert again.options() == options, 'a task that is made from its options has the same'
-    _refused(
+    refused(
         lambda: type(task).from_options({**options, 'no_such_option': 1}),
+        TaskError,
         'an option that is unknown',
         'no_such_option',
     )
@@ -86,9 +88,14 @@ def _check_specs(
     specs = specs_of(outputs)
     task.check(specs, labels, size)
     task.check([_open(spec) for spec in specs], labels, size)
-    _refused(lambda: task.check([], labels, size), 'a network without outputs')
+    refused(lambda: task.check([], labels, size), TaskError, 'a network without outputs')
     others = [dataclasses.replace(spec, shape=(1, 2, 3, 4, 5)) for spec in specs]
-    _refused(lambda: task.check(others, labels, size), 'outputs of another rank', specs[0].name)
+    refused(
+        lambda: task.check(others, labels, size),
+        TaskError,
+        'outputs of another rank',
+        specs[0].name,
+    )
 
 
 def _open(spec: TensorSpec) -> TensorSpec:
@@ -230,16 +237,6 @@ def _check_scorer(
     scorer.add(task.decode(outputs, 0, next(_placements(size)), labels, Limits()), truth)
     assert 0 <= scorer.value() <= 1, f'accuracy is 0..1, not {scorer.value()}'
     assert math.isnan(task.scorer(labels).value()), 'each scorer begins with nothing'
-
-
-def _refused(call: Callable[[], object], what: str, names: str = '') -> None:
-    said = None
-    try:
-        call()
-    except TaskError as error:
-        said = str(error)
-    assert said is not None, f'{what} is refused with a TaskError'
-    assert names in said, f'the error of {what} names it: {said}'
 
 
 def _is_real(value: NDArray[Any]) -> bool:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import threading
 
 import numpy as np
 import pytest
@@ -14,10 +13,13 @@ import torch
 from dynamic_dnn_ros.bundles.graphs import Graph, graph_key
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.checks import check_engine
 from dynamic_dnn_ros.engines.contract import (
+    ONE_STAGE,
     Engine,
     EngineError,
     OutOfMemoryError,
+    Outputs,
     Precision,
     library_failure,
 )
@@ -46,141 +48,21 @@ def reference(bundle: Bundle, identifier: str, pixels: np.ndarray) -> np.ndarray
         return network(batch)[0].numpy()
 
 
-def test_outputs_are_those_of_the_dynamic_network(bundle: Bundle, engine: Engine) -> None:
-    outputs = {}
-    for entry in bundle.manifest.sub_networks:
-        pixels = picture(*entry.size)
-        outputs[entry.id] = logits(engine.prepare(entry, 'cpu'), pixels)
-        expected = reference(bundle, entry.id, pixels)
-        np.testing.assert_allclose(outputs[entry.id], expected, atol=1e-4, rtol=1e-4)
-    values = list(outputs.values())
-    assert not np.allclose(values[0], values[1], atol=1e-2)
-    assert not np.allclose(values[1], values[2], atol=1e-2)
+def test_every_engine_keeps_the_contract(bundle: Bundle, engine: Engine) -> None:
+    def answers(sub_network: SubNetwork, pixels: np.ndarray) -> Outputs:
+        return {'logits': reference(bundle, sub_network.id, pixels)[None]}
 
-
-def test_preparing_and_running_another_changes_nothing(bundle: Bundle, engine: Engine) -> None:
-    first, *others = bundle.manifest.sub_networks
-    prepared = engine.prepare(first, 'cpu')
-    pixels = picture(*first.size)
-    before = logits(prepared, pixels)
-    for entry in others:
-        logits(engine.prepare(entry, 'cpu'), picture(*entry.size, seed=1))
-    assert np.array_equal(logits(prepared, pixels), before)
-
-
-def test_may_prepare_while_another_thread_runs(bundle: Bundle, engine: Engine) -> None:
-    first, *others = bundle.manifest.sub_networks
-    prepared = engine.prepare(first, 'cpu')
-    pixels = picture(*first.size)
-    expected = logits(prepared, pixels)
-    outputs = []
-    done = threading.Event()
-
-    def serve() -> None:
-        while not done.is_set():
-            outputs.append(logits(prepared, pixels))
-
-    worker = threading.Thread(target=serve)
-    worker.start()
-    for _ in range(5):
-        for entry in others:
-            engine.prepare(entry, 'cpu')
-    done.set()
-    worker.join()
-    assert outputs and all(np.array_equal(output, expected) for output in outputs)
-
-
-def test_refuses_what_it_cannot_run(bundle: Bundle, engine: Engine) -> None:
-    entry = bundle.manifest.sub_networks[0]
-    with pytest.raises(EngineError, match="processor 'dla7' is not here"):
-        engine.prepare(entry, 'dla7')
-    with pytest.raises(EngineError, match='takes pictures of shape'):
-        engine.prepare(entry, 'cpu').run(picture(entry.size.height, entry.size.width + 1))
-
-
-def test_gives_its_memory_back(bundle: Bundle, engine: Engine) -> None:
-    first, *_, last = bundle.manifest.sub_networks
-    closed, other = engine.prepare(first, 'cpu'), engine.prepare(last, 'cpu')
-    assert closed.memory > 0 and other.memory > 0
-    assert engine.memory_needed(last) > 0
-    expected = logits(other, picture(*last.size))
-    closed.close()
-    closed.close()
-    assert closed.memory == 0
-    with pytest.raises(EngineError, match=f"'{first.id}' is closed"):
-        closed.run(picture(*first.size))
-    assert np.array_equal(logits(other, picture(*last.size)), expected)
-    again = logits(engine.prepare(first, 'cpu'), picture(*first.size))
-    np.testing.assert_allclose(
-        again, reference(bundle, first.id, picture(*first.size)), atol=1e-4, rtol=1e-4
-    )
-
-
-def test_may_be_closed_while_another_thread_runs(bundle: Bundle, engine: Engine) -> None:
-    entry = bundle.manifest.sub_networks[-1]
-    prepared = engine.prepare(entry, 'cpu')
-    pixels = picture(*entry.size)
-    expected = logits(prepared, pixels)
-    outputs: list[np.ndarray] = []
-    ended: list[Exception] = []
-    running = threading.Event()
-
-    def serve() -> None:
-        try:
-            while True:
-                outputs.append(logits(prepared, pixels))
-                running.set()
-        except EngineError as error:
-            ended.append(error)
-
-    worker = threading.Thread(target=serve)
-    worker.start()
-    assert running.wait(30)
-    prepared.close()
-    worker.join(30)
-    assert not worker.is_alive() and 'is closed' in str(ended[0])
-    assert all(np.array_equal(output, expected) for output in outputs)
-
-
-def test_several_threads_prepare_and_run(bundle: Bundle, engine: Engine) -> None:
-    outputs: dict[str, np.ndarray] = {}
-
-    def work(entry: SubNetwork) -> None:
-        outputs[entry.id] = logits(engine.prepare(entry, 'cpu'), picture(*entry.size))
-
-    threads = [
-        threading.Thread(target=work, args=(entry,)) for entry in bundle.manifest.sub_networks
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for entry in bundle.manifest.sub_networks:
-        expected = reference(bundle, entry.id, picture(*entry.size))
-        np.testing.assert_allclose(outputs[entry.id], expected, atol=1e-4, rtol=1e-4)
-
-
-def test_a_result_outlives_the_next_run(bundle: Bundle, engine: Engine) -> None:
-    entry = bundle.manifest.sub_networks[0]
-    prepared = engine.prepare(entry, 'cpu')
-    first = logits(prepared, picture(*entry.size, seed=0))
-    kept = first.copy()
-    assert not np.array_equal(logits(prepared, picture(*entry.size, seed=1)), kept)
-    assert first.dtype == np.float32 and np.array_equal(first, kept)
-
-
-def test_takes_a_picture_that_may_not_be_written(bundle: Bundle, engine: Engine) -> None:
-    entry = bundle.manifest.sub_networks[0]
-    prepared = engine.prepare(entry, 'cpu')
-    pixels = picture(*entry.size)
-    expected = logits(prepared, pixels)
-    pixels.flags.writeable = False
-    assert np.array_equal(logits(prepared, pixels), expected)
+    check_engine(engine, bundle.manifest.sub_networks, answers, 'cpu')
 
 
 def test_computes_in_float32_unless_asked_otherwise(engine: Engine) -> None:
     assert engine.precision is Precision.FLOAT32
     assert 'cpu' in engine.processors
+
+
+def test_says_how_much_memory_it_takes(bundle: Bundle, engine: Engine) -> None:
+    entry = bundle.manifest.sub_networks[-1]
+    assert engine.memory_needed(entry) > 0 and engine.prepare(entry, 'cpu').memory > 0
 
 
 @pytest.mark.parametrize('precision', [p for p in Precision if p is not Precision.FLOAT32])
@@ -285,14 +167,6 @@ def test_a_sub_network_without_memory_leaves_the_others(bundle: Bundle, name: st
     assert logits(engine.prepare(second, 'cpu'), picture(*second.size)).any()
 
 
-def test_a_sub_network_of_one_stage_runs_as_a_whole(bundle: Bundle, engine: Engine) -> None:
-    entry = bundle.manifest.sub_networks[0]
-    prepared = engine.prepare(entry, 'cpu')
-    assert [stage.exit for stage in prepared.stages] == [True] and prepared.largest_batch == 1
-    execution = prepared.begin(picture(*entry.size))
-    assert not execution.done
-    outputs = execution.advance()
-    assert execution.done and outputs is not None
-    assert np.array_equal(outputs['logits'][0], logits(prepared, picture(*entry.size)))
-    with pytest.raises(EngineError, match=f"'{entry.id}' has run all of its stages"):
-        execution.advance()
+def test_a_sub_network_has_one_stage(bundle: Bundle, engine: Engine) -> None:
+    prepared = engine.prepare(bundle.manifest.sub_networks[0], 'cpu')
+    assert prepared.stages == ONE_STAGE and prepared.largest_batch == 1

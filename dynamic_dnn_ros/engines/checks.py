@@ -1,0 +1,322 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What every engine must keep, as a check for tests: of this package's engines and of yours.
+
+    from dynamic_dnn_ros.bundles.reader import read_bundle
+    from dynamic_dnn_ros.engines.checks import check_engine
+    from dynamic_dnn_ros.engines.registry import create_engine
+
+    def test_my_engine():
+        bundle = read_bundle(folder)
+        reference = create_engine('torch', bundle, threads=1)
+        engine = MyEngine(bundle, 1, Precision.FLOAT32, print)
+        check_engine(engine, bundle.manifest.sub_networks, answers_of(reference))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+import threading
+
+import numpy as np
+
+from dynamic_dnn_ros.assertions import refused
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.engines.contract import (
+    Engine,
+    EngineError,
+    Outputs,
+    Picture,
+    Precision,
+    PreparedSubNetwork,
+)
+
+#: Outputs that a sub-network has to give for a picture, each with the batch of one as first axis.
+Answers = Callable[[SubNetwork, Picture], Outputs]
+
+#: s, after which a thread counts as stuck.
+TIMEOUT = 60.0
+
+_NO_PROCESSOR = 'no_such_processor'
+
+#: How often others are prepared while one runs.
+_ROUNDS = 5
+
+
+def check_engine(
+    engine: Engine,
+    sub_networks: Sequence[SubNetwork],
+    answers: Answers,
+    processor: str = '',
+    tolerance: float = 1e-4,
+) -> None:
+    """
+    Check that an engine keeps its contract.
+
+    :param engine: for a bundle whose sub-networks these are
+    :param sub_networks: two at least, which answer differently
+    :param answers: the right ones, see `answers_of`
+    :param processor: to run on; empty: the engine's first
+    :param tolerance: by which values may differ, of their size and beside it; the engine repeats
+        its own values to the bit
+    :raises AssertionError: naming what is not kept
+    """
+    _check_description(engine)
+    suite = _Suite(engine, sub_networks, answers, processor or engine.processors[0], tolerance)
+    suite.check_answers()
+    suite.check_refusals()
+    suite.check_pictures()
+    suite.check_results_last()
+    suite.check_stages()
+    suite.check_independence()
+    suite.check_preparing_while_running()
+    suite.check_threads()
+    suite.check_memory()
+    suite.check_closing_while_running()
+
+
+def answers_of(engine: Engine, processor: str = '') -> Answers:
+    """Return the answers of another engine, as right ones for `check_engine`."""
+
+    def answers(sub_network: SubNetwork, picture: Picture) -> Outputs:
+        prepared = engine.prepare(sub_network, processor or engine.processors[0])
+        outputs = {name: value.copy() for name, value in prepared.run(picture).items()}
+        prepared.close()
+        return outputs
+
+    return answers
+
+
+def _check_description(engine: Engine) -> None:
+    assert isinstance(engine.name, str) and engine.name, 'an engine has a name'
+    assert isinstance(engine.precision, Precision), 'an engine says what it computes with'
+    processors = engine.processors
+    assert processors and all(isinstance(each, str) and each for each in processors), (
+        f'an engine names the processors that it runs on: {processors}'
+    )
+    assert len(set(processors)) == len(processors), f'a processor is named once: {processors}'
+
+
+class _Suite:
+    """The checks of one engine on one processor."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        sub_networks: Sequence[SubNetwork],
+        answers: Answers,
+        processor: str,
+        tolerance: float,
+    ) -> None:
+        self.engine = engine
+        self.sub_networks = sub_networks
+        self.processor = processor
+        self.tolerance = tolerance
+        self.pictures = {each.id: _picture(each) for each in sub_networks}
+        self.right = {each.id: answers(each, self.pictures[each.id]) for each in sub_networks}
+        first, *others = self.right.values()
+        assert any(not _near(first, other, tolerance) for other in others), (
+            'check_engine needs sub-networks that answer differently'
+        )
+
+    def prepare(self, sub_network: SubNetwork) -> PreparedSubNetwork:
+        return self.engine.prepare(sub_network, self.processor)
+
+    def run(self, prepared: PreparedSubNetwork) -> Outputs:
+        """Return a copy of what it answers to its picture."""
+        outputs = prepared.run(self.pictures[prepared.sub_network.id].copy())
+        return {name: value.copy() for name, value in outputs.items()}
+
+    def is_right(self, outputs: Outputs, sub_network: SubNetwork) -> bool:
+        return _near(outputs, self.right[sub_network.id], self.tolerance)
+
+    def check_answers(self) -> None:
+        for each in self.sub_networks:
+            prepared = self.prepare(each)
+            assert prepared.sub_network == each and prepared.processor == self.processor, (
+                f'what is prepared says of what, and on which processor: {each.id!r}'
+            )
+            outputs = prepared.run(self.pictures[each.id].copy())
+            right = self.right[each.id]
+            assert set(outputs) == set(right), (
+                f'outputs are {sorted(right)} by name: {sorted(outputs)}'
+            )
+            for name, value in outputs.items():
+                assert isinstance(value, np.ndarray) and value.shape == right[name].shape, (
+                    f'output {name!r} of {each.id!r} is an array {right[name].shape}, the first '
+                    f'axis the picture: {getattr(value, "shape", type(value))}'
+                )
+            assert self.is_right(outputs, each), f'the outputs of {each.id!r} are the right ones'
+
+    def check_refusals(self) -> None:
+        first = self.sub_networks[0]
+        refused(
+            lambda: self.engine.prepare(first, _NO_PROCESSOR),
+            EngineError,
+            'a processor that is not here',
+            _NO_PROCESSOR,
+        )
+        prepared = self.prepare(first)
+        height, width = first.size
+        for shape in ((height, width + 1, 3), (height, width), (height, width, 4)):
+            wrong = np.zeros(shape, np.uint8)
+            refused(
+                lambda wrong=wrong: prepared.run(wrong),  # type: ignore[misc]
+                EngineError,
+                f'a picture of another shape, {shape},',
+                first.id,
+            )
+        assert self.is_right(self.run(prepared), first), 'after an error it may be tried again'
+
+    def check_pictures(self) -> None:
+        first = self.sub_networks[0]
+        prepared = self.prepare(first)
+        picture = self.pictures[first.id].copy()
+        picture.flags.writeable = False
+        assert _same(prepared.run(picture), self.run(prepared)), (
+            'a picture that may not be written gives the same'
+        )
+        picture = self.pictures[first.id].copy()
+        prepared.run(picture)
+        assert np.array_equal(picture, self.pictures[first.id]), 'a picture is left as it is'
+
+    def check_results_last(self) -> None:
+        first = self.sub_networks[0]
+        prepared = self.prepare(first)
+        outputs = prepared.run(self.pictures[first.id])
+        kept = {name: value.copy() for name, value in outputs.items()}
+        other = prepared.run(255 - self.pictures[first.id])
+        assert not _same(other, kept), f'{first.id!r} answers differently to another picture'
+        assert _same(outputs, kept), 'a result outlives the next run'
+
+    def check_stages(self) -> None:
+        for each in self.sub_networks:
+            prepared = self.prepare(each)
+            names = [stage.name for stage in prepared.stages]
+            assert names and len(set(names)) == len(names), f'stages have names: {names}'
+            assert prepared.stages[-1].exit, 'there is an answer after the last stage'
+            assert prepared.largest_batch >= 1, 'a run takes at least one picture'
+            execution = prepared.begin(self.pictures[each.id])
+            outputs: Outputs | None = None
+            for index in range(len(names)):
+                if execution.done:
+                    break
+                outputs = execution.advance()
+                assert (outputs is not None) == prepared.stages[index].exit, (
+                    f'there are outputs after stage {names[index]!r} as its exit says'
+                )
+            assert execution.done, f'after its last stage an execution is done: {names}'
+            assert outputs is not None and _same(outputs, self.run(prepared)), (
+                'stage by stage the outputs are those of a whole run'
+            )
+            refused(execution.advance, EngineError, 'a stage after the last', each.id)
+
+    def check_independence(self) -> None:
+        first, *others = self.sub_networks
+        prepared = self.prepare(first)
+        before = self.run(prepared)
+        for other in others:
+            self.run(self.prepare(other))
+        assert _same(self.run(prepared), before), (
+            'preparing and running another sub-network changes no output of the first'
+        )
+
+    def check_preparing_while_running(self) -> None:
+        first, *others = self.sub_networks
+        prepared = self.prepare(first)
+        expected = self.run(prepared)
+        done = threading.Event()
+
+        def serve() -> bool:
+            good = True
+            while not done.is_set():
+                good = good and _same(self.run(prepared), expected)
+            return good
+
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve)
+            try:
+                for _ in range(_ROUNDS):
+                    for other in others:
+                        self.prepare(other)
+            finally:
+                done.set()
+            assert served.result(TIMEOUT), (
+                'a sub-network runs as it did while another thread prepares others'
+            )
+
+    def check_threads(self) -> None:
+        def work(sub_network: SubNetwork) -> bool:
+            return self.is_right(self.run(self.prepare(sub_network)), sub_network)
+
+        with ThreadPoolExecutor(len(self.sub_networks)) as pool:
+            good = list(pool.map(work, self.sub_networks, timeout=TIMEOUT))
+        assert all(good), 'several threads may prepare and run at once'
+
+    def check_memory(self) -> None:
+        first, *_, last = self.sub_networks
+        for each in (first, last):
+            needed = self.engine.memory_needed(each)
+            assert isinstance(needed, int) and needed >= 0, f'memory counts in bytes: {needed!r}'
+        closed, other = self.prepare(first), self.prepare(last)
+        assert isinstance(closed.memory, int) and closed.memory >= 0, (
+            f'memory counts in bytes: {closed.memory!r}'
+        )
+        expected = self.run(other)
+        closed.close()
+        closed.close()
+        assert closed.memory == 0, f'what is closed holds no memory: {closed.memory}'
+        refused(lambda: self.run(closed), EngineError, 'running what is closed', first.id)
+        assert _same(self.run(other), expected), 'closing one changes no output of another'
+        assert self.is_right(self.run(self.prepare(first)), first), (
+            'what was closed may be prepared again'
+        )
+
+    def check_closing_while_running(self) -> None:
+        last = self.sub_networks[-1]
+        prepared = self.prepare(last)
+        expected = self.run(prepared)
+        running, closed = threading.Event(), threading.Event()
+
+        def serve() -> bool:
+            good = True
+            while good:
+                was_closed = closed.is_set()
+                try:
+                    good = _same(self.run(prepared), expected) and not was_closed
+                except EngineError:
+                    return True
+                finally:
+                    running.set()
+            return False
+
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve)
+            assert running.wait(TIMEOUT), 'a sub-network runs in another thread'
+            prepared.close()
+            closed.set()
+            assert served.result(TIMEOUT), (
+                'a run that is in work while another thread closes ends as it would have'
+            )
+
+
+def _picture(sub_network: SubNetwork) -> Picture:
+    generator = np.random.default_rng(0)
+    picture: Picture = generator.integers(0, 256, (*sub_network.size, 3), np.uint8)
+    return picture
+
+
+def _same(one: Outputs, other: Outputs) -> bool:
+    return set(one) == set(other) and all(
+        np.array_equal(value, other[name]) for name, value in one.items()
+    )
+
+
+def _near(found: Outputs, right: Outputs, tolerance: float) -> bool:
+    return set(found) == set(right) and all(
+        value.shape == right[name].shape
+        and np.allclose(value, right[name], rtol=tolerance, atol=tolerance)
+        for name, value in found.items()
+    )
