@@ -41,11 +41,14 @@ _LARGEST = 2**63 - 1
 
 _COUNT = {'type': 'integer', 'minimum': 1, 'maximum': _LARGEST}
 
+#: Letters of the id of a sub-network: one line of a table holds it.
+LONGEST_ID = 32
+
 _SUB_NETWORK: dict[str, Any] = {
     'id': {
         'type': 'string',
-        'pattern': r'^[a-z0-9_]{1,16}\Z',
-        'description': '1 to 16 small letters, digits and underscores',
+        'pattern': rf'^[a-z0-9_]{{1,{LONGEST_ID}}}\Z',
+        'description': f'1 to {LONGEST_ID} small letters, digits and underscores',
     },
     'configuration': {'type': 'object'},
     'multiply_adds': _COUNT,
