@@ -427,6 +427,10 @@ class TargetClient:
         last, seen = None, False
         waiting: queue.SimpleQueue[TargetReport] = queue.SimpleQueue()
         with self.watch(waiting.put, application):
+            # The manager repeats itself once a second only: what it said last may have been all.
+            known = self._reports.get(application)
+            if known is not None:
+                waiting.put(known)
             while True:
                 try:
                     report = waiting.get(timeout=max(0.0, end - time.monotonic()))

@@ -1,13 +1,20 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the limits of a target are called in sentences."""
+"""What targets, and what is decided about them, are called in sentences."""
 
 from __future__ import annotations
 
+import math
+
+from dynamic_dnn_ros.management.decisions import Prediction, TargetReport, TargetState
+from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.tasks.contract import Metric
 
 UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
 """Unit of each limit, by the names of `TargetStatus.names`."""
+
+AT_LEAST = ('accuracy', 'rate')
+"""Limits that are met from below upwards; the others are met from above downwards."""
 
 
 def metric_title(metric: str) -> str:
@@ -32,3 +39,58 @@ def limit_title(name: str, metric: str) -> str:
 def with_unit(name: str, value: float) -> str:
     """Return the value of a limit with its unit."""
     return f'{value:.4g} {UNITS[name]}'.rstrip()
+
+
+def state_words(state: TargetState) -> str:
+    """Return a state as people read it."""
+    return state.name.lower().replace('_', ' ')
+
+
+def in_unit(name: str, value: float) -> str:
+    """Return a quantity of a limit in a unit for people; a dash where it is not known."""
+    if not math.isfinite(value):
+        return '–'
+    if name == 'latency':
+        return f'{value * 1e3:.4g} ms'
+    if name == 'accuracy':
+        return f'{value:.1%}'
+    if name == 'energy':
+        return f'{value * 1e3:.4g} mJ' if value < 1 else f'{value:.4g} J'
+    return f'{value:.4g} Hz'
+
+
+def target_text(target: Target | None, metric: str = '') -> str:
+    """Return a target on one line."""
+    if target is None:
+        return 'none'
+    parts = [
+        f'{limit_title(name, metric)} {"≥" if name in AT_LEAST else "≤"} {in_unit(name, value)}'
+        + (f' for {target.quantile:.4g} of frames' if name == 'latency' else '')
+        for name, value in target.limits().items()
+    ]
+    if target.objective is not Objective.MINIMUM_ENERGY or not parts:
+        parts.append(target.objective.name.lower().replace('_', ' '))
+    if target.priority:
+        parts.append(f'priority {target.priority}')
+    return ', '.join(parts)
+
+
+def point_text(point: Prediction) -> str:
+    """Return an operating point on one line."""
+    if not point.sub_network:
+        return 'none'
+    words = f'{point.sub_network} on {point.processor}' if point.processor else point.sub_network
+    clocks = [f'{name} {value * 1e-6:.0f} MHz' for name, value in point.frequencies]
+    words += f', {", ".join(clocks)}' if clocks else ''
+    return words + (f', {point.power:.3g} W' if math.isfinite(point.power) else '')
+
+
+def limits_text(report: TargetReport) -> str:
+    """Return how each limit of a report's target stands, on one line: by what is measured."""
+    rows = zip(report.names, report.required, report.predicted, report.measured)
+    parts = []
+    for name, required, predicted, measured in rows:
+        value = measured if math.isfinite(measured) else predicted
+        asked = f'{"≥" if name in AT_LEAST else "≤"} {in_unit(name, required)}'
+        parts.append(f'{limit_title(name, report.metric)} {in_unit(name, value)} ({asked})')
+    return ', '.join(parts)

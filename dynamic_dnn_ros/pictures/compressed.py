@@ -43,6 +43,16 @@ class CompressedPicture:
     data: Buffer
     value_range: ValueRange | None = None
 
+    def describe(self) -> str:
+        """
+        Return size and format as the file's header has them, e.g. '640x480 JPEG'.
+
+        :raises PictureError: when it is no picture, or absurdly large
+        """
+        with readable(self._what, _REMEDY):
+            image = opened(self.data, _FORMATS, self._what)
+            return f'{image.width}x{image.height} {image.format}'
+
     def open(self) -> Image.Image:
         """
         Decode the picture, upright, mode RGB or L.

@@ -18,8 +18,9 @@ pytest.importorskip('rclpy', reason='ROS 2 is absent')
 
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.cli.tables import aligned
-from dynamic_dnn_ros.cli.target.text import in_unit, report_lines, target_text
+from dynamic_dnn_ros.cli.target.text import report_lines
 from dynamic_dnn_ros.client import Objective, Prediction, Target, TargetReport, TargetState
+from dynamic_dnn_ros.management.words import in_unit, target_text
 from dynamic_dnn_ros.msg import ManagerStatus
 from support.graph import Graph
 from support.process import NodeProcess
@@ -123,6 +124,19 @@ def test_what_is_missing_is_named(
     assert code == 1 and 'fully qualified node name' in err
     code, _, err = answer('target', 'set', FRONT, '--latency', '1us', '--wait', '1s')
     assert code == 3 and 'is infeasible after 1 s' in err
+    for action, *options in (
+        ('set', '--latency', '25ms'),
+        ('ask', '--latency', '25ms'),
+        ('clear',),
+    ):
+        absent = ('target', action, '/back/inference_node', *options, '--timeout', '6s')
+        code, out, err = answer(*absent)
+        assert code == 1, (action, out, err)
+        assert '/back/inference_node is not there' in err and 'there is no service' not in err
+        assert f'Those that are there: {FRONT}.' in err and f'there: {FRONT}.' in out
+        if action == 'set':
+            code, _, _ = answer('target', 'clear', '/back/inference_node')
+            assert code == 0, 'there was a target to clear'
     rear = ScriptedApplication(graph, REAR)
     code, _, err = answer('target', 'set', '--latency', '25ms')
     assert code == 1 and f'which application is meant? Name one of: {FRONT}, {REAR}.' in err

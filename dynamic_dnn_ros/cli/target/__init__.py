@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Mapping
 import json
 import sys
+import time
 from typing import Any
 
 from dynamic_dnn_ros.cli import units
@@ -16,11 +17,8 @@ from dynamic_dnn_ros.cli.target.text import (
     answer_data,
     answer_text,
     application_data,
-    point_text,
     report_data,
     report_lines,
-    state_words,
-    target_text,
 )
 from dynamic_dnn_ros.client import (
     DEFAULT_NAMESPACE,
@@ -33,10 +31,16 @@ from dynamic_dnn_ros.client import (
     Objective,
     TargetClient,
     TargetReport,
+    TargetState,
 )
+from dynamic_dnn_ros.management.words import point_text, state_words, target_text
+from dynamic_dnn_ros.nodes.manager.news import there
 
 MISSED = 3
 """Exit code where a target is, or would be, missed."""
+
+POLLING = 0.1
+"""Seconds between two looks whether an application has appeared."""
 
 
 class RequestError(ValueError):
@@ -94,7 +98,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         type=units.duration,
         default=DEFAULT_TIMEOUT,
         metavar='TIME',
-        help='how long to wait for the manager; default: %(default)g s',
+        help='how long to wait for the manager, and for an application that is not there; '
+        'default: %(default)g s',
     )
 
 
@@ -139,7 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
     Carry out an action.
 
     :return: exit code: 0, or `MISSED`
-    :raises RequestError: when it is not said which application is meant, or what is asked for
+    :raises RequestError: when it is not said which application is meant, or what is asked for, or
+        the application is not there
     :raises ClientError: when the manager is absent, silent, or refuses
     """
     with TargetClient(
@@ -151,16 +157,21 @@ def run(arguments: argparse.Namespace) -> int:
             return _list(client, arguments.json)
         application = arguments.application or only_application(client)
         if arguments.action == 'clear':
-            _print_answer(application, client.clear_target(application), arguments.json)
+            answer = client.clear_target(application)
+            _print_answer(application, answer, arguments.json)
+            if answer.replaced is None:
+                _require(client, application)
             return 0
         fields = _fields(arguments)
         if arguments.action == 'ask':
             answer = client.ask_target(application, **fields)
             _print_answer(application, answer, arguments.json)
+            _require(client, application)
             return MISSED if answer.expected is Expectation.MISSED else 0
         answer = client.set_target(application, **fields)
         if arguments.wait is None:
             _print_answer(application, answer, arguments.json)
+            _await(client, application, answer)
             return 0
         return _wait(client, application, answer, arguments)
 
@@ -180,6 +191,36 @@ def only_application(client: TargetClient) -> str:
             'or name the one that is to come, e.g. /front/inference_node.'
         )
     raise RequestError(f'which application is meant? Name one of: {", ".join(there)}.')
+
+
+def _require(client: TargetClient, application: str) -> None:
+    """
+    See that an application is there.
+
+    :raises RequestError: when it is not
+    """
+    applications = client.applications()
+    if application not in applications:
+        raise RequestError(f'{application} is not there. {there(applications)}')
+
+
+def _await(client: TargetClient, application: str, answer: Answer) -> None:
+    """
+    Wait until an application that was not there appears, as long as for the manager.
+
+    :raises RequestError: when it does not
+    """
+    report = answer.report
+    end = time.monotonic() + client.timeout
+    while report is not None and report.state is TargetState.WAITING:
+        if time.monotonic() >= end:
+            raise RequestError(
+                f'{application} is not there after {client.timeout:g} s. Its target is kept until '
+                f"it appears, or until 'dynamic-dnn target clear {application}'. "
+                f'{there(client.applications())}'
+            )
+        time.sleep(POLLING)
+        report = client.targets().get(application)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, Any]:

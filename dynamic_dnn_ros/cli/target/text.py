@@ -10,62 +10,14 @@ from enum import IntEnum
 import math
 from typing import Any
 
-from dynamic_dnn_ros.client import (
-    Answer,
-    ApplicationSummary,
-    Objective,
-    Prediction,
-    Target,
-    TargetReport,
-    TargetState,
+from dynamic_dnn_ros.client import Answer, ApplicationSummary, TargetReport, TargetState
+from dynamic_dnn_ros.management.words import (
+    AT_LEAST,
+    in_unit,
+    limit_title,
+    point_text,
+    target_text,
 )
-from dynamic_dnn_ros.management.words import limit_title
-
-AT_LEAST = ('accuracy', 'rate')
-
-
-def state_words(state: TargetState) -> str:
-    """Return a state as people read it."""
-    return state.name.lower().replace('_', ' ')
-
-
-def in_unit(name: str, value: float) -> str:
-    """Return a quantity of a limit in a unit for people; a dash where it is not known."""
-    if not math.isfinite(value):
-        return '–'
-    if name == 'latency':
-        return f'{value * 1e3:.4g} ms'
-    if name == 'accuracy':
-        return f'{value:.1%}'
-    if name == 'energy':
-        return f'{value * 1e3:.4g} mJ' if value < 1 else f'{value:.4g} J'
-    return f'{value:.4g} Hz'
-
-
-def target_text(target: Target | None, metric: str = '') -> str:
-    """Return a target on one line."""
-    if target is None:
-        return 'none'
-    parts = [
-        f'{limit_title(name, metric)} {"≥" if name in AT_LEAST else "≤"} {in_unit(name, value)}'
-        + (f' for {target.quantile:.4g} of frames' if name == 'latency' else '')
-        for name, value in target.limits().items()
-    ]
-    if target.objective is not Objective.MINIMUM_ENERGY or not parts:
-        parts.append(target.objective.name.lower().replace('_', ' '))
-    if target.priority:
-        parts.append(f'priority {target.priority}')
-    return ', '.join(parts)
-
-
-def point_text(point: Prediction) -> str:
-    """Return an operating point on one line."""
-    if not point.sub_network:
-        return 'none'
-    words = f'{point.sub_network} on {point.processor}' if point.processor else point.sub_network
-    clocks = [f'{name} {value * 1e-6:.0f} MHz' for name, value in point.frequencies]
-    words += f', {", ".join(clocks)}' if clocks else ''
-    return words + (f', {point.power:.3g} W' if math.isfinite(point.power) else '')
 
 
 def report_lines(report: TargetReport) -> list[tuple[str, str]]:

@@ -20,17 +20,11 @@ from dynamic_dnn_ros.cli.demo.display import (
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import latency_quantile, milliseconds, platform_title
 from dynamic_dnn_ros.cli.observation import Observation
-from dynamic_dnn_ros.cli.target.text import (
-    application_data,
-    in_unit,
-    plain,
-    report_data,
-    state_words,
-    target_text,
-)
+from dynamic_dnn_ros.cli.target.text import application_data, plain, report_data
 from dynamic_dnn_ros.cli.watch.system import System
 from dynamic_dnn_ros.client import TargetReport
 from dynamic_dnn_ros.management.targets import DEFAULT_LATENCY_QUANTILE
+from dynamic_dnn_ros.management.words import in_unit, state_words, target_text
 
 DRAWING_PERIOD = 0.2
 LINE_PERIOD = 1.0

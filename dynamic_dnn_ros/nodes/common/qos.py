@@ -62,6 +62,9 @@ DVFS_SETTING = _profile(8)
 #: `manager_status`.
 MANAGER_STATUS = _profile(16)
 
+#: `summary`: only the newest matters.
+SUMMARY = _profile(1)
+
 #: `manager_inputs`: a few for a recorder that finds the manager a little late.
 MANAGER_INPUTS = _profile(8, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -44,7 +44,7 @@ class CameraInput:
     A camera may change its resolution and encoding at any frame: each picture is scaled by what
     its own message says. Its stamps may jump back, as those of a bag that starts again: frames
     are served in the order of their arrival. Both are said once for each new format, and once
-    for stamps.
+    for stamps. So is that images arrive, that they do not, and why.
     """
 
     def __init__(
@@ -177,6 +177,10 @@ class CameraInput:
             self.rejected += 1
             self._reject(header, str(error))
             return
+        if self._said_cause and self._formats:
+            self._node.get_logger().info(
+                f'Images of {self.topic} arrive again, after {arrival - before:.0f} s.'
+            )
         self._said_cause = ''
         self._notice(header.stamp, picture)
         if self._deliver(CameraFrame(picture, arrival, (header, self.age(header.stamp)))):
@@ -186,10 +190,11 @@ class CameraInput:
         """Say what a camera does that its user may not know of."""
         if isinstance(picture, RawPicture):
             kind = f'{picture.width}x{picture.height} {picture.encoding}'
-            if kind not in self._formats:
+            if self._formats and kind not in self._formats:
                 self._formats.append(kind)
-                if len(self._formats) > 1:
-                    self._say(f'{self.topic} has changed to {kind}; it is served all the same.')
+                self._say(f'{self.topic} has changed to {kind}; it is served all the same.')
+        if not self._formats:
+            self._begin(picture)
         now = nanoseconds(stamp)
         if now < self._last_stamp:
             self.stamps_back += 1
@@ -201,6 +206,19 @@ class CameraInput:
                     '/diagnostics only.'
                 )
         self._last_stamp = now
+
+    def _begin(self, picture: CameraPicture) -> None:
+        """Say what arrives; a picture that cannot be read says why by itself."""
+        try:
+            kind = (
+                f'{picture.width}x{picture.height} {picture.encoding}'
+                if isinstance(picture, RawPicture)
+                else picture.describe()
+            )
+        except PictureError:
+            return
+        self._formats.append(kind)
+        self._node.get_logger().info(f'Images arrive on {self.topic}: {kind}.')
 
     def _say(self, text: str) -> None:
         self._node.get_logger().warning(text)

@@ -81,6 +81,7 @@ class InferenceNode(ManagedNode):
         self._application: Application | None = None
         self._presented_points: OperatingPoints | None = None
         self._namesake: Identity | None = None
+        self._has_served = False
 
     # Transitions
 
@@ -203,6 +204,7 @@ class InferenceNode(ManagedNode):
         assert self._served is not None and self._results is not None
         self._camera.reset()
         self._statuses.overruns = 0
+        self._has_served = False
         manifest = self._served.bundle.manifest
         self._worker = FrameWorker(
             PacedLender(self._served.exchange, lambda: self._pacing),
@@ -266,6 +268,14 @@ class InferenceNode(ManagedNode):
         return idle
 
     def _on_published(self, published: Published) -> None:
+        if not self._has_served:
+            self._has_served = True
+            served = published.served
+            took = time.monotonic() - served.frame.arrival
+            self.get_logger().info(
+                f'The first frame is served by {served.sub_network} on {served.processor}, '
+                f'{took * 1e3:.3g} ms after it arrived.'
+            )
         self._statuses.frame_served(published.served, published.tracking)
 
     def _on_rejected(self, frame: CameraFrame, reason: str) -> None:

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+import math
 import time
 from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import String
 
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import (
@@ -19,11 +21,12 @@ from dynamic_dnn_ros.management.decisions import (
     DomainFrequency,
     PlatformState,
     Switch,
+    SwitchReason,
     TargetReport,
     TargetState,
 )
 from dynamic_dnn_ros.management.manager import Manager
-from dynamic_dnn_ros.management.observations import Load
+from dynamic_dnn_ros.management.observations import ApplicationState, Load
 from dynamic_dnn_ros.management.registry import UnknownDeciderError, create_decider
 from dynamic_dnn_ros.management.targets import Target, TargetError
 from dynamic_dnn_ros.msg import (
@@ -54,12 +57,20 @@ from dynamic_dnn_ros.nodes.manager.messages import (
     switch_message,
     target_of,
 )
+from dynamic_dnn_ros.nodes.manager.news import TargetNews, there
 from dynamic_dnn_ros.nodes.manager.parameters import MODES, PARAMETERS, manager_settings
 from dynamic_dnn_ros.nodes.manager.services import TargetServices
+from dynamic_dnn_ros.nodes.manager.summary import summary
 from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 
-LISTENING = 1.0
+LISTENING = 1.5
 """Seconds for which a manager only listens, so that it finds one that is already there."""
+
+STATUS_PERIOD = 1.0
+"""Seconds after which `manager_status` is published though nothing has changed."""
+
+SUMMARY_PERIOD = 1.0
+"""Seconds between two summaries."""
 
 RETRY = 0.25
 """Seconds between two tries while another manager still holds the lease."""
@@ -87,6 +98,9 @@ class ManagerNode(ManagedNode):
         self._decision: Decision | None = None
         self._decisions = 0
         self._answers: list[TargetReport] = []
+        self._news = self._make_news()
+        self._served: dict[str, str] = {}
+        self._last_status: tuple[float, object] = (-math.inf, None)
         self._deciding = False
         self._offers_services = False
         self._listening_until = 0.0
@@ -108,8 +122,17 @@ class ManagerNode(ManagedNode):
         self._inputs = InputLog(self.identity.instance, values)
         self._decisions = 0
         self._decision = None
+        self._news = self._make_news()
+        self._served = {}
         self._load = None
         self._setting = None
+
+    def _make_news(self) -> TargetNews:
+        # By a call each: rclpy wants each place of the code to log with one severity.
+        return TargetNews(
+            lambda text: self.get_logger().info(text),
+            lambda text: self.get_logger().warning(text),
+        )
 
     def activate(self) -> None:
         """Listen for a moment, then decide."""
@@ -117,6 +140,8 @@ class ManagerNode(ManagedNode):
         self._status_publisher = self._publisher(
             ManagerStatus, 'manager_status', qos.MANAGER_STATUS
         )
+        self._last_status = (-math.inf, None)
+        self._summary_publisher = self._publisher(String, 'summary', qos.SUMMARY)
         self._setting_publisher = self._publisher(DvfsSetting, 'dvfs_setting', qos.DVFS_SETTING)
         self._inputs_publisher = self._publisher(
             ManagerInputs, 'manager_inputs', qos.MANAGER_INPUTS
@@ -152,6 +177,7 @@ class ManagerNode(ManagedNode):
         for period, action in (
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
+            (SUMMARY_PERIOD, self._publish_summary),
         ):
             self.own(self.destroy_timer, self.create_steady_timer(period, action))
         self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
@@ -243,8 +269,14 @@ class ManagerNode(ManagedNode):
             return
         if problem:
             self.complain(f'{message.id}: {problem}')
+        served = self._served.pop(application.id, '')
+        if application.state is ApplicationState.ACTIVE:
+            self._served[application.id] = f'{application.sub_network} on {application.processor}'
         if self._manager.add_application(application, now):
-            self.get_logger().info(f'{application.id} is {application.state.name.lower()}')
+            serves = self._served.get(application.id, '')
+            if not (served and serves):
+                said = f'{application.id} is {application.state.name.lower()}'
+                self.get_logger().info(f'{said}, serves {serves}' if serves else said)
             self._decide_soon()
 
     def _on_status(self, message: InferenceStatus, now: float, arrival: int) -> None:
@@ -262,20 +294,25 @@ class ManagerNode(ManagedNode):
     def _carry_out(self, message: PerformanceTarget, now: float, arrival: int) -> str:
         """Set, clear or ask; return why the message was refused, empty if it was not."""
         sender, refused = message.sender, ''
+        before = self.target_in_force(message.application)
         try:
             if message.action == PerformanceTarget.ACTION_CLEAR:
                 asked = nanoseconds(message.header.stamp)
                 self._manager.clear_target(message.application, asked, arrival, sender)
+                self._news.cleared(message.application, before, sender, now)
             elif message.action == PerformanceTarget.ACTION_ASK:
                 self._answers.append(self._manager.ask(target_of(message), now))
             else:
-                self._manager.set_target(target_of(message), arrival)
+                target = self._manager.set_target(target_of(message), arrival)
+                self._news.accepted(target, before, self._metric(target.application), now)
         except TargetError as error:
             refused = str(error)
             self._manager.refuse_target(message.application, sender, error)
-            self.get_logger().error(
+            if error.field == 'application':
+                refused += f'. {there(self.applications)}'
+            self.complain(
                 f'Refused a target of {sender or "unknown sender"} for '
-                f'{message.application or "no application"}: {error}'
+                f'{message.application or "no application"}: {refused}'
             )
         self._decide_soon()
         return refused
@@ -310,6 +347,11 @@ class ManagerNode(ManagedNode):
     def advises(self) -> bool:
         """Tell whether decisions are only published, not carried out."""
         return bool(self._values['mode'] == 'advise')
+
+    @property
+    def applications(self) -> Collection[str]:
+        """Return the ids of the applications that are there."""
+        return self._manager.applications
 
     def target_in_force(self, application: str) -> Target | None:
         """Return the target of an application, or none."""
@@ -385,6 +427,7 @@ class ManagerNode(ManagedNode):
         # Whom a decision concerns has it by now; the reasons take longer.
         self._decision = self._manager.reported(decision)
         self._publish_status(self._decision, duration)
+        self._news.decided(self._decision.reports, self.applications, self.advises, now)
         inputs = self._inputs.message(self._decisions, now)
         inputs.header.stamp = self.get_clock().now().to_msg()
         self._inputs_publisher.publish(inputs)
@@ -405,10 +448,11 @@ class ManagerNode(ManagedNode):
         message = switch_message(switch, self.identity.instance)
         message.header.stamp = self.get_clock().now().to_msg()
         publisher.publish(message)
-        self.get_logger().info(
-            f'{switch.application}: {switch.sub_network} on {switch.processor} '
-            f'({switch.reason.name.lower()})'
-        )
+        if switch.reason is not SwitchReason.TARGET_ECHO:
+            self.get_logger().info(
+                f'{switch.application}: switched to {switch.sub_network} on {switch.processor} '
+                f'({switch.reason.name.lower()})'
+            )
 
     def _send_setting(self, setting: tuple[DomainFrequency, ...] | None) -> None:
         """Ask the platform for frequencies, or give the lease back."""
@@ -431,22 +475,63 @@ class ManagerNode(ManagedNode):
         message.header.stamp = self.get_clock().now().to_msg()
         self._setting_publisher.publish(message)
 
+    def _metric(self, application: str) -> str:
+        """Return what accuracy of an application is, as it was reported last; empty: not known."""
+        reports = self._decision.reports if self._decision is not None else ()
+        return next((one.metric for one in reports if one.application == application), '')
+
+    def _publish_summary(self) -> None:
+        if self._decision is not None and self._summary_publisher.get_subscription_count():
+            text = summary(self._decision, self.advises, self._platform_id(), self._served)
+            self._summary_publisher.publish(String(data=text))
+
     def _publish_status(self, decision: Decision, duration: float) -> None:
+        """Publish how targets stand: where that has changed, after an answer, or once a second."""
         answers, self._answers = self._answers, []
+        now, (last, before) = time.monotonic(), self._last_status
+        said = self._gist(decision)
+        # Decisions come twice a second: half of that is lost time.
+        if said == before and not answers and now - last < STATUS_PERIOD - 0.1:
+            return
+        self._last_status = now, said
         message = decision_message(replace(decision, reports=(*decision.reports, *answers)))
         message.header.stamp = self.get_clock().now().to_msg()
         message.instance = self.identity.instance
         message.started = stamp(self.identity.started)
         message.mode = int(MODES[self._values['mode']])
         message.platform = self._platform_id()
-        message.holds_lease = (
+        message.holds_lease = self._holds_lease(decision)
+        message.decision_time = duration
+        message.decisions = self._decisions
+        self._status_publisher.publish(message)
+
+    def _gist(self, decision: Decision) -> object:
+        """Return what of a decision is news; figures and the words that go with them are not."""
+        return (
+            self.advises,
+            decision.platform_state,
+            self._platform_id(),
+            self._holds_lease(decision),
+            decision.domains,
+            bool(decision.message),
+            tuple(
+                (
+                    report.application,
+                    report.state,
+                    report.target,
+                    report.decision.sub_network,
+                    report.decision.processor,
+                )
+                for report in decision.reports
+            ),
+        )
+
+    def _holds_lease(self, decision: Decision) -> bool:
+        return (
             decision.platform_state is PlatformState.FRESH
             and self._load is not None
             and self._load.lease_manager == self.identity.instance
         )
-        message.decision_time = duration
-        message.decisions = self._decisions
-        self._status_publisher.publish(message)
 
     def _platform_id(self) -> str:
         return self._load.platform if self._load is not None else ''

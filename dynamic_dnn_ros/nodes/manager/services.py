@@ -9,7 +9,7 @@ the manager by no more than the decision that a target on the topic asks for too
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from dynamic_dnn_ros.management.decisions import TargetReport
@@ -22,6 +22,7 @@ from dynamic_dnn_ros.management.targets import (
 )
 from dynamic_dnn_ros.msg import PerformanceTarget
 from dynamic_dnn_ros.nodes.manager.messages import report_message, target_message, target_of
+from dynamic_dnn_ros.nodes.manager.news import there
 
 LIMITS = ('latency', 'accuracy', 'energy', 'rate')
 
@@ -32,6 +33,10 @@ class Desk(Protocol):
     @property
     def advises(self) -> bool:
         """Tell whether decisions are only published, not carried out."""
+
+    @property
+    def applications(self) -> Collection[str]:
+        """Return the ids of the applications that are there."""
 
     def target_in_force(self, application: str) -> Target | None:
         """Return the target of an application, or none."""
@@ -76,7 +81,8 @@ class TargetServices:
         if report is not None:
             response.status = report_message(report)
             response.expected = int(expectation(report))
-        sentences = [_outcome(report), _replaced(before, request.sender, 'It replaces')]
+        sentences = [_outcome(report), self._known(request.application)]
+        sentences += [_replaced(before, request.sender, 'It replaces')]
         if self._desk.advises:
             sentences.append('The manager only advises: it switches nothing.')
         response.message = ' '.join(sentence for sentence in sentences if sentence)
@@ -89,7 +95,8 @@ class TargetServices:
             _copy_target(request, message)
             target = target_of(message)
         except TargetError as error:
-            response.message = str(error)
+            known = there(self._desk.applications) if error.field == 'application' else ''
+            response.message = f'{error}. {known}'.removesuffix('. ')
             return response
         before = self._desk.target_in_force(target.application)
         report = self._desk.ask_about(target)
@@ -98,7 +105,8 @@ class TargetServices:
         response.replaced = target_message(before)
         response.status = report_message(report)
         replaced = _replaced(before, request.sender, 'It would replace')
-        response.message = f'{report.message} {replaced}'.strip()
+        known = self._known(target.application)
+        response.message = ' '.join(s for s in (report.message, known, replaced) if s)
         return response
 
     def clear(self, request: Any, response: Any) -> Any:
@@ -116,10 +124,15 @@ class TargetServices:
             return response
         response.replaced = target_message(before)
         if before is None:
-            response.message = 'There was no target.'
+            response.message = f'There was no target. {self._known(request.application)}'.strip()
         else:
             response.message = _replaced(before, request.sender, 'This withdraws')
         return response
+
+    def _known(self, application: str) -> str:
+        """Return who is there, where the one that is meant is not; otherwise nothing."""
+        known = self._desk.applications
+        return '' if application in known else there(known)
 
 
 def _copy_target(request: Any, message: PerformanceTarget) -> None:

@@ -79,6 +79,38 @@ def make_camera(graph: Graph) -> Callable[..., Camera]:
     return lambda **options: Camera(graph, **options)
 
 
+@pytest.mark.parametrize(
+    ('transport', 'kind'), [('raw', '32x24 rgb8'), ('compressed', '32x24 JPEG')]
+)
+def test_what_arrives_is_said_once_and_again_after_a_silence(
+    graph: Graph,
+    make_camera: Callable[..., Camera],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    transport: str,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(camera_input, 'SILENCE', 0.3)
+    camera = make_camera(transport=transport)
+
+    def message() -> Image | CompressedImage:
+        pixels = noise(32, 24, 1)
+        return image_message(pixels) if transport == 'raw' else compressed_message(jpeg(pixels))
+
+    for _ in range(3):
+        camera.send(message())
+    said = capfd.readouterr().err
+    (line,) = [line for line in said.splitlines() if 'Images' in line]
+    assert '[INFO]' in line and f'Images arrive on {camera.input.topic}: {kind}.' in line
+    graph.spin_for(0.5)
+    assert camera.input.silence_cause()
+    for _ in range(3):
+        camera.send(message())
+    said = capfd.readouterr().err
+    (line,) = [line for line in said.splitlines() if 'arrive' in line and '[INFO]' in line]
+    assert f'Images of {camera.input.topic} arrive again' in line
+
+
 def test_resolution_and_encoding_may_change_and_each_is_said_once(
     make_camera: Callable[..., Camera], capfd: pytest.CaptureFixture[str]
 ) -> None:

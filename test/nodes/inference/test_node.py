@@ -220,6 +220,15 @@ def test_latency_is_told_by_stage(start: Start) -> None:
     assert {row.name for row in status.busy} == {'cpu'}
 
 
+def test_first_frame_is_said_once(start: Start, said: Said) -> None:
+    served = start()
+    for index in range(3):
+        served.serve(image_message(noise(64, 48, index), nanoseconds=index + 1))
+    line = said.wait_for('The first frame is served by s')
+    assert ' on cpu, ' in line and 'ms after it arrived' in line
+    assert sum('first frame' in line for line in said.lines) == 1
+
+
 def test_age_is_unknown_where_the_time_base_is_another(start: Start) -> None:
     application = start()
     message = image_message(noise(40, 30, 3))

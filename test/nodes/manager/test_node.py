@@ -13,9 +13,11 @@ import sys
 from typing import Any
 
 import pytest
+from std_msgs.msg import String
 
 from dynamic_dnn_ros.msg import (
     DvfsSetting,
+    ManagerInputs,
     ManagerStatus,
     PerformanceTarget,
     SubNetworkSwitch,
@@ -393,6 +395,55 @@ def test_mode_and_bounds_change_while_it_works(session: Session) -> None:
     assert not taken and 'at the next configure' in reason
     manager.wait_for_log('From now on mode = control')
     manager.wait_for_log('From now on power_cap = 6.0')
+
+
+def test_the_log_tells_of_each_target_and_the_summary_of_all(session: Session) -> None:
+    summaries = session.graph.collect(String, f'{NAMESPACE}/summary')
+    manager = session.start_manager()
+    ScriptedApplication(session.graph, FRONT)
+    session.wait_for(FRONT, lambda row: bool(row.decision.sub_network), 'a decision')
+    for _ in range(5):
+        session.ask(FRONT, latency=0.05)
+        session.ask('/nobody', latency=0.05)
+        session.ask('nobody', latency=0.05)
+        session.graph.spin_for(0.2)
+    session.wait_for_state(FRONT, TargetStatus.STATE_MET)
+    session.graph.spin_for(1.0)
+    session.targets.publish(PerformanceTarget(application=FRONT, sender='other', latency=0.06))
+    manager.wait_for_log('It replaces the target of test')
+    lines = manager.log.splitlines()
+    assert sum('target of test: latency ≤ 50 ms' in line for line in lines) == 2
+    (warned,) = [line for line in lines if '[WARN]' in line and '/nobody' in line]
+    assert f'is kept until it appears. Those that are there: {FRONT}.' in warned
+    (refused,) = [line for line in lines if 'fully qualified node name' in line]
+    assert f'Those that are there: {FRONT}.' in refused
+    (met,) = [line for line in lines if f'{FRONT}: met by s' in line]
+    assert '[INFO]' in met and '(≤ 50 ms)' in met
+    said = summaries.wait(1)[-1].data.split('\n')
+    assert said[0].startswith('control, no platform node: clocks are left alone')
+    (front,) = [line for line in said if line.startswith(f'{FRONT}: ')]
+    assert '; serves s' in front
+    assert any(line.startswith('/nobody: waiting') for line in said)
+
+
+def test_status_is_published_on_change_and_once_a_second(session: Session) -> None:
+    session.start_platform(rate=50.0)
+    session.start_manager(resource_period=0.1)
+    ScriptedApplication(session.graph, FRONT)
+    decisions = session.graph.collect(ManagerInputs, f'{NAMESPACE}/manager_inputs')
+    session.ask(FRONT, latency=0.05)
+    session.wait_for_state(FRONT, TargetStatus.STATE_MET)
+    session.graph.spin_for(3.0)
+    session.statuses.clear()
+    decisions.clear()
+    session.graph.spin_for(4.0)
+    assert len(decisions) > 30
+    assert 3 <= len(session.statuses) <= 6
+    session.statuses.clear()
+    session.ask(FRONT, latency=0.04)
+    session.statuses.wait_for(
+        lambda status: any(row.target.latency == 0.04 for row in status.targets), 0.8
+    )
 
 
 def test_second_manager_gives_way(session: Session, start_node: Start) -> None:
