@@ -20,6 +20,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.networks.contract import DynamicNetwork, statistics_of
 from dynamic_dnn_ros.networks.registry import network_of
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.pictures import Pictures, read_pictures
@@ -87,14 +88,14 @@ def _accuracies(
     for entry in chosen:
         configuration = network.configuration(entry.configuration)
 
-        def tested(module: nn.Module, side: int = entry.size.height) -> float:
-            return accuracy(module, test, side, normalisation)
+        def tested(module: nn.Module, size: Size = entry.size) -> float:
+            return accuracy(module, test, size, normalisation)
 
         module = network.extract(configuration)
         use_channels_last(module)
         yield (entry.id, LARGEST), tested(module)
         for count, state in zip(COUNTS, STATES[1:]):
-            recalibrate(module, training.take(np.arange(count)), entry.size.height, normalisation)
+            recalibrate(module, training.take(np.arange(count)), entry.size, normalisation)
             yield (entry.id, state), tested(module)
     # Last, since they go into the same layers as those of the largest.
     for entry in chosen:
@@ -103,7 +104,7 @@ def _accuracies(
         network.load_batch_norm_statistics(weights.batch_norm_statistics[entry.id])
         module = network.extract(configuration)
         use_channels_last(module)
-        yield (entry.id, BUNDLE), accuracy(module, test, entry.size.height, normalisation)
+        yield (entry.id, BUNDLE), accuracy(module, test, entry.size, normalisation)
 
 
 def _give_statistics_of_largest(
@@ -113,7 +114,7 @@ def _give_statistics_of_largest(
     largest = network.largest()
     module = network.extract(largest)
     use_channels_last(module)
-    recalibrate(module, pictures, largest.resolution, normalisation)
+    recalibrate(module, pictures, largest.size, normalisation)
     network.activate(largest)
     network.load_batch_norm_statistics(statistics_of(module))
 
