@@ -9,6 +9,7 @@ import pytest
 
 from dynamic_dnn_ros.tasks.contract import Limits, TaskError, TensorSpec
 from dynamic_dnn_ros.tasks.decoders.registry import create_decoder, recognise
+from dynamic_dnn_ros.tasks.tensors import specs_of
 from support.detections import LABELS, SIZE, assert_same, centered, decode, kept, sigmoid, softmax
 
 LIMITS = Limits(score=0.3, number=50)
@@ -241,3 +242,89 @@ def test_a_number_of_boxes_that_cannot_be(number):
 def test_checks_refuse_other_shapes(decoder, specs, said):
     with pytest.raises(TaskError, match=said):
         create_decoder(decoder, {}).check(specs, LABELS, SIZE)
+
+
+def selected(seed, count=40):
+    """Return boxes in pixels, classes and scores, the best first, as exports select them."""
+    generator = np.random.default_rng(seed)
+    corner = generator.uniform(-5, 60, (count, 2))
+    boxes = np.concatenate([corner, corner + generator.uniform(1, 30, (count, 2))], axis=1)
+    scores = np.sort(generator.uniform(0.05, 1, count))[::-1]
+    return boxes.astype(np.float32), generator.integers(0, 3, count), scores.astype(np.float32)
+
+
+def rows_of(boxes, classes, scores):
+    return [
+        (*box.tolist(), float(score), int(label))
+        for box, label, score in zip(boxes, classes, scores)
+    ]
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('has_axis', [True, False])
+def test_mmdetection(seed, has_axis):
+    """MMDeploy writes `dets` and `labels`; places that hold nothing have score 0 and label -1."""
+    boxes, classes, scores = selected(seed)
+    dets = np.concatenate([boxes, scores[:, None]], axis=1)
+    dets = np.concatenate([dets, np.zeros((5, 5), np.float32)])
+    labels = np.concatenate([classes, np.full(5, -1)])
+    outputs = {'dets': dets[None], 'labels': labels[None]}
+    if not has_axis:
+        outputs = {'dets': dets, 'labels': labels}
+    options = recognise(specs_of(outputs), LABELS, SIZE, [outputs])
+    assert options == {'decoder': 'mmdetection', 'dets': 'dets', 'labels': 'labels'}
+    expected = kept(rows_of(boxes, classes, scores), LIMITS, nms=False)
+    assert_same(decode(options, outputs, LIMITS), expected)
+    everything = Limits(score=0.0, number=100)
+    expected = kept(rows_of(boxes, classes, scores), everything, nms=False)
+    assert_same(decode(options, outputs, everything), expected)
+
+
+def test_mmdetection_with_masks_is_no_detection():
+    outputs = [
+        TensorSpec('dets', (1, 9, 5)),
+        TensorSpec('labels', (1, 9), 'int64'),
+        TensorSpec('masks', (1, 9, 28, 28)),
+    ]
+    with pytest.raises(TaskError, match='no decoder reads'):
+        recognise(outputs, LABELS, SIZE)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_yolov7_end_to_end(seed):
+    """`models/experimental.py` of YOLO v7 joins picture, box, class, score: in this order."""
+    boxes, classes, scores = selected(seed)
+    pictures = np.random.default_rng(seed).integers(0, 2, len(boxes))
+    rows = np.column_stack([pictures, boxes, classes, scores]).astype(np.float32)
+    alone = {'output': rows * (rows[:, :1] == 0)}
+    options = recognise(specs_of(alone), LABELS, SIZE, [alone])
+    assert options == {'decoder': 'yolov7_end_to_end', 'output': 'output'}
+    for index in range(2):
+        own = pictures == index
+        expected = rows_of(boxes[own], classes[own], scores[own])
+        found = decode(options, {'output': rows}, LIMITS, index=index)
+        assert_same(found, kept(expected, LIMITS, nms=False))
+        with_axis = {'output': np.stack([rows, rows[own][[0] * len(rows)]])}
+        assert len(decode(options, with_axis, index=1))
+
+
+@pytest.mark.parametrize(
+    ('column', 'value'), [(0, 1.0), (5, 0.5), (5, 3.0), (5, -1.0), (6, 1.2), (6, -0.1)]
+)
+def test_seven_values_that_are_something_else(column, value):
+    boxes, classes, scores = selected(0)
+    rows = np.column_stack([np.zeros(len(boxes)), boxes, classes, scores]).astype(np.float32)
+    rows[7, column] = value
+    outputs = {'output': rows}
+    with pytest.raises(TaskError, match='no decoder reads'):
+        recognise(specs_of(outputs), LABELS, SIZE, [outputs])
+
+
+def test_yolov7_for_tensorrt_has_the_outputs_of_efficient_nms():
+    outputs = [
+        TensorSpec('num_dets', (1, 1), 'int32'),
+        TensorSpec('det_boxes', (1, 100, 4)),
+        TensorSpec('det_scores', (1, 100)),
+        TensorSpec('det_classes', (1, 100), 'int32'),
+    ]
+    assert recognise(outputs, LABELS, SIZE)['decoder'] == 'efficient_nms'

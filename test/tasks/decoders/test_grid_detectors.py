@@ -11,6 +11,7 @@ import pytest
 
 from dynamic_dnn_ros.tasks.contract import Limits, TaskError, TensorSpec
 from dynamic_dnn_ros.tasks.decoders.registry import create_decoder, recognise
+from dynamic_dnn_ros.tasks.tensors import specs_of
 from support.detections import (
     LABELS,
     SIZE,
@@ -128,6 +129,27 @@ def test_distances(seed, decoder, strides, offset, activation):
     }
     found = decode(options, {'output': values}, LIMITS)
     assert_same(found, kept(expected, LIMITS, nms=True))
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_nanodet_by_levels(seed):
+    """Before 1.0 NanoDet has two outputs for each level, which hold what later is one row."""
+    generator = np.random.default_rng(seed)
+    outputs, levels = {}, []
+    for stride in (8, 16, 32):
+        count = len(points((stride,)))
+        outputs[f'cls_pred_stride_{stride}'] = generator.uniform(0, 1, (1, count, 3)) ** 3
+        outputs[f'dis_pred_stride_{stride}'] = generator.normal(0, 2, (1, count, 32))
+        levels.append(np.concatenate(list(outputs.values())[-2:], axis=2))
+    outputs = {name: value.astype(np.float32) for name, value in outputs.items()}
+    options = recognise(specs_of(outputs), LABELS, SIZE)
+    assert options['decoder'] == 'nanodet_levels'
+    joined = {'output': np.concatenate(levels, axis=1).astype(np.float32)}
+    expected = decode({'decoder': 'nanodet'}, joined, LIMITS)
+    found = decode(options, outputs, LIMITS)
+    assert len(expected)
+    for name in ('boxes', 'scores', 'classes'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_nanodet_is_recognised_by_its_levels():

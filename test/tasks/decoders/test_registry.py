@@ -46,7 +46,7 @@ def test_other_packages_offer_decoders(offer):
     offer(ENTRY_POINTS, STRANGE, strange='HERE:Strange', yolox='nowhere:Nothing')
     assert decoder_names() == (*DECODER_NAMES, 'strange')
     assert decoder_class('yolox').__name__ == 'Yolox'
-    found = recognise([TensorSpec('strange', (1, 7))], LABELS, SIZE)
+    found = recognise([TensorSpec('strange', (1, 9, 9))], LABELS, SIZE)
     assert found['decoder'] == 'strange'
 
 
