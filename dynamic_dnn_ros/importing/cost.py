@@ -10,7 +10,7 @@ import math
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, shape_inference
 
-from dynamic_dnn_ros.importing.graph_walk import graphs_of, shape_of
+from dynamic_dnn_ros.importing.graph_walk import graphs_of, shape_of, values_behind
 from dynamic_dnn_ros.pictures.placement import Size
 
 #: Operators that multiply with weights or values; all others count as nothing.
@@ -32,12 +32,17 @@ class Cost:
     `multiply_adds` of convolutions and matrix products; `parameters` the numbers stored;
     `layers` the convolutions and linear layers. `unknown` names operators whose size is not
     known, which count as nothing.
+
+    `of_proposals` are multiply-adds of what looks at each box that the network proposes, as the
+    second stage of Faster R-CNN does: how many there are depends on the picture, so they are not
+    among the others. These are of the picture whose shapes are known.
     """
 
     multiply_adds: int
     parameters: int
     layers: int
     unknown: tuple[str, ...] = ()
+    of_proposals: int = 0
 
 
 def cost_of(model: ModelProto, size: Size, shapes: Mapping[str, Shape] | None = None) -> Cost:
@@ -52,7 +57,8 @@ def cost_of(model: ModelProto, size: Size, shapes: Mapping[str, Shape] | None = 
     except shape_inference.InferenceError:
         pass
     known = {**_declared_shapes(sized), **(shapes or {})}
-    multiply_adds, layers = 0, 0
+    proposed = values_behind(sized.graph, 'NonMaxSuppression')
+    multiply_adds, of_proposals, layers = 0, 0, 0
     unknown = []
     for graph in graphs_of(sized.graph):
         sources = {name: node for node in graph.node for name in node.output}
@@ -63,10 +69,12 @@ def cost_of(model: ModelProto, size: Size, shapes: Mapping[str, Shape] | None = 
             count = _multiply_adds(node, known)
             if count is None:
                 unknown.append(node.name or node.output[0])
+            elif node.output[0] in proposed:
+                of_proposals += count
             else:
                 multiply_adds += count
             layers += any(_is_stored(name, stored, sources) for name in node.input)
-    return Cost(multiply_adds, _parameters(model), layers, tuple(unknown))
+    return Cost(multiply_adds, _parameters(model), layers, tuple(unknown), of_proposals)
 
 
 def at_size(model: ModelProto, size: Size) -> ModelProto:

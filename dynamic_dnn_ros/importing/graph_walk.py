@@ -85,6 +85,26 @@ def rename_value(model: ModelProto, old: str, new: str) -> None:
                         values[index] = new
 
 
+def values_behind(graph: GraphProto, operator: str, behind: set[str] | None = None) -> set[str]:
+    """
+    Return the names of all values that are computed from what an operator answers.
+
+    :param behind: those that are known to be so already
+    """
+    found = set() if behind is None else behind
+    for node in graph.node:
+        inner = list(_subgraphs(node))
+        within = [each for part in inner for nested in graphs_of(part) for each in nested.node]
+        used = {*node.input, *(name for each in within for name in each.input)}
+        if used & found:
+            found.update(name for each in (node, *within) for name in each.output)
+        elif any(each.op_type == operator for each in (node, *within)):
+            for part in inner:
+                values_behind(part, operator, found)
+            found.update(node.output)
+    return found
+
+
 def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     for attribute in node.attribute:
         if attribute.HasField('g'):

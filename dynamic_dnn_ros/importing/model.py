@@ -17,7 +17,7 @@ from dynamic_dnn_ros.importing.cost import Cost, cost_of
 from dynamic_dnn_ros.importing.errors import ImportingError
 from dynamic_dnn_ros.importing.float16 import compute_in_float32, uses_float16
 from dynamic_dnn_ros.importing.known_labels import LABEL_SETS, known_labels
-from dynamic_dnn_ros.importing.open_detections import fix_detections, has_open_detections
+from dynamic_dnn_ros.importing.open_detections import fix_detections
 from dynamic_dnn_ros.importing.picture_input import PictureInput, find_picture_input
 from dynamic_dnn_ros.importing.preparation import put_in_front
 from dynamic_dnn_ros.importing.presets import (
@@ -98,8 +98,7 @@ def made_ready(given: Given, labels: tuple[str, ...], choices: Choices) -> Ready
     model = seen.model
     if task.options.get('coco_numbers'):
         notes.append("outputs: classes have COCO's numbers, 1 to 90 with gaps")
-    if has_open_detections(trial.outputs):
-        task = TaskChoice(task.name, {**task.options, **fix_detections(model, trial.outputs)})
+    if fix_detections(model, trial.outputs, task.options):
         notes.append('outputs: its detections are put into arrays of a fixed size')
     assumption = given.assumption or assumed_preprocessing(
         task.name, task.options, _classes(trial), given.metadata
@@ -124,6 +123,13 @@ def made_ready(given: Given, labels: tuple[str, ...], choices: Choices) -> Ready
     unknown = {name for cost in costs.values() for name in cost.unknown}
     if unknown:
         notes.append(f'cost: without {len(unknown)} operators whose size is not known')
+    proposals = max(cost.of_proposals for cost in costs.values())
+    if proposals:
+        notes.append(
+            'cost: of what every picture takes. The boxes that it proposes took '
+            f'{proposals / 1e6:.0f} M multiply-adds more in the picture tried: how many it '
+            'proposes depends on the picture, so measure its latency on pictures of your own'
+        )
     notes = [*described(preprocessing, assumption), *notes]
     return Ready(given, whole.SerializeToString(), task, preprocessing, costs, tuple(notes))
 

@@ -64,6 +64,11 @@ _DETECTORS = {
         ),
         'NanoDet',
     ),
+    'yolov7': Assumption(replace(_RGB, resize=Resize.LETTERBOX), 'YOLO v7'),
+    'mmdetection': Assumption(
+        replace(_IMAGENET, resize=Resize.LETTERBOX, alignment=Alignment.TOP_LEFT, padding=0),
+        'most of MMDetection',
+    ),
     'fastestdet': Assumption(replace(_RGB, channels=ChannelOrder.BGR), 'FastestDet'),
     'ultralytics_rt_detr': Assumption(_RGB, 'Ultralytics for RT-DETR'),
     'efficient_nms': Assumption(replace(_RGB, resize=Resize.LETTERBOX), 'YOLO for TensorRT'),

@@ -79,6 +79,39 @@ def test_published_costs(name: str, side: int, millions: float, parameters: floa
     assert not cost.unknown
 
 
+def test_what_looks_at_proposals_is_counted_apart() -> None:
+    inner = helper.make_graph(
+        [helper.make_node('MatMul', ['proposed', 'second'], ['then'])],
+        'then',
+        [],
+        [helper.make_tensor_value_info('then', TensorProto.FLOAT, None)],
+    )
+    nodes = [
+        helper.make_node('Conv', ['image', 'first'], ['maps'], kernel_shape=[1, 1]),
+        helper.make_node('NonMaxSuppression', ['boxes', 'scores', 'most'], ['chosen']),
+        helper.make_node('Cast', ['chosen'], ['proposed'], to=TensorProto.FLOAT),
+        helper.make_node('MatMul', ['proposed', 'second'], ['seen']),
+        helper.make_node('If', ['yes'], ['branch'], then_branch=inner, else_branch=inner),
+        helper.make_node('MatMul', ['flat', 'second'], ['beside']),
+    ]
+    weights = {
+        'first': np.zeros((2, 3, 1, 1), np.float32),
+        'second': np.zeros((3, 5), np.float32),
+        'boxes': np.zeros((1, 4, 4), np.float32),
+        'scores': np.zeros((1, 1, 4), np.float32),
+        'most': np.array(4),
+        'yes': np.array(True),
+        'flat': np.zeros((7, 3), np.float32),
+    }
+    outputs = [(name, TensorProto.FLOAT, None) for name in ('maps', 'seen', 'branch', 'beside')]
+    model = with_front(model_of(nodes, [('image', 1, (1, 3, 8, 8))], outputs, weights))
+    shapes = {'proposed': (4, 3), 'seen': (4, 5), 'then': (4, 5)}
+    cost = cost_of(model, Size(8, 8), shapes)
+    assert cost.multiply_adds == 8 * 8 * 2 * 3 + 7 * 3 * 5
+    assert cost.of_proposals == 3 * 4 * 3 * 5  # both branches are counted
+    assert not cost.unknown
+
+
 def test_a_trial_gives_what_the_model_answers() -> None:
     trial = run_model(with_front(classifier()), pictures(32, 2), 'm')
     assert len(trial.answers) == 2 and not trial.not_finite

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 from PIL import Image
 import pytest
 
@@ -17,9 +17,9 @@ from dynamic_dnn_ros.bundles.manifest import AccuracySource, Manifest, SeparateM
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.cli.main import main
-from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
 from dynamic_dnn_ros.engines.verification import VerifyingEngine
-from dynamic_dnn_ros.pictures.input import ChannelOrder, Resize
+from dynamic_dnn_ros.pictures.input import Alignment, ChannelOrder, Resize
 from dynamic_dnn_ros.pictures.placement import Size
 from support.onnx_models import (
     answer,
@@ -306,9 +306,15 @@ def test_a_detector_that_never_finds_anything_comes_in(
     assert 'nothing right was found' in capsys.readouterr().out
 
 
-def test_a_detector_with_its_own_post_processing(tmp_path: Path) -> None:
-    # As torchvision exports: as many boxes as there are, no batch, labels from 1.
-    nodes = [
+def selecting(
+    nodes: Sequence[NodeProto], outputs: Sequence[tuple[str, int, Sequence[int | str]]]
+) -> ModelProto:
+    """
+    Return a detector that selects by itself, as many boxes as there are.
+
+    :param nodes: what is made of `found` (n, 4), `points` (n,) and `names` (n,), counted from 1
+    """
+    own = [
         helper.make_node('Conv', ['image', 'w'], ['maps'], strides=[8, 8]),
         helper.make_node('ReduceMax', ['maps'], ['flat'], axes=[0, 1], keepdims=0),
         helper.make_node('Reshape', ['flat', 'minus'], ['all']),
@@ -328,13 +334,22 @@ def test_a_detector_with_its_own_post_processing(tmp_path: Path) -> None:
         'limit': np.float32(0),
         'places': np.concatenate((corners, corners + 8), 1).astype(np.float32),
         'numbers': np.arange(16) % 3 + 1,
+        'one': np.array(1),
+        'zero': np.array([0]),
+        'column': np.array([-1, 1]),
+        'rest': np.array([1, -1, 5]),
     }
+    return model_of([*own, *nodes], [('image', 1, (1, 3, 32, 32))], outputs, weights)
+
+
+def test_a_detector_with_its_own_post_processing(tmp_path: Path) -> None:
+    # As torchvision exports: as many boxes as there are, no batch, labels from 1.
     outputs = [
         ('found', TensorProto.FLOAT, ('n', 4)),
         ('names', TensorProto.INT64, ('n',)),
         ('points', TensorProto.FLOAT, ('n',)),
     ]
-    model = model_of(nodes, [('image', 1, (1, 3, 32, 32))], outputs, weights)
+    model = selecting([], outputs)
     path = saved(model, tmp_path / 'ssd.onnx')
     bundle = imported(tmp_path / 'b', path, '--labels', 'cat,dog,bird')
     task = bundle.manifest.task
@@ -344,11 +359,70 @@ def test_a_detector_with_its_own_post_processing(tmp_path: Path) -> None:
     boxes, names, points = answer(model, picture)
     count = len(points)
     assert 0 < count < 16
-    assert result['boxes'].shape == (1, 300, 4)
-    np.testing.assert_allclose(result['boxes'][0, :count], boxes)
-    np.testing.assert_allclose(result['scores'][0, :count], points, rtol=1e-5)
-    np.testing.assert_array_equal(result['labels'][0, :count], names)
-    assert not result['scores'][0, count:].any()
+    assert result['found'].shape == (1, 300, 4)
+    np.testing.assert_allclose(result['found'][0, :count], boxes)
+    np.testing.assert_allclose(result['points'][0, :count], points, rtol=1e-5)
+    np.testing.assert_array_equal(result['names'][0, :count], names)
+    assert not result['points'][0, count:].any()
+
+
+def test_a_detector_of_mmdetection(tmp_path: Path) -> None:
+    # As MMDeploy exports: a batch, boxes and scores together, labels from 0.
+    nodes = [
+        helper.make_node('Reshape', ['points', 'column'], ['scores']),
+        helper.make_node('Concat', ['found', 'scores'], ['together'], axis=1),
+        helper.make_node('Reshape', ['together', 'rest'], ['dets']),
+        helper.make_node('Sub', ['names', 'one'], ['from_0']),
+        helper.make_node('Unsqueeze', ['from_0', 'zero'], ['labels']),
+    ]
+    outputs = [
+        ('dets', TensorProto.FLOAT, ('batch', 'num_dets', 5)),
+        ('labels', TensorProto.INT64, ('batch', 'num_dets')),
+    ]
+    model = selecting(nodes, outputs)
+    path = saved(model, tmp_path / 'rtmdet.onnx')
+    bundle = imported(
+        tmp_path / 'b', path, '--labels', 'cat,dog,bird', '--mean', '0,0,0', '--std', '1,1,1'
+    )
+    assert bundle.manifest.task.options['decoder'] == 'mmdetection'
+    assert bundle.manifest.preprocessing.alignment is Alignment.TOP_LEFT
+    for engine in ('onnxruntime', 'openvino'):
+        if engine in installed_engines():
+            (result,) = answers(bundle, engine)
+            picture = probe_picture(20, Size(32, 32))[None].transpose(0, 3, 1, 2) / np.float32(255)
+            dets, labels = answer(model, picture)
+            count = labels.size
+            assert 0 < count < 16
+            assert result['dets'].shape == (1, 300, 5) and result['labels'].shape == (1, 300)
+            np.testing.assert_allclose(result['dets'][:, :count], dets, rtol=1e-4)
+            np.testing.assert_array_equal(result['labels'][:, :count], labels)
+            assert not result['dets'][:, count:].any()
+
+
+def test_a_detector_of_yolov7_with_its_own_suppression(tmp_path: Path) -> None:
+    # As its export.py writes with --end2end --max-wh: picture, box, class, score.
+    real = {'to': TensorProto.FLOAT}
+    nodes = [
+        helper.make_node('Sub', ['names', 'one'], ['from_0']),
+        helper.make_node('Cast', ['from_0'], ['classes'], **real),
+        helper.make_node('Reshape', ['classes', 'column'], ['labels']),
+        helper.make_node('Reshape', ['points', 'column'], ['scores']),
+        helper.make_node('Sub', ['scores', 'scores'], ['picture']),
+        helper.make_node('Concat', ['picture', 'found', 'labels', 'scores'], ['output'], axis=1),
+    ]
+    model = selecting(nodes, [('output', TensorProto.FLOAT, ('n', 7))])
+    path = saved(model, tmp_path / 'yolov7.onnx')
+    bundle = imported(tmp_path / 'b', path, '--labels', 'cat,dog,bird')
+    assert bundle.manifest.task.options['decoder'] == 'yolov7_end_to_end'
+    assert bundle.manifest.preprocessing.resize is Resize.LETTERBOX
+    assert bundle.manifest.preprocessing.padding == 114
+    (result,) = answers(bundle, 'onnxruntime')
+    picture = probe_picture(20, Size(32, 32))[None].transpose(0, 3, 1, 2) / np.float32(255)
+    (rows,) = answer(model, picture)
+    assert 0 < len(rows) < 16
+    assert result['output'].shape == (1, 300, 7)
+    np.testing.assert_allclose(result['output'][0, : len(rows)], rows, rtol=1e-4)
+    assert not result['output'][0, len(rows) :].any()
 
 
 COCO_VAL = 'labelled/coco128/images/val2017'
