@@ -16,6 +16,7 @@ from dynamic_dnn_ros.cli.demo.run_record import (
     RunRecord,
     SwitchRecord,
 )
+from dynamic_dnn_ros.management.words import SWITCH_REASONS
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -28,11 +29,7 @@ from dynamic_dnn_ros.msg import (
 from dynamic_dnn_ros.tasks.contract import Metric
 
 REASONS = {
-    SubNetworkSwitch.REASON_TARGET: 'the target changed',
-    SubNetworkSwitch.REASON_MEASUREMENT: 'measurements departed from what was expected',
-    SubNetworkSwitch.REASON_PLATFORM: 'the platform changed',
-    SubNetworkSwitch.REASON_APPLICATION: 'an application came, went or changed',
-    SubNetworkSwitch.REASON_ENERGY: 'the target is met for less energy',
+    **{int(reason): words for reason, words in SWITCH_REASONS.items()},
     SubNetworkSwitch.REASON_OPERATOR: 'an operator asked for it',
 }
 STATES = {

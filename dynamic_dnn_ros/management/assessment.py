@@ -79,6 +79,11 @@ class Demand:
     usable: BoolArray
     shares: FloatArray
 
+    @property
+    def asked(self) -> bool:
+        """Tell whether the application was asked for something."""
+        return self.priority >= 0
+
     def room(self, margin: float) -> float:
         """Return the share of a limit that a new choice leaves free."""
         # The less is known of the slow-down, the more room a new choice leaves.

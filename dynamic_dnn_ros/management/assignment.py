@@ -12,7 +12,16 @@ from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import Target
 
 RESEND_AFTER = 1.0
-"""Seconds after which a switch that was not acknowledged is sent again."""
+"""
+Seconds after which a switch that was not acknowledged is sent again, then after twice as long each
+time: it may be lost, but rather waits for its sub-network to be prepared.
+"""
+
+LONGEST_PREPARATION = 60.0
+"""Seconds after which a switch without an answer holds up nothing any more."""
+
+LONGEST_RESEND = 8.0
+"""Seconds after which it is sent again at most."""
 
 
 class Assignment:
@@ -29,7 +38,8 @@ class Assignment:
         self._reason = SwitchReason.APPLICATION
         self._echo = application.target
         self._outstanding: Switch | None = None
-        self._sent = -math.inf
+        self._sent = self._begun = -math.inf
+        self._resend = RESEND_AFTER
         # Manager and number of the last switch that it applied: what it said before is out of
         # date.
         self._answered: tuple[str, int] | None = None
@@ -43,6 +53,15 @@ class Assignment:
     def actual(self) -> Option:
         """Return the option that the application says it serves."""
         return self._actual
+
+    def changes(self, now: float) -> bool:
+        """Tell whether another option is on its way to the application."""
+        waiting = self._outstanding
+        return (
+            waiting is not None
+            and (waiting.sub_network, waiting.processor) != self._actual
+            and now - self._begun < LONGEST_PREPARATION
+        )
 
     @property
     def outstanding(self) -> Switch | None:
@@ -60,18 +79,22 @@ class Assignment:
 
     def due(self, target: Target | None, now: float) -> SwitchReason | None:
         """Return why a switch is to be sent now, none where none is."""
-        waiting = self._outstanding
-        if waiting is None:
+        if self._outstanding is None:
             if self._desired != self._actual:
                 return self._reason
             return None if _is_handed_over(target, self._echo) else SwitchReason.TARGET_ECHO
-        if (
-            (waiting.sub_network, waiting.processor) == self._desired
-            and _is_handed_over(target, waiting.target)
-            and now - self._sent < RESEND_AFTER
-        ):
+        if self.is_sent(target) and now - self._sent < self._resend:
             return None
         return self._reason
+
+    def is_sent(self, target: Target | None) -> bool:
+        """Tell whether what was decided is on its way, with the target in force."""
+        waiting = self._outstanding
+        return (
+            waiting is not None
+            and (waiting.sub_network, waiting.processor) == self._desired
+            and _is_handed_over(target, waiting.target)
+        )
 
     def is_handed_over(self, target: Target | None) -> bool:
         """Tell whether what was decided is served, with the target in force."""
@@ -83,6 +106,10 @@ class Assignment:
 
     def send(self, switch: Switch, now: float) -> None:
         """Note that a switch was sent."""
+        if switch.again:
+            self._resend = min(2 * self._resend, LONGEST_RESEND)
+        else:
+            self._resend, self._begun = RESEND_AFTER, now
         self._outstanding, self._sent = switch, now
 
     def say(self, application: Application) -> None:

@@ -81,7 +81,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Switch:
-    """A sub-network to serve from the next frame on, with the target in force."""
+    """
+    A sub-network to serve from the next frame on, with the target in force.
+
+    `again` tells that it was sent before, and not answered yet.
+    """
 
     application: str
     sequence: int
@@ -90,6 +94,7 @@ class Switch:
     reason: SwitchReason
     prediction: Prediction
     target: Target | None
+    again: bool = False
 
 
 @dataclass(frozen=True)

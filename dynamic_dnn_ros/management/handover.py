@@ -60,6 +60,7 @@ class Handover:
                 reason,
                 prediction(self._planner.plan, self._planner.planned, name, record),
                 target,
+                assignment.is_sent(target),
             )
             assignment.send(switch, now)
             switches.append(switch)
@@ -77,6 +78,9 @@ class Handover:
         if outstanding is None or status.switch_sequence != outstanding.sequence:
             return False
         if status.switch_result == SWITCH_APPLIED:
+            if assignment.changes(now):
+                # It serves from now on: for so long the dwell has not begun.
+                self._planner.note_change(now)
             assignment.apply(self._manager, (status.sub_network, status.processor))
             return False
         assignment.refuse()

@@ -233,7 +233,7 @@ class Manager:
                 for name in self._registry:
                     self._registry[name].learnt.restart()
         settled = now >= self._settling_until and self.platform.load is load
-        if changed and self._fresh is None:
+        if self.platform.offer_changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
         # A plan beyond what it may take waits for nothing anyway; what may be more, for the dwell.
         bounded = self._budget.observe(load, self._planner.power, settled, now)

@@ -52,7 +52,10 @@ class Planner:
         self._budget = budget
         self._resource = ResourceLevel(settings)
         self._joint: JointTable | None = None
-        self._intended: dict[str, float] | None = None  # decided on, in mode advise too
+        # Decided on last, in mode advise too, and again once the platform is heard again.
+        self._intended: dict[str, float] | None = None
+        # What has changed since the plan before, while what answers it waits for the dwell.
+        self._fresh: SwitchReason | None = None
 
     @property
     def unjoined(self) -> tuple[str, ...]:
@@ -100,7 +103,8 @@ class Planner:
         if setting is not None:
             options = [table.option(*r.assignment.desired) for r, table in zip(records, tables)]
             incumbent = (setting, [option if option is not None else 0 for option in options])
-        plan = self._resource.decide(problem, incumbent, now, fresh)
+        changing = any(record.assignment.changes(now) for record in records)
+        plan = self._resource.decide(problem, incumbent, now, fresh, changing)
         self._adopt(plan, records, tables, fresh)
         frequencies = joint.frequencies(plan.setting)
         domains = tuple(
@@ -110,7 +114,8 @@ class Planner:
                 for name in (choice.domains if choice.controllable else joint.domains)
             )
         )
-        self._intended = {d.name: d.maximum for d in domains} if choice.controllable else None
+        if choice.controllable:
+            self._intended = {d.name: d.maximum for d in domains}
         return choice.controllable, domains
 
     def _problem(
@@ -154,12 +159,22 @@ class Planner:
         tables: Sequence[ApplicationTable],
         fresh: SwitchReason | None,
     ) -> None:
+        if (
+            fresh is SwitchReason.TARGET
+            or self.plan is None
+            or plan.problem is not self.plan.problem
+        ):
+            self._fresh = fresh or self._fresh
+        # An option that the profile lacks is left without any other cause.
+        reason = self._fresh or _REASONS.get(plan.cause, SwitchReason.APPLICATION)
+        if plan.cause is not Cause.DWELL:
+            self._fresh = None
         self.plan = plan
         self.planned = tuple(record.application.id for record in records)
         busy = [float(found.busy[plan.row]) for found in plan.evaluation.applications]
         chosen = [table.options[plan.option(a)] for a, table in enumerate(tables)]
         for a, record in enumerate(records):
-            record.assignment.decide(chosen[a], fresh or _REASONS[plan.cause])
+            record.assignment.decide(chosen[a], reason)
             others = (
                 min(busy[b], 1.0)
                 for b in range(len(records))
@@ -188,11 +203,15 @@ class Planner:
 
 
 _REASONS = {
-    Cause.KEPT: SwitchReason.MEASUREMENT,
     Cause.FIRST: SwitchReason.APPLICATION,
-    Cause.PLATFORM: SwitchReason.PLATFORM,
+    Cause.OFFER: SwitchReason.PLATFORM,
+    Cause.LOAD: SwitchReason.PLATFORM,
+    Cause.POWER: SwitchReason.PLATFORM,
+    Cause.REFUSED: SwitchReason.APPLICATION,
     Cause.MISSED: SwitchReason.MEASUREMENT,
+    Cause.CAMERA: SwitchReason.MEASUREMENT,
     Cause.NEARER: SwitchReason.MEASUREMENT,
-    Cause.OBJECTIVE: SwitchReason.ENERGY,
+    Cause.OBJECTIVE: SwitchReason.MEASUREMENT,
     Cause.ENERGY: SwitchReason.ENERGY,
 }
+"""Where neither targets, applications nor platform have changed since the plan before."""

@@ -49,7 +49,8 @@ class PlatformView:
     """
     The last load of one platform and what follows from it.
 
-    `foreign_rose` tells whether the last load showed that others need notably more than before.
+    `foreign_rose` tells whether the last load showed that others need notably more than before,
+    `offer_changed` whether it showed that other settings may be chosen.
 
     :param floors: lowest frequency, Hz, that the operator allows for each domain
     """
@@ -58,6 +59,7 @@ class PlatformView:
         """Begin without a platform."""
         self.load: Load | None = None
         self.foreign_rose = False
+        self.offer_changed = False
         self._floors = dict(floors or {})
         self._received = -math.inf
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
@@ -69,8 +71,8 @@ class PlatformView:
         self._choice = None
 
     def observe(self, load: Load, now: float) -> bool:
-        """Take a load, unless it is overtaken; tell whether what may be set has changed."""
-        self.foreign_rose = False
+        """Take a load, unless it is overtaken; tell whether it asks for a decision at once."""
+        self.foreign_rose = self.offer_changed = False
         before = self.load
         if (
             before is not None
@@ -78,9 +80,12 @@ class PlatformView:
             and load.monotonic_time < before.monotonic_time
         ):
             return False
-        changed = before is None or before.platform != load.platform or not self.is_fresh(now)
-        if before is not None and not changed:
-            changed = [_limits(d) for d in before.domains] != [_limits(d) for d in load.domains]
+        back = not self.is_fresh(now)
+        self.offer_changed = (
+            before is None
+            or before.platform != load.platform
+            or [_limits(d) for d in before.domains] != [_limits(d) for d in load.domains]
+        )
         if before is None or before.platform != load.platform:
             self._foreign.clear()
         self.load = load
@@ -96,7 +101,7 @@ class PlatformView:
         for samples in self._foreign.values():
             while samples and now - samples[0][0] > FOREIGN_WINDOW:
                 samples.popleft()
-        return changed
+        return self.offer_changed or back
 
     def is_fresh(self, now: float) -> bool:
         """Tell whether the last load is younger than three periods."""

@@ -49,25 +49,45 @@ _ASKED = (SwitchReason.TARGET, SwitchReason.APPLICATION)
 
 
 class Cause(Enum):
-    """Why a plan departs from the one before it."""
+    """Why a plan departs from the one before it, or why it does not."""
 
-    KEPT = 'nothing better is worth a change'
+    KEPT = 'nothing better is known'
+    SMALL = 'what would be better is so by less than a change is worth'
+    DWELL = 'something better waits, so that changes do not follow each other too fast'
     FIRST = 'there was no decision before'
-    PLATFORM = 'what is in force is not offered, leaves others too little, or takes too much power'
+    OFFER = 'the platform no longer offers the clocks in force'
+    LOAD = 'load that is not ours needs more than what was in force leaves it'
+    POWER = 'what was in force takes more power than plans may take'
+    REFUSED = 'an application refuses what was in force'
     MISSED = 'more targets are met'
+    CAMERA = 'applications that were asked for nothing keep up better with their cameras'
     NEARER = 'targets that cannot be met are missed by less'
     OBJECTIVE = 'objectives are better served'
     ENERGY = 'the same targets are met with less power'
 
+    @property
+    def departs(self) -> bool:
+        """Tell whether the plan is another one than before."""
+        return self not in (Cause.KEPT, Cause.SMALL, Cause.DWELL)
+
+
+_URGENT = (Cause.FIRST, Cause.OFFER, Cause.LOAD, Cause.POWER, Cause.REFUSED, Cause.MISSED)
+"""Changes that wait for nothing: somebody's target asks for them, or nothing else is possible."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The chosen row, its index in `evaluation`, and why."""
+    """
+    The chosen row, its index in `evaluation`, and why.
+
+    `gain` is the share of the board's power that a change had to save.
+    """
 
     problem: Problem
     evaluation: Evaluation
     row: int
     cause: Cause
+    gain: float = 0.0
 
     @property
     def setting(self) -> int:
@@ -111,13 +131,15 @@ class ResourceLevel:
         incumbent: tuple[int, Sequence[int]] | None,
         now: float,
         fresh: SwitchReason | None,
+        changing: bool = False,
     ) -> Plan:
         """
         Choose a plan.
 
         :param incumbent: setting and options in force, as indices, where there are such
         :param fresh: what has changed of what is asked for or there to choose from; the dwell
-            does not count then
+            does not count where it is a target
+        :param changing: whether the last change is still on its way to an application
         """
         at, chosen = self._best(problem, incumbent[0] if incumbent is not None else None)
         if fresh is not None:
@@ -125,28 +147,34 @@ class ResourceLevel:
         incumbent_offered = incumbent is not None and incumbent[0] in problem.settings
         setting, options = incumbent if incumbent is not None else (at, chosen)
         both = self._beside(problem, (at, setting), (tuple(chosen), tuple(options)))
-        if not incumbent_offered:
-            self._changed = now
-            cause = Cause.FIRST if incumbent is None else Cause.PLATFORM
-            return Plan(problem, both, 0, cause)
-        usable = all(d.usable[o] for d, o in zip(problem.demands, options))
         # The noise of frames or of sensors does not take back what answers a new target.
         gain = ASKED_GAIN if fresh in _ASKED else self._required_gain(problem, now)
-        cause = _is_better(problem, both, gain)
-        if not usable:
-            cause = cause if cause is not Cause.KEPT else Cause.MISSED
-        elif cause in (Cause.OBJECTIVE, Cause.ENERGY, Cause.NEARER) and fresh is None:
-            if now - self._changed < self._dwell:
-                cause = Cause.KEPT
-        if cause is Cause.KEPT:
-            return Plan(problem, both, 1, cause)
-        if cause is Cause.MISSED and fresh is None and self._was_saving(now):
+        if not incumbent_offered:
+            cause = Cause.FIRST if incumbent is None else Cause.OFFER
+        else:
+            cause = _is_better(problem, both, gain)
+            usable = all(d.usable[o] for d, o in zip(problem.demands, options))
+            if not usable and not cause.departs:
+                cause = Cause.REFUSED
+            elif usable and self._waits(cause, fresh, changing, now):
+                cause = Cause.DWELL
+        if not cause.departs:
+            return Plan(problem, both, 1, cause, gain)
+        if cause in (Cause.MISSED, Cause.CAMERA) and fresh is None and self._was_saving(now):
             # The last saving was one too many: wait longer before the next.
             self._dwell = min(2 * self._dwell, LONGEST_DWELL)
         if cause in (Cause.OBJECTIVE, Cause.ENERGY):
             self._saved = now
         self._changed = now
-        return Plan(problem, both, 0, cause)
+        return Plan(problem, both, 0, cause, gain)
+
+    def _waits(self, cause: Cause, fresh: SwitchReason | None, changing: bool, now: float) -> bool:
+        """Tell whether a change is put off until the dwell is over."""
+        if not cause.departs or cause in _URGENT or fresh is SwitchReason.TARGET:
+            return False
+        # What is taken back without need makes improvements rarer, not what keeps up.
+        dwell = self._settings.dwell if cause is Cause.CAMERA else self._dwell
+        return changing or now - self._changed < dwell
 
     def _was_saving(self, now: float) -> bool:
         return now - self._saved < max(TAKEN_BACK, 4 * self._dwell)
@@ -228,21 +256,27 @@ def _is_better(problem: Problem, both: Evaluation, gain: float) -> Cause:
     """Return why row 0 is worth leaving row 1, or that it is not."""
     order = by_priority(problem.demands)
     if both.excess[1] > both.excess[0] + WITHIN:
-        return Cause.PLATFORM
+        over_power = both.power[1] / problem.power_cap - 1
+        return Cause.POWER if over_power >= both.excess[1] else Cause.LOAD
     if both.excess[0] > both.excess[1] + WITHIN:
         return Cause.KEPT
     for a in order:
+        asked = problem.demands[a].asked
         new = bool(both.applications[a].shortfall[0] > 0)
         old = bool(both.applications[a].shortfall[1] > 0)
         if new != old:
-            return Cause.MISSED if old else Cause.KEPT
+            if new:
+                return Cause.KEPT
+            return Cause.MISSED if asked else Cause.CAMERA
+    slightly = False
     for a in order:
         new_shortfall = float(both.applications[a].shortfall[0])
         old_shortfall = float(both.applications[a].shortfall[1])
         if old_shortfall > new_shortfall * (1 + 2 * WITHIN) + WITHIN:
-            return Cause.NEARER
+            return Cause.NEARER if problem.demands[a].asked else Cause.CAMERA
         if new_shortfall > old_shortfall * (1 + 2 * WITHIN) + WITHIN:
-            return Cause.KEPT
+            return Cause.SMALL if slightly else Cause.KEPT
+        slightly |= new_shortfall < old_shortfall
     for a in order:
         demand = problem.demands[a]
         objective = demand.target.objective
@@ -251,13 +285,18 @@ def _is_better(problem: Problem, both: Evaluation, gain: float) -> Cause:
         new_value, old_value = map(
             float, objective_values(demand, both.applications[a], both.power)
         )
-        # Latency is predicted anew from moving estimates; accuracy is what it is.
-        share = 1 if objective is Objective.MAXIMUM_ACCURACY else 2
-        near = share * within(objective) * abs(old_value)
+        near = change_worth(objective) * abs(old_value)
         if new_value < old_value - near:
             return Cause.OBJECTIVE
         if new_value > old_value + near:
-            return Cause.KEPT
+            return Cause.SMALL if slightly else Cause.KEPT
+        slightly |= new_value < old_value
     if both.power[0] < both.power[1] * (1 - gain):
         return Cause.ENERGY
-    return Cause.KEPT
+    return Cause.SMALL if slightly or both.power[0] < both.power[1] else Cause.KEPT
+
+
+def change_worth(objective: Objective) -> float:
+    """Return the share by which an objective must be better for a change."""
+    # Latency is predicted anew from moving estimates; accuracy is what it is.
+    return within(objective) * (1 if objective is Objective.MAXIMUM_ACCURACY else 2)

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import math
 
-from dynamic_dnn_ros.management.decisions import Prediction, TargetReport, TargetState
+from dynamic_dnn_ros.management.decisions import (
+    Prediction,
+    SwitchReason,
+    TargetReport,
+    TargetState,
+)
 from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.tasks.contract import Metric
 
@@ -15,6 +20,16 @@ UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
 
 AT_LEAST = ('accuracy', 'rate')
 """Limits that are met from below upwards; the others are met from above downwards."""
+
+SWITCH_REASONS = {
+    SwitchReason.TARGET: 'a target changed',
+    SwitchReason.MEASUREMENT: 'by what was measured it serves better',
+    SwitchReason.PLATFORM: 'the platform or its load changed',
+    SwitchReason.APPLICATION: 'an application came, went or changed',
+    SwitchReason.ENERGY: 'it serves the same targets with less power',
+    SwitchReason.TARGET_ECHO: 'the target in force is handed over',
+}
+"""Why an application is switched, to go on after 'because'."""
 
 
 def metric_title(metric: str) -> str:

@@ -47,11 +47,13 @@ class Overtaken(Exception):
     """A switch that waited for its preparation gave way to a newer one."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Request:
+    """One that is to serve once it is prepared, and all who wait for it."""
+
     key: Key
-    ready: Ready
-    failed: Failed
+    ready: list[Ready]
+    failed: list[Failed]
 
 
 @dataclass
@@ -166,7 +168,8 @@ class SubNetworkExchange:
         """
         Have another one serve as soon as it is ready; at once where it is.
 
-        A newer request overtakes one that still waits: that one fails with `Overtaken`.
+        A newer request overtakes one that still waits: that one fails with `Overtaken`. One for
+        what is waited for already joins it.
 
         :param ready: called once it serves, from any thread
         :param failed: called with the reason when it cannot be prepared; the old one goes on
@@ -174,18 +177,22 @@ class SubNetworkExchange:
         """
         key = Key(self._manifest.sub_network(identifier).id, processor)
         with self._condition:
-            overtaken, self._request = self._request, None
             self._note(key)
+            if self._request is not None and self._request.key == key:
+                self._request.ready.append(ready)
+                self._request.failed.append(failed)
+                return
+            overtaken, self._request = self._request, None
             held = self._set.get(key)
             if held is not None:
                 self._serve(key, held)
             else:
-                self._request = _Request(key, ready, failed)
+                self._request = _Request(key, [ready], [failed])
                 self._wake()
         if overtaken is not None:
-            overtaken.failed(
-                Overtaken(f'{overtaken.key.sub_network!r} was overtaken by a newer switch.')
-            )
+            late = Overtaken(f'{overtaken.key.sub_network!r} gave way to a newer switch.')
+            for each in overtaken.failed:
+                each(late)
         if held is not None:
             ready(held.prepared)
 
@@ -347,8 +354,8 @@ class SubNetworkExchange:
             if request is not None:
                 self._serve(key, held)
             self._condition.notify_all()
-        if request is not None:
-            tell(request.ready, prepared)
+        for ready in request.ready if request is not None else ():
+            tell(ready, prepared)
         # Putting a model together leaves as much behind as it takes.
         return_free_memory()
 
@@ -371,9 +378,9 @@ class SubNetworkExchange:
             self._settle_loans(key, None)
             request = self._answered(key)
             self._condition.notify_all()
-        if request is not None:
-            tell(request.failed, error)
-        elif new:
+        for failed in request.failed if request is not None else ():
+            tell(failed, error)
+        if request is None and new:
             tell(self._on_unprepared, sub_network, error)
         # The error is kept, and what the engine has half made would be with it.
         free_frames(error)

@@ -192,7 +192,7 @@ def test_messages_become_a_record(graph: Graph, observe: Callable[..., Observer]
     assert decision.missed_by == {'latency': 0.004}
     assert decision.message == 'nothing is fast enough'
     (switch,) = run.switches
-    assert (switch.sub_network, switch.reason) == ('s1', 'the target changed')
+    assert (switch.sub_network, switch.reason) == ('s1', 'a target changed')
     assert observer.seen == 'cat (93%)'
     assert observer.errors == {'/camera_node': 'no camera'}
     assert run.simulated

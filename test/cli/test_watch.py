@@ -166,7 +166,7 @@ EXPECTED = (
     'missed: latency by 6 ms, accuracy by 4.0%',
     'waiting',
     '12 received, 10 served, 2 replaced',
-    's0, because the platform changed',
+    's0, because the platform or its load changed',
     '3 c, 2 b, 1 a',
     'the camera is too slow',
 )
@@ -193,7 +193,7 @@ def test_data_hold_the_same(system: System) -> None:
     assert front['latency'] == pytest.approx(0.0312)
     assert front['target']['metric'] == 'map_50_95'
     assert front['target']['reason'] == 'more targets are met'
-    assert front['last_switch']['reason'] == 'the platform changed'
+    assert front['last_switch']['reason'] == 'the platform or its load changed'
     assert data['applications'][GONE]['presented'] is None
     assert data['applications'][REAR]['target'] is None
     assert data['platform']['frequencies'] == {'gpu': 5.1e8}

@@ -118,6 +118,18 @@ def test_the_budget_of_a_power_mode_is_a_cap() -> None:
     for now in (0.2, 2.5):
         subject.observe_load(load(now, power_budget=1000.0), now)
         subject.observe(ALIVE, now)
+        for switch in decision.switches:
+            subject.observe(
+                replace(
+                    ALIVE,
+                    event=StatusEvent.SWITCH,
+                    sub_network=switch.sub_network,
+                    switch_manager=subject.instance,
+                    switch_sequence=switch.sequence,
+                    switch_result=1,
+                ),
+                now,
+            )
         decision = subject.decide(now)
         assert (decision.power > 5.5) == (now > 2)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 
+import pytest
+
 from dynamic_dnn_ros.management.assessment import ResourceSettings
-from dynamic_dnn_ros.management.assignment import RESEND_AFTER
+from dynamic_dnn_ros.management.assignment import LONGEST_PREPARATION, RESEND_AFTER
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.handover import RETRY_FAILED, Handover
 from dynamic_dnn_ros.management.observations import (
@@ -64,13 +66,23 @@ def test_a_switch_is_sent_once_and_again_only_without_an_answer() -> None:
     assert (switch.sub_network, switch.sequence, switch.target) == ('s1', 1, targets.get(FRONT))
     assert subject.due(1.0 + 0.9 * RESEND_AFTER) == ()
     (again,) = subject.due(1.0 + RESEND_AFTER)
-    assert replace(again, sequence=1) == switch
+    assert replace(again, sequence=1, again=False) == switch
+    assert again.again and not switch.again
     # The answer to the first has been overtaken.
     assert not subject.answered(record, answer(record, SWITCH_APPLIED), 2.1)
     assert record.assignment.outstanding is again
     assert not subject.answered(record, answer(record, SWITCH_APPLIED, sequence=2), 2.2)
     assert record.assignment.actual == ('s1', 'gpu')
     assert subject.due(10.0) == ()
+
+
+def test_a_switch_without_an_answer_is_sent_ever_more_rarely() -> None:
+    subject, record, _ = handover()
+    record.assignment.decide(('s1', 'gpu'), SwitchReason.TARGET)
+    times = [0.1 * step for step in range(301) if subject.due(0.1 * step)]
+    assert times == pytest.approx([0.0, 1.0, 3.0, 7.0, 15.0, 23.0], abs=0.11)
+    assert record.assignment.changes(30.0)
+    assert not record.assignment.changes(0.1 + LONGEST_PREPARATION)
 
 
 def test_what_is_refused_is_left_out_for_good_and_what_failed_for_a_while() -> None:

@@ -400,7 +400,7 @@ def test_advice_touches_nothing() -> None:
     subject.observe_load(load(), 0.2)
     again = subject.decide(0.2)
     assert again.domains == decision.domains
-    assert report(again).reason == 'nothing better is worth a change'
+    assert report(again).reason == 'nothing better is known'
 
 
 def test_mode_bounds_and_default_change_with_the_next_decision() -> None:

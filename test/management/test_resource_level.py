@@ -123,7 +123,7 @@ def test_a_little_more_accuracy_is_worth_a_change() -> None:
     less = level.decide(task, (plan.setting, [0]), 60.0, fresh=None)
     assert (less.cause, sub_networks(less)) == (Cause.OBJECTIVE, ['s1'])
     equal = level.decide(task, (plan.setting, [2]), 120.0, fresh=None)
-    assert equal.cause in (Cause.KEPT, Cause.ENERGY)
+    assert equal.cause in (Cause.SMALL, Cause.ENERGY)
 
 
 def test_minimum_latency_takes_the_highest_clock() -> None:
@@ -213,13 +213,32 @@ def test_keeps_what_is_not_worth_a_change_and_waits_for_the_dwell() -> None:
     tight = problem([Target(NAMES[0], latency=0.0075)])
     plan = level.decide(tight, None, 0.0, fresh=SwitchReason.PLATFORM)
     high = (plan.setting, [plan.option(0)])
-    assert level.decide(loose, high, 1.0, fresh=None).cause is Cause.KEPT
+    assert level.decide(loose, high, 1.0, fresh=None).cause is Cause.DWELL
     assert level.decide(loose, high, 2.5, fresh=None).cause is Cause.ENERGY
-    cheap = level.decide(loose, high, 2.5, fresh=SwitchReason.PLATFORM)
+    for fresh in (SwitchReason.PLATFORM, SwitchReason.APPLICATION):
+        assert level.decide(loose, high, 3.0, fresh=fresh).cause is Cause.DWELL
+    cheap = level.decide(loose, high, 3.0, fresh=SwitchReason.TARGET)
+    assert cheap.cause is Cause.ENERGY
     low = (cheap.setting, [cheap.option(0)])
     assert level.decide(loose, low, 9.0, fresh=None).cause is Cause.KEPT
     # A miss waits for nothing.
     assert level.decide(tight, low, 9.0, fresh=None).cause is Cause.MISSED
+
+
+def test_what_nobody_asked_for_waits_for_the_dwell_and_for_changes_on_their_way() -> None:
+    level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0))
+    camera = Target(NAMES[0], latency=0.012, objective=Objective.MAXIMUM_ACCURACY)
+    task = problem([camera])
+    unasked = replace(task, demands=(replace(task.demands[0], priority=-1),))
+    late = (int(task.settings[-1]), [3])
+    for posed, cause in ((task, Cause.MISSED), (unasked, Cause.CAMERA)):
+        level.note_change(10.0)
+        now = level.decide(posed, late, 11.0, fresh=None).cause
+        assert now is (Cause.DWELL if cause is Cause.CAMERA else cause)
+        assert level.decide(posed, late, 14.0, fresh=None).cause is cause
+        level.note_change(10.0)
+        now = level.decide(posed, late, 14.0, fresh=None, changing=True).cause
+        assert now is (Cause.DWELL if cause is Cause.CAMERA else cause)
 
 
 def test_without_a_dwell_it_may_decide_twice_at_one_time() -> None:
@@ -244,10 +263,10 @@ def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
     )
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.3))
     level.note_change(0.0)
-    assert level.decide(task, near, 2.1, fresh=None).cause is Cause.KEPT
+    assert level.decide(task, near, 2.1, fresh=None).cause is Cause.SMALL
     assert level.decide(task, near, 6.1, fresh=None).cause is Cause.ENERGY
     noisy = replace(task, demands=tuple(replace(d, slow_down=jittery()) for d in task.demands))
-    assert level.decide(noisy, near, 1000.0, fresh=None).cause is Cause.KEPT
+    assert level.decide(noisy, near, 1000.0, fresh=None).cause is Cause.SMALL
     assert level.decide(task, best, 1010.0, fresh=None).cause is Cause.KEPT
 
 
@@ -262,8 +281,8 @@ def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
     )
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.5))
     level.note_change(0.0)
-    assert level.decide(task, near, 2.1, fresh=None).cause is Cause.KEPT
-    assert level.decide(task, near, 2.1, fresh=SwitchReason.PLATFORM).cause is Cause.KEPT
+    assert level.decide(task, near, 2.1, fresh=None).cause is Cause.SMALL
+    assert level.decide(task, near, 2.1, fresh=SwitchReason.PLATFORM).cause is Cause.SMALL
     assert level.decide(task, near, 2.2, fresh=SwitchReason.TARGET).cause is Cause.ENERGY
     # What is as good stays.
     best = decide(task)

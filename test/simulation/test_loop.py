@@ -218,12 +218,12 @@ def test_applications_come_and_go_and_return() -> None:
         [with_camera(one, 20.0)],
         events,
     )
-    run.run(20.0)
+    run.run(22.0)
     states = {d.time: {r.application: r.state for r in d.reports} for d in run.record.decisions}
     assert states[3.0][REAR] is TargetState.WAITING
     assert states[9.0][REAR] is TargetState.MET
     assert states[12.0][REAR] is TargetState.WAITING
-    assert states[19.5][REAR] is TargetState.MET
+    assert states[21.5][REAR] is TargetState.MET
 
 
 def test_the_same_run_twice_gives_the_same_decisions() -> None:

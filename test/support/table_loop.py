@@ -36,9 +36,10 @@ class TableLoop(Loop):
         board: TableBoard,
         applications: Sequence[SimulatedApplication],
         events: Sequence[Event] = (),
+        delays: Delays | None = None,
     ) -> None:
         record = Run('test', manager.instance, {}, board.domains, (RAIL,), RAIL, (), 0.0, 0.0, 0)
-        super().__init__(manager, board, board, Delays(0.0, 0.0), record)
+        super().__init__(manager, board, board, delays or Delays(0.0, 0.0), record)
         for application in applications:
             self.add(application, 0.0)
         self.begin()

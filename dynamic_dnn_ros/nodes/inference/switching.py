@@ -67,8 +67,8 @@ class SwitchReceiver:
         """
         Carry out a switch, or refuse it.
 
-        One that waits for its sub-network to be prepared is answered then; a manager that asks
-        again meanwhile has it prepared only once.
+        One that waits for its sub-network to be prepared is answered then; so is each with which
+        a manager asks again meanwhile.
         """
         if message.application != self._application:
             # Its sequence number is another application's.
@@ -123,11 +123,14 @@ class SwitchReceiver:
         return None
 
     def _exchanged(self, message: SubNetworkSwitch) -> None:
-        if message.processor:
-            self._served.processor = message.processor
-        self._on_exchanged()
+        newest = (message.manager, message.sequence) == self._newest
+        if newest:
+            if message.processor:
+                self._served.processor = message.processor
+            self._on_exchanged()
         self._respond(message, InferenceStatus.SWITCH_APPLIED, '')
-        self._on_applied(message)
+        if newest:
+            self._on_applied(message)
 
     def _failed(self, message: SubNetworkSwitch, error: Exception) -> None:
         problem = str(error)

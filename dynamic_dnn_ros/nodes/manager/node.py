@@ -29,6 +29,7 @@ from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import ApplicationState, Load
 from dynamic_dnn_ros.management.registry import UnknownDeciderError, create_decider
 from dynamic_dnn_ros.management.targets import Target, TargetError
+from dynamic_dnn_ros.management.words import SWITCH_REASONS
 from dynamic_dnn_ros.msg import (
     Application,
     DvfsSetting,
@@ -448,10 +449,10 @@ class ManagerNode(ManagedNode):
         message = switch_message(switch, self.identity.instance)
         message.header.stamp = self.get_clock().now().to_msg()
         publisher.publish(message)
-        if switch.reason is not SwitchReason.TARGET_ECHO:
+        if not switch.again and switch.reason is not SwitchReason.TARGET_ECHO:
             self.get_logger().info(
-                f'{switch.application}: switched to {switch.sub_network} on {switch.processor} '
-                f'({switch.reason.name.lower()})'
+                f'{switch.application}: switched to {switch.sub_network} on {switch.processor}, '
+                f'because {SWITCH_REASONS[switch.reason]}'
             )
 
     def _send_setting(self, setting: tuple[DomainFrequency, ...] | None) -> None:

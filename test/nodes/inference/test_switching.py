@@ -91,12 +91,8 @@ def test_a_manager_that_asks_again_each_second_has_it_prepared_once(receiver: Re
     receiver.engine.open_gates()
     receiver.wait_for(lambda: len(receiver.answers) == 4)
     assert [(answer.sequence, answer.result) for answer in receiver.answers] == [
-        (1, FAILED),
-        (2, FAILED),
-        (3, FAILED),
-        (4, APPLIED),
+        (sequence, APPLIED) for sequence in range(1, 5)
     ]
-    assert all('overtaken' in answer.problem for answer in receiver.answers[:3])
     assert receiver.engine.attempts.count('s1') == 1
     assert receiver.exchanges == ['s1 cpu']
 
