@@ -209,12 +209,18 @@ class Assessment:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Joint candidates, one a row: setting, options, and what they come to."""
+    """
+    Joint candidates, one a row: setting, options, and what they come to.
+
+    `excess` is that over the limits of utilisation and power, `load_excess` that of utilisation
+    alone.
+    """
 
     settings: IndexArray
     options: IndexArray
     applications: tuple[Assessment, ...]
     excess: FloatArray
+    load_excess: FloatArray
     power: FloatArray
     power_known: bool
 
@@ -334,10 +340,19 @@ def evaluate(
         assess(demand, points, accuracy, contention, settings.margin)
         for demand, (points, accuracy, contention) in zip(problem.demands, joint)
     )
-    excess, power = of_board(problem, rows, options, joint, assessments, settings)
+    load_excess, power = of_board(problem, rows, options, joint, assessments, settings)
+    excess = load_excess
+    if problem.power_cap < math.inf:
+        excess = np.maximum(excess, power / problem.power_cap - 1)
     known = [np.isfinite(p['power'] + p['idle_power']).all() for p, _, _ in joint]
     return Evaluation(
-        rows, options, assessments, excess, power, bool(known) and all(map(bool, known))
+        rows,
+        options,
+        assessments,
+        excess,
+        load_excess,
+        power,
+        bool(known) and all(map(bool, known)),
     )
 
 
@@ -368,7 +383,7 @@ def of_board(
     applications: Sequence[Expectation | Assessment],
     settings: ResourceSettings,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return excess over the limits of utilisation and power, and power, W, of candidates."""
+    """Return excess over the limit of utilisation, and power, W, of candidates."""
     excess = np.zeros(len(rows))
     counted = problem.counted_domains()
     if counted:
@@ -383,8 +398,6 @@ def of_board(
     if joint:
         idle = np.stack([points['idle_power'] for points, _, _ in joint])
         power = power + np.where(np.isfinite(idle), idle, 0.0).max(axis=0)
-    if problem.power_cap < math.inf:
-        excess = np.maximum(excess, power / problem.power_cap - 1)
     return excess, power
 
 

@@ -36,6 +36,7 @@ class Assignment:
         self._actual: Option = (application.sub_network, application.processor)
         self._desired = self._actual
         self._reason = SwitchReason.APPLICATION
+        self._taken_over = False
         self._echo = application.target
         self._outstanding: Switch | None = None
         self._sent = self._begun = -math.inf
@@ -70,8 +71,12 @@ class Assignment:
 
     def decide(self, option: Option, reason: SwitchReason) -> None:
         """Decide on an option; why counts where it is another one."""
-        if option != self._desired:
-            self._desired, self._reason = option, reason
+        if option == self._desired:
+            return
+        if self._taken_over and reason is SwitchReason.MEASUREMENT:
+            # What somebody else had it serve was no choice of this manager.
+            reason = SwitchReason.APPLICATION
+        self._desired, self._reason, self._taken_over = option, reason, False
 
     def leave(self) -> None:
         """Decide on whatever is served."""
@@ -141,6 +146,7 @@ class Assignment:
     def take_over(self, option: Option) -> None:
         """Take over what somebody else had it serve, by hand say."""
         self._actual = self._desired = option
+        self._taken_over = True
         # Whatever target that switch carried is told by the application itself.
         self._echo = self._answered = None
 

@@ -167,7 +167,7 @@ class Planner:
             self._fresh = fresh or self._fresh
         # An option that the profile lacks is left without any other cause.
         reason = self._fresh or _REASONS.get(plan.cause, SwitchReason.APPLICATION)
-        if plan.cause is not Cause.DWELL:
+        if plan.cause not in (Cause.DWELL, Cause.CHANGING):
             self._fresh = None
         self.plan = plan
         self.planned = tuple(record.application.id for record in records)

@@ -15,8 +15,8 @@ from dynamic_dnn_ros.management.assessment import (
     RATE_TOLERANCE,
     Assessment,
     Evaluation,
+    Problem,
     ResourceSettings,
-    evaluate,
     objective_values,
 )
 from dynamic_dnn_ros.management.decisions import (
@@ -25,19 +25,18 @@ from dynamic_dnn_ros.management.decisions import (
     TargetReport,
     TargetState,
 )
+from dynamic_dnn_ros.management.infeasibility import Infeasibility, infeasibility
 from dynamic_dnn_ros.management.measurements import ENOUGH
-from dynamic_dnn_ros.management.narrowing import WITHIN, within
+from dynamic_dnn_ros.management.narrowing import within
+from dynamic_dnn_ros.management.reasons import in_words, objections
 from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
-from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
+from dynamic_dnn_ros.management.resource_level import Plan, alternatives
 from dynamic_dnn_ros.management.tables import Option
-from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, TargetStore
+from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
 from dynamic_dnn_ros.management.words import limit_title, with_unit
 
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
-
-FASTEST = 16
-"""Settings beyond the board's limits that are asked whether they would meet a target."""
 
 _AT_LEAST = ('accuracy', 'rate')
 
@@ -56,6 +55,7 @@ class Reporter:
         """Begin without refusals."""
         self._settings = settings
         self._refusals: dict[str, _Refusal] = {}
+        self._infeasible: dict[str, tuple[Problem, Infeasibility]] = {}
 
     def refuse(self, application: str, sender: str, error: TargetError) -> None:
         """Note a target that was not taken over."""
@@ -132,30 +132,41 @@ class Reporter:
         settled = assignment.is_handed_over(target)
         if not control:
             settled = assignment.outstanding is None
+        why = self._why(record, plan, index) if target is not None and missed else None
         if target is not None and infeasible:
             state = TargetState.INFEASIBLE
-            message = _infeasible_message(record, target, predicted)
+            message = _infeasible_message(record, target, predicted, why)
         elif target is not None and not settled:
             state = TargetState.PENDING
         binding = _binding(plan, index, around)
         if infeasible:
             worst = int(np.argmax(found.misses[:, plan.row]))
             binding = CONSTRAINTS[worst] if missed else Constraint.RATE
-            if missed and _met_without_limits(plan, index):
+            if why is not None and why.of_platform:
                 binding = Constraint.PLATFORM
-        second, why = runner_up(plan, index, around, record.application.metric)
+        second, reason = runner_up(plan, index, around, record.application.metric)
         return replace(
             report,
             state=state,
             binding_constraint=binding,
             decision=_prediction(plan.evaluation, plan, index, plan.row),
             runner_up=second,
-            runner_up_reason=why,
+            runner_up_reason=reason,
             slow_down=record.learnt.slow_down.mean,
             slow_down_deviation=record.learnt.slow_down.deviation,
             reason=plan.cause.value,
             message=message,
         )
+
+    def _why(self, record: ApplicationRecord, plan: Plan, index: int) -> Infeasibility:
+        """Return why a target cannot be met, worked out once for each problem."""
+        name, problem = record.application.id, plan.problem
+        known = self._infeasible.get(name)
+        if known is None or known[0] is not problem:
+            metric = record.application.metric
+            known = problem, infeasibility(problem, index, self._settings, metric)
+            self._infeasible[name] = known
+        return known[1]
 
 
 def prediction(
@@ -281,7 +292,10 @@ def beyond(key: str, limit: float, value: float) -> float:
 
 
 def _infeasible_message(
-    record: ApplicationRecord, target: Target, predicted: dict[str, float]
+    record: ApplicationRecord,
+    target: Target,
+    predicted: dict[str, float],
+    found: Infeasibility | None,
 ) -> str:
     missed = [
         f'{limit_title(key, record.application.metric)} {with_unit(key, limit)} '
@@ -289,34 +303,18 @@ def _infeasible_message(
         for key, limit in target.limits().items()
         if beyond(key, limit, predicted[key]) > 0
     ]
-    text = f'No operating point meets {", ".join(missed)} together with what else is asked.'
+    text = f'No operating point meets {", ".join(missed)}.'
     if _camera_is_too_slow(record, target):
         rate = record.learnt.measurements.camera_rate
-        return f'{text} The camera itself delivers {rate:.4g} Hz.'
-    return f'{text} Relax it, or a target of higher priority.'
+        text += f' The camera itself delivers {rate:.4g} Hz.'
+    if found is None:
+        return text
+    refusal = f' It says: {record.refusal}' if found.cause == 'refused' and record.refusal else ''
+    return f'{text} {found.remedy}{refusal}'
 
 
 def _camera_is_too_slow(record: ApplicationRecord, target: Target) -> bool:
     return 0 < record.learnt.measurements.camera_rate < target.rate * (1 - RATE_TOLERANCE)
-
-
-def _met_without_limits(plan: Plan, index: int) -> bool:
-    """Tell whether one of the fastest settings that may not be chosen now meets the target."""
-    problem = plan.problem
-    joint, table = problem.joint, problem.joint.tables[index]
-    barred = np.ones(len(joint.settings), dtype=bool)
-    barred[problem.settings] = False
-    others = np.flatnonzero(barred)
-    least = joint.least[index].at()
-    assert least is not None
-    others = others[np.argsort(least[0][others], kind='stable')[:FASTEST]]
-    count = len(table.options)
-    rows = np.repeat(others, count)
-    chosen = np.tile(plan.evaluation.options[plan.row], (len(rows), 1))
-    chosen[:, index] = np.tile(np.arange(count), len(others))
-    found = evaluate(problem, rows, chosen, ResourceSettings())
-    usable = problem.demands[index].usable[chosen[:, index]]
-    return bool((usable & (found.applications[index].shortfall == 0)).any())
 
 
 def _binding(plan: Plan, index: int, around: Evaluation) -> Constraint:
@@ -343,6 +341,15 @@ def runner_up(plan: Plan, index: int, around: Evaluation, metric: str) -> tuple[
     :param around: what `alternatives` returns
     :param metric: of the application's accuracy, for the sentence
     """
+    second = next_best(plan, index, around)
+    if second is None:
+        return Prediction(), ''
+    why = in_words(objections(plan, index, around, second, metric))
+    return _prediction(around, plan, index, second), why
+
+
+def next_best(plan: Plan, index: int, around: Evaluation) -> int | None:
+    """Return the row of the best other option at the chosen setting, none where there is none."""
     demand = plan.problem.demands[index]
     found = around.applications[index]
     count = len(plan.problem.joint.tables[index].options)
@@ -353,7 +360,7 @@ def runner_up(plan: Plan, index: int, around: Evaluation, metric: str) -> tuple[
         & np.isfinite(found.shortfall[others])
     ]
     if not len(others):
-        return Prediction(), ''
+        return None
     values = objective_values(demand, found, around.power)
     order = np.lexsort(
         (
@@ -363,36 +370,4 @@ def runner_up(plan: Plan, index: int, around: Evaluation, metric: str) -> tuple[
             np.round(around.excess[others], 2),
         )
     )
-    second = int(others[order[0]])
-    why = _why_not(demand.target, around, index, second, plan.problem.power_cap, metric)
-    return _prediction(around, plan, index, second), why
-
-
-def _why_not(
-    target: Target, around: Evaluation, index: int, second: int, cap: float, metric: str
-) -> str:
-    found = around.applications[index]
-    if around.excess[second] > around.excess[0] + WITHIN:
-        over = around.power[second] / cap - 1
-        if over >= around.excess[second]:
-            return f'its {around.power[second]:.3g} W are more than the {cap:.3g} W that remain'
-        return 'it leaves too little of a frequency domain to load that is not ours'
-    if found.shortfall[second] > found.shortfall[0]:
-        values = _predicted(found, second)
-        more = found.misses[:, second] - found.misses[:, 0]
-        key = ('latency', 'accuracy', 'energy', 'rate')[int(np.argmax(more))]
-        title = limit_title(key, metric)
-        return f'its {title} of {with_unit(key, values[key])} misses {getattr(target, key):.4g}'
-    if target.objective is Objective.MAXIMUM_ACCURACY:
-        if found.accuracy[second] < found.accuracy[0]:
-            title = limit_title('accuracy', metric)
-            return f'its {title} of {found.accuracy[second]:.4g} is lower'
-        if found.accuracy[second] > found.accuracy[0]:
-            return 'it is more accurate, but the last change was too short ago'
-    elif target.objective is Objective.MINIMUM_LATENCY:
-        if found.latency[second] > found.latency[0]:
-            return f'its latency of {found.latency[second]:.4g} s is higher'
-    if around.power[second] >= around.power[0]:
-        unit = ' W' if around.power_known else ' (relative)'
-        return f'it takes {around.power[second] - around.power[0]:.3g}{unit} more'
-    return Cause.KEPT.value
+    return int(others[order[0]])

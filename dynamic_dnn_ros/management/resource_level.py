@@ -54,6 +54,7 @@ class Cause(Enum):
     KEPT = 'nothing better is known'
     SMALL = 'what would be better is so by less than a change is worth'
     DWELL = 'something better waits, so that changes do not follow each other too fast'
+    CHANGING = 'something better waits until the last change is carried out'
     FIRST = 'there was no decision before'
     OFFER = 'the platform no longer offers the clocks in force'
     LOAD = 'load that is not ours needs more than what was in force leaves it'
@@ -68,7 +69,7 @@ class Cause(Enum):
     @property
     def departs(self) -> bool:
         """Tell whether the plan is another one than before."""
-        return self not in (Cause.KEPT, Cause.SMALL, Cause.DWELL)
+        return self not in (Cause.KEPT, Cause.SMALL, Cause.DWELL, Cause.CHANGING)
 
 
 _URGENT = (Cause.FIRST, Cause.OFFER, Cause.LOAD, Cause.POWER, Cause.REFUSED, Cause.MISSED)
@@ -80,7 +81,8 @@ class Plan:
     """
     The chosen row, its index in `evaluation`, and why.
 
-    `gain` is the share of the board's power that a change had to save.
+    `gain` is the share of the board's power that a change had to save, `dwell` what had to pass
+    since the change before, s, unless a target asks for one.
     """
 
     problem: Problem
@@ -88,6 +90,7 @@ class Plan:
     row: int
     cause: Cause
     gain: float = 0.0
+    dwell: float = 0.0
 
     @property
     def setting(self) -> int:
@@ -149,32 +152,34 @@ class ResourceLevel:
         both = self._beside(problem, (at, setting), (tuple(chosen), tuple(options)))
         # The noise of frames or of sensors does not take back what answers a new target.
         gain = ASKED_GAIN if fresh in _ASKED else self._required_gain(problem, now)
+        dwell = self._dwell
         if not incumbent_offered:
             cause = Cause.FIRST if incumbent is None else Cause.OFFER
         else:
-            cause = _is_better(problem, both, gain)
+            cause = worth_a_change(problem, both, gain)
+            # What is taken back without need makes improvements rarer, not what keeps up.
+            dwell = self._settings.dwell if cause is Cause.CAMERA else self._dwell
             usable = all(d.usable[o] for d, o in zip(problem.demands, options))
             if not usable and not cause.departs:
                 cause = Cause.REFUSED
-            elif usable and self._waits(cause, fresh, changing, now):
-                cause = Cause.DWELL
+            elif usable and cause.departs and cause not in _URGENT:
+                if fresh is not SwitchReason.TARGET:
+                    cause = self._put_off(cause, dwell, changing, now)
         if not cause.departs:
-            return Plan(problem, both, 1, cause, gain)
+            return Plan(problem, both, 1, cause, gain, dwell)
         if cause in (Cause.MISSED, Cause.CAMERA) and fresh is None and self._was_saving(now):
             # The last saving was one too many: wait longer before the next.
             self._dwell = min(2 * self._dwell, LONGEST_DWELL)
         if cause in (Cause.OBJECTIVE, Cause.ENERGY):
             self._saved = now
         self._changed = now
-        return Plan(problem, both, 0, cause, gain)
+        return Plan(problem, both, 0, cause, gain, dwell)
 
-    def _waits(self, cause: Cause, fresh: SwitchReason | None, changing: bool, now: float) -> bool:
-        """Tell whether a change is put off until the dwell is over."""
-        if not cause.departs or cause in _URGENT or fresh is SwitchReason.TARGET:
-            return False
-        # What is taken back without need makes improvements rarer, not what keeps up.
-        dwell = self._settings.dwell if cause is Cause.CAMERA else self._dwell
-        return changing or now - self._changed < dwell
+    def _put_off(self, cause: Cause, dwell: float, changing: bool, now: float) -> Cause:
+        """Return why a change that nobody asked for waits, the cause itself where it does not."""
+        if changing:
+            return Cause.CHANGING
+        return Cause.DWELL if now - self._changed < dwell else cause
 
     def _was_saving(self, now: float) -> bool:
         return now - self._saved < max(TAKEN_BACK, 4 * self._dwell)
@@ -252,7 +257,7 @@ def neighbours(problem: Problem, setting: int) -> IndexArray:
     return np.array(found, dtype=np.int64)
 
 
-def _is_better(problem: Problem, both: Evaluation, gain: float) -> Cause:
+def worth_a_change(problem: Problem, both: Evaluation, gain: float) -> Cause:
     """Return why row 0 is worth leaving row 1, or that it is not."""
     order = by_priority(problem.demands)
     if both.excess[1] > both.excess[0] + WITHIN:

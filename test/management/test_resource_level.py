@@ -238,7 +238,7 @@ def test_what_nobody_asked_for_waits_for_the_dwell_and_for_changes_on_their_way(
         assert level.decide(posed, late, 14.0, fresh=None).cause is cause
         level.note_change(10.0)
         now = level.decide(posed, late, 14.0, fresh=None, changing=True).cause
-        assert now is (Cause.DWELL if cause is Cause.CAMERA else cause)
+        assert now is (Cause.CHANGING if cause is Cause.CAMERA else cause)
 
 
 def test_without_a_dwell_it_may_decide_twice_at_one_time() -> None:

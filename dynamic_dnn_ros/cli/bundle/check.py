@@ -71,8 +71,8 @@ def check(
     unknown = [each.id for each in bundle.manifest.sub_networks if not each.accuracy_is_known]
     if unknown:
         findings.say(
-            f'nobody knows the accuracy of {", ".join(unknown)}: they count as 0 where a target '
-            'asks for accuracy'
+            f'nobody knows the accuracy of {", ".join(unknown)}: a target that asks for accuracy '
+            'is never served by what is not known'
         )
     prepared = _check_sub_networks(bundle, engine_name, not record_responses, findings)
     if data is not None and prepared:

@@ -121,8 +121,8 @@ class ServedBundle:
         ]
         if unknown:
             return (
-                f'Nobody knows the accuracy of {", ".join(unknown)}, so they count as 0 where a '
-                f'target asks for accuracy, and are never taken for it. Measure it: dynamic-dnn '
+                f'Nobody knows the accuracy of {", ".join(unknown)}, so a target that asks for '
+                f'accuracy is never served by what is not known. Measure it: dynamic-dnn '
                 f'profile {self.bundle.folder} --engine {name} --data PICTURES'
             )
         missing = [

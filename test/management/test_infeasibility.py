@@ -1,0 +1,161 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Why a target cannot be met: with what is named out of the way it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings
+from dynamic_dnn_ros.management.decisions import Constraint, TargetReport, TargetState
+from dynamic_dnn_ros.management.infeasibility import (
+    Infeasibility,
+    infeasibility,
+    is_met,
+    only,
+)
+from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
+from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.targets import Target
+from support.applications import GPU, application
+from support.problems import problem
+
+FRONT, REAR = '/front/inference_node', '/rear/inference_node'
+SETTINGS = ResourceSettings()
+
+
+def mended(posed: Problem, index: int, found: Infeasibility) -> list[Problem]:
+    """Return the problem without what is named, or with each limit alone."""
+    demand = posed.demands[index]
+    if found.cause == 'clocks':
+        return [replace(posed, settings=np.arange(len(posed.joint.settings)))]
+    if found.cause == 'power':
+        return [replace(posed, power_cap=math.inf)]
+    if found.cause == 'load':
+        return [replace(posed, foreign={})]
+    if found.cause == 'refused':
+        demands = list(posed.demands)
+        demands[index] = replace(demand, usable=np.ones_like(demand.usable))
+        return [replace(posed, demands=tuple(demands))]
+    if found.cause == 'others':
+        idle = [replace(d, target=Target('/a/b'), camera_rate=1e-6) for d in posed.demands]
+        idle[index] = demand
+        return [replace(posed, demands=tuple(idle))]
+    variants = []
+    for name in demand.target.limits():
+        demands = list(posed.demands)
+        demands[index] = replace(demand, target=only(demand.target, name))
+        variants.append(replace(posed, demands=tuple(demands)))
+    return variants
+
+
+def test_what_is_named_is_the_cause() -> None:
+    causes = set()
+    for seed in range(300):
+        posed = problem(seed, 2)
+        for index in range(len(posed.demands)):
+            if is_met(posed, index, SETTINGS):
+                continue
+            found = infeasibility(posed, index, SETTINGS, '')
+            assert found.remedy
+            met = [is_met(other, index, SETTINGS) for other in mended(posed, index, found)]
+            if found.cause == 'alone':
+                assert not all(met), (seed, index)
+            else:
+                assert all(met), (seed, index, found)
+            causes.add(found.cause)
+    assert causes == {'clocks', 'power', 'load', 'others', 'refused', 'together', 'alone'}
+
+
+def board(limit: float = GPU[-1], foreign: float = 0.0) -> Load:
+    domain = DomainLoad('gpu', GPU, GPU[0], limit, limit, utilisation_foreign=foreign)
+    return Load('board', 'boot', 0.1, (domain,))
+
+
+def report(
+    target: Target,
+    load: Load,
+    settings: ManagerSettings | None = None,
+    other: Target | None = None,
+) -> TargetReport:
+    """Return what is said of a target, on a board, perhaps beside another application."""
+    subject = Manager('me', settings)
+    subject.observe_load(load, 0.0)
+    subject.add_application(application(FRONT), 0.0)
+    if other is not None:
+        subject.add_application(application(REAR), 0.0)
+        subject.set_target(other, 1)
+    subject.set_target(target, 1)
+    return subject.decide(0.0).reports[0]
+
+
+@pytest.mark.parametrize(
+    ('target', 'settings', 'load', 'other', 'constraint', 'remedy'),
+    [
+        (
+            Target(FRONT, latency=0.03, accuracy=0.92),
+            ManagerSettings(),
+            board(GPU[2]),
+            None,
+            Constraint.PLATFORM,
+            'The clocks that may be set now do not reach it: allow others or relax it.',
+        ),
+        (
+            Target(FRONT, latency=0.03, accuracy=0.92, rate=30.0),
+            ManagerSettings(power_cap=5.0),
+            board(),
+            None,
+            Constraint.PLATFORM,
+            'It takes more than the 4.85 W that plans may take: allow more or relax it.',
+        ),
+        (
+            Target(FRONT, latency=0.035, accuracy=0.92),
+            ManagerSettings(),
+            board(),
+            Target(REAR, latency=0.03, accuracy=0.92, priority=9),
+            Constraint.ACCURACY,
+            f'Without {REAR} it would be met: ask less of them or relax it.',
+        ),
+        (
+            Target(FRONT, latency=0.01, accuracy=0.92),
+            ManagerSettings(),
+            board(),
+            None,
+            Constraint.ACCURACY,
+            'Each of its limits can be met, but not all: relax one.',
+        ),
+        (
+            Target(FRONT, latency=0.001),
+            ManagerSettings(),
+            board(),
+            None,
+            Constraint.LATENCY,
+            'Relax it.',
+        ),
+        (
+            Target(FRONT, latency=0.001, accuracy=0.8),
+            ManagerSettings(),
+            board(),
+            None,
+            Constraint.LATENCY,
+            'Even alone latency cannot be met: relax it.',
+        ),
+    ],
+)
+def test_the_manager_says_what_can_be_done(
+    target: Target,
+    settings: ManagerSettings,
+    load: Load,
+    other: Target | None,
+    constraint: Constraint,
+    remedy: str,
+) -> None:
+    found = report(target, load, settings, other)
+    assert found.state is TargetState.INFEASIBLE
+    assert found.message.startswith('No operating point meets ')
+    assert found.message.endswith(remedy)
+    assert found.binding_constraint is constraint
