@@ -176,8 +176,7 @@ def _add_journal(measured: argparse._ArgumentGroup) -> None:
     measured.add_argument(
         '--work-folder',
         type=Path,
-        default=_DEFAULTS.work_folder,
-        help='where the journal of the measurement lies, default %(default)s',
+        help='where the journal of the measurement lies; default: BUNDLE.profiling beside it',
     )
 
 

@@ -16,10 +16,10 @@ from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.figures import table
 from dynamic_dnn_ros.simulation.runner import (
     GOVERNORS,
-    NAMES,
     OURS,
     Job,
     boards_of,
+    manager_names,
     parse_governors,
     sweep,
 )
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--manager',
         default=OURS,
-        help=f'one or several, with commas between, or "all": {", ".join(NAMES)}; '
+        help=f'one or several, with commas between, or "all": {", ".join(manager_names())}; '
         'default: %(default)s',
     )
     parser.add_argument(
@@ -108,11 +108,12 @@ def simulate(arguments: argparse.Namespace) -> str:
     for name in ('seeds', 'jobs'):
         if getattr(arguments, name) < 1:
             raise ScenarioError(f'--{name} {getattr(arguments, name)}', 'is too few', 'Give 1')
-    managers = NAMES if arguments.manager == 'all' else arguments.manager.split(',')
-    unknown = [name for name in managers if name not in NAMES]
+    known = manager_names()
+    managers = known if arguments.manager == 'all' else arguments.manager.split(',')
+    unknown = [name for name in managers if name not in known]
     if unknown:
         raise ScenarioError(
-            f'manager {unknown[0]!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
+            f'manager {unknown[0]!r}', 'is unknown', f'Choose of: {", ".join(known)}'
         )
     governors = parse_governors(arguments.governor)
     path = find_scenario(arguments.scenario)

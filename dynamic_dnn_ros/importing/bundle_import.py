@@ -6,17 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+import hashlib
 import math
 from pathlib import Path
 import re
 
+from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import (
     AccuracySource,
     Manifest,
     SeparateModels,
     SubNetwork,
 )
-from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, check_place, placed_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
@@ -105,6 +107,8 @@ def write_imported_bundle(
         engine = create_engine(_ENGINE, placed_bundle(order.output, manifest, content), threads=1)
         accuracies, pictures = measured(engine, manifest, order.data, order.quiet, say)
     manifest = _with_accuracy(manifest, order, accuracies, pictures)
+    if order.data is None:
+        manifest = _with_known_accuracy(manifest, order, content, say)
     card = model_card(manifest, [(each.given.where, each.notes) for each in ready], order.command)
     return write_recorded_bundle(
         order.output,
@@ -257,3 +261,57 @@ def _with_accuracy(
     if order.accuracy is not None:
         text = 'data that is not said: given with the import, not measured'
     return replace(manifest, accuracy_data=text)
+
+
+def _with_known_accuracy(
+    manifest: Manifest, order: Order, content: Mapping[str, bytes], say: Callable[[str], None]
+) -> Manifest:
+    """
+    Take over what was measured of the same files in the bundle that is replaced, or say its loss.
+
+    :param content: the files of the new models, by name
+    """
+    try:
+        before = read_bundle(order.output).manifest
+    except BundleError:
+        return manifest  # There is none, or none to learn from.
+    measured_ones = {
+        (_file_of(before, entry), entry.size): entry
+        for entry in before.sub_networks
+        if entry.accuracy_source is AccuracySource.MEASURED and math.isfinite(entry.accuracy)
+    }
+    if not measured_ones:
+        return manifest
+    alike = (before.task, before.labels, before.preprocessing) == (
+        manifest.task,
+        manifest.labels,
+        manifest.preprocessing,
+    )
+    hashes = {name: hashlib.sha256(file).hexdigest() for name, file in content.items()}
+    entries, kept = [], []
+    for entry in manifest.sub_networks:
+        known = measured_ones.get((hashes[str(entry.configuration['model'])], entry.size))
+        if alike and order.accuracy is None and known is not None:
+            entry = replace(entry, accuracy=known.accuracy, accuracy_source=known.accuracy_source)
+            kept.append(entry.id)
+        entries.append(entry)
+    if kept:
+        say(
+            f'accuracy of {", ".join(kept)}: as it was measured before ({before.accuracy_data}), '
+            'since the model is the same file'
+        )
+    if len(kept) < len(measured_ones):
+        say(
+            'an accuracy that was measured of the bundle before goes with it: its model is '
+            "another one now, or is served otherwise. Measure with --data, or 'dynamic-dnn bundle "
+            "check --data ... --record'"
+        )
+    text = before.accuracy_data if kept else manifest.accuracy_data
+    return replace(manifest, sub_networks=tuple(entries), accuracy_data=text)
+
+
+def _file_of(manifest: Manifest, entry: SubNetwork) -> str:
+    """Return the SHA-256 of the file of a sub-network; empty where it is part of a network."""
+    if not isinstance(manifest.source, SeparateModels):
+        return ''
+    return manifest.files[manifest.source.models[str(entry.configuration['model'])]]

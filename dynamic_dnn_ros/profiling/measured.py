@@ -50,7 +50,7 @@ class Options:
     picture: tuple[int, int] | None = None
     seed: int = 0
     sysfs_root: str = '/'
-    work_folder: Path = Path('build/profiling')
+    work_folder: Path | None = None
     restart: bool = False
     resume: bool = False
     quiet: bool = False
@@ -63,6 +63,12 @@ class Measurement:
     profile: OperatingPoints
     notices: tuple[str, ...]
     journal: Path
+
+
+def default_work_folder(bundle: Bundle) -> Path:
+    """Return where journals lie: beside the bundle, wherever the command is called."""
+    folder = bundle.folder.resolve()
+    return folder.with_name(f'{folder.name}.profiling')
 
 
 def computer(name: str, options: Options, clock: Clock = time.perf_counter) -> Platform:
@@ -113,8 +119,10 @@ def measure_profile(
             key: float(timed_runs(run, _once, clock)[0]) for key, run in workloads.items()
         }
         say(f'{_announcement(plan)}: about {plan.duration(latencies):.0f} s')
+        work_folder = options.work_folder or default_work_folder(bundle)
+        say(f'each step is kept in {work_folder}')
         journal = Journal(
-            options.work_folder / bundle.manifest.name / f'{platform.id}.jsonl',
+            work_folder / f'{platform.id}.jsonl',
             {**_subject(bundle, engine, options), **plan.to_mapping()},
             options.restart,
             options.resume,

@@ -12,10 +12,10 @@ from typing import Any
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.registry import (
-    DECIDERS,
     MANAGER,
     UnknownDeciderError,
     create_decider,
+    decider_names,
 )
 from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE, energy, shortfall
@@ -29,8 +29,6 @@ from dynamic_dnn_ros.simulation.world import World
 OURS = MANAGER
 BEST_FIXED = 'best_fixed'
 ORACLE = 'oracle'
-
-NAMES = (*DECIDERS, BEST_FIXED, ORACLE)
 
 GOVERNORS = {
     'schedutil': ('cpu',),
@@ -57,6 +55,11 @@ class Job:
     governors: Mapping[str, str] | None = None
     seed: int | None = None
     rail: str = ''
+
+
+def manager_names() -> tuple[str, ...]:
+    """Return the names of all that can manage a run, deciders of other packages too."""
+    return (*decider_names(), BEST_FIXED, ORACLE)
 
 
 @lru_cache(maxsize=64)
@@ -108,7 +111,7 @@ def run(job: Job) -> Run:
             manager = create_decider(job.manager, 'simulated')
         except UnknownDeciderError as error:
             raise ScenarioError(
-                f'manager {job.manager!r}', 'is unknown', f'Choose of: {", ".join(NAMES)}'
+                f'manager {job.manager!r}', f'cannot be run ({error})', 'Choose another one'
             ) from error
     return World(scenario, boards, told, manager, job.manager, job.governors, seed).run()
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Red, green, blue, 0..255.
 Colour = tuple[int, int, int]
 
+#: First and last column and row, pixels: left, upper, right, lower.
+_Rectangle = tuple[int, int, int, int]
+
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 
@@ -91,6 +94,9 @@ def draw_detections(
     """
     Draw boxes with label and score, the best on top.
 
+    A label that would cover that of a better box moves into its own box or below it, and is left
+    out where there is no room either.
+
     :param picture: the camera's, of any mode; it is left as it is
     :param track_ids: of each detection, 0: none
     :return: mode RGB, of the same size
@@ -107,12 +113,20 @@ def draw_detections(
         colour = class_colour(int(detections.classes[index]))
         left, upper, right, lower = _whole(detections.boxes[index], size)
         draw.rectangle((left, upper, right, lower), outline=colour, width=width)
-    for index in reversed(drawn):
+    tagged: list[_Rectangle] = []
+    for index in drawn:
         number = int(detections.classes[index])
         track_id = 0 if track_ids is None else int(track_ids[index])
         text = box_text(labels[number], float(detections.scores[index]), track_id)
-        left, upper, _, _ = _whole(detections.boxes[index], size)
-        _tag(draw, (left, upper), text, font, class_colour(number), size)
+        height, tag_width, padding = _measure([text], font)
+        box = _whole(detections.boxes[index], size)
+        place = _free_place(box, (tag_width, height), tagged, size)
+        if place is not None:
+            tagged.append(place)
+            colour = class_colour(number)
+            draw.rectangle(place, colour)
+            corner = (place[0] + padding, place[1] + 1)
+            _write(draw, corner, text, font, text_colour(colour))
     return canvas
 
 
@@ -226,20 +240,27 @@ def _brush(picture: Image.Image) -> ImageDraw.ImageDraw:
     return ImageDraw.Draw(picture)
 
 
-def _tag(
-    draw: ImageDraw.ImageDraw,
-    corner: tuple[int, int],
-    text: str,
-    font: Any,
-    colour: Colour,
-    size: Size,
-) -> None:
-    """Write a text on its colour above a box, or in it where there is no room above."""
-    height, width, padding = _measure([text], font)
-    left = max(0, min(corner[0], size.width - width))
-    upper = corner[1] - height if corner[1] >= height else corner[1]
-    draw.rectangle((left, upper, left + width - 1, upper + height - 1), colour)
-    _write(draw, (left + padding, upper + 1), text, font, text_colour(colour))
+def _free_place(
+    box: _Rectangle, tag: tuple[int, int], taken: Sequence[_Rectangle], size: Size
+) -> _Rectangle | None:
+    """
+    Return where a tag covers no other: above its box, in it, or below; None: nowhere.
+
+    :param tag: its width and height, pixels
+    """
+    width, height = tag
+    left = max(0, min(box[0], size.width - width))
+    for upper in (box[1] - height, box[1], box[3] + 1):
+        place = (left, upper, left + width - 1, upper + height - 1)
+        if upper < 0 or (upper > box[1] and place[3] >= size.height):
+            continue
+        if not any(_meet(place, other) for other in taken):
+            return place
+    return None
+
+
+def _meet(one: _Rectangle, other: _Rectangle) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
 
 
 def _measure(texts: Sequence[str], font: Any) -> tuple[int, int, int]:

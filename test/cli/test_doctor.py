@@ -186,6 +186,10 @@ def test_discovery(system: System) -> None:
     ):
         first = next(checks.check_discovery(with_environment(system, **{name: value})))
         assert first.level is Level.NOTE and 'cameras on others' in first.found
+        # With --local that is what is asked for.
+        local = checks.examine(with_environment(system, **{name: value}), network=False)
+        (first,) = [finding for finding in local if finding.name == 'discovery']
+        assert (first.level, first.found) == (Level.OK, 'this computer only')
     for domain in ('200', 'seven'):
         (found,) = problems(checks.examine(with_environment(system, ROS_DOMAIN_ID=domain)))
         assert repr(domain) in found.found

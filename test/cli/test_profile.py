@@ -250,7 +250,7 @@ def test_a_killed_measurement_goes_on(
 ) -> None:
     """Clocks come back by the guard, the old bundle stays whole, nothing is measured twice."""
     before = read_bundle(bundle).sha256
-    journal = bundle.parent / 'build/profiling/synthetic/linux.jsonl'
+    journal = bundle.with_name(f'{bundle.name}.profiling') / 'linux.jsonl'
     with command(bundle, computer) as process:
         wait_for(lambda: len(lines_of(journal)) > 10 and computer.limits() != FOUND)
         process.send_signal(number)

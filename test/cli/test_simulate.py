@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.management.registry import GROUP
 from support.scenarios import FRONT, application, mapping
 
 
@@ -33,6 +35,15 @@ def test_writes_a_table_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [row.split('|')[2].strip() for row in rows] == ['3', '4', '3', '4']
     assert 'simulated, model of xavier_nx' in printed
     assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+def test_runs_the_decider_of_another_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], offer: Callable[..., None]
+) -> None:
+    offer(GROUP, theirs='support.deciders:second_largest')
+    path = scenario(tmp_path, mapping(duration=8.0))
+    assert main(['simulate', path, '--manager', 'theirs', '--picture', 'none']) == 0
+    assert '| theirs |' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

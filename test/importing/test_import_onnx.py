@@ -173,6 +173,18 @@ def test_the_accuracy_is_measured_on_labelled_pictures(
     wrong = imported(tmp_path / 'c', path, *options, '--channels', 'bgr').manifest
     assert wrong.sub_networks[0].accuracy == pytest.approx(4 / 12)
     capsys.readouterr()
+    # In place of the same file, what was measured of it stays; of what is another one, it goes.
+    again = imported(tmp_path / 'b', path, '--labels', 'red,green,blue').manifest
+    assert again.sub_networks == manifest.sub_networks
+    assert again.accuracy_data == manifest.accuracy_data
+    said = capsys.readouterr().out
+    assert 'accuracy of net: as it was measured before (12 pictures of data' in said
+    assert 'goes with it' not in said
+    given = ('--labels', 'red,green,blue', '--channels', 'bgr')
+    other = imported(tmp_path / 'b', path, *given).manifest
+    assert not other.sub_networks[0].accuracy_is_known
+    said = capsys.readouterr().out
+    assert 'accuracy that was measured of the bundle before goes with it' in said
 
 
 def test_an_accuracy_that_nobody_knows(

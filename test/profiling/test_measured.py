@@ -138,7 +138,7 @@ def test_a_clock_without_permission_is_left_alone(bench: Bench) -> None:
 
 def test_a_passing_drift_is_measured_again(bench: Bench) -> None:
     """A round beside a job that runs for a while."""
-    journal = bench.options.work_folder / 'synthetic' / 'linux.jsonl'
+    journal = bench.options.work_folder / 'linux.jsonl'
 
     def slow_down() -> float:
         steps = journal.read_bytes().count(b'\n') - 1 if journal.exists() else 0
@@ -176,7 +176,7 @@ def test_goes_on_after_an_end_anywhere(bench: Bench, runs: int) -> None:
     with pytest.raises(EngineError, match='broke'):
         bench.measure()
     assert bench.computer.limits() == [(800000, 2000000)]
-    journal = bench.options.work_folder / 'synthetic' / 'linux.jsonl'
+    journal = bench.options.work_folder / 'linux.jsonl'
     before = journal.read_bytes()
     measurement = bench.measure(resume=True)
     np.testing.assert_allclose(

@@ -63,6 +63,23 @@ def test_the_label_stays_in_the_picture() -> None:
         assert tag.any(axis=0).sum() > 100, 'the whole name is on a ground of its colour'
 
 
+def test_labels_of_neighbouring_boxes_do_not_cover_each_other() -> None:
+    """The better label stands; the others move into their box or below it, or are left out."""
+    labels = ['a name'] * 5
+    boxes = [(100, 100, 300, 300, 0.9 - 0.1 * n, n) for n in range(4)]
+    alone = np.asarray(draw_detections(grey(), detections(boxes[0]), labels))
+    drawn = np.asarray(draw_detections(grey(), detections(*boxes), labels))
+    found = [np.argwhere((drawn == class_colour(n)).all(axis=2)) for n in range(4)]
+    assert (drawn[:100] == alone[:100]).all(), 'the best one is as if it were alone'
+    assert (found[1].min(axis=0)[0], found[2].min(axis=0)[0]) == (100, 300), 'in it, below it'
+    assert not len(found[3]), 'there is no room for the worst one'
+    # One beside the other, both labels stand above.
+    apart = [(20, 100, 120, 200, 0.9, 0), (320, 100, 420, 200, 0.8, 1)]
+    drawn = np.asarray(draw_detections(grey(), detections(*apart), labels))
+    for n in range(2):
+        assert np.argwhere((drawn == class_colour(n)).all(axis=2)).min(axis=0)[0] < 100
+
+
 def test_the_best_detection_is_on_top() -> None:
     boxes = [(100, 100, 300, 300, 0.9, 1), (100, 100, 300, 300, 0.5, 2)]
     drawn = np.asarray(draw_detections(grey(), detections(*boxes), ['a', 'b', 'c']))

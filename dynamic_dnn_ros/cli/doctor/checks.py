@@ -188,8 +188,12 @@ def _cyclone(system: System) -> Finding:
     )
 
 
-def check_discovery(system: System) -> Iterator[Finding]:
-    """Look at which computers are seen."""
+def check_discovery(system: System, network: bool = True) -> Iterator[Finding]:
+    """
+    Look at which computers are seen.
+
+    :param network: whether cameras on others are to be
+    """
     environment = system.environment
     found = environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '').upper()
     if found == 'OFF':
@@ -199,15 +203,17 @@ def check_discovery(system: System) -> Iterator[Finding]:
             'ROS_AUTOMATIC_DISCOVERY_RANGE is OFF: nodes do not find each other',
             'export ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET (or LOCALHOST)',
         )
-    elif found == 'LOCALHOST' or environment.get('ROS_LOCALHOST_ONLY', '0') == '1':
+    elif found != 'LOCALHOST' and environment.get('ROS_LOCALHOST_ONLY', '0') != '1':
+        yield Finding('discovery', Level.OK, found.lower() or 'subnet')
+    elif not network:
+        yield Finding('discovery', Level.OK, 'this computer only')
+    else:
         yield Finding(
             'discovery',
             Level.NOTE,
             'this computer only: cameras on others are not seen',
             'unset ROS_LOCALHOST_ONLY; export ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET',
         )
-    else:
-        yield Finding('discovery', Level.OK, found.lower() or 'subnet')
     domain = environment.get('ROS_DOMAIN_ID') or '0'
     if domain.isdecimal() and int(domain) <= 101:
         yield Finding('domain', Level.OK, domain)
@@ -363,8 +369,12 @@ def examine(system: System, network: bool = True) -> list[Finding]:
 
     :param network: also those for cameras on other computers
     """
-    checks = [check_versions, check_middleware, check_discovery, check_shared_memory]
-    if network:
-        checks.append(check_network)
-    checks += [check_clocks, check_engines]
-    return [finding for check in checks for finding in check(system)]
+    return [
+        *check_versions(system),
+        *check_middleware(system),
+        *check_discovery(system, network),
+        *check_shared_memory(system),
+        *(check_network(system) if network else ()),
+        *check_clocks(system),
+        *check_engines(system),
+    ]

@@ -31,6 +31,7 @@ from dynamic_dnn_ros.nodes.camera.sources import (
 from dynamic_dnn_ros.nodes.common import main as process
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
+from dynamic_dnn_ros.nodes.common.image_topic import image_topic
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.common.picture_range import PICTURE_RANGE, picture_range
@@ -141,13 +142,15 @@ class CameraNode(ManagedNode):
         compressed = self.parameters['transport'] == 'compressed'
         self._publisher = self.create_publisher(
             CompressedImage if compressed else Image,
-            'image/compressed' if compressed else 'image',
+            image_topic(self, compressed),
             copy(qos.SENSOR_PUBLICATION),  # rclpy writes the overrides of this topic into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._published = 0
         self._late = 0
-        self.get_logger().info(f'publishes {self._source.description}')
+        self.get_logger().info(
+            f'publishes {self._source.description} on {self._publisher.topic_name}'
+        )
 
     def activate(self) -> None:
         """Begin to publish, in a thread: decoding and cameras block."""

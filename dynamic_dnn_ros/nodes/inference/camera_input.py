@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.image_topic import image_topic
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
 from dynamic_dnn_ros.nodes.common.parameters import Parameters
 from dynamic_dnn_ros.nodes.common.picture_range import picture_range
@@ -152,15 +153,7 @@ class CameraInput:
 
     @property
     def _name(self) -> str:
-        """Return the topic: as image_transport has it, made of the base topic as remapped."""
-        if not self._compressed:
-            return 'image'
-        name = 'image/compressed'
-        if self._node.resolve_topic_name(name, only_expand=True) != self._node.resolve_topic_name(
-            name
-        ):
-            return name  # it is remapped itself
-        return f'{self._node.resolve_topic_name("image")}/compressed'
+        return image_topic(self._node, self._compressed)
 
     def _on_image(self, data: bytes) -> None:
         before = self._last_arrival

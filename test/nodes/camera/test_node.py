@@ -60,6 +60,19 @@ def test_raw_images(graph: Graph, start_node: StartNode, folder: Path, encoding:
     assert (pixels == expected).all()
 
 
+def test_compressed_images_follow_the_base_topic(
+    graph: Graph, start_node: StartNode, folder: Path
+) -> None:
+    images = graph.collect(CompressedImage, '/camera/image_raw/compressed', BEST_EFFORT)
+    node = start_node(
+        'camera_node',
+        parameters={'source': 'folder', 'path': str(folder), 'transport': 'compressed'},
+        remaps={'image': '/camera/image_raw'},
+    )
+    images.wait(1)
+    assert '/camera/image_raw/compressed' in node.log
+
+
 def test_compressed_images(graph: Graph, start_node: StartNode, folder: Path) -> None:
     images = graph.collect(CompressedImage, '/image/compressed', BEST_EFFORT)
     start_node(
