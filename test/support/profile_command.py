@@ -5,15 +5,19 @@
 import os
 from pathlib import Path
 import sys
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from dynamic_dnn_ros.cli.main import main
-from dynamic_dnn_ros.engines import registry
+from dynamic_dnn_ros.engines.registry import ENTRY_POINTS
+from support.packages import make_distribution
 from support.profiled_computer import TREE_VARIABLE, Computer
 
 if __name__ == '__main__':
-    registry._ENGINES['clocked'] = ('support.profiled_computer', 'SleepingEngine', '')
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, TemporaryDirectory() as folder:
+        offered = {ENTRY_POINTS: {'clocked': 'support.profiled_computer:SleepingEngine'}}
+        make_distribution(Path(folder), 'clocked', offered, {})
+        sys.path.insert(0, folder)
         Computer(Path(os.environ[TREE_VARIABLE])).install(monkeypatch)
         sys.exit(main(sys.argv[1:]))
