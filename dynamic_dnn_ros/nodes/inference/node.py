@@ -19,12 +19,12 @@ from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.engines.automatic import open_engine
-from dynamic_dnn_ros.engines.contract import Precision
+from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.verification import ResponseError
 from dynamic_dnn_ros.msg import Application, SubNetworkSwitch, SystemLoad
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import chosen_executor, run
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
@@ -90,9 +90,14 @@ class InferenceNode(ManagedNode):
         Read the bundle, prepare the first sub-network, present the application.
 
         :raises BundleError: when the bundle cannot be used
-        :raises EngineError: when the engine cannot run it
-        :raises NodeError: when a parameter names what is not there
+        :raises NodeError: when the engine cannot run it, or a parameter names what is not there
         """
+        try:
+            self._serve()
+        except EngineError as error:
+            raise NodeError(str(error)) from error
+
+    def _serve(self) -> None:
         parameters = self.parameters
         bundle = read_bundle(find_bundle(parameters['bundle']))
         threads = parameters['threads']

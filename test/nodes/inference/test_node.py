@@ -761,6 +761,22 @@ def test_bundle_without_responses_is_served(start: Start, graph: Graph, recorded
     assert find_diagnostic(diagnostics, 'sub-networks').message == 'no responses recorded'
 
 
+def test_cache_that_cannot_be_written_is_one_sentence(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: Said
+) -> None:
+    """As with a HOME that is read-only; root may write anywhere, but no folder into a file."""
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    application = start(expect_active=False, engine='auto')
+    assert 'cannot be written' in application.node.problem
+    assert 'set XDG_CACHE_HOME to another folder' in application.node.problem
+    said.wait_for('cannot be written')
+    assert not any('Traceback' in line for line in said.lines)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    application.node.start()
+    assert application.node.active
+
+
 @pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
 def test_engine_that_is_not_installed_is_said_with_its_remedy(
     start: Start, monkeypatch: pytest.MonkeyPatch, engine: str
