@@ -145,7 +145,7 @@ def test_one_camera(graph: Graph, start_launch: StartLaunch, bundle: Path) -> No
     assert graph.parameter('/dynamic_dnn/manager_node', 'mode') == 'advise'
     assert graph.parameter('/dynamic_dnn/platform_node', 'platform') == 'xavier_nx_simulated'
     # What was not given is left to the node.
-    assert graph.parameter('/front/inference_node', 'engine') == 'torch'
+    assert graph.parameter('/front/inference_node', 'engine') == ''
     environment = launch.node('inference_node', '/front').environ()
     for name in PROFILES:
         assert Path(environment[name]).name == 'shared_memory.xml'
