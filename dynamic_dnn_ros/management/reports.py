@@ -33,12 +33,10 @@ from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.resource_level import Plan, alternatives
 from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
-from dynamic_dnn_ros.management.words import limit_title, with_unit
+from dynamic_dnn_ros.management.words import AT_LEAST, limit_title, with_unit
 
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
-
-_AT_LEAST = ('accuracy', 'rate')
 
 
 @dataclass(frozen=True)
@@ -288,7 +286,7 @@ def beyond(key: str, limit: float, value: float) -> float:
         return 0.0
     if key == 'rate' and value >= limit * (1 - RATE_TOLERANCE):
         return 0.0
-    return max(0.0, limit - value if key in _AT_LEAST else value - limit)
+    return max(0.0, limit - value if key in AT_LEAST else value - limit)
 
 
 def _infeasible_message(
