@@ -20,7 +20,8 @@ from dynamic_dnn_ros.management.demands import demand_of, steadied
 from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.records import ApplicationRecord
-from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
+from dynamic_dnn_ros.management.resource_level import Plan, ResourceLevel
+from dynamic_dnn_ros.management.switch_reasons import SwitchReasons
 from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
 from dynamic_dnn_ros.management.targets import Objective, TargetStore
 
@@ -54,8 +55,7 @@ class Planner:
         self._joint: JointTable | None = None
         # Decided on last, in mode advise too, and again once the platform is heard again.
         self._intended: dict[str, float] | None = None
-        # What has changed since the plan before, while what answers it waits for the dwell.
-        self._fresh: SwitchReason | None = None
+        self._reasons = SwitchReasons(settings)
 
     @property
     def unjoined(self) -> tuple[str, ...]:
@@ -159,16 +159,7 @@ class Planner:
         tables: Sequence[ApplicationTable],
         fresh: SwitchReason | None,
     ) -> None:
-        if (
-            fresh is SwitchReason.TARGET
-            or self.plan is None
-            or plan.problem is not self.plan.problem
-        ):
-            self._fresh = fresh or self._fresh
-        # An option that the profile lacks is left without any other cause.
-        reason = self._fresh or _REASONS.get(plan.cause, SwitchReason.APPLICATION)
-        if plan.cause not in (Cause.DWELL, Cause.CHANGING):
-            self._fresh = None
+        reason = self._reasons.of(plan, fresh)
         self.plan = plan
         self.planned = tuple(record.application.id for record in records)
         busy = [float(found.busy[plan.row]) for found in plan.evaluation.applications]
@@ -200,18 +191,3 @@ class Planner:
         )
         nearest = int(distance.argmin())
         return int(choice.settings[nearest]) if distance[nearest] < 1e-3 else None
-
-
-_REASONS = {
-    Cause.FIRST: SwitchReason.APPLICATION,
-    Cause.OFFER: SwitchReason.PLATFORM,
-    Cause.LOAD: SwitchReason.PLATFORM,
-    Cause.POWER: SwitchReason.PLATFORM,
-    Cause.REFUSED: SwitchReason.APPLICATION,
-    Cause.MISSED: SwitchReason.MEASUREMENT,
-    Cause.CAMERA: SwitchReason.MEASUREMENT,
-    Cause.NEARER: SwitchReason.MEASUREMENT,
-    Cause.OBJECTIVE: SwitchReason.MEASUREMENT,
-    Cause.ENERGY: SwitchReason.ENERGY,
-}
-"""Where neither targets, applications nor platform have changed since the plan before."""

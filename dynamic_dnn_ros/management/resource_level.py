@@ -75,6 +75,9 @@ class Cause(Enum):
 _URGENT = (Cause.FIRST, Cause.OFFER, Cause.LOAD, Cause.POWER, Cause.REFUSED, Cause.MISSED)
 """Changes that wait for nothing: somebody's target asks for them, or nothing else is possible."""
 
+_TAKING_BACK = (Cause.MISSED, Cause.CAMERA, Cause.LOAD)
+"""Changes that show the last improvement to have been one too many."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -167,8 +170,8 @@ class ResourceLevel:
                     cause = self._put_off(cause, dwell, changing, now)
         if not cause.departs:
             return Plan(problem, both, 1, cause, gain, dwell)
-        if cause in (Cause.MISSED, Cause.CAMERA) and fresh is None and self._was_saving(now):
-            # The last saving was one too many: wait longer before the next.
+        if cause in _TAKING_BACK and fresh is None and self._was_saving(now):
+            # The last improvement was one too many: wait longer before the next.
             self._dwell = min(2 * self._dwell, LONGEST_DWELL)
         if cause in (Cause.OBJECTIVE, Cause.ENERGY):
             self._saved = now

@@ -13,7 +13,7 @@ from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.simulation.scenario import Delays
 from dynamic_dnn_ros.simulation.table_board import TableBoard
-from support.applications import application, operating_points
+from support.applications import GPU, application, operating_points
 from support.table_loop import TableLoop, with_camera
 
 FRONT = '/front/inference_node'
@@ -60,3 +60,20 @@ def test_without_a_target_changes_keep_to_the_dwell(seed: int, preparation: floa
         # What is on its way is not overtaken, and has its time once it serves.
         assert then - at >= DWELL + preparation - 1e-6
     assert len(loop.record.switches) <= len(decided) * (1 if not preparation else 3)
+
+
+def test_other_load_that_comes_and_goes_makes_changes_rarer() -> None:
+    one = application(
+        FRONT,
+        operating_points=operating_points(sub_networks=SUB_NETWORKS),
+        accuracies={name: accuracy for name, (_, accuracy) in SUB_NETWORKS.items()},
+        sub_network='s7',
+    )
+    board = TableBoard(
+        {FRONT: one}, 0.03, None, lambda now: {'gpu': 0.55 * GPU[-1]} if now % 7 < 1 else {}
+    )
+    loop = TableLoop(Manager('me'), board, [with_camera(one, 20.0)])
+    loop.run(120.0)
+    times = [at for at, switch in loop.record.switches if not switch.again]
+    assert sum(at < 30.0 for at in times) >= 2
+    assert sum(at >= 60.0 for at in times) <= 4

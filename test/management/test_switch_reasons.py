@@ -59,10 +59,11 @@ def switches(
     event: Event | None,
     slow_down: Callable[[str, float], float] | None = None,
     target: Target | None = None,
+    foreign: Callable[[float], dict[str, float]] | None = None,
 ) -> list[tuple[float, str, SwitchReason]]:
     """Run an application with something that happens, or not; return its switches from then on."""
     both = [application(name) for name in (FRONT, REAR)]
-    board = TableBoard({one.id: one for one in both}, 0.03, slow_down, seed=3)
+    board = TableBoard({one.id: one for one in both}, 0.03, slow_down, foreign, seed=3)
     events = [target_event(0.5, accurate(0.035) if target is None else target)]
     events += [event] if event is not None else []
     loop = TableLoop(Manager('me'), board, [with_camera(both[0], RATE)], events)
@@ -100,6 +101,15 @@ def test_without_what_is_measured_there_is_no_switch() -> None:
     # The objective is accuracy: neither is said to be for less energy.
     assert {reason for _, _, reason in found} == {SwitchReason.MEASUREMENT}
     assert switches(None) == []
+
+
+def test_without_other_load_that_ends_there_is_no_switch() -> None:
+    def busy(now: float) -> dict[str, float]:
+        return {'gpu': 0.55 * GPU[-1]} if now < CHANGE else {}
+
+    found = switches(None, foreign=busy)
+    assert [reason for _, _, reason in found] == [SwitchReason.PLATFORM]
+    assert switches(None, foreign=lambda now: busy(0.0)) == []
 
 
 def test_less_power_is_named_where_that_is_what_is_asked_for() -> None:
