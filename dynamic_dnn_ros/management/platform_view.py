@@ -204,4 +204,7 @@ class PlatformView:
 
 
 def _limits(domain: DomainLoad) -> tuple[object, ...]:
-    return (domain.name, domain.available, domain.limit_minimum, domain.limit_maximum)
+    # A limit that is not known, NaN, does not equal itself.
+    limits = (domain.limit_minimum, domain.limit_maximum)
+    known = (None if math.isnan(limit) else limit for limit in limits)
+    return (domain.name, domain.available, *known)

@@ -160,3 +160,14 @@ def test_a_load_that_arrives_out_of_order_is_ignored() -> None:
     assert chosen(view, joint(), 0.1) == list(GPU)
     restarted = replace(load(limit_maximum=GPU[0]), monotonic_time=1.0, instance='new')
     assert view.observe(restarted, 0.2)
+
+
+def test_limits_that_are_not_known_do_not_change_with_each_sample() -> None:
+    def unknown() -> Load:
+        return load(available=(), limit_minimum=float('nan'), limit_maximum=float('nan'))
+
+    view = PlatformView()
+    assert view.observe(unknown(), 0.0)
+    assert view.offer_changed
+    assert not view.observe(unknown(), 0.1)
+    assert not view.offer_changed
