@@ -10,12 +10,12 @@ import pytest
 
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.figures import energy, figures, shortfall
-from dynamic_dnn_ros.simulation.runner import NAMES, parse_governors, run, sweep
+from dynamic_dnn_ros.simulation.runner import manager_names, parse_governors, run, sweep
 from dynamic_dnn_ros.simulation.scenario import ScenarioError
 from support.scenarios import REAR, application, job, mapping, simulated
 
 
-@pytest.mark.parametrize('manager', NAMES)
+@pytest.mark.parametrize('manager', manager_names())
 def test_each_manager_runs_two_applications(manager: str) -> None:
     data = mapping(application(), application(REAR, rate=9.0, starts=2.0), duration=8.0)
     found = simulated(data, manager)
@@ -26,7 +26,7 @@ def test_each_manager_runs_two_applications(manager: str) -> None:
 
 
 def test_no_manager_that_meets_the_target_needs_less_than_the_oracle() -> None:
-    runs = {name: simulated(mapping(), name) for name in NAMES}
+    runs = {name: simulated(mapping(), name) for name in manager_names()}
     best = runs['oracle']
     assert shortfall(best) == 0
     rail = best.total_rail

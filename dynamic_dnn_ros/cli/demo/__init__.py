@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--rate',
         type=number,
-        help="frames in a second; 0: the source's own rate (default: 15 for pictures, else 0)",
+        help="frames in a second; 0: the source's own rate (default: 15 for pictures and "
+        'videos, else 0)',
     )
     parser.add_argument(
         '--transport',
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         source, path = 'camera', arguments.camera
     else:
         source, path = 'pictures', ''
-    default_rate = PICTURE_RATE if source == 'pictures' else 0.0
+    default_rate = PICTURE_RATE if source in ('pictures', 'video') else 0.0
     return run_demo(
         Options(
             source=source,
