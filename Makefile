@@ -15,7 +15,7 @@ setup:  ## make .venv, with ROS 2 as wheels unless ROS 2 is sourced, and build i
 
 build: setup  ## the same: builds where something changed
 
-demo: setup  ## the whole chain on this machine; TASK=detection, BUNDLE=path, BAG=path, VIDEO=path, CAMERA=0, SECONDS=n
+demo: setup  ## the whole chain here; TASK=detection, BUNDLE=, MEASUREMENTS=, PLATFORM=, BAG=, VIDEO=, CAMERA=0, SECONDS=n
 	@$(run) dynamic-dnn demo $(if $(TASK),--task '$(TASK)') $(if $(BUNDLE),--bundle '$(BUNDLE)') \
 	  $(if $(MEASUREMENTS),--stand-in '$(MEASUREMENTS)') $(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
 	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(SECONDS),--seconds '$(SECONDS)')

@@ -188,7 +188,7 @@ class Watch:
     """
     Reports on targets as they come, until it is stopped; also an iterator over them.
 
-    A report comes for each application after each decision, twice a second at least.
+    A report comes for each application when something about it changes, and once a second.
     """
 
     def __init__(self, client: TargetClient, application: str, callback: ReportCallback) -> None:

@@ -49,13 +49,13 @@ class CommandModule(Protocol):
 @dataclass(frozen=True)
 class Command:
     """
-    A subcommand: its module, the extra that installs what it needs, and what it does.
+    A subcommand: its module, the extras that install what it needs, and what it does.
 
     `resumes` tells whether the same command goes on after an error of the operating system.
     """
 
     module: str
-    extra: str
+    extras: str
     summary: str
     resumes: bool = False
 
@@ -118,7 +118,7 @@ COMMANDS = {
     ),
     'import-model': Command(
         'dynamic_dnn_ros.cli.import_model',
-        'train',
+        'train,onnx',
         'make a bundle from models of torchvision or timm',
     ),
     'search': Command(
@@ -140,6 +140,10 @@ COMMANDS = {
 }
 
 
+OWN_EXTRA = {'timm': 'timm', 'faster_coco_eval': 'evaluation', 'cv2': 'detection'}
+"""Modules that only some inputs of a command need, and the extra of each."""
+
+
 def missing_module(name: str, error: ModuleNotFoundError) -> str:
     """Return what is missing for a subcommand, and how to get it."""
     missing = error.name or str(error)
@@ -149,10 +153,10 @@ def missing_module(name: str, error: ModuleNotFoundError) -> str:
             'distribution and the workspace that holds dynamic_dnn_ros, or run `make demo` in '
             'the sources, which brings ROS 2 along.'
         )
-    extra = COMMANDS[name].extra
+    extras = OWN_EXTRA.get(missing, COMMANDS[name].extras)
     return (
         f'dynamic-dnn {name} needs {missing}, which is not installed. Install it: '
-        f"pip install '{PACKAGE}[{extra}]' (or pip install '.[{extra}]' in the sources)."
+        f"pip install '{PACKAGE}[{extras}]' (or pip install '.[{extras}]' in the sources)."
     )
 
 

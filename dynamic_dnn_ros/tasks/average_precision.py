@@ -110,5 +110,5 @@ def _library() -> Any:
     except ImportError as error:
         raise TaskError(
             f'AP is computed by faster-coco-eval, which cannot be loaded here: {error}. Install '
-            "it: pip install 'dynamic_dnn_ros[evaluation]'."
+            'it: pip install faster-coco-eval.'
         ) from error

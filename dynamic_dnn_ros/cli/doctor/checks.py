@@ -359,7 +359,7 @@ def check_engines(system: System) -> Iterator[Finding]:
             'engines',
             Level.PROBLEM,
             'none is installed, so nothing can be served',
-            "pip install onnxruntime (or 'dynamic_dnn_ros[torch]')",
+            'pip install onnxruntime',
         )
 
 

@@ -84,8 +84,8 @@ class ManagerNode(ManagedNode):
     """
     Passes messages to a `Manager` and carries out what it decides.
 
-    Of two managers the one that started later gives way. In mode `advise` only `manager_status`
-    is published.
+    Of two managers the one that started later gives way. In mode `advise` neither
+    switches nor clock settings are published; all that tells of decisions is.
     """
 
     PARAMETERS = PARAMETERS
