@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 import signal
 import subprocess
+import threading
 import time
 
 from PIL import Image
@@ -208,12 +209,36 @@ def test_node_that_dies_ends_the_demo(start_demo: StartDemo) -> None:
     demo.assert_nothing_is_left()
 
 
+def test_a_signal_that_becomes_another_error_interrupts_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What rclpy's bindings make of an exception that a signal raises inside them."""
+
+    class Converting:
+        def spin_once(self, timeout_sec: float) -> None:
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            except KeyboardInterrupt:
+                pass
+            raise RuntimeError('Unable to convert call argument')
+
+    monkeypatch.setattr(session, '_interrupted', threading.Event())
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    session.handle_signals()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.spin_once(Converting())
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(start_demo: StartDemo, number: signal.Signals) -> None:
     demo = start_demo('--seconds', '60')
     demo.wait_for(lambda: '-- relaxed' in demo.text)
     demo.process.send_signal(number)
-    assert demo.wait() == 130
+    assert demo.wait() == 130, demo.text
     assert 'interrupted' in demo.text
     assert 'Traceback' not in demo.text
     demo.assert_nothing_is_left()

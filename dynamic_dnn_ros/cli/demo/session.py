@@ -12,6 +12,7 @@ from pathlib import Path
 import signal
 import sys
 import tempfile
+import threading
 import time
 from types import FrameType
 
@@ -21,7 +22,7 @@ from ament_index_python.packages import (
     get_package_share_directory,
 )
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 
 from dynamic_dnn_ros.cli.demo.display import Display, choose_display, headline
 from dynamic_dnn_ros.cli.demo.observer import NAMESPACE, Observer, candidates_of
@@ -53,6 +54,8 @@ START_TIMEOUT = 90.0
 ERROR_PATIENCE = 3.0
 #: Seconds before the end of a phase at which one annotated picture is asked for.
 LOOK_BEFORE_END = 1.0
+#: Seconds for which the executor waits for a message at most.
+SPIN_PERIOD = 0.05
 
 
 class DemoError(RuntimeError):
@@ -93,16 +96,35 @@ def run_demo(options: Options) -> int:
     return 1 if problems else 0
 
 
+_interrupted = threading.Event()
+
+
 def handle_signals() -> None:
     """Have SIGTERM and a closed terminal end the demo as Ctrl-C does: all goes with it."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Under nohup it outlives its terminal.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
     raise KeyboardInterrupt
+
+
+def spin_once(executor: Executor) -> None:
+    """
+    Let an executor work for a moment.
+
+    :raises KeyboardInterrupt: after a signal, also where rclpy makes another error of it: one that
+        comes while a message is converted is a RuntimeError of its bindings
+    """
+    try:
+        executor.spin_once(timeout_sec=SPIN_PERIOD)
+    except RuntimeError as error:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager
@@ -224,7 +246,7 @@ def _wait_until_active(
     next_question = 0.0
     errors_since: dict[str, float] = {}
     while True:
-        executor.spin_once(timeout_sec=0.05)
+        spin_once(executor)
         group.check()
         now = time.monotonic()
         waiting = [name for name in NODES if name not in observer.active]
@@ -285,7 +307,7 @@ def _follow_script(
             observer.send(record.phase.goal)
             looked = False
             while observer.now < record.end:
-                executor.spin_once(timeout_sec=0.05)
+                spin_once(executor)
                 group.check()
                 observer.look_away()
                 if not looked and observer.now > record.end - LOOK_BEFORE_END:
