@@ -20,6 +20,9 @@ ERRORS = TARGET_ERRORS
 LOOK = 1.0
 """Seconds that `--once` listens to all: everybody speaks once a second at least."""
 
+FRAMES = 3.0
+"""Seconds that `--once` waits for a frame of each application: cameras may be slow, or absent."""
+
 PERIOD = 0.1
 
 
@@ -77,6 +80,9 @@ def _wait_for_everybody(system: System, timeout: float) -> None:
             break
         time.sleep(PERIOD)
     time.sleep(max(0.0, end - time.monotonic()))
+    end = time.monotonic() + FRAMES
+    while not system.has_seen_frames and time.monotonic() < end:
+        time.sleep(PERIOD)
 
 
 def _follow(system: System) -> int:

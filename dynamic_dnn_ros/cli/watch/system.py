@@ -81,6 +81,12 @@ class System:
             )
 
     @property
+    def has_seen_frames(self) -> bool:
+        """Tell whether each application that is known has served a frame since."""
+        with self.lock:
+            return all(each.run.frames for each in self.observations.values())
+
+    @property
     def has_manager(self) -> bool:
         """Tell whether a manager speaks."""
         return self.now - self._heard['manager'] < FRESH

@@ -273,6 +273,7 @@ class InferenceNode(ManagedNode):
         return idle
 
     def _on_published(self, published: Published) -> None:
+        self._statuses.frame_served(published.served, published.tracking)
         if not self._has_served:
             self._has_served = True
             served = published.served
@@ -281,7 +282,6 @@ class InferenceNode(ManagedNode):
                 f'The first frame is served by {served.sub_network} on {served.processor}, '
                 f'{took * 1e3:.3g} ms after it arrived.'
             )
-        self._statuses.frame_served(published.served, published.tracking)
 
     def _on_rejected(self, frame: CameraFrame, reason: str) -> None:
         header, _ = frame.origin

@@ -429,6 +429,7 @@ def test_takes_leave(start: Start) -> None:
 def test_serves_again_after_it_was_deactivated(start: Start, graph: Graph) -> None:
     application = start()
     application.serve(image_message(noise(40, 30, 1)))
+    assert application.served_status().served == 1
     application.node.trigger_deactivate()
     application.node.trigger_activate()
     application.statuses.clear()
