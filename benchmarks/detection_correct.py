@@ -356,7 +356,7 @@ def _ultralytics(name: str) -> Case:
                     prediction,
                     limits.score,
                     limits.overlap,
-                    max_det=limits.number,
+                    max_det=prediction.shape[-1] * prediction.shape[-2],  # cut below, as ours
                     max_time_img=60,
                     end2end=prediction.shape[2] == 6,
                 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -180,9 +181,14 @@ def _yolo_node(path: Path) -> Any:
 
 
 def timed(calls: dict[str, Callable[[], Any]]) -> dict[str, NDArray[np.float64]]:
-    """Return the seconds of each call, measured in turns on one core."""
+    """
+    Return the seconds of each call, measured in turns on one core.
+
+    What was loaded for comparisons, transformers for one, is kept from the garbage collector: it
+    would look through it in the middle of a call, ours or theirs.
+    """
     found: dict[str, list[float]] = {name: [] for name in calls}
-    with _one_core(), torchvision_nms.suppression():
+    with _one_core(), _frozen_heap(), torchvision_nms.suppression():
         for number in range(WARM_UP + ROUNDS):
             for name, call in calls.items():
                 begun = time.perf_counter()
@@ -190,6 +196,16 @@ def timed(calls: dict[str, Callable[[], Any]]) -> dict[str, NDArray[np.float64]]
                 if number >= WARM_UP:
                     found[name].append(time.perf_counter() - begun)
     return {name: np.array(values) for name, values in found.items()}
+
+
+@contextlib.contextmanager
+def _frozen_heap() -> Any:
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager
