@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 import threading
+import time
 
 import numpy as np
 
@@ -41,7 +42,7 @@ TIMEOUT = 60.0
 
 _NO_PROCESSOR = 'no_such_processor'
 
-#: How often others are prepared while one runs.
+#: How often a check that depends on the moment is made.
 _ROUNDS = 5
 
 
@@ -275,9 +276,15 @@ class _Suite:
         )
 
     def check_closing_while_running(self) -> None:
-        last = self.sub_networks[-1]
-        prepared = self.prepare(last)
+        # Several times: a run may end just before it is closed.
+        for _ in range(_ROUNDS):
+            self._close_while_running()
+
+    def _close_while_running(self) -> None:
+        prepared = self.prepare(self.sub_networks[-1])
+        begun = time.monotonic()
         expected = self.run(prepared)
+        lasts = time.monotonic() - begun
         running, closed = threading.Event(), threading.Event()
 
         def serve() -> bool:
@@ -295,6 +302,7 @@ class _Suite:
         with ThreadPoolExecutor(1) as pool:
             served = pool.submit(serve)
             assert running.wait(TIMEOUT), 'a sub-network runs in another thread'
+            time.sleep(lasts / 2)  # to the middle of the next run
             prepared.close()
             closed.set()
             assert served.result(TIMEOUT), (
