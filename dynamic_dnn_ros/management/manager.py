@@ -9,6 +9,7 @@ node and in a simulation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 import math
 
@@ -221,7 +222,11 @@ class Manager:
 
     def observe_load(self, load: Load, now: float) -> bool:
         """Take a load of the platform; tell whether to decide at once."""
+        unknown = self.platform.load is None
         changed = self.platform.observe(load, now)
+        if unknown:
+            # Frames were judged as if the clocks were at their highest.
+            self._learn_anew(self._records(), now)
         if now < self._settling_until and self._frequencies is not None:
             domains = {d.name: d for d in load.domains}
             if all(
@@ -309,9 +314,30 @@ class Manager:
     # How it is done.
 
     def _begin(self, record: ApplicationRecord, now: float) -> None:
-        set_by_another = record.application.switch_manager not in ('', self.instance)
-        if set_by_another or self.targets.get(record.application.id) is None:
+        self._hold(record, now)
+        if self._is_adopted(record):
+            # It served before it was known, so what the others took for their slow-down was its
+            # turn of the processor.
+            self._learn_anew([r for r in self._records() if r is not record], now)
+
+    def _records(self) -> list[ApplicationRecord]:
+        return [self._registry[name] for name in self._registry]
+
+    def _is_adopted(self, record: ApplicationRecord) -> bool:
+        """Tell whether another manager had set what the application serves."""
+        return record.application.switch_manager not in ('', self.instance)
+
+    def _hold(self, record: ApplicationRecord, now: float) -> None:
+        if self._is_adopted(record) or self.targets.get(record.application.id) is None:
             record.hold(now + self.settings.adoption)
+
+    def _learn_anew(self, records: Iterable[ApplicationRecord], now: float) -> None:
+        """Drop what frames taught of circumstances that were not known, and learn again."""
+        for record in records:
+            if record.learnt.slow_down.observations:
+                record.learnt.forget()
+                record.learnt.restart()
+                self._hold(record, now)
 
     def _target_changed(self, name: str) -> None:
         self._fresh = SwitchReason.TARGET

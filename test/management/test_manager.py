@@ -43,6 +43,7 @@ from support.applications import (
 
 FRONT = '/front/inference_node'
 REAR = '/rear/inference_node'
+SUB_NETWORK_NAMES = list(SUB_NETWORKS)
 
 
 def load(**fields: Any) -> Load:
@@ -99,11 +100,17 @@ def acknowledge(subject: Manager, one: Application, decision: Decision, now: flo
 
 
 def serve(
-    subject: Manager, one: Application, frames: int, now: float, latency: float, start: int = 0
+    subject: Manager,
+    one: Application,
+    frames: int,
+    now: float,
+    latency: float,
+    start: int = 0,
+    rate: float = 30.0,
 ) -> float:
-    """Report served frames at 30 Hz; return when the last one was."""
+    """Report served frames at a rate, Hz; return when the last one was."""
     for number in range(start + 1, start + frames + 1):
-        now += 1 / 30
+        now += 1 / rate
         subject.observe(
             status(
                 one,
@@ -262,6 +269,73 @@ def test_a_new_manager_adopts_target_and_sub_network() -> None:
     assert decision.setting[0].maximum == GPU[3]
     subject.set_target(Target(FRONT, latency=0.02, accuracy=0.8), 6)
     assert subject.decide(0.2).switches[0].sub_network != 's2'
+
+
+def at_second(requested: float = GPU[1]) -> Load:
+    """Return a load at the second clock, as another manager had it set."""
+    return load(
+        lease_manager='another',
+        requested_maximum=requested,
+        requested_minimum=requested,
+        granted=GPU[1],
+    )
+
+
+def at_second_clock(sub_network: str) -> float:
+    """Return the profiled latency of a sub-network at the second clock, s."""
+    points = operating_points()
+    return float(points.latency_mean[SUB_NETWORK_NAMES.index(sub_network) * len(GPU) + 1])
+
+
+@pytest.mark.parametrize('before', [3, 18, 30])
+def test_frames_before_the_platform_is_known_say_nothing_of_the_slow_down(before: int) -> None:
+    """They are as slow as the clocks make them, and those are not known yet."""
+    echo = Target(FRONT, latency=0.06, accuracy=0.85, sender='op', stamp=5)
+    one = application(target=echo, switch_manager='another', switch_sequence=9, sub_network='s1')
+    subject = manager()
+    subject.add_application(one, 0.0)
+    now = serve(subject, one, before, 0.0, at_second_clock('s1'), rate=8)
+    subject.observe_load(at_second(), now)
+    decision = subject.decide(now)
+    for step in range(40):
+        # The platform takes a while to confirm the setting that this manager asks for.
+        subject.observe_load(at_second() if step > 7 else at_second(math.nan), now)
+        now = serve(subject, one, 1, now, at_second_clock('s1'), before + step, rate=8)
+        assert all(switch.sub_network == 's1' for switch in decision.switches)
+        assert decision.setting is not None and decision.setting[0].maximum == GPU[1]
+        decision = subject.decide(now)
+    assert report(decision).state is TargetState.MET
+
+
+@pytest.mark.parametrize('before', [3, 18, 30])
+def test_a_neighbour_that_is_met_late_was_no_slow_down(before: int) -> None:
+    """Two applications are taken over; the second is heard of after frames of the first."""
+    front, rear = (
+        application(
+            name,
+            target=Target(name, latency=0.04, accuracy=0.85, sender='op', stamp=5),
+            switch_manager='another',
+            switch_sequence=9,
+            sub_network='s1',
+        )
+        for name in (FRONT, REAR)
+    )
+    subject = manager()
+    subject.observe_load(at_second(), 0.0)
+    subject.add_application(front, 0.0)
+    # The other one is busy for a quarter of the time.
+    latency = 1.25 * at_second_clock('s1')
+    now = serve(subject, front, before, 0.0, latency, rate=8)
+    decision = subject.decide(now)
+    subject.add_application(rear, now)
+    for step in range(40):
+        subject.observe_load(at_second(), now)
+        decision = subject.decide(now)
+        assert all(switch.sub_network == 's1' for switch in decision.switches)
+        assert decision.setting is not None and decision.setting[0].maximum == GPU[1]
+        serve(subject, front, 1, now, latency, before + step, rate=8)
+        now = serve(subject, rear, 1, now, latency, before + step, rate=8)
+    assert all(found.state is TargetState.MET for found in decision.reports)
 
 
 def test_an_older_presentation_does_not_undo_an_answer() -> None:
