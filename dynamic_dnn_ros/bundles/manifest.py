@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 
 import jsonschema
 
+from dynamic_dnn_ros.bundles import stages as staging
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.pictures.input import (
     Alignment,
     ChannelOrder,
@@ -182,8 +184,9 @@ _SCHEMA_2 = _schema(
                     'width': _SIDE,
                     'accuracy': {**_ACCURACY, 'type': ['number', 'null']},
                     'accuracy_source': {'enum': ['measured', 'given']},
+                    'stages': {'type': 'array', 'items': staging.SCHEMA},
                 },
-                ('accuracy_source',),
+                ('accuracy_source', 'stages'),
             ),
             1,
         ),
@@ -239,6 +242,11 @@ class SubNetwork:
     the bundle's task names, NaN where nobody knows it; `multiply_adds` for one picture,
     `parameters` the weights it uses, `layers` the convolutions and linear layers that it runs one
     after the other.
+
+    `stages` in the order in which they run, none where it is one piece. With stages, `accuracy` is
+    that with the thresholds of their exits; `multiply_adds`, `parameters` and `layers` are those
+    of the largest path, which is all stages. A cascade, whose stages are other sub-networks, has
+    no configuration of its own: an empty one.
     """
 
     id: str
@@ -249,6 +257,19 @@ class SubNetwork:
     parameters: int
     layers: int
     accuracy_source: AccuracySource = AccuracySource.MEASURED
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def is_cascade(self) -> bool:
+        """Tell whether its stages are other sub-networks."""
+        return any(stage.sub_network for stage in self.stages)
+
+    @property
+    def mean_work(self) -> float:
+        """Return the mean share of the largest path's cost over calibration pictures, 0..1."""
+        if not self.stages:
+            return 1.0
+        return math.fsum(stage.taken * stage.work for stage in self.stages)
 
     @property
     def accuracy_is_known(self) -> bool:
@@ -262,7 +283,7 @@ class SubNetwork:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
-        return {
+        mapping = {
             'id': self.id,
             'configuration': dict(self.configuration),
             'height': self.size.height,
@@ -273,6 +294,9 @@ class SubNetwork:
             'parameters': self.parameters,
             'layers': self.layers,
         }
+        if self.stages:
+            mapping['stages'] = [stage.to_mapping() for stage in self.stages]
+        return mapping
 
 
 def _sub_network(entry: Mapping[str, Any]) -> SubNetwork:
@@ -287,6 +311,7 @@ def _sub_network(entry: Mapping[str, Any]) -> SubNetwork:
         parameters=int(entry['parameters']),
         layers=int(entry['layers']),
         accuracy_source=AccuracySource(entry.get('accuracy_source', 'measured')),
+        stages=tuple(map(Stage.from_mapping, entry.get('stages', ()))),
     )
 
 
@@ -468,6 +493,11 @@ class Manifest:
             )
         return models[name]
 
+    @property
+    def own_sub_networks(self) -> tuple[SubNetwork, ...]:
+        """Return the sub-networks that the source has: all but cascades."""
+        return tuple(entry for entry in self.sub_networks if not entry.is_cascade)
+
     def sub_network(self, identifier: str) -> SubNetwork:
         """
         Return one sub-network by its id.
@@ -490,7 +520,7 @@ class Manifest:
         :param where: named in errors, the file usually
         :raises BundleError: when it breaks the schema, names a file that is not plainly inside
             the bundle or is not listed with its SHA-256, names an id twice, or a sub-network is
-            of a model that it has not
+            of a model that it has not, or has stages that cannot be
         """
         version = mapping.get('format_version') if isinstance(mapping, dict) else None
         if isinstance(version, int) and version > FORMAT_VERSION:
@@ -538,9 +568,11 @@ class Manifest:
         for identifier in identifiers:
             if identifiers.count(identifier) > 1:
                 raise BundleError(where, f'has two sub-networks {identifier!r}', _REMEDY)
+        self._check_stages(where)
         if isinstance(self.source, SeparateModels):
             for entry in self.sub_networks:
-                self.model_file(entry)
+                if not entry.is_cascade:
+                    self.model_file(entry)
         elif self.preprocessing.channels is not ChannelOrder.RGB:
             raise BundleError(
                 where,
@@ -548,6 +580,13 @@ class Manifest:
                 'Exchange the first and the last channel of its first weights, or import it as a '
                 'separate model',
             )
+
+    def _check_stages(self, where: object) -> None:
+        by_id = {entry.id: entry for entry in self.sub_networks}
+        has_parts = isinstance(self.source, SuperNetwork)
+        for entry in self.sub_networks:
+            for problem in staging.problems_of(entry, by_id, has_parts):
+                raise BundleError(where, f'sub-network {entry.id!r} {problem}', _REMEDY)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the manifest as plain JSON data, in format 2."""

@@ -158,7 +158,7 @@ class Bundle:
             raise BundleError(where, f'is no safetensors file ({error})', _DAMAGED) from error
         network: Tensors = {}
         statistics: dict[str, Tensors] = {
-            sub_network.id: {} for sub_network in self.manifest.sub_networks
+            sub_network.id: {} for sub_network in self.manifest.own_sub_networks
         }
         for name, tensor in tensors.items():
             if name.startswith(NETWORK_PREFIX):

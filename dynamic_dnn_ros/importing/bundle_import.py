@@ -277,7 +277,7 @@ def _with_known_accuracy(
         return manifest  # There is none, or none to learn from.
     measured_ones = {
         (_file_of(before, entry), entry.size): entry
-        for entry in before.sub_networks
+        for entry in before.own_sub_networks
         if entry.accuracy_source is AccuracySource.MEASURED and math.isfinite(entry.accuracy)
     }
     if not measured_ones:

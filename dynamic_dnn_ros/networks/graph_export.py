@@ -58,7 +58,9 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
     import onnx
 
     manifest = bundle.manifest
-    chosen = [manifest.sub_network(name) for name in identifiers] or list(manifest.sub_networks)
+    chosen = [manifest.sub_network(name) for name in identifiers] or list(
+        manifest.own_sub_networks
+    )
     weights = bundle.weights()
     sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
     for entry, module in modules(bundle, chosen):

@@ -83,7 +83,9 @@ def export_bundle(
     import onnx  # a missing package is told before any work
 
     manifest = bundle.manifest
-    chosen = [manifest.sub_network(name) for name in identifiers] or list(manifest.sub_networks)
+    chosen = [manifest.sub_network(name) for name in identifiers] or list(
+        manifest.own_sub_networks
+    )
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

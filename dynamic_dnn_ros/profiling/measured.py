@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 import time
 
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine
@@ -207,11 +208,16 @@ def check_number(number: int | None, domains: Sequence[DomainLimits]) -> None:
         )
 
 
+def _made_of(entry: SubNetwork) -> dict[str, object]:
+    """Return what its latency depends on: its configuration, and its stages where it has some."""
+    stages = [[stage.name, stage.sub_network] for stage in entry.stages]
+    return {**entry.configuration, **({'stages': stages} if stages else {})}
+
+
 def _subject(bundle: Bundle, engine: Engine, options: Options) -> dict[str, object]:
     """Return what, besides the plan, makes two measurements the same."""
     entries = [
-        [entry.id, dict(entry.configuration), list(entry.size)]
-        for entry in bundle.manifest.sub_networks
+        [entry.id, _made_of(entry), list(entry.size)] for entry in bundle.manifest.sub_networks
     ]
     return {
         'bundle': bundle.manifest.name,

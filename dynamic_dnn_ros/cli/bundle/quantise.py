@@ -73,7 +73,7 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
         manifest.make_task(),
     )
     prepared = []
-    for entry in manifest.sub_networks:
+    for entry in manifest.own_sub_networks:
         try:
             prepared.append(engine.prepare(entry, engine.processors[0]))
         except EngineError as error:
