@@ -25,6 +25,7 @@ from dynamic_dnn_ros.assertions import refused
 from dynamic_dnn_ros.pictures.input import Alignment, Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.tasks.contract import (
+    DECIDING_LIMITS,
     ClassScores,
     Detections,
     LabelMap,
@@ -62,6 +63,7 @@ def check_task(
     _check_specs(task, outputs, labels, size)
     _check_results(task, outputs, labels, size)
     _check_bad_values(task, outputs, labels, size)
+    _check_confidence(task, outputs, size)
     _check_departure(task, outputs)
     if truth is not None:
         _check_scorer(task, outputs, labels, size, truth)
@@ -196,6 +198,28 @@ def _check_bad_values(
     nothing = {name: np.zeros_like(value) for name, value in outputs.items()}
     result = task.decode(nothing, 0, placement, labels, Limits())
     _check_result(result, placement, labels, Limits())
+
+
+def _check_confidence(task: Task[Any, Any], outputs: Outputs, size: Size) -> None:
+    nothing = {name: np.zeros_like(value) for name, value in outputs.items()}
+    for limits in (DECIDING_LIMITS, *_LIMITS):
+        for values in (outputs, nothing):
+            found = task.confidence(values, 0, size, limits)
+            assert isinstance(found, (int, float)) and 0 <= found <= 1, (
+                f'confidence is a number of 0..1: {found!r}'
+            )
+    again = task.confidence(outputs, 0, size, DECIDING_LIMITS)
+    assert again == task.confidence(outputs, 0, size, DECIDING_LIMITS), (
+        'the same outputs give the same confidence'
+    )
+    for bad in (math.nan, math.inf, -math.inf):
+        broken = {
+            name: np.full_like(value, bad) if _is_real(value) else value
+            for name, value in outputs.items()
+        }
+        if any(_is_real(value) for value in outputs.values()):
+            found = task.confidence(broken, 0, size, DECIDING_LIMITS)
+            assert not found > 0, f'outputs that are not finite give no confidence: {found}'
 
 
 def _check_departure(task: Task[Any, Any], outputs: Outputs) -> None:

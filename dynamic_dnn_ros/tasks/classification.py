@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,6 +128,16 @@ class Classification(OptionedTask[ClassScores, int]):
             return ClassScores(np.zeros(len(row) - self.class_offset))
         scores = softmax(row) if self.activation == 'softmax' else row.astype(np.float64)
         return ClassScores(scores[self.class_offset :])
+
+    def confidence(self, outputs: Outputs, index: int, size: Size, limits: Limits) -> float:
+        """Return the largest probability, that of a background included."""
+        row = _only(outputs)[index].reshape(-1)
+        if not np.isfinite(row).all():
+            return math.nan
+        if self.activation == 'softmax':
+            # The largest of `softmax` is 1 over the sum.
+            return float(1 / np.exp(row.astype(np.float64) - row.max()).sum())
+        return float(np.clip(row.max(), 0, 1))
 
     def departure(self, found: Outputs, recorded: Outputs) -> float:
         """

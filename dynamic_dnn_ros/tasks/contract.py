@@ -67,6 +67,10 @@ class Limits:
 #: The limits under which the accuracy of a network is measured: COCO takes the 100 best.
 MEASURING_LIMITS = Limits(score=0.001, number=100, overlap=0.6)
 
+#: The limits under which a task is asked for its confidence, at calibration and while serving: so a
+#: threshold means the same whatever limits a user has set for results.
+DECIDING_LIMITS = Limits()
+
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
@@ -171,6 +175,19 @@ class Task(abc.ABC, Generic[ResultT, TruthT]):
 
         Values that are not finite count as nothing found; they never raise.
         """
+
+    def confidence(self, outputs: Outputs, index: int, size: Size, limits: Limits) -> float:
+        """
+        Return how sure the outputs are of one picture of the batch, 0..1.
+
+        A sub-network with stages leaves early where it is at least a threshold. Not a number
+        where the outputs are not finite, which no threshold is met by. By default 0: a task that
+        does not say how sure an answer is takes all stages.
+
+        :param size: of the network's input
+        :param limits: `DECIDING_LIMITS` wherever thresholds are meant
+        """
+        return 0.0
 
     @abc.abstractmethod
     def departure(self, found: Outputs, recorded: Outputs) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +33,9 @@ from dynamic_dnn_ros.tasks.truths import read_truths
 #: Candidates beyond this number, the best first, are not looked at: what a detector gives that
 #: finds something everywhere, which would take a second to suppress.
 MOST_CANDIDATES = 3000
+
+#: More labels than a detector has.
+_ANY_LABEL = 2**31
 
 
 @dataclass(frozen=True)
@@ -94,17 +98,40 @@ class Detection(Task[Detections, LabelledBoxes]):
         Boxes are cut at the picture's borders; those outside of it, and those without an area,
         are left out, and so are classes that have no label.
         """
-        found = self.decoder.candidates(outputs, index, placement.input, limits.score)
-        found = _worth(found, len(labels), limits.score)
-        order = np.argsort(-found.scores, kind='stable')
-        found = found.take(order)
-        if self.decoder.nms:
-            kept = suppress(found.boxes, found.classes, limits.overlap)
-            found = found.take(kept)
+        found = self._best(outputs, index, placement.input, len(labels), limits)
         boxes = placement.to_picture(found.boxes)
         inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         kept = np.flatnonzero(inside)[: limits.number]
         return Detections(boxes[kept], np.minimum(found.scores[kept], 1), found.classes[kept])
+
+    def confidence(self, outputs: Outputs, index: int, size: Size, limits: Limits) -> float:
+        """
+        Return the mean score of the boxes that a result has, in the network's input.
+
+        Where there is none, how far the best candidate stays below the limit on scores, as a part
+        of that limit: an empty picture is sure where nothing comes near. Where there is no
+        candidate at all, or no limit, nothing is known of how near: 0.
+        """
+        if not all_finite(outputs):
+            return math.nan
+        found = self._best(outputs, index, size, _ANY_LABEL, limits)
+        if len(found.scores):
+            return float(np.minimum(found.scores[: max(1, limits.number)], 1).mean())
+        below = self.decoder.candidates(outputs, index, size, 0.0).scores
+        if not len(below) or not limits.score > 0:
+            return 0.0
+        return float(np.clip(1 - below.max() / limits.score, 0, 1))
+
+    def _best(
+        self, outputs: Outputs, index: int, size: Size, labels: int, limits: Limits
+    ) -> Candidates:
+        """Return the candidates that are detections, the best first, in pixels of the input."""
+        found = self.decoder.candidates(outputs, index, size, limits.score)
+        found = _worth(found, labels, limits.score)
+        found = found.take(np.argsort(-found.scores, kind='stable'))
+        if self.decoder.nms:
+            found = found.take(suppress(found.boxes, found.classes, limits.overlap))
+        return found
 
     def departure(self, found: Outputs, recorded: Outputs) -> float:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +42,13 @@ from dynamic_dnn_ros.tasks.truths import read_truths
 #: A plane of values for each label, one plane that tells two labels apart, or labels themselves.
 PLANES, BINARY, LABELS = 'planes', 'binary', 'labels'
 FIRST, LAST = 'first', 'last'
+
+#: Rows and columns of places that confidence is asked of, about: a softmax of all takes longer
+#: than many a stage.
+_SURE_SIDE = 64
+
+#: An argument whose sigmoid is 0 or 1, and whose exponential is a number.
+_LARGE = 500.0
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,30 @@ class Segmentation(OptionedTask[LabelMap, NDArray[Any]]):
             coarse = planes.shape[1] * planes.shape[2] < placement.input[0] * placement.input[1]
             classes = finer_classes(planes, placement.input) if coarse else best_classes(planes)
         return LabelMap(placement.mask_to_picture(classes, LabelMap.UNLABELLED))
+
+    def confidence(self, outputs: Outputs, index: int, size: Size, limits: Limits) -> float:
+        """
+        Return the mean over places of the probability of the best label there.
+
+        That of a plane for each label is by softmax, so planes that hold probabilities already
+        give less than these; a threshold is calibrated with the same planes. Of many places,
+        evenly spaced ones are looked at. Labels alone do not say how sure they are: 0.
+        """
+        if self.kind == LABELS:
+            return 0.0
+        values = outputs[self.output][index]
+        planes = np.moveaxis(values, -1, 0) if self.channels == LAST else values
+        rows, columns = (max(1, side // _SURE_SIDE) for side in planes.shape[1:])
+        places = planes[:, ::rows, ::columns].astype(np.float64)
+        if not np.isfinite(places).all():
+            return math.nan
+        if self.kind == PLANES:
+            exponentials = np.exp(places - places.max(axis=0))
+            return float((1 / exponentials.sum(axis=0)).mean())
+        if self.activation == SIGMOID:
+            places = 1 / (1 + np.exp(-np.clip(places, -_LARGE, _LARGE)))
+        shares = np.clip(places, 0, 1)
+        return float(np.maximum(shares, 1 - shares).mean())
 
     def departure(self, found: Outputs, recorded: Outputs) -> float:
         """

@@ -11,7 +11,7 @@ from dynamic_dnn_ros.datasets.contract import LabelledBoxes
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.checks import check_task
 from dynamic_dnn_ros.tasks.classification import Classification
-from dynamic_dnn_ros.tasks.contract import ClassScores, Detections
+from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, Limits, Task
 from dynamic_dnn_ros.tasks.decoders.registry import DECODER_NAMES
 from dynamic_dnn_ros.tasks.detection import Detection
 from dynamic_dnn_ros.tasks.segmentation import Segmentation
@@ -187,6 +187,16 @@ class Absolute(Classification):
         return 10 * float(abs(found['logits'] - recorded['logits']).max())
 
 
+class Certain(Classification):
+    def confidence(self, outputs, index, size, limits):
+        return 1.5
+
+
+class Gullible(Classification):
+    def confidence(self, outputs, index, size, limits):
+        return 0.9
+
+
 class Unlimited(Detection):
     name = 'detection'
 
@@ -202,6 +212,8 @@ class Unlimited(Detection):
         (Ignores(), 'an option that is unknown is refused'),
         (Writes(), 'read-only'),
         (Overflows(), 'scores are 0..1'),
+        (Certain(), 'confidence is a number of 0..1: 1.5'),
+        (Gullible(), 'not finite give no confidence: 0.9'),
         (Absolute(), 'departure is relative to the size'),
     ],
 )
@@ -216,3 +228,12 @@ def test_finds_detections_in_the_wrong_order():
     task = Unlimited.from_options({'decoder': 'ultralytics_v8'})
     with pytest.raises(AssertionError, match='the best comes first'):
         check_task(task, OUTPUTS['ultralytics_v8'](), LABELS, SIZE)
+
+
+def test_a_task_that_does_not_say_how_sure_it_is_takes_all_stages():
+    class Silent(Classification):
+        confidence = Task.confidence
+
+    outputs = {'logits': real(2, 3, low=-3, high=3)}
+    check_task(Silent(), outputs, LABELS, SIZE)
+    assert Silent().confidence(outputs, 0, SIZE, Limits()) == 0

@@ -12,7 +12,13 @@ import pytest
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.tasks.classification import Classification, Top1Scorer, softmax
-from dynamic_dnn_ros.tasks.contract import ClassScores, Limits, TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.contract import (
+    DECIDING_LIMITS,
+    ClassScores,
+    Limits,
+    TaskError,
+    TensorSpec,
+)
 
 LABELS = ('cat', 'dog', 'fox')
 SIZE = Size(32, 32)
@@ -158,3 +164,20 @@ def test_top1():
     for truth in (0, 1, 1, 2):
         scorer.add(ClassScores(np.array([0.1, 0.7, 0.2])), truth)
     assert scorer.value() == 0.5
+
+
+def test_confidence_is_the_largest_probability():
+    outputs = {'logits': np.array([[0.0, math.log(2), 0.0], [900.0, 0.0, 0.0]], np.float32)}
+    confidence = Classification().confidence
+    assert confidence(outputs, 0, SIZE, DECIDING_LIMITS) == pytest.approx(0.5)
+    assert confidence(outputs, 1, SIZE, DECIDING_LIMITS) == 1
+    shares = {'logits': np.array([[0.2, 0.7, 0.1]], np.float32)}
+    task = Classification('none')
+    assert task.confidence(shares, 0, SIZE, DECIDING_LIMITS) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize('activation', ['softmax', 'none'])
+@pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
+def test_confidence_of_what_is_not_finite_is_no_number(activation, bad):
+    outputs = {'logits': np.array([[0.2, bad, 0.1]], np.float32)}
+    assert math.isnan(Classification(activation).confidence(outputs, 0, SIZE, DECIDING_LIMITS))

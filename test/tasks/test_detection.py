@@ -15,7 +15,7 @@ import pytest
 
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Placement, Size
-from dynamic_dnn_ros.tasks.contract import Limits, TaskError
+from dynamic_dnn_ros.tasks.contract import DECIDING_LIMITS, Limits, TaskError
 from dynamic_dnn_ros.tasks.detection import MOST_CANDIDATES, Detection
 
 LABELS = ('cat', 'dog')
@@ -240,3 +240,32 @@ def test_options_are_read_as_written():
 def test_bad_options_are_refused(options, said):
     with pytest.raises(TaskError, match=said):
         Detection.from_options(options)
+
+
+def confidence(found, limits=DECIDING_LIMITS):
+    return TASK.confidence(found, 0, INPUT, limits)
+
+
+def test_confidence_is_the_mean_score_of_what_is_found():
+    # The second is the first one again, the last is below the limit.
+    found = outputs(
+        (0, 0, 20, 20, 0.9, 0),
+        (1, 0, 20, 20, 0.5, 0),
+        (40, 40, 60, 60, 0, 0.7),
+        (2, 2, 5, 5, 0.2, 0),
+    )
+    assert confidence(found) == pytest.approx(0.8)
+    assert confidence(found, Limits(score=0.8)) == pytest.approx(0.9)
+
+
+def test_confidence_of_an_empty_picture_is_how_far_all_stay_below_the_limit():
+    assert confidence(outputs((0, 0, 8, 8, 0.2, 0))) == pytest.approx(0.2)
+    assert confidence(outputs((0, 0, 8, 8, 0.05, 0.02))) == pytest.approx(0.8)
+    assert confidence(outputs((0, 0, 8, 8, 0.0, 0.0))) == 1
+
+
+def test_confidence_without_any_candidate_is_none():
+    ended = Detection.from_options({'decoder': 'yolov7_end_to_end'})
+    nothing = {'output': np.zeros((0, 7), np.float32)}
+    assert ended.confidence(nothing, 0, INPUT, DECIDING_LIMITS) == 0
+    assert math.isnan(confidence(outputs((0, 0, 8, 8, math.nan, 0))))

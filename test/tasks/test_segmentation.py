@@ -13,7 +13,13 @@ import pytest
 
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Placement, Size
-from dynamic_dnn_ros.tasks.contract import LabelMap, Limits, TaskError, TensorSpec
+from dynamic_dnn_ros.tasks.contract import (
+    DECIDING_LIMITS,
+    LabelMap,
+    Limits,
+    TaskError,
+    TensorSpec,
+)
 from dynamic_dnn_ros.tasks.label_planes import best_classes, finer_classes
 from dynamic_dnn_ros.tasks.mean_iou import MeanIouScorer
 from dynamic_dnn_ros.tasks.segmentation import Segmentation
@@ -240,3 +246,37 @@ def test_mean_iou_of_nothing():
     assert math.isnan(MeanIouScorer(3).value())
     with pytest.raises(ValueError, match='both must have the picture'):
         MeanIouScorer(3).add(LabelMap(np.zeros((2, 2), np.uint8)), np.zeros((3, 2), np.uint8))
+
+
+def confidence(task, values):
+    return task.confidence({'output': values}, 0, INPUT, DECIDING_LIMITS)
+
+
+def test_confidence_is_the_mean_of_the_best_probabilities():
+    sure = np.log(np.array([0.8, 0.1, 0.1]))[:, None]
+    unsure = np.log(np.array([0.3, 0.3, 0.4]))[:, None]
+    values = np.stack([sure, unsure], axis=2)[None].astype(np.float32)
+    assert values.shape == (1, 3, 1, 2)
+    assert confidence(Segmentation(), values) == pytest.approx(0.6)
+    last = np.moveaxis(values, 1, -1)
+    assert confidence(Segmentation(channels='last'), last) == pytest.approx(0.6)
+
+
+def test_confidence_of_one_plane():
+    shares = np.array([[[[0.1, 0.7]]]], np.float32)
+    assert confidence(Segmentation(kind='binary'), shares) == pytest.approx(0.8)
+    arguments = np.log(shares / (1 - shares))
+    task = Segmentation(kind='binary', activation='sigmoid')
+    assert confidence(task, arguments) == pytest.approx(0.8)
+    assert confidence(task, np.full((1, 1, 2, 2), -1e30, np.float32)) == 1
+
+
+def test_confidence_looks_at_some_of_many_places():
+    values = np.zeros((1, 2, 256, 512), np.float32)
+    values[:, 0, :128] = 50
+    assert confidence(Segmentation(), values) == pytest.approx(0.75)
+
+
+def test_confidence_of_labels_and_of_what_is_not_finite():
+    assert confidence(Segmentation(kind='labels'), np.zeros((1, 12, 16), np.int64)) == 0
+    assert math.isnan(confidence(Segmentation(), np.full((1, 3, 12, 16), math.nan, np.float32)))
