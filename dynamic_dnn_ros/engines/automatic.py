@@ -173,8 +173,9 @@ def _arrays(answer: Mapping[str, Any], like: Mapping[str, Any] | None = None) ->
 
 
 def measured_sub_networks(sub_networks: Sequence[SubNetwork]) -> list[SubNetwork]:
-    """Return the smallest, the middle and the largest one, as far as there are so many."""
-    by_size = sorted(sub_networks, key=lambda entry: entry.multiply_adds)
+    """Return the smallest, the middle and the largest that is no cascade, as far as there are."""
+    own = [entry for entry in sub_networks if not entry.is_cascade]
+    by_size = sorted(own, key=lambda entry: entry.multiply_adds)
     places = sorted({0, len(by_size) // 2, len(by_size) - 1})
     return [by_size[place] for place in places]
 

@@ -131,6 +131,19 @@ class PreparedSubNetwork(ABC):
         return _WholeRun(self, picture)
 
     @property
+    def parts(self) -> tuple[PreparedSubNetwork, ...]:
+        """Return the sub-networks that a cascade runs one after the other; none elsewhere."""
+        return ()
+
+    def twin(self) -> PreparedSubNetwork | None:
+        """
+        Return another one that has the same model in memory, to be closed by itself.
+
+        None where it is closed, or an engine does not share: then it is prepared anew.
+        """
+        return None
+
+    @property
     def remarks(self) -> object:
         """Return what there is to say of the last run besides its outputs; None: nothing."""
         return None
@@ -180,7 +193,7 @@ class LoadedSubNetwork(PreparedSubNetwork):
         """
         Hold what a library has loaded.
 
-        :param compute: runs it; nothing else may hold it, so that `close` frees it
+        :param compute: runs it; nothing but twins may hold it, so that `close` frees it
         :param memory: bytes
         :param library: as errors name it
         :param shared: memory that it has together with others
@@ -214,6 +227,25 @@ class LoadedSubNetwork(PreparedSubNetwork):
             raise library_failure(
                 f'{self._library} failed on sub-network {name}', error
             ) from error
+
+    @property
+    def parts(self) -> tuple[PreparedSubNetwork, ...]:
+        """Return the sub-networks that a cascade runs one after the other; none elsewhere."""
+        return ()
+
+    def twin(self) -> PreparedSubNetwork | None:
+        """Return another one that runs the same: its memory is free once both are closed."""
+        compute = self._compute
+        if compute is None:
+            return None
+        return LoadedSubNetwork(
+            self.sub_network,
+            self.processor,
+            compute,
+            self._memory,
+            self._library,
+            self.shared_memory,
+        )
 
     def close(self) -> None:
         """Drop it; a run that is in work ends as it would have."""

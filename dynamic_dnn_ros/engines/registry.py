@@ -16,6 +16,7 @@ import logging
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SeparateModels
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.engines.cascade import CascadeEngine, without_cascades
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 
@@ -118,7 +119,7 @@ def create_engine(
     :raises BundleError: when the bundle does not fit
     """
     if name not in _ENGINES:
-        return _of_another_package(name)(bundle, threads, precision, say)
+        return _with_cascades(_of_another_package(name), bundle, threads, precision, say)
     suitable = suitable_engines(bundle.manifest)
     if name not in suitable:
         raise EngineError(
@@ -142,8 +143,22 @@ def create_engine(
             f'engine {name!r} cannot be loaded: {error}. Install {needs!r} again, in a release '
             'for this computer, or name another engine.'
         ) from error
-    engine: Engine = getattr(module, class_name)(bundle, threads, precision, say)
-    return engine
+    make: Callable[..., Engine] = getattr(module, class_name)
+    return _with_cascades(make, bundle, threads, precision, say)
+
+
+def _with_cascades(
+    make: Callable[..., Engine],
+    bundle: Bundle,
+    threads: int,
+    precision: Precision,
+    say: Callable[[str], None],
+) -> Engine:
+    """Create an engine; where the bundle has cascades, one that runs these too."""
+    if not any(entry.is_cascade for entry in bundle.manifest.sub_networks):
+        return make(bundle, threads, precision, say)
+    engine = make(without_cascades(bundle), threads, precision, say)
+    return CascadeEngine(engine, bundle.manifest)
 
 
 def _of_another_package(name: str) -> Callable[..., Engine]:

@@ -90,6 +90,24 @@ def verify(prepared: PreparedSubNetwork, recorded: Response, task: Task[Any, Any
     return found
 
 
+def verify_recorded(
+    prepared: PreparedSubNetwork, responses: Responses, task: Task[Any, Any]
+) -> float | None:
+    """
+    Compare a sub-network, or each that a cascade runs, with what was recorded.
+
+    :param responses: by sub-network; one that has none is not compared
+    :return: the largest deviation; None: nothing is recorded
+    :raises ResponseError: as `verify`
+    """
+    found = [
+        verify(each, responses[each.sub_network.id], task)
+        for each in prepared.parts or (prepared,)
+        if each.sub_network.id in responses
+    ]
+    return max(found, default=None)
+
+
 class VerifyingEngine(Engine):
     """An engine that gives out no sub-network whose response is not the recorded one."""
 
@@ -135,14 +153,12 @@ class VerifyingEngine(Engine):
         :raises EngineError: as the engine does
         """
         prepared = self._engine.prepare(sub_network, processor)
-        recorded = self._responses.get(sub_network.id)
-        if recorded is not None:
-            try:
-                verify(prepared, recorded, self._task)
-            except ResponseError as error:
-                prepared.close()
-                self._on_refused(sub_network, error)
-                raise
+        try:
+            verify_recorded(prepared, self._responses, self._task)
+        except ResponseError as error:
+            prepared.close()
+            self._on_refused(sub_network, error)
+            raise
         return prepared
 
 
@@ -180,7 +196,7 @@ def write_recorded_bundle(
     engine_name: str = BY_BUNDLE,
 ) -> Bundle:
     """
-    Write a bundle together with the response of each of its sub-networks.
+    Write a bundle together with the response of each of its sub-networks but cascades.
 
     Whoever has just measured the accuracies in the manifest writes with this one; the arguments
     are those of `bundles.writer.write_bundle`.
@@ -208,4 +224,4 @@ def record(bundle: Bundle, engine_name: str = BY_BUNDLE) -> Bundle:
 
 def _recorded(bundle: Bundle, engine_name: str) -> bytes:
     engine = open_engine(engine_name, bundle, threads=1)
-    return responses_content(responses_of(engine, bundle.manifest.sub_networks))
+    return responses_content(responses_of(engine, bundle.manifest.own_sub_networks))

@@ -21,7 +21,7 @@ from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, PreparedSubNetwork
-from dynamic_dnn_ros.engines.verification import ResponseError, record, verify
+from dynamic_dnn_ros.engines.verification import ResponseError, record, verify_recorded
 from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
 from dynamic_dnn_ros.tasks.contract import Metric, Task, TaskError
 from dynamic_dnn_ros.tasks.tensors import specs_of
@@ -109,7 +109,7 @@ def _check_graphs(bundle: Bundle, findings: Findings) -> None:
     weights_sha256 = manifest.weights_sha256
     lacking = []
     calibrations = []
-    for entry in manifest.sub_networks:
+    for entry in manifest.own_sub_networks:
         for quantised in (False, True):
             name = graph_name(entry, quantised)
             if name not in bundle.other_files:
@@ -147,14 +147,14 @@ def _check_sub_networks(
     task = bundle.manifest.make_task()
     all_prepared = []
     for entry in bundle.manifest.sub_networks:
-        recorded = bundle.responses.get(entry.id)
         try:
             prepared = engine.prepare(entry, processor)
             _check_outputs(prepared, bundle.manifest.labels, task)
             all_prepared.append(prepared)
             said = 'no response recorded'
-            if recorded is not None and compare:
-                said = f'answers as recorded (departs by {verify(prepared, recorded, task):.2%})'
+            departure = verify_recorded(prepared, bundle.responses, task) if compare else None
+            if departure is not None:
+                said = f'answers as recorded (departs by {departure:.2%})'
         except (BundleError, EngineError) as error:
             findings.problem(error)
             if isinstance(error, ResponseError):
