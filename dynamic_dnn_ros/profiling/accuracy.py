@@ -19,6 +19,7 @@ from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Picture, Preprocessing
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
+from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.tasks.contract import MEASURING_LIMITS, Limits, Task
 
 
@@ -50,7 +51,8 @@ def measure_accuracies(
     """
     Return the accuracy, 0..1, of each sub-network, pictures fitted as a node fits frames.
 
-    A picture is decoded once for all sub-networks, and fitted once for all of a size.
+    A picture is decoded once for all sub-networks, and fitted once for all of a size. Of one with
+    stages it takes its path, as a frame does.
 
     :param labels: of the network; `data` has the same
     :param limits: of what a result may hold
@@ -66,7 +68,8 @@ def measure_accuracies(
         inputs = fitted_inputs(picture, sizes, preprocessing)
         for entry in prepared:
             pixels, placement = inputs[entry.sub_network.size]
-            result = task.decode(entry.run(pixels), 0, placement, labels, limits)
+            outputs = follow(entry, pixels, task).outputs
+            result = task.decode(outputs, 0, placement, labels, limits)
             scorers[entry.sub_network.id].add(result, picture.truth)
     measured = {name: scorer.value() for name, scorer in scorers.items()}
     for value in measured.values():

@@ -17,7 +17,7 @@ import threading
 import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
-from dynamic_dnn_ros.engines.contract import Outputs, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.engines.contract import Execution, Outputs, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.serving.exchange import Lender
 
 
@@ -89,20 +89,33 @@ class Pacer:
         with self._lock:
             self._state = state
 
-    def pace(self, started: float, sub_network: SubNetwork, processor: str) -> PacedFrame:
+    def jitter(self) -> float:
+        """Draw the factor by which a frame departs from the model."""
+        return self._jitter()
+
+    def pace(
+        self,
+        started: float,
+        sub_network: SubNetwork,
+        processor: str,
+        work: float = 1.0,
+        jitter: float | None = None,
+    ) -> PacedFrame:
         """
-        Wait until the frame that was begun at `started` would be done on the board.
+        Wait until the frame that was begun at `started` would be so far on the board.
 
         :param started: s, of `time.monotonic`
+        :param work: share of the largest path's cost that was done, 0..1
+        :param jitter: that was drawn for this frame; None: it is drawn now
         """
         with self._lock:
             state = self._state
         if state is None:
             return PacedFrame(True, {}, time.monotonic())
-        work = self._board(sub_network, processor, state.frequencies)
-        jitter = self._jitter()
-        busy = {domain: seconds * jitter for domain, seconds in work.busy.items()}
-        duration = work.latency * jitter * state.slow_down
+        whole = self._board(sub_network, processor, state.frequencies)
+        part = work * (self._jitter() if jitter is None else jitter)
+        busy = {domain: seconds * part for domain, seconds in whole.busy.items()}
+        duration = whole.latency * part * state.slow_down
         remaining = started + duration - time.monotonic()
         if remaining > 0:
             time.sleep(remaining)
@@ -119,6 +132,7 @@ class _PacedSubNetwork(PreparedSubNetwork):
         self, prepared: PreparedSubNetwork, pacer: Pacer, processor: str, started: float
     ) -> None:
         super().__init__(prepared.sub_network, processor)
+        self.stages = prepared.stages
         self._prepared = prepared
         self._pacer = pacer
         self._started = started
@@ -135,6 +149,39 @@ class _PacedSubNetwork(PreparedSubNetwork):
     def run(self, picture: Picture) -> Outputs:
         outputs = self._prepared.run(picture)
         self._paced = self._pacer.pace(self._started, self.sub_network, self.processor)
+        return outputs
+
+    def begin(self, picture: Picture) -> Execution:
+        if len(self.stages) == 1:
+            return super().begin(picture)
+        return _PacedExecution(self._prepared.begin(picture), self._hold, self._pacer.jitter())
+
+    def _hold(self, stage: int, jitter: float) -> None:
+        work = self.sub_network.stages[stage].work
+        self._paced = self._pacer.pace(
+            self._started, self.sub_network, self.processor, work, jitter
+        )
+
+
+class _PacedExecution(Execution):
+    """A picture each of whose stages ends when the board would have been done with it."""
+
+    def __init__(
+        self, execution: Execution, hold: Callable[[int, float], None], jitter: float
+    ) -> None:
+        self._execution = execution
+        self._hold = hold
+        self._jitter = jitter
+        self._stage = 0
+
+    @property
+    def done(self) -> bool:
+        return self._execution.done
+
+    def advance(self) -> Outputs | None:
+        outputs = self._execution.advance()
+        self._hold(self._stage, self._jitter)
+        self._stage += 1
         return outputs
 
 

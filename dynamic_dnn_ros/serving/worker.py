@@ -20,6 +20,7 @@ from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, fitted
 from dynamic_dnn_ros.serving.exchange import Lender
 from dynamic_dnn_ros.serving.mailbox import Mailbox
+from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap, Limits, Task
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,7 +55,9 @@ class ServedFrame:
     The result of a frame, and the seconds it spent in each stage.
 
     `processor` is the one that a profile speaks of: on a simulated platform the board's.
-    `remarks` are those of the sub-network, of its run; `decoding` is what the task took.
+    `remarks` are those of the sub-network, of its run; `decoding` is what the task took. `work` is
+    the share of the largest path's cost that the frame took, 0..1, and `exit_stage` the stage of
+    the sub-network after which it left, empty where that is one piece.
     """
 
     frame: CameraFrame
@@ -67,6 +70,8 @@ class ServedFrame:
     inference: float
     decoding: float
     remarks: object
+    work: float = 1.0
+    exit_stage: str = ''
 
 
 class FrameWorker:
@@ -102,6 +107,8 @@ class FrameWorker:
         self.mailbox: Mailbox[CameraFrame] = Mailbox()
         self.served = 0
         self.rejected = 0
+        #: Exits passed because the confidence of an answer was not a number.
+        self.undecided = 0
         self._exchange = exchange
         self._preprocessing = preprocessing
         self._task = task
@@ -193,7 +200,12 @@ class FrameWorker:
             self._reduced_decoding,
         )
         preprocessed = time.monotonic()
-        outputs = prepared.run(picture)
+        stage, work = '', 1.0
+        if len(prepared.stages) == 1:
+            outputs = prepared.run(picture)
+        else:
+            outputs, stage, work, undecided = follow(prepared, picture, self._task)
+            self.undecided += undecided
         computed = time.monotonic()
         result = self._task.decode(outputs, 0, placement, self._labels, self._limits())
         decoded = time.monotonic()
@@ -208,4 +220,6 @@ class FrameWorker:
             inference=computed - preprocessed,
             decoding=decoded - computed,
             remarks=prepared.remarks,
+            work=work,
+            exit_stage=stage,
         )

@@ -30,6 +30,7 @@ from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
 from support.applications import operating_points
 from support.bundles import make_bundle
+from support.cascades import cascade, with_cascades
 from support.engines import logits
 from support.images import noise
 from support.training import write_archive
@@ -452,3 +453,45 @@ def test_quantises_no_separate_models(
     arguments = ('--precision', 'int8', '--data', str(tmp_path))
     assert bundle_command('export', str(models.folder), *arguments) == 1
     assert 'holds separate models' in capsys.readouterr().err
+
+
+def cascading(original: Bundle, folder: Path, threshold: float) -> Bundle:
+    """Write a bundle with a cascade of s1 and s2, whose accuracy is that of s2."""
+    entry = replace(cascade(original, threshold), accuracy=0.8)
+    bundle = with_cascades(original, entry)
+    return write_bundle(
+        folder / 'cascading',
+        bundle.manifest,
+        bundle.source_content,
+        other_files=bundle.other_files,
+    )
+
+
+def test_shows_and_checks_stages(
+    original: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = cascading(original, tmp_path, 0.75)
+    assert run('show', bundle.folder) == 0
+    shown = capsys.readouterr().out
+    assert 'first (s1): work 0.400, taken by 60.0%, leaves from a confidence of 0.75' in shown
+    assert 'last (s2): work 1.000, taken by 40.0%\n' in shown
+    assert 'mean work 0.640 of the largest path' in shown
+    assert 'recorded for 4 of 4 sub-networks' in shown, 'of a cascade those of its stages'
+    assert run('show', bundle.folder, '--json') == 0
+    *_, told = json.loads(capsys.readouterr().out)['sub_networks']
+    assert told['stages'][0]['exit'] == {'threshold': 0.75} and told['mean_work'] == 0.64
+    assert run('check', bundle.folder) == 0
+    assert "c0: ready on 'cpu' with torch, answers as recorded" in capsys.readouterr().out
+
+
+def test_the_accuracy_of_a_cascade_is_that_of_the_paths_taken(
+    original: Bundle, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for threshold in (0.0, 1.0):
+        bundle = cascading(original, tmp_path, threshold)
+        run('check', bundle.folder, '--data', data)  # made-up accuracies are problems
+        said = capsys.readouterr()
+        found[threshold] = dict(re.findall(r'(\w+): accuracy ([\d.]+)%', said.out + said.err))
+    assert found[0.0]['c0'] == found[0.0]['s1'], 'all leave after the first stage'
+    assert found[1.0]['c0'] == found[1.0]['s2'] != found[1.0]['s1'], 'none does'

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.engines.contract import Outputs, PreparedSubNetwork
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.pacing import (
     BoardState,
@@ -63,7 +65,7 @@ class OneLender:
     """An exchange that always lends the same."""
 
     def __init__(self) -> None:
-        self.prepared = Prepared(SUB_NETWORK, 'cpu')
+        self.prepared: PreparedSubNetwork = Prepared(SUB_NETWORK, 'cpu')
 
     @contextmanager
     def lease(self) -> Iterator[PreparedSubNetwork]:
@@ -105,3 +107,56 @@ def test_who_waited_for_a_frame_that_was_too_slow_is_no_figure_either() -> None:
     assert overruns.tell(PacedFrame(True, {}, 2.0), 1.1)
     assert overruns.tell(PacedFrame(False, {}, 3.0), 1.9), 'it came while the last one was in work'
     assert not overruns.tell(PacedFrame(False, {}, 4.0), 2.1)
+
+
+STAGED = SubNetwork(
+    's0',
+    {},
+    Size(32, 32),
+    0.5,
+    1,
+    1,
+    1,
+    stages=(Stage('first', '', 0.5, 0.4, 0.5), Stage('last', '', None, 1.0, 0.5)),
+)
+
+
+def staged_lender() -> OneLender:
+    def step(value: object) -> tuple[Outputs, object]:
+        return {'logits': np.zeros((1, 2), np.float32)}, value
+
+    lender = OneLender()
+    lender.prepared = StagedSubNetwork(STAGED, 'cpu', [step, step], 0, 'nothing')
+    return lender
+
+
+def test_each_stage_takes_its_share_of_the_time_on_the_board() -> None:
+    drawn: list[float] = []
+
+    def jitter() -> float:
+        drawn.append(1.0)
+        return 1.0
+
+    pacer = Pacer(board, jitter)
+    pacer.update(BoardState({'gpu': 1e9}))
+    with PacedLender(staged_lender(), lambda: (pacer, 'gpu')).lease() as prepared:
+        begun = time.monotonic()
+        execution = prepared.begin(np.zeros((32, 32, 3), np.uint8))
+        assert len(prepared.stages) == 2 and execution.advance() is not None
+        first = time.monotonic() - begun
+        assert isinstance(prepared.remarks, PacedFrame) and not execution.done
+        assert prepared.remarks.busy == pytest.approx({'gpu': 0.02, 'cpu': 0.01})
+        execution.advance()
+        assert execution.done
+    assert 0.0199 <= first < 0.05 <= time.monotonic() - begun + 1e-3
+    assert prepared.remarks.busy == pytest.approx({'gpu': 0.05, 'cpu': 0.025})
+    assert len(drawn) == 1, 'a frame departs from the model once'
+
+
+def test_one_piece_begins_as_it_runs() -> None:
+    pacer = Pacer(board, lambda: 1.0)
+    pacer.update(BoardState({'gpu': 1e9}))
+    begun = time.monotonic()
+    with PacedLender(OneLender(), lambda: (pacer, 'gpu')).lease() as prepared:
+        assert prepared.begin(np.zeros((32, 32, 3), np.uint8)).advance() is not None
+    assert time.monotonic() - begun >= 0.05

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import math
 import threading
 import time
 
@@ -11,8 +13,11 @@ import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, PreparedSubNetwork
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame, WorkerState
@@ -111,6 +116,7 @@ def test_serves_the_newest_and_counts_the_rest(
     assert [served.frame.origin for served in outcome.served] == [0, 3]
     assert (worker.mailbox.received, worker.served, worker.mailbox.replaced) == (4, 2, 2)
     assert outcome.served[1].waiting > 0 and outcome.served[1].remarks is None
+    assert (outcome.served[1].work, outcome.served[1].exit_stage) == (1.0, '')
 
 
 @pytest.mark.parametrize('error', [EngineError('out of memory'), RuntimeError('any other')])
@@ -167,3 +173,50 @@ def test_says_that_it_is_stuck(
     assert not worker.stop(0.01)
     engine.go_on.set()
     outcome.wait(lambda: worker.state()[0] is WorkerState.STOPPED)
+
+
+class StagedLender:
+    """Has a sub-network of two stages, whose first answers as it is told."""
+
+    def __init__(self) -> None:
+        self.answers: list[list[float]] = []
+        stages = (Stage('first', '', 0.8, 0.3, 0.5), Stage('last', '', None, 1.0, 0.5))
+        entry = SubNetwork('c0', {}, Size(8, 8), 0.5, 1, 1, 1, stages=stages)
+        self.prepared = StagedSubNetwork(entry, 'cpu', [self.first, self.last], 0, 'nothing')
+
+    def first(self, value: object) -> tuple[Outputs, object]:
+        return {'logits': np.array([self.answers.pop(0)], np.float32)}, value
+
+    def last(self, value: object) -> tuple[Outputs, object]:
+        return {'logits': np.array([[0.0, 5.0]], np.float32)}, value
+
+    @contextmanager
+    def lease(self) -> Iterator[PreparedSubNetwork]:
+        yield self.prepared
+
+
+def test_a_frame_leaves_where_its_answer_is_good_enough(outcome: Outcome) -> None:
+    lender = StagedLender()
+    worker = FrameWorker(
+        lender,
+        Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        Classification(),
+        ('cat', 'dog'),
+        Limits,
+        stuck_after=1.0,
+        reduced_decoding=True,
+        on_served=outcome.served.append,
+        on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
+    )
+    worker.start()
+    for count, answer in enumerate(([9.0, 0.0], [0.1, 0.0], [math.nan, 0.0]), 1):
+        lender.answers.append(answer)
+        put(worker, count)
+        outcome.wait(lambda expected=count: len(outcome.served) == expected)
+    assert worker.stop(TIMEOUT)
+    told = [(one.sub_network, one.exit_stage, one.work) for one in outcome.served]
+    assert told == [('c0', 'first', 0.3), ('c0', 'last', 1.0), ('c0', 'last', 1.0)]
+    best = [int(np.argmax(one.result.scores)) for one in outcome.served]  # type: ignore[union-attr]
+    assert best == [0, 1, 1]
+    assert worker.undecided == 1, 'a confidence that is no number is counted'
+    assert not outcome.rejected

@@ -12,7 +12,7 @@ from typing import Any
 
 from dynamic_dnn_ros.bundles.completeness import is_older_than_weights
 from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX
-from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME
+from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME
@@ -38,13 +38,22 @@ def description(bundle: Bundle) -> dict[str, Any]:
             for name, sha256 in bundle.manifest.files.items()
         },
         'sub_networks': [
-            {**entry, 'response_recorded': entry['id'] in bundle.responses}
-            for entry in mapping['sub_networks']
+            {
+                **entry.to_mapping(),
+                'response_recorded': _answered_by(entry) <= bundle.responses.keys(),
+                'mean_work': entry.mean_work,
+            }
+            for entry in bundle.manifest.sub_networks
         ],
         'profiles': [_profile(profile, bundle) for profile in bundle.profiles],
         'model_card': _model_card(bundle),
         'metric': bundle.manifest.make_task().metric.title,
     }
+
+
+def _answered_by(entry: SubNetwork) -> set[str]:
+    """Return the ids of those whose responses tell that it answers as it did."""
+    return {stage.sub_network or entry.id for stage in entry.stages} or {entry.id}
 
 
 def _by_kind(sizes: Mapping[str, int], bundle: Bundle) -> dict[str, int]:
@@ -154,6 +163,7 @@ def text(shown: dict[str, Any]) -> str:
             f'{entry["parameters"]:11,} {entry["layers"]:7}'
             + (' (accuracy given, not measured)' if _is_given(entry) else '')
         )
+        lines += _stage_lines(entry)
     for profile in shown['profiles']:
         lines += ['', *_profile_lines(profile)]
     if not shown['profiles']:
@@ -163,6 +173,24 @@ def text(shown: dict[str, Any]) -> str:
             body = _wrapped(shown['model_card'][title])
             lines += ['', f'{title} (from the model card)', body]
     return '\n'.join(lines) + '\n'
+
+
+def _stage_lines(entry: Mapping[str, Any]) -> list[str]:
+    """Return the stages of a sub-network, a line each; nothing where it is one piece."""
+    stages = entry.get('stages', ())
+    lines = []
+    for stage in stages:
+        runs = f' ({stage["sub_network"]})' if 'sub_network' in stage else ''
+        leaves = ''
+        if 'exit' in stage:
+            leaves = f', leaves from a confidence of {stage["exit"]["threshold"]:.3g}'
+        lines.append(
+            f'  {stage["name"]}{runs}: work {stage["work"]:.3f}, taken by {stage["taken"]:.1%}'
+            f'{leaves}'
+        )
+    if stages:
+        lines.append(f'  mean work {entry["mean_work"]:.3f} of the largest path')
+    return lines
 
 
 def _numbers(values: Sequence[float]) -> str:
