@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 import math
-from typing import Any
+from typing import Any, NamedTuple
 import zlib
 
 import numpy as np
@@ -49,6 +49,19 @@ SWITCH_REFUSED_PROCESSOR = 12
 SWITCH_FAILED = 14
 
 
+class StageShare(NamedTuple):
+    """
+    A stage of a sub-network, by what its bundle knows of calibration pictures.
+
+    `work` is the share of the largest path's cost, 0..1, of a picture that leaves after it;
+    `taken` the share of pictures that do.
+    """
+
+    name: str
+    work: float
+    taken: float
+
+
 @dataclass(frozen=True, eq=False)
 class Application:
     """
@@ -56,7 +69,8 @@ class Application:
 
     `accuracies` gives the accuracy of each of `operating_points.sub_networks`, by `metric` (as
     `tasks.contract.Metric` has it; empty: not said); `started` is in nanoseconds; `target` is
-    the one that it echoes.
+    the one that it echoes. `stages` has those of each sub-network that is not one piece, by its
+    id, in the order in which they run.
     """
 
     id: str
@@ -72,6 +86,7 @@ class Application:
     switch_sequence: int = 0
     target: Target | None = None
     metric: str = ''
+    stages: Mapping[str, tuple[StageShare, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,9 @@ class Status:
     One status of an application; stages in seconds, NaN where none belongs to it.
 
     `busy` holds, for each frequency domain, the seconds for which it was kept busy since the
-    node started; `received` and `served` count frames since it was activated.
+    node started; `received` and `served` count frames since it was activated. `work` is the share
+    of the largest path's cost that a served frame took, 0..1, `exit_stage` the stage after which
+    it left, empty where its sub-network is one piece.
     """
 
     application: str
@@ -99,6 +116,8 @@ class Status:
     switch_result: int = 0
     overrun: bool = False
     message: str = ''
+    work: float = 1.0
+    exit_stage: str = ''
 
     @property
     def service(self) -> float:

@@ -29,6 +29,9 @@ def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
             width=entry.size.width,
             multiply_adds=entry.multiply_adds,
             parameters=entry.parameters,
+            stage_names=[stage.name for stage in entry.stages],
+            stage_work=array('d', [stage.work for stage in entry.stages]),
+            stage_taken=array('d', [stage.taken for stage in entry.stages]),
         )
         for entry in manifest.sub_networks
     ]

@@ -53,6 +53,7 @@ def diagnose_worker(
         'platform': platform or 'none',
         'state': state.name.lower(),
         'overruns of the simulated board': overruns,
+        'exits passed without a confidence': worker.undecided,
     }
     if state is WorkerState.STUCK:
         return Diagnostic(

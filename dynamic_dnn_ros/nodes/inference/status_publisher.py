@@ -92,6 +92,8 @@ class StatusPublisher:
         status.stages = named_values({**stages, InferenceStatus.STAGE_TOTAL: total})
         status.age = self._camera.age(header.stamp)
         status.overrun = overrun
+        status.work = served.work
+        status.exit_stage = served.exit_stage
         self._publisher.publish(status)
 
     def frame_rejected(self, header: Header, reason: str) -> None:

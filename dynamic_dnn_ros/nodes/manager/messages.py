@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from dynamic_dnn_ros.management.observations import (
     ApplicationState,
     DomainLoad,
     Load,
+    StageShare,
     Status,
     StatusEvent,
 )
@@ -41,6 +43,7 @@ from dynamic_dnn_ros.msg import (
     ManagerStatus,
     NamedValue,
     PerformanceTarget,
+    SubNetwork,
     SubNetworkSwitch,
     SystemLoad,
     TargetStatus,
@@ -144,6 +147,7 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
         target=echo,
         # Recordings of releases before this field have none.
         metric=message.metric,
+        stages=dict(filter(itemgetter(1), map(_stages, message.sub_networks))),
     )
     return application, '; '.join(problems)
 
@@ -168,6 +172,9 @@ def status_of(message: InferenceStatus) -> Status:
         switch_result=message.switch_result,
         overrun=message.overrun,
         message=message.message,
+        # Of what is no served frame, and in recordings of releases before these fields, 0.
+        work=message.work or 1.0,
+        exit_stage=message.exit_stage,
     )
 
 
@@ -327,6 +334,13 @@ def decision_message(decision: Decision) -> ManagerStatus:
         power=float(decision.power),
         message=decision.message,
     )
+
+
+def _stages(entry: SubNetwork) -> tuple[str, tuple[StageShare, ...]]:
+    """Return the id of a sub-network, and its stages; none where one of their tables is short."""
+    rows = zip(entry.stage_names, entry.stage_work, entry.stage_taken)
+    stages = tuple(StageShare(name, float(work), float(taken)) for name, work, taken in rows)
+    return entry.id, stages if len(stages) == len(entry.stage_names) else ()
 
 
 def _points(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> OperatingPoints:

@@ -121,3 +121,14 @@ def test_what_is_no_frame_has_no_stages(publisher: Publisher) -> None:
         assert (status.switch_manager, status.switch_sequence) == ('manager', 7)
         assert status.switch_result == InferenceStatus.SWITCH_FAILED
         assert (status.worker, status.received) == (InferenceStatus.WORKER_STOPPED, 0)
+
+
+def test_the_path_of_a_frame_is_told(publisher: Publisher) -> None:
+    publisher.publisher.frame_served(served_frame(time.monotonic()))
+    whole = publisher.last(1)
+    assert (whole.work, whole.exit_stage) == (1.0, '')
+    publisher.publisher.frame_served(served_frame(time.monotonic(), work=0.25, exit_stage='first'))
+    left = publisher.last(2)
+    assert (left.work, left.exit_stage) == (0.25, 'first')
+    publisher.publisher.heartbeat()
+    assert publisher.last(3).work == 0.0, 'no frame belongs to it'

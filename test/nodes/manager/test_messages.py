@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 import math
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ from dynamic_dnn_ros.msg import (
     TargetStatus,
 )
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
+from dynamic_dnn_ros.nodes.inference.application_messages import sub_network_messages
 from dynamic_dnn_ros.nodes.manager.messages import (
     application_of,
     decision_message,
@@ -51,6 +53,8 @@ from dynamic_dnn_ros.nodes.manager.messages import (
     target_of,
 )
 from support.applications import operating_points
+from support.bundles import make_bundle
+from support.cascades import with_cascades
 
 FRONT = '/front/inference_node'
 
@@ -256,3 +260,39 @@ def test_decisions_become_messages() -> None:
     )
     assert status.platform_state == ManagerStatus.PLATFORM_FRESH
     assert [(d.name, d.minimum, d.maximum) for d in status.domains] == [('gpu', 1e9, 1e9)]
+
+
+def test_stages_of_sub_networks_and_paths_of_frames() -> None:
+    message = Application(id=FRONT)
+    message.sub_networks = [
+        SubNetwork(id='s0', accuracy=0.5),
+        SubNetwork(
+            id='c0',
+            accuracy=0.6,
+            stage_names=['first', 'last'],
+            stage_work=[0.25, 1.0],
+            stage_taken=[0.75, 0.25],
+        ),
+        SubNetwork(id='c1', accuracy=0.6, stage_names=['first', 'last'], stage_work=[0.25]),
+    ]
+    application, _ = application_of(message)
+    assert application.stages == {
+        'c0': (
+            observations.StageShare('first', 0.25, 0.75),
+            observations.StageShare('last', 1.0, 0.25),
+        )
+    }, 'one piece has none, and a table that is short is none'
+    served = InferenceStatus(application=FRONT, event=StatusEvent.SERVED)
+    served.work, served.exit_stage = 0.25, 'first'
+    status = status_of(served)
+    assert (status.work, status.exit_stage) == (0.25, 'first')
+    beat = status_of(InferenceStatus(application=FRONT))
+    assert (beat.work, beat.exit_stage) == (1.0, '')
+
+
+def test_an_application_tells_the_stages_of_its_bundle(tmp_path: Path) -> None:
+    bundle = with_cascades(make_bundle(tmp_path / 'synthetic'))
+    one, *_, told = sub_network_messages(bundle.manifest)
+    assert not one.stage_names and not one.stage_work and not one.stage_taken
+    assert told.id == 'c0' and told.stage_names == ['first', 'last']
+    assert list(told.stage_work) == [0.4, 1.0] and list(told.stage_taken) == [0.6, 0.4]
