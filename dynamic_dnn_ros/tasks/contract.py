@@ -67,8 +67,8 @@ class Limits:
 #: The limits under which the accuracy of a network is measured: COCO takes the 100 best.
 MEASURING_LIMITS = Limits(score=0.001, number=100, overlap=0.6)
 
-#: The limits under which a task is asked for its confidence, at calibration and while serving: so a
-#: threshold means the same whatever limits a user has set for results.
+#: The limits under which a task is asked for its confidence, at calibration and while serving: so
+#: a threshold means the same whatever limits a user has set for results.
 DECIDING_LIMITS = Limits()
 
 

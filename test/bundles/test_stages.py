@@ -153,8 +153,8 @@ def test_refuses_stages_that_have_stages() -> None:
 
 
 def test_refuses_a_stage_of_another_size() -> None:
+    small = entry('small', height=16, width=24)
     with pytest.raises(BundleError, match="of 32x32, and its stage 'last', .*'small', of 24x16"):
-        small = entry('small', height=16, width=24)
         read(FIRST, {**LAST, 'sub_network': 'small'}, others=(small,))
 
 
