@@ -9,6 +9,11 @@ the weights file of the bundle has is not in it again: the line names these tens
 `onnx_model` puts them in. So all sub-networks of a bundle have one copy of their weights on disk.
 
 An `.int8.graph` file is the same with weights of its own, in int8, that no weights file has.
+
+Of a sub-network whose stages are parts of its network there is a graph for each stage,
+`<id>.<number of the stage>.graph`. The first takes `picture`; the others take `carried_0`,
+`carried_1`, ..., which are what the stage before hands on as `next_0`, `next_1`, ... A stage with
+an exit gives its answer first, under the name that the whole network's answer has.
 """
 
 from __future__ import annotations
@@ -29,6 +34,9 @@ GRAPH_SUFFIX = '.graph'
 QUANTISED_SUFFIX = f'.int8{GRAPH_SUFFIX}'
 INPUT_NAME = 'picture'
 OUTPUT_NAME = 'logits'
+
+#: How the names of tensors begin that a stage takes, and that it hands on.
+CARRIED, NEXT = 'carried_', 'next_'
 
 #: Of the file and of what is in it: another number, and a graph is made again.
 FORMAT_VERSION = 1
@@ -69,7 +77,8 @@ class Graph:
     """
     A graph; `key` tells of which sub-network and weights, see `graph_key`.
 
-    `calibration` says with what a graph in int8 was calibrated.
+    `calibration` says with what a graph in int8 was calibrated; `stage` is the number of the stage
+    that it is, None where it is the whole sub-network.
     """
 
     sub_network: str
@@ -77,6 +86,7 @@ class Graph:
     references: Sequence[TensorReference]
     skeleton: bytes
     calibration: str = ''
+    stage: int | None = None
 
     def content(self) -> bytes:
         """Return the content of its file."""
@@ -90,16 +100,33 @@ class Graph:
             ],
             'calibration': self.calibration,
         }
+        if self.stage is not None:
+            header['stage'] = self.stage
         return json.dumps(header).encode() + b'\n' + self.skeleton
 
 
-def graph_name(sub_network: SubNetwork, quantised: bool = False) -> str:
-    """Return the name of a sub-network's graph in its bundle."""
-    return f'{sub_network.id}{QUANTISED_SUFFIX if quantised else GRAPH_SUFFIX}'
+def stage_numbers(sub_network: SubNetwork) -> tuple[int | None, ...]:
+    """Return the number of each stage that has a graph of its own; None: the whole has one."""
+    return tuple(range(len(sub_network.stages))) or (None,)
+
+
+def graph_name(sub_network: SubNetwork, quantised: bool = False, stage: int | None = None) -> str:
+    """Return the name of a sub-network's graph in its bundle, or of that of one of its stages."""
+    suffix = QUANTISED_SUFFIX if quantised else GRAPH_SUFFIX
+    return f'{file_name(sub_network.id, stage)}{suffix}'
+
+
+def file_name(identifier: str, stage: int | None) -> str:
+    """Return the name of a graph's file in a folder of nothing but graphs."""
+    return identifier if stage is None else f'{identifier}.{stage}'
 
 
 def graph_key(
-    manifest: Manifest, weights_sha256: str, sub_network: SubNetwork, quantised: bool = False
+    manifest: Manifest,
+    weights_sha256: str,
+    sub_network: SubNetwork,
+    quantised: bool = False,
+    stage: int | None = None,
 ) -> str:
     """Return the SHA-256 of all that a graph is made from."""
     made_from = [
@@ -114,6 +141,9 @@ def graph_key(
     ]
     if quantised:
         made_from.append('int8')
+    if stage is not None:
+        exits = [each.threshold is not None for each in sub_network.stages]
+        made_from.append({'stage': stage, 'exits': exits})
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
@@ -146,6 +176,7 @@ def parse_graph(content: bytes, where: object, key: str, quantised: bool = False
             ],
             skeleton,
             str(header.get('calibration', '')),
+            None if header.get('stage') is None else int(header['stage']),
         )
         if not newline or not skeleton:
             raise ValueError('the ONNX model is missing')

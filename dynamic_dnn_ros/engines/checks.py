@@ -198,6 +198,10 @@ class _Suite:
             names = [stage.name for stage in prepared.stages]
             assert names and len(set(names)) == len(names), f'stages have names: {names}'
             assert prepared.stages[-1].exit, 'there is an answer after the last stage'
+            if each.stages:
+                assert names == [stage.name for stage in each.stages], (
+                    f'stages are those of the manifest: {names}'
+                )
             assert prepared.largest_batch >= 1, 'a run takes at least one picture'
             execution = prepared.begin(self.pictures[each.id])
             outputs: Outputs | None = None
@@ -213,6 +217,35 @@ class _Suite:
                 'stage by stage the outputs are those of a whole run'
             )
             refused(execution.advance, EngineError, 'a stage after the last', each.id)
+            if len(names) > 1:
+                self._check_pictures_on_their_way(prepared)
+
+    def _check_pictures_on_their_way(self, prepared: PreparedSubNetwork) -> None:
+        picture = self.pictures[prepared.sub_network.id]
+        expected = self.run(prepared)
+        one, other = prepared.begin(picture), prepared.begin(255 - picture)
+        outputs: Outputs | None = None
+        while not one.done:
+            outputs = one.advance()
+            if not other.done:
+                other.advance()
+        assert outputs is not None and _same(outputs, expected), (
+            'two pictures may be on their way at once, stage by stage'
+        )
+        left = prepared.begin(255 - picture)
+        left.advance()
+        assert _same(self.run(prepared), expected), (
+            'a picture that left early changes no output of the next'
+        )
+        left.advance()
+        height, width = prepared.sub_network.size
+        wrong = np.zeros((height + 1, width, 3), np.uint8)
+        refused(
+            lambda: prepared.begin(wrong).advance(),
+            EngineError,
+            'beginning with a picture of another shape',
+            prepared.sub_network.id,
+        )
 
     def check_independence(self) -> None:
         first, *others = self.sub_networks

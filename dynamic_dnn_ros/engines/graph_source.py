@@ -21,10 +21,12 @@ from dynamic_dnn_ros.bundles.graphs import (
     QUANTISED_REMEDY,
     REMEDY,
     Graph,
+    file_name,
     graph_key,
     graph_name,
     onnx_model,
     parse_graph,
+    stage_numbers,
 )
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
@@ -105,7 +107,11 @@ class GraphSource:
         :raises EngineError: when the bundle has none in int8 at all
         :raises BundleError: when the weights cannot be read
         """
-        names = {graph_name(entry, quantised) for entry in bundle.manifest.sub_networks}
+        names = {
+            graph_name(entry, quantised, stage)
+            for entry in bundle.manifest.sub_networks
+            for stage in stage_numbers(entry)
+        }
         if quantised and not names & bundle.other_files.keys():
             raise EngineError(
                 f'bundle {bundle.manifest.name!r} has no graphs in int8. {QUANTISED_REMEDY}, and '
@@ -121,21 +127,22 @@ class GraphSource:
         self._said: set[str] = set()
         self._failure = ''
 
-    def model(self, sub_network: SubNetwork) -> bytes:
+    def model(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
         """
         Return the ONNX model of a sub-network: `picture`, uint8, to `logits`; see bundles.graphs.
 
+        :param stage: the number of a stage, for the model of that alone
         :raises EngineError: when there is none, and none can be made
         :raises BundleError: when the weights do not fit it
         """
         with self._lock:
-            graph, where = self._graph(sub_network)
+            graph, where = self._graph(sub_network, stage)
         statistics = self._weights.batch_norm_statistics.get(sub_network.id, {})
         return onnx_model(graph, self._weights.network, statistics, where)
 
-    def _graph(self, sub_network: SubNetwork) -> tuple[Graph, object]:
-        key = self._key(sub_network)
-        name = graph_name(sub_network, self._quantised)
+    def _graph(self, sub_network: SubNetwork, stage: int | None) -> tuple[Graph, object]:
+        key = self._key(sub_network, stage)
+        name = graph_name(sub_network, self._quantised, stage)
         passed_over = ''
         content = self._bundle.other_files.get(name)
         if content is not None:
@@ -165,8 +172,9 @@ class GraphSource:
             )
         return graph, path
 
-    def _key(self, sub_network: SubNetwork) -> str:
-        return graph_key(self._bundle.manifest, self._weights_sha256, sub_network, self._quantised)
+    def _key(self, sub_network: SubNetwork, stage: int | None) -> str:
+        manifest = self._bundle.manifest
+        return graph_key(manifest, self._weights_sha256, sub_network, self._quantised, stage)
 
     def _read(self, path: Path, key: str) -> Graph | None:
         """Return a graph of the cache; one that is damaged is removed, and made again."""
@@ -202,8 +210,11 @@ class GraphSource:
             self._failure = str(error).rstrip('.')
 
     def _present(self, sub_network: SubNetwork) -> bool:
-        key = self._key(sub_network)
-        content = self._bundle.other_files.get(graph_name(sub_network))
+        return all(self._has(sub_network, stage) for stage in stage_numbers(sub_network))
+
+    def _has(self, sub_network: SubNetwork, stage: int | None) -> bool:
+        key = self._key(sub_network, stage)
+        content = self._bundle.other_files.get(graph_name(sub_network, stage=stage))
         if content is not None:
             try:
                 parse_graph(content, '', key)
@@ -231,15 +242,16 @@ class GraphSource:
             )
         except subprocess.TimeoutExpired as error:
             return f'the export did not end within {error.timeout:.0f} s'
-        for sub_network in missing:
-            file = out / sub_network.id
+        graphs = [(each, stage) for each in missing for stage in stage_numbers(each)]
+        for sub_network, stage in graphs:
+            file = out / file_name(sub_network.id, stage)
             if file.exists():
                 content = file.read_bytes()
                 digest = hashlib.sha256(content).hexdigest().encode()
                 part = work / 'part'
                 part.write_bytes(digest + b'\n' + content)
-                os.replace(part, self._cached(self._key(sub_network)))
-        _forget_oldest(max(KEPT, len(missing)))
+                os.replace(part, self._cached(self._key(sub_network, stage)))
+        _forget_oldest(max(KEPT, len(graphs)))
         if done.returncode == 0:
             return ''
         lines = done.stderr.strip().splitlines()

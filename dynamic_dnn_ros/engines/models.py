@@ -36,10 +36,11 @@ class Models(Protocol):
     picture: str
     remedy: str
 
-    def content(self, sub_network: SubNetwork) -> bytes:
+    def content(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
         """
         Return the ONNX model of a sub-network.
 
+        :param stage: the number of a stage, for the model of that alone
         :raises EngineError: when there is none, and none can be made
         :raises BundleError: when it is damaged
         """
@@ -78,8 +79,8 @@ class _Graphs:
     def __init__(self, source: GraphSource) -> None:
         self._source = source
 
-    def content(self, sub_network: SubNetwork) -> bytes:
-        return self._source.model(sub_network)
+    def content(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
+        return self._source.model(sub_network, stage)
 
     def file(self, sub_network: SubNetwork) -> str:
         return ''
@@ -92,7 +93,8 @@ class _Files:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
-    def content(self, sub_network: SubNetwork) -> bytes:
+    def content(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
+        assert stage is None, 'a separate model is one piece'
         return self._bundle.models[self.file(sub_network)]
 
     def file(self, sub_network: SubNetwork) -> str:
@@ -101,7 +103,7 @@ class _Files:
 
 @dataclass(frozen=True)
 class InputFound:
-    """An input of a loaded model; `shape` has None where a side is free."""
+    """An input, or an output, of a loaded model; `shape` has None where a side is free."""
 
     name: str
     dtype: str
@@ -131,3 +133,38 @@ def check_inputs(inputs: Sequence[InputFound], models: Models, sub_network: SubN
             f'{", ".join(map(str, inputs)) or "nothing"}, not {models.picture} (uint8, '
             f'{" x ".join(map(str, wanted))}). To mend it, {models.remedy}.'
         )
+
+
+def check_handover(
+    sub_network: SubNetwork,
+    number: int,
+    outputs: Sequence[InputFound],
+    inputs: Sequence[InputFound],
+    remedy: str,
+) -> None:
+    """
+    Check that what a stage hands on is what the next one takes.
+
+    :param number: of the stage that hands on
+    :param outputs: all of that stage, its answer too where it has an exit
+    :param inputs: of the next stage
+    :param remedy: a part of a sentence, see `Models`
+    :raises EngineError: naming what is handed on, what is taken, and the remedy
+    """
+    stage, following = sub_network.stages[number : number + 2]
+    handed = outputs[stage.threshold is not None :]
+    fits = len(handed) == len(inputs) and all(map(_agree, handed, inputs))
+    if not fits:
+        raise EngineError(
+            f'stage {stage.name!r} of sub-network {sub_network.id!r} hands on '
+            f'{", ".join(map(str, handed)) or "nothing"}, and stage {following.name!r} takes '
+            f'{", ".join(map(str, inputs)) or "nothing"}. To mend it, {remedy}.'
+        )
+
+
+def _agree(one: InputFound, other: InputFound) -> bool:
+    return (
+        one.dtype == other.dtype
+        and len(one.shape) == len(other.shape)
+        and all(None in pair or pair[0] == pair[1] for pair in zip(one.shape, other.shape))
+    )

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
+import itertools
 from pathlib import Path
 import re
 import threading
@@ -15,6 +16,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import onnxruntime
 
+from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
@@ -31,7 +33,8 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import Say, cache_folder
-from dynamic_dnn_ros.engines.models import InputFound, check_inputs, models_of
+from dynamic_dnn_ros.engines.models import InputFound, check_handover, check_inputs, models_of
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, stages_of
 from dynamic_dnn_ros.pictures.placement import Size
 
 #: The library has no annotations.
@@ -125,6 +128,8 @@ class OnnxRuntimeEngine(Engine):
         """
         if processor not in self.processors:
             raise EngineError(self._missing(processor))
+        if sub_network.stages:
+            return self._staged(sub_network, processor)
         file = self._models.file(sub_network)
         if not file:
             session = self._loaded(sub_network, processor)
@@ -135,7 +140,7 @@ class OnnxRuntimeEngine(Engine):
                 if found is None:
                     found = self._sessions[file, processor] = self._loaded(sub_network, processor)
                 session = found
-        check_inputs(_inputs(session), self._models, sub_network)
+        check_inputs(_found(session.get_inputs()), self._models, sub_network)
         prepared = LoadedSubNetwork(
             sub_network,
             processor,
@@ -148,13 +153,34 @@ class OnnxRuntimeEngine(Engine):
         return_free_memory()
         return prepared
 
-    def _loaded(self, sub_network: SubNetwork, processor: str) -> Session:
+    def _staged(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+        """Make a session of each stage; between them, what is handed on lies in main memory."""
+        stages = stages_of(sub_network)
+        sessions = [self._loaded(sub_network, processor, number) for number in range(len(stages))]
+        for number, (one, other) in enumerate(itertools.pairwise(sessions)):
+            handed, taken = _found(one.get_outputs()), _found(other.get_inputs())
+            check_handover(sub_network, number, handed, taken, self._models.remedy)
+        prepared = StagedSubNetwork(
+            sub_network,
+            processor,
+            [_step(session, stage.exit) for session, stage in zip(sessions, stages)],
+            self.memory_needed(sub_network),
+            'ONNX Runtime',
+        )
+        warm_up(prepared)
+        return_free_memory()
+        return prepared
+
+    def _loaded(
+        self, sub_network: SubNetwork, processor: str, stage: int | None = None
+    ) -> Session:
         """
-        Return a session that has run once.
+        Return a session that has run once, but for a later stage, which takes no picture.
 
         :raises EngineError: as `prepare`
         """
-        content = self._models.content(sub_network)
+        content = self._models.content(sub_network, stage)
+        takes_picture = not stage
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -172,8 +198,9 @@ class OnnxRuntimeEngine(Engine):
             session: Session = onnxruntime.InferenceSession(
                 content, options, providers=self._provider_options(processor)
             )
-            check_inputs(_inputs(session), self._models, sub_network)
-            if processor == 'cpu':
+            if takes_picture:
+                check_inputs(_found(session.get_inputs()), self._models, sub_network)
+            if takes_picture and processor == 'cpu':
                 _give_back_arena(session, sub_network.size)
         except EngineError:
             raise
@@ -278,9 +305,10 @@ def _give_back_arena(session: Session, size: Size) -> None:
     session.run(None, {picture.name: np.zeros((1, *size, 3), np.uint8)}, options)
 
 
-def _inputs(session: Session) -> list[InputFound]:
+def _found(entries: Sequence[Any]) -> list[InputFound]:
+    """Return inputs, or outputs, as they are described."""
     found = []
-    for entry in session.get_inputs():
+    for entry in entries:
         match = _TYPE.fullmatch(entry.type)
         shape = tuple(side if isinstance(side, int) else None for side in entry.shape)
         found.append(InputFound(entry.name, match[1] if match else entry.type, shape))
@@ -296,3 +324,16 @@ def _computing(session: Session) -> Callable[[Picture], Outputs]:
         return dict(zip(names, session.run(names, {input_name: picture[np.newaxis]})))
 
     return compute
+
+
+def _step(session: Session, has_exit: bool) -> Step:
+    names = [output.name for output in session.get_outputs()]
+    inputs = [entry.name for entry in session.get_inputs()]
+    takes_picture = inputs == [INPUT_NAME]
+
+    def step(value: Any) -> tuple[Outputs | None, Any]:
+        values = [value[np.newaxis]] if takes_picture else value
+        found = session.run(names, dict(zip(inputs, values)))
+        return ({names[0]: found[0]} if has_exit else None), found[has_exit:]
+
+    return step

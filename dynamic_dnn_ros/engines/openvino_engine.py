@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 import functools
+import itertools
 import threading
 from typing import Any
 
 import numpy as np
 import openvino
 
-from dynamic_dnn_ros.bundles.graphs import output_names
+from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, output_names
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
@@ -29,7 +30,8 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import Say
-from dynamic_dnn_ros.engines.models import InputFound, check_inputs, models_of
+from dynamic_dnn_ros.engines.models import InputFound, check_handover, check_inputs, models_of
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, stages_of
 
 #: OpenVINO's name of a capability, and of the type that inference is asked to compute in.
 _TYPES = {
@@ -128,7 +130,50 @@ class OpenVinoEngine(Engine):
                 f'processor {processor!r} is not here, or does not compute in '
                 f'{self.precision.value}. OpenVINO runs that on: {", ".join(self.processors)}.'
             )
-        content = self._models.content(sub_network)
+        if sub_network.stages:
+            return self._staged(sub_network, processor)
+        request, names = self._compiled(sub_network, processor)
+        prepared = LoadedSubNetwork(
+            sub_network,
+            processor,
+            _computing(request, self._models.picture, names),
+            self.memory_needed(sub_network),
+            'OpenVINO',
+        )
+        warm_up(prepared)
+        return_free_memory()
+        return prepared
+
+    def _staged(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+        """Compile each stage; between them, what is handed on lies in main memory."""
+        stages = stages_of(sub_network)
+        compiled = [
+            self._compiled(sub_network, processor, number) for number in range(len(stages))
+        ]
+        for number, ((one, _), (other, _)) in enumerate(itertools.pairwise(compiled)):
+            handed = list(map(_input, one.model_outputs))
+            taken = list(map(_input, other.model_inputs))
+            check_handover(sub_network, number, handed, taken, self._models.remedy)
+        prepared = StagedSubNetwork(
+            sub_network,
+            processor,
+            [_step(*each, stage.exit) for each, stage in zip(compiled, stages)],
+            self.memory_needed(sub_network),
+            'OpenVINO',
+        )
+        warm_up(prepared)
+        return_free_memory()
+        return prepared
+
+    def _compiled(
+        self, sub_network: SubNetwork, processor: str, stage: int | None = None
+    ) -> tuple[openvino.InferRequest, Sequence[str]]:
+        """
+        Compile a sub-network, or a stage of it; return what runs it, and the names of its outputs.
+
+        :raises EngineError: as `prepare`
+        """
+        content = self._models.content(sub_network, stage)
         properties: dict[str, Any] = {
             'PERFORMANCE_HINT': 'LATENCY',
             'NUM_STREAMS': '1',
@@ -140,11 +185,12 @@ class OpenVinoEngine(Engine):
             properties['ENABLE_CPU_PINNING'] = False
         try:
             model = self._core.read_model(content, openvino.Tensor(np.zeros(0, np.uint8)))
-            check_inputs(list(map(_input, model.inputs)), self._models, sub_network)
+            if not stage:
+                check_inputs(list(map(_input, model.inputs)), self._models, sub_network)
             if model.inputs[0].partial_shape.is_dynamic:
                 model.reshape({self._models.picture: [1, *sub_network.size, 3]})
             compiled = self._core.compile_model(model, processor.upper(), properties)
-            request = compiled.create_infer_request()
+            return compiled.create_infer_request(), output_names(content)
         except EngineError:
             raise
         except (RuntimeError, MemoryError) as error:
@@ -154,16 +200,6 @@ class OpenVinoEngine(Engine):
                 error,
                 f'Update openvino, {self._models.remedy}, or name another engine.',
             ) from error
-        prepared = LoadedSubNetwork(
-            sub_network,
-            processor,
-            _computing(request, self._models.picture, output_names(content)),
-            self.memory_needed(sub_network),
-            'OpenVINO',
-        )
-        warm_up(prepared)
-        return_free_memory()
-        return prepared
 
     def memory_needed(self, sub_network: SubNetwork) -> int:
         """Return an estimate of what a compiled model takes, bytes."""
@@ -199,3 +235,27 @@ def _computing(
             }
 
     return compute
+
+
+def _step(request: openvino.InferRequest, names: Sequence[str], has_exit: bool) -> Step:
+    # A request runs once at a time.
+    lock = threading.Lock()
+    inputs = [entry.any_name for entry in request.model_inputs]
+    takes_picture = inputs == [INPUT_NAME]
+
+    def step(value: Any) -> tuple[Outputs | None, Any]:
+        values = [value[np.newaxis]] if takes_picture else value
+        tensors = [
+            # A tensor shares memory that it may write alone.
+            openvino.Tensor(each if each.flags.writeable else each.copy(), shared_memory=True)
+            for each in values
+        ]
+        with lock:
+            for name, tensor in zip(inputs, tensors):
+                request.set_tensor(name, tensor)
+            request.infer()
+            # Copied: the next run writes where these lie.
+            found = [request.get_output_tensor(index).data.copy() for index in range(len(names))]
+        return ({names[0]: found[0]} if has_exit else None), found[has_exit:]
+
+    return step

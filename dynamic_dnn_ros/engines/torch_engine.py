@@ -12,7 +12,7 @@ in the other precisions the weights are copied anyway, and it is folded. Planes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import copy
 import itertools
 from pathlib import Path
@@ -40,6 +40,7 @@ from dynamic_dnn_ros.engines.contract import (
     library_failure,
     warm_up,
 )
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, stages_of
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
 from dynamic_dnn_ros.networks.registry import network_of, network_output
 from dynamic_dnn_ros.pictures.input import Preprocessing
@@ -147,8 +148,11 @@ class TorchEngine(Engine):
         device = _DEVICES[processor]
         try:
             with self._lock:
-                module, shared = self._extracted(sub_network, device)
-                prepared = self._loaded(sub_network, processor, module, shared)
+                modules, shared = self._extracted(sub_network, device)
+                if sub_network.stages:
+                    prepared = self._staged(sub_network, processor, modules, shared)
+                else:
+                    prepared = self._loaded(sub_network, processor, modules[0], shared)
             warm_up(prepared)
             return_free_memory()
         except (RuntimeError, MemoryError) as error:  # memory of a device: a RuntimeError
@@ -164,8 +168,10 @@ class TorchEngine(Engine):
         own = 0 if self.precision is Precision.FLOAT32 else 2 * sub_network.parameters
         return own + _LAYER * sub_network.layers
 
-    def _extracted(self, sub_network: SubNetwork, device: str) -> tuple[nn.Module, set[int]]:
-        """Return a sub-network as a module, and the addresses of all shared memory."""
+    def _extracted(
+        self, sub_network: SubNetwork, device: str
+    ) -> tuple[tuple[nn.Module, ...], set[int]]:
+        """Return a sub-network as modules, one a stage, and the addresses of all shared memory."""
         if device not in self._networks:
             self._networks[device] = copy.deepcopy(self._networks['cpu']).to(device)
         network = self._networks[device]
@@ -178,26 +184,71 @@ class TorchEngine(Engine):
                 f'sub-network {sub_network.id!r}', str(error), 'Export the bundle again'
             ) from error
         shared = {tensor.untyped_storage().data_ptr() for tensor in network.parameters()}
-        return network.extract(configuration, share_weights=True).eval(), shared
+        if not sub_network.stages:
+            return (network.extract(configuration, share_weights=True).eval(),), shared
+        modules = network.extract_stages(configuration, share_weights=True)
+        if len(modules) != len(sub_network.stages):
+            raise EngineError(
+                f'sub-network {sub_network.id!r} has {len(sub_network.stages)} stages, and family '
+                f'{network.family!r} has {len(modules) or "none"} of its configuration. Write the '
+                'bundle again with the stages of its family.'
+            )
+        return modules, shared
+
+    def _staged(
+        self,
+        sub_network: SubNetwork,
+        processor: str,
+        networks: Sequence[nn.Module],
+        shared: set[int],
+    ) -> PreparedSubNetwork:
+        device = _DEVICES[processor]
+        steps: list[Step] = []
+        values: tuple[torch.Tensor, ...] = (torch.zeros(*sub_network.size, 3, dtype=torch.uint8),)
+        own = 0
+        for number, (network, stage) in enumerate(zip(networks, stages_of(sub_network))):
+            network = self._converted(network).eval()
+            module = network if number else _Normalised(network, self._manifest.preprocessing)
+            module = module.to(device).eval()
+            own += _own_memory(module, shared)
+            values = tuple(value.to(device) for value in values)
+            with torch.inference_mode():
+                found = module(*values)
+            given = found if isinstance(found, tuple) else (found,)
+            last = number + 1 == len(networks)
+            if len(given) < stage.exit + (not last) or (last and len(given) > 1):
+                raise EngineError(
+                    f'stage {stage.name!r} of sub-network {sub_network.id!r} gives {len(given)} '
+                    f'tensors{", an answer among them," if stage.exit else ""} and '
+                    f'{"is the last" if last else "hands on to the next"}. Mend '
+                    f'`extract_stages` of family {self._manifest.super_network.family!r}.'
+                )
+            forward = _traced(module, values) if processor == 'cpu' else module
+            name = network_output(self._manifest) if stage.exit else ''
+            steps.append(_step(forward, name, device))
+            values = given[stage.exit :]
+        memory = own + _LAYER * sub_network.layers
+        return StagedSubNetwork(sub_network, processor, steps, memory, 'PyTorch')
+
+    def _converted(self, network: nn.Module) -> nn.Module:
+        """Return a network in the engine's precision."""
+        if self.precision is Precision.FLOAT32:
+            return network
+        network = folded(network).to(_TYPES[self.precision])
+        # PyTorch's annotations leave this form of `to` out.
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _loaded(
         self, sub_network: SubNetwork, processor: str, network: nn.Module, shared: set[int]
     ) -> PreparedSubNetwork:
-        if self.precision is not Precision.FLOAT32:
-            network = folded(network).to(_TYPES[self.precision])
-            # PyTorch's annotations leave this form of `to` out.
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = self._converted(network)
         module = _Normalised(network, self._manifest.preprocessing).to(_DEVICES[processor]).eval()
-        own = sum(
-            tensor.untyped_storage().nbytes()
-            for tensor in (*module.parameters(), *module.buffers())
-            if tensor.untyped_storage().data_ptr() not in shared
-        )
+        own = _own_memory(module, shared)
         example = torch.zeros(*sub_network.size, 3, dtype=torch.uint8)
         if processor == 'gpu':
             forward: Forward = _CudaGraph(module, example)
         else:
-            forward = _traced(module, example)
+            forward = _traced(module, (example,))
         return LoadedSubNetwork(
             sub_network,
             processor,
@@ -222,12 +273,15 @@ class _Normalised(nn.Module):
         self.register_buffer('scale', 1 / (255 * deviation))
         self.register_buffer('offset', -mean / deviation)
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        """Return the logits, 1 x classes, of uint8, height x width x 3."""
+    def forward(self, picture: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Return the logits, 1 x classes, of uint8, height x width x 3; what a stage gives."""
         planes = picture.permute(2, 0, 1).unsqueeze(0).float()
         batch = torch.addcmul(self.offset, planes, self.scale)
-        logits: torch.Tensor = self.network(batch.to(self._type))
-        return logits.float()
+        found = self.network(batch.to(self._type))
+        if isinstance(found, tuple):
+            return found
+        logits: torch.Tensor = found.float()
+        return logits
 
     @property
     def _type(self) -> torch.dtype:
@@ -269,7 +323,36 @@ def _tensor(picture: Picture) -> torch.Tensor:
     return torch.from_numpy(picture)
 
 
-def _traced(module: nn.Module, example: torch.Tensor) -> Forward:
+def _own_memory(module: nn.Module, shared: set[int]) -> int:
+    """Return the bytes of its tensors that are no views of shared memory."""
+    return sum(
+        tensor.untyped_storage().nbytes()
+        for tensor in (*module.parameters(), *module.buffers())
+        if tensor.untyped_storage().data_ptr() not in shared
+    )
+
+
+def _step(forward: Callable[..., Any], output_name: str, device: str) -> Step:
+    """
+    Return what runs one stage.
+
+    :param output_name: of its answer; empty: it has no exit
+    """
+
+    def step(value: Any) -> tuple[Outputs | None, Any]:
+        with torch.inference_mode():
+            # A picture, or what the stage before hands on.
+            values = value if isinstance(value, tuple) else (_tensor(value).to(device),)
+            found = forward(*values)
+            given = found if isinstance(found, tuple) else (found,)
+            if not output_name:
+                return None, given
+            return {output_name: given[0].float().cpu().numpy()}, given[1:]
+
+    return step
+
+
+def _traced(module: nn.Module, examples: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
     """
     Return a module without what Python takes between its layers; the weights stay shared.
 
@@ -279,7 +362,7 @@ def _traced(module: nn.Module, example: torch.Tensor) -> Forward:
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         try:
-            graph, _ = torch.jit._trace._get_trace_graph(module, (example,))
+            graph, _ = torch.jit._trace._get_trace_graph(module, examples)
             # Without where in the code each operation stands, a third of it all.
             plain = re.sub(r', scope: [^\n]*', '', graph.str(False))
             compute = torch._C._create_function_from_graph('forward', torch._C.parse_ir(plain))
@@ -289,9 +372,8 @@ def _traced(module: nn.Module, example: torch.Tensor) -> Forward:
             # hold: the module itself does the same in more time.
             return module
 
-    def forward(picture: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = compute(picture, *state)
-        return logits
+    def forward(*values: torch.Tensor) -> Any:
+        return compute(*values, *state)
 
     return forward
 

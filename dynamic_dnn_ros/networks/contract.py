@@ -167,6 +167,19 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         :raises ConfigurationError: if the configuration is illegal for the layout.
         """
 
+    def extract_stages(
+        self, configuration: ConfigurationT, share_weights: bool = False
+    ) -> tuple[nn.Module, ...]:
+        """
+        Return the parts of the sub-network that run without a decision; none: it is one piece.
+
+        Static modules as of `extract`, whose parameters bear their names in the dynamic network.
+        The first takes the batch, each other one the tensors that the one before hands on. Each
+        returns a tuple: first its answer where there is an exit after it, then what it hands on.
+        The last hands nothing on, and its answer is that of the module of `extract`.
+        """
+        return ()
+
     @abc.abstractmethod
     def multiply_adds(self, configuration: ConfigurationT) -> int:
         """Return the multiply-adds of all convolutions and linear layers for one picture."""

@@ -12,6 +12,8 @@ What every family must keep, as a check for tests: of this package's families an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import inspect
+import itertools
 import math
 import random
 from typing import Any
@@ -61,6 +63,7 @@ def check_family(
     suite.check_landmarks()
     suite.check_counts()
     suite.check_extraction()
+    suite.check_stages()
     suite.check_memory_of_extracted()
     suite.check_state()
     suite.check_statistics()
@@ -299,6 +302,35 @@ class _Suite:
         assert not any(parameter.requires_grad for parameter in static.parameters()), (
             'the parameters of an extracted module take no gradient'
         )
+
+    def check_stages(self) -> None:
+        network = self.network
+        for configuration, share in itertools.product(self.sampled(2), (False, True)):
+            network.activate(configuration)
+            parts = network.extract_stages(configuration, share_weights=share)
+            if not parts:
+                continue
+            assert len(parts) > 1, 'what has one stage is one piece: extract_stages gives none'
+            images = _images(configuration)
+            whole = network.extract(configuration)
+            found: tuple[torch.Tensor, ...] = (images,)
+            for part, following in itertools.pairwise(parts):
+                assert not part.training, 'a stage is in eval mode'
+                found = part(*found)
+                assert isinstance(found, tuple), 'a stage gives a tuple of tensors'
+                # Its answer, where it has an exit, comes first and is not handed on.
+                found = found[-len(inspect.signature(following.forward).parameters) :]
+            last = parts[-1](*found)
+            assert isinstance(last, tuple) and len(last) == 1, 'the last stage gives its answer'
+            expected = whole(images)
+            scale = max(float(expected.abs().max()), 1.0)
+            assert float((last[0] - expected).abs().max()) <= 1e-5 * scale, (
+                'stage after stage the answer is that of the extracted module'
+            )
+            names = {name for name, _ in network.named_parameters()}
+            assert all(name in names for part in parts for name, _ in part.named_parameters()), (
+                'the parameters of a stage bear their names in the dynamic network'
+            )
 
     def check_memory_of_extracted(self) -> None:
         network = self.network

@@ -22,22 +22,28 @@ from torch import nn
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import (
+    CARRIED,
     INPUT_NAME,
     NETWORK,
+    NEXT,
     STATISTICS,
     Graph,
     TensorReference,
+    file_name,
     graph_key,
     graph_name,
     onnx_model,
 )
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle
 from dynamic_dnn_ros.networks.onnx_export import (
     ExportError,
+    activated,
     checked_difference,
-    modules,
+    compared,
+    runner_of,
     traced_model,
 )
 from dynamic_dnn_ros.networks.registry import network_output
@@ -52,38 +58,21 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
 
     :param identifiers: of the sub-networks; none stands for all
     :raises BundleError: for an unknown identifier, or when the bundle does not fit
-    :raises ExportError: when a graph computes something else
+    :raises ExportError: when a graph computes something else, or the stages are none of its family
     :raises ModuleNotFoundError: when `onnx` is not installed
     """
-    import onnx
+    import onnx  # noqa: F401 (a missing package is told before any work)
 
     manifest = bundle.manifest
     chosen = [manifest.sub_network(name) for name in identifiers] or list(
         manifest.own_sub_networks
     )
-    weights = bundle.weights()
-    sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
-    for entry, module in modules(bundle, chosen):
-        wrapped = _FromPicture(module, manifest.preprocessing).eval()
-        pictures = [probe_picture(index, entry.size)[None] for index in (0, 1)]
-        model = onnx.load_from_string(
-            traced_model(
-                wrapped,
-                torch.from_numpy(pictures[0]),
-                INPUT_NAME,
-                fold=False,
-                output_name=network_output(manifest),
-            )
-        )
-        _name_pooling(model.graph)
-        statistics = weights.batch_norm_statistics[entry.id]
-        references = _take_out(model.graph, {NETWORK: weights.network, STATISTICS: statistics})
-        key = graph_key(manifest, sha256, entry)
-        graph = Graph(entry.id, key, references, model.SerializeToString())
-        whole = onnx_model(graph, weights.network, statistics, graph_name(entry))
-        outputs = f'sub-network {entry.id!r}: the outputs of its graph'
-        checked_difference(whole, wrapped, pictures, outputs, INPUT_NAME)
-        yield graph
+    exporter = _Exporter(bundle)
+    for entry, network, configuration in activated(bundle, chosen):
+        if entry.stages:
+            yield from exporter.staged(entry, network.extract_stages(configuration))
+        else:
+            yield exporter.whole(entry, network.extract(configuration).eval())
 
 
 def export_into(bundle: Bundle) -> Bundle:
@@ -94,10 +83,120 @@ def export_into(bundle: Bundle) -> Bundle:
     :raises ExportError: when a graph computes something else
     """
     files = {
-        graph_name(bundle.manifest.sub_network(graph.sub_network)): graph.content()
+        graph_name(
+            bundle.manifest.sub_network(graph.sub_network), stage=graph.stage
+        ): graph.content()
         for graph in export_graphs(bundle)
     }
     return rewrite_bundle(bundle, other_files=files)
+
+
+class _Exporter:
+    """Makes the graphs of one bundle."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._manifest = bundle.manifest
+        self._weights = bundle.weights()
+        self._sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
+        self._output = network_output(bundle.manifest)
+
+    def whole(self, entry: SubNetwork, module: nn.Module) -> Graph:
+        """Return the graph of a sub-network of one piece."""
+        wrapped = _FromPicture(module, self._manifest.preprocessing).eval()
+        pictures = [probe_picture(index, entry.size)[None] for index in (0, 1)]
+        traced = traced_model(
+            wrapped,
+            torch.from_numpy(pictures[0]),
+            INPUT_NAME,
+            fold=False,
+            output_name=self._output,
+        )
+        graph, model = self._graph(entry, traced, None)
+        outputs = f'sub-network {entry.id!r}: the outputs of its graph'
+        checked_difference(model, wrapped, pictures, outputs, INPUT_NAME)
+        return graph
+
+    def staged(self, entry: SubNetwork, modules: Sequence[nn.Module]) -> Iterator[Graph]:
+        """Yield the graphs of the stages of a sub-network."""
+        if len(modules) != len(entry.stages):
+            raise ExportError(
+                f'sub-network {entry.id!r} has {len(entry.stages)} stages, and family '
+                f'{self._manifest.super_network.family!r} has {len(modules) or "none"} of its '
+                'configuration. Write the bundle again with the stages of its family.'
+            )
+        values = [torch.from_numpy(probe_picture(index, entry.size)[None]) for index in (0, 1)]
+        handed: list[tuple[torch.Tensor, ...]] = [(value,) for value in values]
+        for number, module in enumerate(modules):
+            wrapped: nn.Module = _Onward(module).eval()
+            names: Sequence[str] = [f'{CARRIED}{index}' for index in range(len(handed[0]))]
+            if number == 0:
+                wrapped = _FromPicture(module, self._manifest.preprocessing).eval()
+                names = [INPUT_NAME]
+            yield self._stage(entry, number, wrapped, names, handed)
+
+    def _stage(
+        self,
+        entry: SubNetwork,
+        number: int,
+        module: nn.Module,
+        names: Sequence[str],
+        handed: list[tuple[torch.Tensor, ...]],
+    ) -> Graph:
+        """Return the graph of a stage; `handed` becomes what it hands on."""
+        stage = entry.stages[number]
+        last = number == len(entry.stages) - 1
+        has_exit = last or stage.threshold is not None
+        with torch.inference_mode():
+            found = [_tensors(module(*values)) for values in handed]
+        onward = len(found[0]) - has_exit
+        if onward < 0 or last != (onward == 0):
+            raise ExportError(
+                f'stage {stage.name!r} of sub-network {entry.id!r} gives {len(found[0])} tensors, '
+                f'{"an answer among them, " if has_exit else ""}so it hands on {onward}'
+                f'{" and is the last" if last else ""}. Mend `extract_stages` of its family.'
+            )
+        outputs = [self._output] * has_exit + [f'{NEXT}{index}' for index in range(onward)]
+        traced = traced_model(module, handed[0], names, fold=False, output_name=outputs)
+        graph, model = self._graph(entry, traced, number)
+        what = f'sub-network {entry.id!r}, stage {stage.name!r}: the outputs of its graph'
+        run, evaluator = runner_of(model)
+        for values, expected in zip(handed, found):
+            inputs = {name: value.numpy() for name, value in zip(names, values)}
+            for one, other in zip(run(inputs), expected):
+                compared(one, other.numpy(), what, evaluator)
+        handed[:] = [tensors[has_exit:] for tensors in found]
+        return graph
+
+    def _graph(self, entry: SubNetwork, traced: bytes, stage: int | None) -> tuple[Graph, bytes]:
+        """Return a graph without the weights that the bundle has, and the whole model of it."""
+        import onnx
+
+        model = onnx.load_from_string(traced)
+        _name_pooling(model.graph)
+        statistics = self._weights.batch_norm_statistics[entry.id]
+        sources = {NETWORK: self._weights.network, STATISTICS: statistics}
+        references = _take_out(model.graph, sources)
+        key = graph_key(self._manifest, self._sha256, entry, stage=stage)
+        graph = Graph(entry.id, key, references, model.SerializeToString(), stage=stage)
+        name = graph_name(entry, stage=stage)
+        return graph, onnx_model(graph, self._weights.network, statistics, name)
+
+
+def _tensors(found: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+class _Onward(nn.Module):
+    """A later stage, under the name that the first one has."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return what the stage gives of what it takes."""
+        found: tuple[torch.Tensor, ...] = self.network(*values)
+        return found
 
 
 class _FromPicture(nn.Module):
@@ -115,7 +214,7 @@ class _FromPicture(nn.Module):
         self.register_buffer('scale', (1 / (255 * deviation)).view(1, 3, 1, 1))
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        """Return logits of uint8, N x height x width x 3."""
+        """Return logits of uint8, N x height x width x 3; of a first stage what that gives."""
         planes = picture.permute(0, 3, 1, 2).float()
         logits: torch.Tensor = self.network((planes - self.mean) * self.scale)
         return logits
@@ -172,7 +271,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(arguments[1])
     try:
         for graph in export_graphs(read_bundle(Path(arguments[0])), arguments[2:]):
-            (folder / graph.sub_network).write_bytes(graph.content())
+            (folder / file_name(graph.sub_network, graph.stage)).write_bytes(graph.content())
     except ModuleNotFoundError as error:
         print(f'the Python package {error.name!r} is not installed', file=sys.stderr)
         return 1

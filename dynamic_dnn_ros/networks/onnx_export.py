@@ -30,7 +30,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.responses import PROBES, probe_picture
-from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
+from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
 from dynamic_dnn_ros.networks.registry import network_of, network_output
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.storage import write_whole
@@ -115,13 +115,15 @@ def onnx_content(module: nn.Module, size: Size, output_name: str = OUTPUT_NAME) 
 
 def traced_model(
     module: nn.Module,
-    example: torch.Tensor,
-    input_name: str,
+    example: torch.Tensor | tuple[torch.Tensor, ...],
+    input_name: str | Sequence[str],
     fold: bool = True,
-    output_name: str = OUTPUT_NAME,
+    output_name: str | Sequence[str] = OUTPUT_NAME,
 ) -> bytes:
     """
     Return a static network, traced on an example, as the content of an ONNX file.
+
+    One of several inputs, or outputs, has a name for each of them.
 
     By the exporter that traces: these networks have no control flow, it folds batch-norm, needs
     no package besides PyTorch and takes seconds where the one by torch.export takes most of a
@@ -141,10 +143,10 @@ def traced_model(
         file = Path(folder) / 'network.onnx'
         torch.onnx.export(
             module.eval(),
-            (example,),
+            example if isinstance(example, tuple) else (example,),
             file,
-            input_names=[input_name],
-            output_names=[output_name],
+            input_names=[input_name] if isinstance(input_name, str) else list(input_name),
+            output_names=[output_name] if isinstance(output_name, str) else list(output_name),
             opset_version=OPERATOR_SET,
             **options,
         )
@@ -195,20 +197,48 @@ def checked_difference(
     :param what: whose outputs these are, for the error
     :raises ExportError: when that is more than `TOLERANCE`
     """
-    import onnx
-
     evaluate, name = evaluator_of(content, input_name)
     with torch.inference_mode():
         expected = np.stack([module(torch.from_numpy(each)).numpy() for each in inputs])
     found = np.stack([evaluate(each) for each in inputs])
+    return compared(found, expected, what, name), name
+
+
+def runner_of(content: bytes) -> tuple[Callable[[dict[str, Any]], list[NDArray[Any]]], str]:
+    """Return a function that returns all outputs of an ONNX file, and what runs it."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator: Any = ReferenceEvaluator(onnx.load_from_string(content))
+        name = f'the reference implementation of ONNX {onnx.__version__}'
+        return lambda inputs: evaluator.run(None, inputs), name
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    return lambda inputs: session.run(None, inputs), f'ONNX Runtime {onnxruntime.__version__}'
+
+
+def compared(found: NDArray[Any], expected: NDArray[Any], what: str, evaluator: str) -> float:
+    """
+    Return by how much outputs differ from those of PyTorch at most.
+
+    :param what: whose outputs these are, for the error
+    :param evaluator: what computed those that were found
+    :raises ExportError: when that is more than `TOLERANCE`
+    """
+    import onnx
+
     difference = float(np.abs(found - expected).max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ExportError(
-            f'{what} differ by {difference:.1e} from those of PyTorch ({name}), so it is not '
+            f'{what} differ by {difference:.1e} from those of PyTorch ({evaluator}), so it is not '
             f'written. Report this with the versions of torch ({torch.__version__}) and onnx '
             f'({onnx.__version__}).'
         )
-    return difference, name
+    return difference
 
 
 def modules(
@@ -216,6 +246,18 @@ def modules(
 ) -> Iterator[tuple[SubNetwork, nn.Module]]:
     """
     Extract sub-networks with their batch-norm statistics, in eval mode.
+
+    :raises BundleError: when the bundle does not fit
+    """
+    for entry, network, configuration in activated(bundle, chosen):
+        yield entry, network.extract(configuration).eval()
+
+
+def activated(
+    bundle: Bundle, chosen: Sequence[SubNetwork]
+) -> Iterator[tuple[SubNetwork, DynamicNetwork[Any], Any]]:
+    """
+    Yield the network with each sub-network active, and its configuration.
 
     :raises BundleError: when the bundle does not fit
     """
@@ -227,7 +269,7 @@ def modules(
             configuration = network.configuration(entry.configuration)
             network.activate(configuration)
             network.load_batch_norm_statistics(weights.batch_norm_statistics[entry.id])
-            yield entry, network.extract(configuration).eval()
+            yield entry, network, configuration
     except (ConfigurationError, StateError) as error:
         raise BundleError(
             bundle.folder, str(error), "See 'dynamic-dnn bundle check' for all that is wrong"

@@ -38,7 +38,7 @@ def quantised_graphs(
     bundle: Bundle, pictures: Mapping[Size, Pictures], calibration: str
 ) -> Iterator[Graph]:
     """
-    Make the graphs in int8 of all sub-networks, one after the other.
+    Make the graphs in int8 of all sub-networks of one piece, one after the other.
 
     Unlike other graphs they have weights of their own.
 
@@ -53,7 +53,8 @@ def quantised_graphs(
     manifest = bundle.manifest
     weights = bundle.weights()
     sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
-    for graph in export_graphs(bundle):
+    whole = [entry.id for entry in manifest.own_sub_networks if not entry.stages]
+    for graph in export_graphs(bundle, whole) if whole else ():
         entry = manifest.sub_network(graph.sub_network)
         statistics = weights.batch_norm_statistics[entry.id]
         model = onnx_model(graph, weights.network, statistics, entry.id)

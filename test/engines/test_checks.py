@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.stages import Stage as ManifestStage
 from dynamic_dnn_ros.engines import checks
 from dynamic_dnn_ros.engines.checks import answers_of, check_engine
 from dynamic_dnn_ros.engines.contract import (
@@ -63,6 +65,8 @@ class Staged(Prepared):
     stages = (Stage('first', exit=False), Stage('second', exit=True))
 
     def begin(self, picture: Picture) -> Execution:
+        if picture.shape != self._shape:
+            raise EngineError(f'{self.sub_network.id!r} takes other pictures')
         return TwoStages(self, picture)
 
 
@@ -249,9 +253,32 @@ class Doubled(TwoStages):
         return outputs and {'sums': 2 * outputs['sums']}
 
 
+class OneAtOnce(TwoStages):
+    """The picture that was begun last is the one that all are about."""
+
+    last: Picture
+
+    def __init__(self, prepared: PreparedSubNetwork, picture: Picture) -> None:
+        super().__init__(prepared, picture)
+        OneAtOnce.last = picture
+
+    def advance(self) -> Outputs | None:
+        self.picture = OneAtOnce.last
+        return super().advance()
+
+
+class Unchecked(TwoStages):
+    def advance(self) -> Outputs | None:
+        if self.picture.shape != (*self.prepared.sub_network.size, 3):
+            return None
+        return super().advance()
+
+
 @pytest.mark.parametrize(
     ('execution', 'said'),
     [
+        (OneAtOnce, 'two pictures may be on their way at once'),
+        (Unchecked, 'beginning with a picture of another shape is refused'),
         (Unfinished, 'after its last stage an execution is done'),
         (Endless, 'a stage after the last is refused'),
         (Doubled, 'stage by stage the outputs are those of a whole run'),
@@ -410,3 +437,20 @@ def test_finds_engines_that_keep_less(engine_class: type[Sums], said: str) -> No
 @pytest.fixture(autouse=True)
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, 'TIMEOUT', 10.0)
+
+
+def test_finds_stages_that_are_not_the_manifest_s() -> None:
+    engine = Sums()
+    engine.prepared_class = Staged
+    stages = (ManifestStage('one', '', 0.5, 0.5, 0.5), ManifestStage('two', '', None, 1.0, 0.5))
+
+    class Renamed(Sums):
+        def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
+            prepared = engine.prepare(replace(sub_network, stages=()), processor)
+            prepared.sub_network = sub_network
+            return prepared
+
+    staged = [replace(each, stages=stages) for each in SUB_NETWORKS]
+    right = answers_of(Renamed())
+    with pytest.raises(AssertionError, match='stages are those of the manifest'):
+        check_engine(Renamed(), staged, right)

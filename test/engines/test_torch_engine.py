@@ -46,7 +46,7 @@ def with_configuration(bundle: Bundle, **changes: Any) -> Bundle:
 def test_all_sub_networks_share_one_copy_of_the_weights(bundle: Bundle) -> None:
     engine = TorchEngine(bundle, 1)
     for entry in bundle.manifest.sub_networks:
-        module, shared = engine._extracted(entry, 'cpu')
+        (module,), shared = engine._extracted(entry, 'cpu')
         owners = [p.untyped_storage().data_ptr() in shared for p in module.parameters()]
         # Kernels made by a learned transform are the only weights that cannot be views.
         assert sum(owners) >= 0.7 * len(owners)

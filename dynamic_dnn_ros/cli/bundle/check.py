@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from dynamic_dnn_ros.bundles.completeness import missing_from
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph
+from dynamic_dnn_ros.bundles.graphs import graph_key, graph_name, parse_graph, stage_numbers
 from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, inspect_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
@@ -110,13 +111,13 @@ def _check_graphs(bundle: Bundle, findings: Findings) -> None:
     lacking = []
     calibrations = []
     for entry in manifest.own_sub_networks:
-        for quantised in (False, True):
-            name = graph_name(entry, quantised)
+        for quantised, stage in product((False, True), stage_numbers(entry)):
+            name = graph_name(entry, quantised, stage)
             if name not in bundle.other_files:
                 lacking += [] if quantised else [entry.id]
                 continue
             try:
-                key = graph_key(manifest, weights_sha256, entry, quantised)
+                key = graph_key(manifest, weights_sha256, entry, quantised, stage)
                 graph = parse_graph(bundle.other_files[name], bundle.folder / name, key, quantised)
             except BundleError as error:
                 findings.problem(error)
@@ -127,8 +128,9 @@ def _check_graphs(bundle: Bundle, findings: Findings) -> None:
         said = ' and '.join(sorted(set(calibrations)))
         findings.say(f'{len(calibrations)} graphs in int8, calibrated with {said}')
     if lacking:
+        names = ', '.join(dict.fromkeys(lacking))
         findings.say(
-            f'no graphs for ONNX Runtime and OpenVINO of {", ".join(lacking)}: where PyTorch is '
+            f'no graphs for ONNX Runtime and OpenVINO of {names}: where PyTorch is '
             "installed they are made when they are needed; 'dynamic-dnn bundle export' puts them "
             'into the bundle for computers without it'
         )

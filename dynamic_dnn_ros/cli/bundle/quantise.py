@@ -78,7 +78,7 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
             prepared.append(engine.prepare(entry, engine.processors[0]))
         except EngineError as error:
             say(f'{entry.id}: not written in int8. {error}')
-            del files[graph_name(entry, quantised=True)]
+            files.pop(graph_name(entry, quantised=True), None)
     if not prepared:
         raise EngineError(
             f'no sub-network of {manifest.name!r} can be served in int8. Nothing was written; ask '
