@@ -68,6 +68,7 @@ class Demand:
     share of the service time each domain of the joint table is busy, shape (options, domains).
     `overhead` is what a frame takes beside waiting for another and service, s.
     `priority` is the target's, or -1 for an application that was asked for nothing.
+    `path_variation` is that of pictures whose long paths are rarer than the quantile tells.
     """
 
     target: Target
@@ -78,6 +79,7 @@ class Demand:
     overhead_deviation: float
     usable: BoolArray
     shares: FloatArray
+    path_variation: float = 0.0
 
     @property
     def asked(self) -> bool:
@@ -256,7 +258,9 @@ def expect(
     )
     service_mean = mean * slow_down.mean
     period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
-    waiting = predicted_waiting(target.quantile, period, service_mean, service)
+    waiting = predicted_waiting(
+        target.quantile, period, service_mean, service, demand.path_variation
+    )
     busy = busy_share(demand, points['mean'], contention)
     return Expectation(
         service + waiting + demand.overhead,

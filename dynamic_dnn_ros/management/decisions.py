@@ -35,6 +35,8 @@ class SwitchReason(IntEnum):
     APPLICATION = 4
     ENERGY = 5
     TARGET_ECHO = 6
+    HARDER = 8
+    EASIER = 9
 
 
 class TargetState(IntEnum):
@@ -113,7 +115,9 @@ class TargetReport:
 
     `names`, `required`, `predicted`, `measured` and `missed_by` are rows, one for each limit
     that the target sets; `metric` is what accuracy is here; `reason` says why the decision was
-    made.
+    made. `stages` are those of the sub-network in force, none where it is of one piece, and
+    `stage_shares` tell what share of the pictures leaves after each, as learnt of this scene;
+    `difficulty` is that of its pictures, 1 as at calibration.
     """
 
     application: str
@@ -133,6 +137,9 @@ class TargetReport:
     reason: str = ''
     message: str = ''
     metric: str = ''
+    stages: tuple[str, ...] = ()
+    stage_shares: tuple[float, ...] = ()
+    difficulty: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def demand_of(
         measurements.overhead_deviation,
         usable,
         shares.reshape(len(table.options), len(domains)),
+        record.path_variation(effective.quantile),
     )
 
 

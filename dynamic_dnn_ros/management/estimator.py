@@ -195,7 +195,11 @@ def predicted_service(
 
 
 def predicted_waiting(
-    quantile: float, period: float, service_mean: FloatArray, service: FloatArray
+    quantile: float,
+    period: float,
+    service_mean: FloatArray,
+    service: FloatArray,
+    path_variation: float = 0.0,
 ) -> FloatArray:
     """
     Predict the time from a frame's arrival to the start of work on it, s, at a quantile.
@@ -207,6 +211,8 @@ def predicted_waiting(
 
     :param period: of the camera, s; infinite when no frames come
     :param service: service time at the same quantile, which tells its spread
+    :param path_variation: standard deviation over mean of what pictures take, where their long
+        paths are too rare to be told by that quantile
     """
     if not np.isfinite(period):
         return np.zeros_like(service)
@@ -214,7 +220,8 @@ def predicted_waiting(
     score = max(standard_score(quantile), 0.5)
     utilisation = np.minimum(service_mean * (1 / period), 1.0)
     variation = np.maximum(service / service_mean - 1, 0.0) * (1 / score)
-    varying = (CAMERA_VARIATION**2 + variation * variation) * service_mean
+    steady = CAMERA_VARIATION**2 + path_variation**2
+    varying = (steady + variation * variation) * service_mean
     tail = (0.5 * float(np.log(1 / (1 - quantile)))) * utilisation * varying
     # With no time to spare the queue grows to the bound.
     return np.minimum(tail / np.maximum(1 - utilisation, _NO_TIME), longest)

@@ -57,7 +57,7 @@ class Forecast:
         self._beyond_p95 = max(0.0, (score - z95) / (z99 - z95))
         self._longest = quantile * self.period
         tail = 0.5 * float(np.log(1 / (1 - quantile)))
-        self._steady = tail * CAMERA_VARIATION**2
+        self._steady = tail * (CAMERA_VARIATION**2 + demand.path_variation**2)
         self._varied = tail / max(score, 0.5) ** 2
         self.latency = target.latency * (1 - room)
         self.energy = target.energy * (1 - room)

@@ -11,8 +11,7 @@ from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.records import ApplicationRecord
-from dynamic_dnn_ros.management.tables import ApplicationTable
-from dynamic_dnn_ros.management.targets import TargetStore
+from dynamic_dnn_ros.management.targets import TargetStore, quantile_of
 
 
 class Frames:
@@ -37,6 +36,25 @@ class Frames:
         :param frequencies: that the platform is thought to run at, Hz by domain
         :param settling: whether it may still have begun at others
         """
+        # Whatever the clocks do, a path is that of the picture.
+        scene_changed = self._learn_path(record, status)
+        return self._learn_latency(record, status, frequencies, settling, now) or scene_changed
+
+    def _learn_path(self, record: ApplicationRecord, status: Status) -> bool:
+        if not record.paths:
+            return False
+        paths, scene = record.paths.get(status.sub_network), record.learnt.scene
+        between = paths.between(status.exit_stage) if paths is not None else None
+        return scene.pass_over() if between is None else scene.observe(*between)
+
+    def _learn_latency(
+        self,
+        record: ApplicationRecord,
+        status: Status,
+        frequencies: dict[str, float],
+        settling: bool,
+        now: float,
+    ) -> bool:
         learnt = record.learnt
         if not learnt.measure(status, settling):
             return False
@@ -48,15 +66,17 @@ class Frames:
             return False
         row = table.nearest_row(frequencies)
         expected = table.mean[option, row] * learnt.contention
-        if not expected > 0:
+        if not expected > 0 or not status.work > 0:
             return False
         spread = (table.p95[option, row] - table.p50[option, row]) / 1.645
         # No frame is that slow; the square of what a broken clock says may be out of range.
-        ratio = min(float(status.service / expected), WORST)
+        # By its own path, so that a hard picture is no slow board.
+        ratio = min(float(status.service_of_largest_path / expected), WORST)
         # Whatever the frame before gave reason to suspect, this one tells.
         learnt.suspect(0.0)
-        reacts = self._react(record, table, row, option, ratio, status.total, now)
+        reacts = self._react(record, row, option, ratio, status.total, now)
         dispersion = float(max(spread, 0.0) / table.mean[option, row])
+        learnt.learn_preprocessing(status.preprocessing)
         stepped = learnt.update(ratio, dispersion)
         if learnt.slow_down.observations == ENOUGH:
             record.release()
@@ -65,7 +85,6 @@ class Frames:
     def _react(
         self,
         record: ApplicationRecord,
-        table: ApplicationTable,
         row: int,
         option: int,
         ratio: float,
@@ -73,11 +92,12 @@ class Frames:
         now: float,
     ) -> bool:
         target = self._targets.get(record.application.id)
+        table = record.seen(quantile_of(target))
         assignment = record.assignment
-        settled = assignment.outstanding is None and table.options[option] == assignment.desired
-        if target is None or not settled or record.is_held(now):
+        if target is None or table is None or not 0 < target.latency < total:
             return False
-        if not 0 < target.latency < total:
+        settled = assignment.outstanding is None and table.options[option] == assignment.desired
+        if not settled or record.is_held(now):
             return False
         demand = demand_of(record, table, (), target, self._planner.objective, now)
         reaction = record.learnt.level.react(table, row, option, demand, ratio, total, now)

@@ -8,15 +8,23 @@ from copy import copy
 import math
 
 from dynamic_dnn_ros.management.application_level import ApplicationLevel
+from dynamic_dnn_ros.management.difficulty import Difficulty
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.measurements import Measurements
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.tables import Option
 
+PREPROCESSING_WEIGHT = 0.1
+"""Weight of one frame in the time that preprocessing takes."""
+
+PREPROCESSING_STEP = 1.25
+"""Factor by which that time departs from the one in use before that follows."""
+
 
 class Learning:
     """
-    Slow-down, rates, latencies, and what the last frame gave reason to suspect.
+    Slow-down, difficulty of the scene, rates, latencies, and what the last frame gave reason to
+    suspect.
 
     Only the methods below change what is learnt; all else reads.
 
@@ -27,6 +35,9 @@ class Learning:
         """Begin at what the profile says."""
         self.measurements = Measurements()
         self.level = ApplicationLevel(dwell)
+        self.scene = Difficulty()
+        self._preprocessing = 0.0
+        self._preprocessing_in_use = 0.0
         self._slow_down = SlowDownFilter()
         self._contention = 1.0
         self._suspected = 0.0
@@ -50,6 +61,20 @@ class Learning:
         """Return a copy of the slow-down, or what one frame gives reason to suspect of it."""
         slow_down = self._slow_down
         return slow_down.supposing(self._suspected) if self._suspected else copy(slow_down)
+
+    @property
+    def preprocessing(self) -> float:
+        """Return what each path takes besides its work, s, by the clock of the profile."""
+        return self._preprocessing_in_use
+
+    def learn_preprocessing(self, seconds: float) -> None:
+        """Take the preprocessing of a frame into account; what is in use follows in steps."""
+        profiled = seconds / (self._slow_down.mean * self._contention)
+        weight = PREPROCESSING_WEIGHT if self._preprocessing else 1.0
+        self._preprocessing += weight * (profiled - self._preprocessing)
+        low, high = sorted((self._preprocessing, self._preprocessing_in_use))
+        if high > low * PREPROCESSING_STEP:
+            self._preprocessing_in_use = self._preprocessing
 
     def measure(self, status: Status, settling: bool) -> bool:
         """

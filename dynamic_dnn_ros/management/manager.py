@@ -179,6 +179,8 @@ class Manager:
             )
         index, record = planned.index(name), self._registry.get(name)
         problem = plan.problem
+        if record is not None:
+            problem = self._planner.supposing(plan, record, target.quantile)
         if record is not None and record.is_held(now):
             # A target would end that it is left alone.
             options = problem.joint.tables[index].options

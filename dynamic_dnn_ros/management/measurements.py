@@ -107,9 +107,11 @@ class Measurements:
             served well within it, since those did not wait for a predecessor
         """
         self._totals.append(status.total)
-        if status.service < UNHURRIED * period:
-            self._overheads.append(max(0.0, status.total - status.service))
         last, self._last = self._last, status
+        # One that took a short path may have waited for one that took a long one.
+        before = last.service if last is not None and last.exit_stage else 0.0
+        if max(status.service, before) < UNHURRIED * period:
+            self._overheads.append(max(0.0, status.total - status.service))
         if last is None or last.processor != status.processor or status.service <= 0:
             return
         if status.served == last.served + 1:

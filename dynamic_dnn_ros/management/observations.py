@@ -124,6 +124,11 @@ class Status:
         """Return preprocessing + inference, s."""
         return self.preprocessing + self.inference
 
+    @property
+    def service_of_largest_path(self) -> float:
+        """Return what service would have been had its picture taken the largest path, s."""
+        return self.preprocessing + self.inference / self.work
+
 
 @dataclass(frozen=True)
 class DomainLoad:

@@ -10,6 +10,7 @@ and records; the decision itself is that of the resource level.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -23,7 +24,7 @@ from dynamic_dnn_ros.management.records import ApplicationRecord
 from dynamic_dnn_ros.management.resource_level import Plan, ResourceLevel
 from dynamic_dnn_ros.management.switch_reasons import SwitchReasons
 from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
-from dynamic_dnn_ros.management.targets import Objective, TargetStore
+from dynamic_dnn_ros.management.targets import Objective, TargetStore, quantile_of
 
 
 class Planner:
@@ -92,7 +93,11 @@ class Planner:
         :param fresh: what has changed of what is asked for or there to choose from; none: nothing
         :return: whether the clocks can be set, and the frequencies decided on
         """
-        tables = tuple(record.table for record in records if record.table is not None)
+        seen = [
+            record.seen(quantile_of(self._targets.get(record.application.id)))
+            for record in records
+        ]
+        tables = tuple(table for table in seen if table is not None)
         if self._joint is None or self._joint.tables != tables:
             self._joint = join(tables, self._joint)
         joint = self._joint
@@ -117,6 +122,18 @@ class Planner:
         if choice.controllable:
             self._intended = {d.name: d.maximum for d in domains}
         return choice.controllable, domains
+
+    def supposing(self, plan: Plan, record: ApplicationRecord, quantile: float) -> Problem:
+        """Return the problem of a plan if latency of an application counted at a quantile."""
+        problem, table = plan.problem, record.seen(quantile)
+        index = self.planned.index(record.application.id)
+        tables = list(problem.joint.tables)
+        if table is None or table is tables[index] or not record.paths:
+            return problem
+        tables[index] = table
+        demands = list(problem.demands)
+        demands[index] = replace(demands[index], path_variation=record.path_variation(quantile))
+        return replace(problem, joint=join(tables, problem.joint), demands=tuple(demands))
 
     def _problem(
         self,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 import math
 from typing import Any, NamedTuple
@@ -13,13 +13,20 @@ import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.assignment import Assignment
+from dynamic_dnn_ros.management.difficulty import STEP
 from dynamic_dnn_ros.management.learning import Learning
 from dynamic_dnn_ros.management.observations import (
     Application,
     ApplicationState,
     points_digest,
 )
-from dynamic_dnn_ros.management.tables import ApplicationTable, Option, application_table
+from dynamic_dnn_ros.management.paths import Paths
+from dynamic_dnn_ros.management.tables import (
+    ApplicationTable,
+    Option,
+    along_paths,
+    application_table,
+)
 
 SILENT_AFTER = 3.0
 """Seconds without a word after which an application is gone."""
@@ -65,6 +72,10 @@ class ApplicationRecord:
         self._held_until = -math.inf
         self._excluded: dict[Option, float] = {}
         self._refusal = ''
+        self._paths = _paths(presented.application)
+        # By the quantile that they are for, in one scene.
+        self._seen: dict[float, tuple[ApplicationTable, float]] = {}
+        self._seen_in = (math.nan, math.nan)
 
     @property
     def presented(self) -> Presented:
@@ -78,8 +89,41 @@ class ApplicationRecord:
 
     @property
     def table(self) -> ApplicationTable | None:
-        """Return its operating points; none where it has none."""
+        """Return its operating points as profiled: largest paths; none where it has none."""
         return self._presented.table
+
+    @property
+    def paths(self) -> Mapping[str, Paths]:
+        """Return the paths of its sub-networks of several stages."""
+        return self._paths
+
+    def seen(self, quantile: float) -> ApplicationTable | None:
+        """
+        Return its operating points as the pictures of its scene take them, the same for the same.
+
+        :param quantile: of latency that is asked for
+        """
+        table = self.table
+        return table if table is None or not self._paths else self._look(table, quantile)[0]
+
+    def path_variation(self, quantile: float) -> float:
+        """Return the variation of what pictures take beyond what a quantile of them tells."""
+        table = self.table
+        return 0.0 if table is None or not self._paths else self._look(table, quantile)[1]
+
+    def _look(self, table: ApplicationTable, quantile: float) -> tuple[ApplicationTable, float]:
+        """Return points and variation as the scene has them now, worked out once."""
+        scene = (self.learnt.scene.in_use, self.learnt.preprocessing)
+        if scene != self._seen_in:
+            self._seen.clear()
+            self._seen_in = scene
+        found = self._seen.get(quantile)
+        if found is None:
+            found = self._seen[quantile] = (
+                along_paths(table, self._paths, quantile, *scene),
+                _rare_variation(self._paths.values(), quantile, scene[0] * STEP),
+            )
+        return found
 
     @property
     def serves(self) -> bool:
@@ -106,6 +150,11 @@ class ApplicationRecord:
         changed = before.application.state is not application.state
         if self._presented.points != before.points:
             self.learnt.forget()
+            self._seen.clear()
+            changed = True
+        if application.stages != before.application.stages:
+            self._paths = _paths(application)
+            self._seen.clear()
             changed = True
         self.assignment.say(application)
         return changed
@@ -153,6 +202,16 @@ def _presented(application: Application, before: Presented | None = None) -> Pre
     elif points.kind is not ProfileKind.NONE and len(points):
         table = application_table(application)
     return Presented(replace(application, operating_points=_emptied(points)), name, table)
+
+
+def _rare_variation(paths: Iterable[Paths], quantile: float, difficulty: float) -> float:
+    """Return the most variation of those with paths that are longer than that at the quantile."""
+    rare = (each for each in paths if each.work_at(quantile, difficulty) < each.works[-1])
+    return max((each.variation(difficulty) for each in rare), default=0.0)
+
+
+def _paths(application: Application) -> dict[str, Paths]:
+    return {name: Paths(stages) for name, stages in application.stages.items()}
 
 
 def _emptied(points: OperatingPoints) -> OperatingPoints:

@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.management.baselines.alert import Alert
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
-from dynamic_dnn_ros.management.baselines.restricted import dvfs_only, network_only
+from dynamic_dnn_ros.management.baselines.restricted import (
+    PathBlind,
+    dvfs_only,
+    network_only,
+)
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
@@ -30,6 +34,7 @@ DECIDERS: Mapping[str, MakeDecider] = {
     'alert': Alert,
     'dvfs_only': dvfs_only,
     'network_only': network_only,
+    'path_blind': PathBlind,
 }
 
 _OTHERS = Extensions(GROUP, 'decider', DECIDERS)

@@ -89,7 +89,7 @@ class Reporter:
             else:
                 report = self._planned(record, target, plan, planned.index(name), control)
             if record is not None:
-                report = replace(report, metric=record.application.metric)
+                report = _with_paths(replace(report, metric=record.application.metric), record)
             refusal = self._refusals.get(name)
             if refusal is not None:
                 sender = f' from {refusal.sender!r}' if refusal.sender else ''
@@ -165,6 +165,20 @@ class Reporter:
             known = problem, infeasibility(problem, index, self._settings, metric)
             self._infeasible[name] = known
         return known[1]
+
+
+def _with_paths(report: TargetReport, record: ApplicationRecord) -> TargetReport:
+    """Return a report with the paths that pictures take through what was decided on."""
+    paths, scene = record.paths.get(report.decision.sub_network), record.learnt.scene
+    if paths is None:
+        return report
+    difficulty = scene.estimate
+    return replace(
+        report,
+        stages=paths.names,
+        stage_shares=paths.shares(difficulty),
+        difficulty=difficulty,
+    )
 
 
 def prediction(

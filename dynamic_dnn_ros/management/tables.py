@@ -10,7 +10,7 @@ applications changes, not for each decision.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 import math
 
@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
+from dynamic_dnn_ros.management.difficulty import STEP
 from dynamic_dnn_ros.management.observations import Application
+from dynamic_dnn_ros.management.paths import Paths
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
@@ -85,6 +87,9 @@ class ApplicationTable(Grid):
     by its name too. `dynamic_power` is what running adds to idle power. Where no power was
     measured, a stand-in grows with the square of the clocks up to 1: less work at lower clocks
     counts as less power.
+
+    A sub-network of several stages has the figures of its largest path, as profiled, or those of
+    the paths of a scene (`along_paths`), whose `difficulty` it names.
     """
 
     application: str
@@ -97,6 +102,7 @@ class ApplicationTable(Grid):
     idle_power: FloatArray
     energy: FloatArray
     dynamic_power: FloatArray
+    difficulty: float = 1.0
 
     @cached_property
     def idle(self) -> FloatArray:
@@ -133,6 +139,41 @@ def application_table(application: Application) -> ApplicationTable:
     return ApplicationTable(
         options, accuracy, points.domains, rows, application.id, figures, **by_name
     )
+
+
+def along_paths(
+    table: ApplicationTable,
+    paths: Mapping[str, Paths],
+    quantile: float,
+    difficulty: float,
+    preprocessing: float = 0.0,
+) -> ApplicationTable:
+    """
+    Return operating points as the pictures of a scene take them.
+
+    Mean latency and energy are those of the mean picture. The quantiles of latency are those of
+    the path that is not exceeded at one quantile, so they hold at that one alone. There the scene
+    counts as harder by `difficulty.STEP`: so far the difficulty in use may be off.
+
+    :param table: as profiled; returned as it is where no sub-network has paths
+    :param paths: by sub-network; others are of one piece
+    :param quantile: that the target asks for
+    :param preprocessing: what of the latency every path takes, s
+    """
+    if not paths:
+        return table
+    known = [paths.get(sub_network) for sub_network, _ in table.options]
+    mean = np.array([p.mean_work(difficulty) if p else 1.0 for p in known])
+    at_quantile = np.array([p.work_at(quantile, difficulty * STEP) if p else 1.0 for p in known])
+    with np.errstate(divide='ignore', invalid='ignore'):
+        fixed = np.fmin(preprocessing / table.mean, 1.0)
+    figures = table.figures.copy()
+    for names, works in ((('mean', 'energy'), mean), (('p50', 'p95', 'p99'), at_quantile)):
+        factors = works[:, None] + (1 - works[:, None]) * fixed
+        for name in names:
+            figures[FIGURES.index(name)] *= factors
+    by_name = dict(zip(FIGURES, figures))
+    return replace(table, figures=figures, difficulty=difficulty, **by_name)
 
 
 def _distinct(kilohertz: IndexArray) -> tuple[IndexArray, IndexArray]:

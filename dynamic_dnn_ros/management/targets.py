@@ -148,6 +148,11 @@ class _Withdrawal:
     stamp: int
 
 
+def quantile_of(target: Target | None) -> float:
+    """Return the quantile at which latency is judged, with a target or without."""
+    return DEFAULT_LATENCY_QUANTILE if target is None else target.quantile
+
+
 class TargetStore:
     """
     The target in force of every application, known or not.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 
 from dynamic_dnn_ros.management.decisions import (
@@ -28,6 +29,8 @@ SWITCH_REASONS = {
     SwitchReason.APPLICATION: 'an application came, went or changed',
     SwitchReason.ENERGY: 'it serves the same targets with less power',
     SwitchReason.TARGET_ECHO: 'the target in force is handed over',
+    SwitchReason.HARDER: 'pictures became harder, so fewer leave early',
+    SwitchReason.EASIER: 'pictures became easier, so more leave early',
 }
 """Why an application is switched, to go on after 'because'."""
 
@@ -87,6 +90,14 @@ def target_text(target: Target | None, metric: str = '') -> str:
         parts.append(target.objective.name.lower().replace('_', ' '))
     if target.priority:
         parts.append(f'priority {target.priority}')
+    return ', '.join(parts)
+
+
+def paths_text(stages: Sequence[str], shares: Sequence[float]) -> str:
+    """Return what share of the pictures leaves after which stage; empty without stages."""
+    rows = [(name, share) for name, share in zip(stages, shares) if share >= 0.005]
+    parts = [f'{share:.0%} leave at {name}' for name, share in rows[:1]]
+    parts += [f'{share:.0%} at {name}' for name, share in rows[1:]]
     return ', '.join(parts)
 
 

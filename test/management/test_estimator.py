@@ -13,11 +13,14 @@ import pytest
 
 from dynamic_dnn_ros.management.estimator import (
     CAMERA_VARIATION,
+    FloatArray,
     SlowDownFilter,
     predicted_service,
     predicted_waiting,
     profiled_quantile,
 )
+from dynamic_dnn_ros.management.observations import StageShare
+from dynamic_dnn_ros.management.paths import Paths
 
 PROFILED = 0.03
 
@@ -122,26 +125,55 @@ def test_waiting_of_the_newest_frame() -> None:
     assert predicted_waiting(0.95, math.inf, np.array([1.0]), np.array([1.0]))[0] == 0.0
 
 
+def waits(arrivals: FloatArray, services: FloatArray) -> list[float]:
+    """Return how long each frame waits that a worker behind a mailbox takes, s."""
+    free, index, found = 0.0, 0, []
+    while index < len(arrivals) - 1:
+        while index + 1 < len(arrivals) and arrivals[index + 1] <= free:
+            index += 1
+        start = max(free, float(arrivals[index]))
+        found.append(start - float(arrivals[index]))
+        free = start + float(services[len(found)])
+        index += 1
+    return found
+
+
+def arriving(period: float, count: int, random: np.random.Generator) -> FloatArray:
+    """Return when frames of a camera come, s."""
+    arrivals = np.arange(count) * period
+    arrivals[1:] += CAMERA_VARIATION / np.sqrt(2) * period * random.standard_normal(count - 1)
+    return arrivals
+
+
 @pytest.mark.parametrize('utilisation', [0.6, 0.9, 0.97])
 def test_waiting_near_saturation_is_about_what_a_mailbox_shows(utilisation: float) -> None:
     random = np.random.default_rng(5)
     period, jitter, count = 1 / 30, 0.05, 20000
-    arrivals = np.arange(count) * period
-    arrivals[1:] += CAMERA_VARIATION / np.sqrt(2) * period * random.standard_normal(count - 1)
+    arrivals = arriving(period, count, random)
     services = utilisation * period * (1 + jitter * random.standard_normal(count))
-    free, index, waits = 0.0, 0, []
-    while index < count - 1:
-        while index + 1 < count and arrivals[index + 1] <= free:
-            index += 1
-        start = max(free, arrivals[index])
-        waits.append(start - arrivals[index])
-        free = start + services[len(waits)]
-        index += 1
     mean = utilisation * period
     found = predicted_waiting(
         0.95, period, np.array([mean]), np.array([mean * (1 + 1.645 * jitter)])
     )
-    assert -0.02 * period < found[0] - np.quantile(waits, 0.95) < 0.12 * period
+    shown = np.quantile(waits(arrivals, services), 0.95)
+    assert -0.02 * period < found[0] - shown < 0.12 * period
+
+
+@pytest.mark.parametrize('utilisation', [0.7, 0.8, 0.9])
+def test_rare_long_paths_make_others_wait(utilisation: float) -> None:
+    paths = Paths([StageShare('first', 0.45, 0.97), StageShare('last', 1.0, 0.03)])
+    random = np.random.default_rng(5)
+    period, count = 1 / 30, 6000
+    arrivals = arriving(period, count, random)
+    largest = utilisation * period / paths.mean_work()
+    work = np.where(random.random(count) < 0.97, 0.45, 1.0)
+    shown = float(np.quantile(waits(arrivals, largest * work), 0.95))
+    figures = np.array([utilisation * period]), np.array([0.45 * largest])
+    without = float(predicted_waiting(0.95, period, *figures)[0])
+    found = float(predicted_waiting(0.95, period, *figures, paths.variation())[0])
+    assert without < found
+    assert abs(found - shown) < abs(without - shown)
+    assert found == pytest.approx(shown, abs=0.25 * period)
 
 
 def test_waiting_bounds_what_a_mailbox_shows() -> None:

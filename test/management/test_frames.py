@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
-from support.applications import GPU, application, served_frame
+from support.applications import GPU, STAGES, application, served_frame
 
 FRONT = '/front/inference_node'
 HIGHEST = {'gpu': GPU[-1]}
@@ -28,7 +29,7 @@ PROFILED = 0.022
 def frames(**limits: Any) -> tuple[Frames, ApplicationRecord]:
     """Return what learns from the frames of one application with a target, which serves s3."""
     registry, targets = Registry(1.0), TargetStore()
-    record, _ = registry.add(application(FRONT), 0.0)
+    record, _ = registry.add(application(FRONT, stages={'s3': STAGES}), 0.0)
     assert record is not None
     targets.set(Target(FRONT, **limits), 1)
     objective = Objective.MAXIMUM_ACCURACY
@@ -87,3 +88,65 @@ def test_a_late_frame_is_answered_at_once_and_not_while_a_switch_is_on_its_way()
     assert record.assignment.desired == ('s2', 'gpu')
     # It serves s3 still: nothing more to be done by itself.
     assert serve(subject, record, 1, latency=PROFILED) == [False]
+
+
+def test_hard_pictures_are_no_slow_board_and_easy_ones_no_fast_one() -> None:
+    subject, record = frames(latency=0.05)
+    for index in range(200):
+        stage = STAGES[0] if index < 100 else STAGES[1]
+        one = frame(PROFILED * stage.work, work=stage.work, exit_stage=stage.name)
+        subject.served(record, one, HIGHEST, False, 0.0)
+    assert record.learnt.slow_down.mean == pytest.approx(1.0, abs=1e-6)
+    assert record.learnt.slow_down.dispersion < 0.02
+
+
+def test_a_slow_board_is_found_out_by_easy_pictures_too() -> None:
+    subject, record = frames(latency=0.05)
+    first = STAGES[0]
+    slow = frame(1.4 * PROFILED * first.work, work=first.work, exit_stage=first.name)
+    for _ in range(ENOUGH):
+        subject.served(record, slow, HIGHEST, False, 0.0)
+    assert record.learnt.slow_down.mean == pytest.approx(1.4, abs=0.02)
+
+
+def test_a_scene_that_turns_hard_is_answered_within_three_frames() -> None:
+    subject, record = frames(latency=0.05)
+
+    def told(stage: int, count: int) -> list[bool]:
+        one = STAGES[stage]
+        picture = frame(PROFILED * one.work, work=one.work, exit_stage=one.name)
+        return [subject.served(record, picture, HIGHEST, False, 0.0) for _ in range(count)]
+
+    easy = told(0, 100)
+    assert record.learnt.scene.in_use < 0.5
+    assert sum(easy) < 6
+    assert any(told(1, 3))
+    assert record.learnt.scene.in_use > 1.0
+
+
+def test_what_frames_of_one_piece_do_not_tell_is_not_learnt() -> None:
+    subject, record = frames(latency=0.05)
+    serve(subject, record, 50)
+    assert record.learnt.scene.in_use == 1.0
+
+
+def test_preprocessing_is_that_of_every_path() -> None:
+    subject, record = frames(latency=0.05)
+    preprocessing = 0.006
+    for index in range(100):
+        stage = STAGES[index % 2]
+        inference = (PROFILED - preprocessing) * stage.work
+        one = replace(
+            frame(inference, work=stage.work, exit_stage=stage.name),
+            preprocessing=preprocessing,
+            total=preprocessing + inference,
+        )
+        subject.served(record, one, HIGHEST, False, 0.0)
+    assert record.learnt.slow_down.mean == pytest.approx(1.0, abs=1e-6)
+    assert record.learnt.preprocessing == pytest.approx(preprocessing)
+    seen, table = record.seen(0.95), record.table
+    assert seen is not None and table is not None
+    work = record.paths['s3'].mean_work(record.learnt.scene.in_use)
+    row = table.nearest_row(HIGHEST)
+    expected = preprocessing + (PROFILED - preprocessing) * work
+    assert seen.mean[3, row] == pytest.approx(expected)

@@ -13,7 +13,10 @@ import numpy as np
 from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.joint_choice import choose_jointly
+from dynamic_dnn_ros.management.paths import Paths
+from dynamic_dnn_ros.management.tables import along_paths, join
 from dynamic_dnn_ros.management.targets import Objective, Target
+from support.applications import STAGES
 from support.exhaustive_search import exhaustive_search, lexicographic_keys, tolerances
 from support.problems import JOINTS, problem
 
@@ -28,6 +31,20 @@ def test_finds_what_looking_at_every_setting_finds(seed: int, first_batch: int) 
     task = problem(seed, most=3)
     setting, options = choose_jointly(task, SETTINGS, first_batch, effort=UNLIMITED)
     assert (setting, tuple(options)) == exhaustive_search(task, SETTINGS)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 8.0))
+def test_finds_the_same_where_pictures_leave_early(seed: int, difficulty: float) -> None:
+    task = problem(seed, most=2)
+    paths = {'s2': Paths(STAGES), 's3': Paths(STAGES)}
+    tables = [
+        along_paths(table, paths, demand.target.quantile, difficulty)
+        for table, demand in zip(task.joint.tables, task.demands)
+    ]
+    seen = replace(task, joint=join(tables))
+    setting, options = choose_jointly(seen, SETTINGS, 3, effort=UNLIMITED)
+    assert (setting, tuple(options)) == exhaustive_search(seen, SETTINGS)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

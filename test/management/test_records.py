@@ -16,7 +16,7 @@ from dynamic_dnn_ros.management.records import (
     Registry,
 )
 from dynamic_dnn_ros.management.targets import Target
-from support.applications import GPU, application, empty_points, operating_points
+from support.applications import GPU, STAGES, application, empty_points, operating_points
 
 FRONT = '/front/inference_node'
 
@@ -35,6 +35,30 @@ def test_what_was_learnt_stays_while_the_profile_does() -> None:
     assert registry.add(other, 2.0) == (None, True)
     assert record.table is not table
     assert record.learnt.slow_down.observations == 0
+
+
+def test_points_are_seen_as_the_scene_has_them_and_laid_out_once() -> None:
+    registry = Registry(1.0)
+    record, _ = registry.add(application(), 0.0)
+    assert record is not None
+    assert record.seen(0.95) is record.table
+    assert registry.add(application(stages={'s3': STAGES}), 1.0) == (None, True)
+    seen = record.seen(0.95)
+    assert seen is not None and record.table is not None
+    assert seen.mean[3, 0] < record.table.mean[3, 0]
+    assert record.seen(0.95) is seen
+    assert record.seen(0.5) is not seen
+    assert record.seen(0.95) is seen
+    assert record.path_variation(0.95) == 0.0, 'the quantile tells of the longest path'
+    assert record.path_variation(0.5) > 0.0
+    while not record.learnt.scene.observe(0.9, 1.0):
+        pass
+    harder = record.seen(0.95)
+    assert harder is not None
+    assert seen.mean[3, 0] < harder.mean[3, 0] < record.table.mean[3, 0]
+    assert harder.difficulty == record.learnt.scene.in_use
+    assert registry.add(application(stages={}), 2.0) == (None, True)
+    assert record.seen(0.95) is record.table
 
 
 def test_operating_points_are_kept_once_as_a_table() -> None:

@@ -10,14 +10,19 @@ named.
 from __future__ import annotations
 
 from collections.abc import Callable
+import random
 
 import pytest
 
 from dynamic_dnn_ros.management.decisions import Prediction, Switch, SwitchReason
 from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.targets import Objective, Target
+from dynamic_dnn_ros.simulation.loop import SimulatedApplication
+from dynamic_dnn_ros.simulation.scenario import Camera
+from dynamic_dnn_ros.simulation.scene import Scene
 from dynamic_dnn_ros.simulation.table_board import TableBoard
-from support.applications import GPU, application
+from support.applications import GPU, STAGES, application
 from support.table_loop import Event, TableLoop, target_event, with_camera
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
@@ -110,6 +115,28 @@ def test_without_other_load_that_ends_there_is_no_switch() -> None:
     found = switches(None, foreign=busy)
     assert [reason for _, _, reason in found] == [SwitchReason.PLATFORM]
     assert switches(None, foreign=lambda now: busy(0.0)) == []
+
+
+def of_scene(difficulty: Callable[[float], float]) -> list[SwitchReason]:
+    """Return why an application is switched whose pictures are as hard as a time tells."""
+    one = application(FRONT, stages={'s2': STAGES, 's3': STAGES})
+    paths = {name: Paths(stages) for name, stages in one.stages.items()}
+    scene = Scene(paths, difficulty, random.Random(5))
+    board = TableBoard({FRONT: one}, 0.03, seed=3)
+    camera = SimulatedApplication(one, Camera(RATE), scene=scene)
+    # The largest path of s3 takes 22 ms, that of s2 14 ms.
+    events = [target_event(0.5, accurate(0.02))]
+    loop = TableLoop(Manager('me'), board, [camera], events)
+    loop.run(50.0)
+    return [switch.reason for at, switch in loop.record.switches if at >= 20.0]
+
+
+def test_without_pictures_that_become_harder_or_easier_there_is_no_switch() -> None:
+    assert of_scene(lambda now: 0.05) == []
+    harder = of_scene(lambda now: 0.05 if now < 20.0 else 8.0)
+    assert harder == [SwitchReason.HARDER]
+    both = of_scene(lambda now: 8.0 if 20.0 < now < 25.0 else 0.05)
+    assert both == [SwitchReason.HARDER, SwitchReason.EASIER]
 
 
 def test_less_power_is_named_where_that_is_what_is_asked_for() -> None:

@@ -9,8 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.management.tables import application_table, join
-from support.applications import GPU, SUB_NETWORKS, application, operating_points
+from dynamic_dnn_ros.management.difficulty import STEP
+from dynamic_dnn_ros.management.paths import Paths
+from dynamic_dnn_ros.management.tables import along_paths, application_table, join
+from support.applications import GPU, STAGES, SUB_NETWORKS, application, operating_points
 
 
 def test_lays_out_every_point() -> None:
@@ -41,6 +43,42 @@ def test_a_missing_point_is_not_a_number() -> None:
     less = replace(points, **{name: getattr(points, name)[keep] for name in columns})
     table = application_table(application(operating_points=less))
     assert np.isnan(table.mean).sum() == 1
+
+
+def test_where_nothing_has_stages_the_profile_is_taken_as_it_is() -> None:
+    table = application_table(application())
+    assert along_paths(table, {}, 0.95, 3.0) is table
+
+
+@pytest.mark.parametrize(
+    ('difficulty', 'quantile', 'tail'),
+    # 90 % leave early at calibration; the scene may be harder than thought by STEP.
+    [(1.0, 0.95, 1.0), (0.2, 0.95, 0.3), (0.2, 0.99, 1.0), (1.0, 0.8, 0.3)],
+)
+def test_of_stages_the_mean_picture_counts_and_the_one_at_the_quantile(
+    difficulty: float, quantile: float, tail: float
+) -> None:
+    whole = application_table(application())
+    paths = Paths(STAGES)
+    table = along_paths(whole, {'s3': paths}, quantile, difficulty)
+    mean = paths.mean_work(difficulty)
+    assert table.mean[3] == pytest.approx(whole.mean[3] * mean)
+    assert table.energy[3] == pytest.approx(whole.energy[3] * mean)
+    for name in ('p50', 'p95', 'p99'):
+        assert getattr(table, name)[3] == pytest.approx(getattr(whole, name)[3] * tail)
+    assert (table.power == whole.power).all(), 'while it runs it takes what it takes'
+    assert (table.figures[:, :3] == whole.figures[:, :3]).all(), 'the others are of one piece'
+    assert (paths.left[0] ** (difficulty * STEP) >= quantile) == (tail < 1.0)
+
+
+def test_every_path_takes_the_preprocessing() -> None:
+    whole = application_table(application())
+    paths = Paths(STAGES)
+    table = along_paths(whole, {'s3': paths}, 0.8, 0.2, preprocessing=0.005)
+    mean = paths.mean_work(0.2)
+    assert table.mean[3] == pytest.approx(0.005 + (whole.mean[3] - 0.005) * mean)
+    longer = along_paths(whole, {'s3': paths}, 0.8, 0.2, preprocessing=10.0)
+    assert longer.mean == pytest.approx(whole.mean), 'a path is never longer than the largest'
 
 
 def test_finds_the_nearest_row() -> None:

@@ -7,7 +7,7 @@ import pytest
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.targets import Target, TargetError
-from dynamic_dnn_ros.management.words import limit_title, with_unit
+from dynamic_dnn_ros.management.words import limit_title, paths_text, with_unit
 from support.applications import GPU, application
 
 FRONT = '/front/inference_node'
@@ -25,6 +25,19 @@ FRONT = '/front/inference_node'
 )
 def test_accuracy_is_named_with_its_metric(name: str, metric: str, title: str) -> None:
     assert limit_title(name, metric) == title
+
+
+@pytest.mark.parametrize(
+    ('shares', 'text'),
+    [
+        ((0.62, 0.3, 0.08), '62% leave at first, 30% at middle, 8% at last'),
+        ((0.0, 0.7, 0.3), '70% leave at middle, 30% at last'),
+        ((0.998, 0.001, 0.001), '100% leave at first'),
+    ],
+)
+def test_shares_of_paths_are_said_by_stage(shares: tuple[float, ...], text: str) -> None:
+    assert paths_text(('first', 'middle', 'last'), shares) == text
+    assert paths_text((), ()) == ''
 
 
 def test_units() -> None:

@@ -13,6 +13,7 @@ from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.observations import (
     Application,
     ApplicationState,
+    StageShare,
     Status,
     StatusEvent,
 )
@@ -22,6 +23,10 @@ GPU = (114.75e6, 318.75e6, 510e6, 803.25e6, 1109.25e6)
 
 SUB_NETWORKS = {'s0': (0.004, 0.80), 's1': (0.008, 0.86), 's2': (0.014, 0.90), 's3': (0.022, 0.92)}
 """Latency at the highest clock, s, and accuracy."""
+
+
+STAGES = (StageShare('first', 0.3, 0.9), StageShare('last', 1.0, 0.1))
+"""Of a sub-network with an early exit, where one is asked for."""
 
 
 def operating_points(

@@ -57,7 +57,8 @@ class Alert(Baseline):
             return False
         granted = {domain.name: domain.granted for domain in self.load.domains}
         expected = float(table.mean[option, table.nearest_row(granted)])
-        innovation = status.service / expected - self._slow_down
+        # It plans for largest paths, as it knows of no others; a short one is no faster board.
+        innovation = status.service_of_largest_path / expected - self._slow_down
         self._process = max(
             LEAST_PROCESS_NOISE,
             FORGETTING * self._process + (1 - FORGETTING) * (self._gain * innovation) ** 2,

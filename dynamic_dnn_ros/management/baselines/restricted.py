@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Halves of the manager: only the clocks, or only the sub-networks."""
+"""Parts of the manager: only the clocks, only the sub-networks, or no paths of pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
-from dynamic_dnn_ros.management.observations import Application
+from dynamic_dnn_ros.management.observations import Application, Status
+
+
+class PathBlind(Manager):
+    """A manager that takes each sub-network for one piece: it knows profiles and latencies."""
+
+    def add_application(self, application: Application, now: float) -> bool:
+        """Take what an application says of itself, but for its stages."""
+        return super().add_application(replace(application, stages={}), now)
+
+    def observe(self, status: Status, now: float) -> bool:
+        """Take a status, but for the path of its frame."""
+        return super().observe(replace(status, work=1.0, exit_stage=''), now)
+
 
 Restriction = Callable[[Application], OperatingPoints]
 
