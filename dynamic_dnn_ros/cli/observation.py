@@ -88,6 +88,11 @@ class Observation:
         self.run.accuracies = {
             sub_network.id: sub_network.accuracy for sub_network in message.sub_networks
         }
+        self.run.stages = {
+            sub_network.id: tuple(sub_network.stage_names)
+            for sub_network in message.sub_networks
+            if sub_network.stage_names
+        }
 
     def on_status(self, message: InferenceStatus) -> None:
         """Take what the application does."""
@@ -107,6 +112,7 @@ class Observation:
                 stages.get(InferenceStatus.STAGE_TOTAL, math.nan),
                 message.simulated,
                 message.overrun,
+                message.exit_stage,
             ),
         )
 

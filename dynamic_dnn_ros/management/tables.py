@@ -137,7 +137,7 @@ def application_table(application: Application) -> ApplicationTable:
     dynamic = by_name['power'] - np.fmax(by_name['idle_power'], 0.0)
     figures[-1] = np.where(np.isfinite(dynamic), dynamic, scale)
     return ApplicationTable(
-        options, accuracy, points.domains, rows, application.id, figures, **by_name
+        options, accuracy, points.domains, rows, application.id, figures, **by_name, difficulty=1.0
     )
 
 

@@ -61,6 +61,19 @@ def test_table_shows_all_that_matters(width: int) -> None:
     assert max(len(line) for line in text.splitlines()) <= width
 
 
+def test_where_there_are_stages_the_table_says_how_many_leave_at_which() -> None:
+    run = until(demo_run(), 20.0)
+    serving = run.frames[-1].sub_network
+    frames = [
+        dataclasses.replace(frame, exit_stage='last' if index % 4 == 0 else 'first')
+        for index, frame in enumerate(run.frames[-48:])
+    ]
+    staged = dataclasses.replace(run, frames=frames, stages={serving: ('first', 'last')})
+    assert {frame.sub_network for frame in frames} == {serving}
+    assert '75% leave at first, 25% at last' in drawn(render(staged, 20.0, ''), 120)
+    assert 'leave at' not in drawn(render(run, 20.0, ''), 120)
+
+
 def test_table_copes_with_a_run_that_has_only_begun() -> None:
     text = drawn(render(RunRecord(application='/inference_node'), 0.1, ''))
     assert 'no answer yet' in text

@@ -22,6 +22,7 @@ from dynamic_dnn_ros.cli.demo.summary import (
     notes,
     platform_title,
 )
+from dynamic_dnn_ros.management.words import paths_text
 
 #: Seconds over which the live latency is computed.
 WINDOW = 2.0
@@ -111,6 +112,14 @@ def frames_text(run: RunRecord) -> str:
     counts = run.counts
     text = f'{counts.received} received, {counts.served} served, {counts.replaced} replaced'
     return f'{text}, {counts.rejected} rejected' if counts.rejected else text
+
+
+def taken_text(run: RunRecord) -> str:
+    """Return after which stages the last frames left, empty where there are no stages."""
+    serving = run.frames[-1].sub_network if run.frames else ''
+    stages = run.stages.get(serving, ())
+    left = [f.exit_stage for f in run.frames[-SPARKS:] if f.sub_network == serving]
+    return paths_text(stages, [left.count(stage) / len(left) for stage in stages])
 
 
 def state_text(run: RunRecord) -> str:
@@ -300,6 +309,7 @@ def application_facts(run: RunRecord, seen: str) -> list[tuple[str, str]]:
     """Return what is known of the application, as names and texts."""
     return [
         ('frames', frames_text(run)),
+        *([('paths', paths)] if (paths := taken_text(run)) else []),
         ('last switch', reason_text(run)),
         ('sees', seen or 'nothing yet'),
         ('latency', sparkline([frame.latency for frame in run.frames[-SPARKS:]])),

@@ -12,13 +12,18 @@ from dynamic_dnn_ros.cli.demo.script import Phase
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """A served frame. `time` and the latency, arrival to publication of the result, in s."""
+    """
+    A served frame. `time` and the latency, arrival to publication of the result, in s.
+
+    `exit_stage` is the stage after which its picture left, empty where there are none.
+    """
 
     time: float
     sub_network: str
     latency: float
     simulated: bool
     overrun: bool
+    exit_stage: str = ''
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class RunRecord:
     Everything that was observed. Times are seconds since the start of the observation.
 
     `metric` is what accuracies are, as people call it; `stand_ins` names the table of latencies
-    where networks that compute nothing stood in for measured ones.
+    where networks that compute nothing stood in for measured ones; `stages` has the names of
+    those of each sub-network that has several.
     """
 
     application: str = ''
@@ -89,6 +95,7 @@ class RunRecord:
     simulated: bool = False
     extrapolated: bool = False
     accuracies: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, tuple[str, ...]] = field(default_factory=dict)
     frequency_limits: dict[str, float] = field(default_factory=dict)
     phases: list[PhaseRecord] = field(default_factory=list)
     frames: list[FrameRecord] = field(default_factory=list)

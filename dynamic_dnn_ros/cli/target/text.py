@@ -15,6 +15,7 @@ from dynamic_dnn_ros.management.words import (
     AT_LEAST,
     in_unit,
     limit_title,
+    paths_text,
     point_text,
     target_text,
 )
@@ -33,6 +34,8 @@ def report_lines(report: TargetReport) -> list[tuple[str, str]]:
             text += f': missed by {in_unit(name, missed)}'
         lines.append((limit_title(name, report.metric), text))
     lines.append(('chosen', point_text(report.decision)))
+    if report.stages:
+        lines.append(('pictures', paths_text(report.stages, report.stage_shares)))
     if report.reason and report.state is not TargetState.ANSWERED:
         lines.append(('because', report.reason))
     if report.runner_up.sub_network:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-from operator import itemgetter
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from dynamic_dnn_ros.management.observations import (
     Status,
     StatusEvent,
 )
+from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.targets import (
     Action,
     Objective,
@@ -122,6 +122,14 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
     except (BundleError, ValueError) as error:
         points = _points(OperatingPointsMessage(), names)
         problems.append(f'operating points cannot be used: {error}')
+    stages = {}
+    for entry in message.sub_networks:
+        try:
+            found = _stages(entry)
+        except ValueError as error:
+            problems.append(f'stages of {entry.id} cannot be used: {error}')
+        else:
+            stages.update({entry.id: found} if found else {})
     echo = None
     if message.target.application:
         try:
@@ -147,7 +155,7 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
         target=echo,
         # Recordings of releases before this field have none.
         metric=message.metric,
-        stages=dict(filter(itemgetter(1), map(_stages, message.sub_networks))),
+        stages=stages,
     )
     return application, '; '.join(problems)
 
@@ -280,6 +288,9 @@ def report_message(report: TargetReport) -> TargetStatus:
         runner_up_reason=report.runner_up_reason,
         slow_down=float(report.slow_down),
         slow_down_deviation=float(report.slow_down_deviation),
+        stages=list(report.stages),
+        stage_shares=[float(share) for share in report.stage_shares],
+        difficulty=float(report.difficulty),
         message=report.message,
     )
 
@@ -321,6 +332,10 @@ def report_of(message: TargetStatus) -> TargetReport:
         runner_up_reason=message.runner_up_reason,
         slow_down=message.slow_down,
         slow_down_deviation=message.slow_down_deviation,
+        stages=tuple(message.stages),
+        stage_shares=tuple(message.stage_shares),
+        # Recordings of releases before this field have 0.
+        difficulty=message.difficulty or 1.0,
         message=message.message,
     )
 
@@ -336,11 +351,19 @@ def decision_message(decision: Decision) -> ManagerStatus:
     )
 
 
-def _stages(entry: SubNetwork) -> tuple[str, tuple[StageShare, ...]]:
-    """Return the id of a sub-network, and its stages; none where one of their tables is short."""
+def _stages(entry: SubNetwork) -> tuple[StageShare, ...]:
+    """
+    Return the stages of a sub-network, none where it is one piece.
+
+    :raises ValueError: where there are no paths through them
+    """
     rows = zip(entry.stage_names, entry.stage_work, entry.stage_taken)
     stages = tuple(StageShare(name, float(work), float(taken)) for name, work, taken in rows)
-    return entry.id, stages if len(stages) == len(entry.stage_names) else ()
+    if len(stages) != len(entry.stage_names):
+        raise ValueError('their tables are not of one length')
+    if stages:
+        Paths(stages)
+    return stages
 
 
 def _points(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> OperatingPoints:

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 import math
 
 from dynamic_dnn_ros.management.decisions import Decision, PlatformState, TargetReport, TargetState
-from dynamic_dnn_ros.management.words import limits_text, point_text, state_words, target_text
+from dynamic_dnn_ros.management.words import (
+    limits_text,
+    paths_text,
+    point_text,
+    state_words,
+    target_text,
+)
 
 
 def summary(decision: Decision, advises: bool, platform: str, served: Mapping[str, str]) -> str:
@@ -26,6 +32,8 @@ def summary(decision: Decision, advises: bool, platform: str, served: Mapping[st
         now = served.get(report.application, '')
         if now:
             line += f'; serves {now}'
+        paths = paths_text(report.stages, report.stage_shares)
+        line += f'; {paths}' if paths else ''
         if advises and report.decision.sub_network:
             line += f', would serve {point_text(report.decision)}'
         if report.message:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum
 import math
 from pathlib import Path
@@ -47,6 +48,7 @@ from dynamic_dnn_ros.nodes.manager.messages import (
     decision_message,
     load_of,
     report_message,
+    report_of,
     status_of,
     switch_message,
     target_message,
@@ -245,6 +247,13 @@ def test_decisions_become_messages() -> None:
     report = TargetReport(
         FRONT, TargetState.MET, target, ('latency',), (0.03,), (0.02,), (0.021,), (0.0,)
     )
+    staged = replace(report, stages=('first', 'last'), stage_shares=(0.75, 0.25), difficulty=2.0)
+    back = report_of(report_message(staged))
+    assert (back.stages, back.stage_shares, back.difficulty) == (
+        ('first', 'last'),
+        (0.75, 0.25),
+        2.0,
+    )
     row = report_message(report)
     assert (row.sender, list(row.names), list(row.measured)) == ('op', ['latency'], [0.021])
     status = decision_message(
@@ -275,13 +284,14 @@ def test_stages_of_sub_networks_and_paths_of_frames() -> None:
         ),
         SubNetwork(id='c1', accuracy=0.6, stage_names=['first', 'last'], stage_work=[0.25]),
     ]
-    application, _ = application_of(message)
+    application, problem = application_of(message)
     assert application.stages == {
         'c0': (
             observations.StageShare('first', 0.25, 0.75),
             observations.StageShare('last', 1.0, 0.25),
         )
     }, 'one piece has none, and a table that is short is none'
+    assert 'stages of c1 cannot be used' in problem
     served = InferenceStatus(application=FRONT, event=StatusEvent.SERVED)
     served.work, served.exit_stage = 0.25, 'first'
     status = status_of(served)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -80,3 +82,9 @@ def test_nobody_and_no_platform() -> None:
     assert text.startswith('control, board is silent: clocks are left alone') and text.endswith(
         'Check the platform node.'
     )
+
+
+def test_shares_of_pictures_are_said_where_there_are_stages() -> None:
+    staged = replace(MET, stages=('first', 'last'), stage_shares=(0.62, 0.38))
+    line = summary(decision(staged), False, 'board', {FRONT: 's3 on gpu'}).split('\n')[1]
+    assert line.endswith('serves s3 on gpu; 62% leave at first, 38% at last')
