@@ -60,16 +60,34 @@ class FrameInWork:
     """
     One frame on its way.
 
-    `remaining` of 1, at `rate` a second; `factor` by which it is slower than the model.
+    `remaining` of 1, at `rate` a second; `factor` by which it is slower than the model, `path`
+    the share of the network's cost that its picture takes.
     """
 
-    __slots__ = ('cost', 'factor', 'finish', 'processor', 'rate', 'remaining', 'slow_down', 'work')
+    __slots__ = (
+        'cost',
+        'factor',
+        'finish',
+        'path',
+        'processor',
+        'rate',
+        'remaining',
+        'slow_down',
+        'work',
+    )
 
-    def __init__(self, cost: NetworkCost | MeasuredNetwork, processor: str, factor: float) -> None:
+    def __init__(
+        self,
+        cost: NetworkCost | MeasuredNetwork,
+        processor: str,
+        factor: float,
+        path: float = 1.0,
+    ) -> None:
         """Begin with all of it to do."""
         self.cost = cost
         self.processor = processor
         self.factor = factor
+        self.path = path
         self.remaining = 1.0
         self.rate = 0.0
         self.finish = math.inf
@@ -79,7 +97,9 @@ class FrameInWork:
     @property
     def busy(self) -> Mapping[str, float]:
         """Return for how long it kept each domain busy, s, at the clocks that it ended with."""
-        return self.work.busy
+        if self.path == 1.0:
+            return self.work.busy
+        return {name: seconds * self.path for name, seconds in self.work.busy.items()}
 
 
 class BoardInTime:
@@ -350,7 +370,7 @@ class BoardInTime:
                 ]
                 share = frame.work.parts.processor_share
                 frame.slow_down = contention.slow_down(share, hold_ups, foreign)
-            frame.rate = 1.0 / (frame.work.latency * frame.factor * frame.slow_down)
+            frame.rate = 1.0 / (frame.work.latency * frame.factor * frame.slow_down * frame.path)
             frame.finish = self.now + max(frame.remaining, 0.0) / frame.rate
             for index, share in enumerate(frame.work.shares):
                 share /= frame.slow_down

@@ -53,6 +53,8 @@ def least_energy(
     # Power while it runs does not depend on how slow a frame is: the same work takes longer.
     running = idle + (known.active / known.latency[:, :, None] * slopes).sum(axis=-1)
     draw = random.Random(f'{run.seed}/{script.id}/frames')
+    pictures = random.Random(f'{run.seed}/{script.id}/pictures')
+    paths = [workloads[script.id].paths.get(sub_network) for sub_network, _ in known.options]
     sigma = board.jitter_deviation if script.jitter is None else script.jitter
     bias = board.bias(run.seed, script.id)
     arrivals = [*made.arrivals, scenario.duration]
@@ -60,10 +62,14 @@ def least_energy(
     gained, allowed = [], 0.0
     for at, after in pairwise(arrivals):
         jitter = draw.lognormvariate(-0.5 * sigma * sigma, sigma) if sigma else 1.0
+        hardness = pictures.random() ** (1.0 / script.difficulty_at(at))
         if at < run.measured_from:
             continue
         target = script.target_at(at)
-        latency = known.latency * (bias * script.slow_down_at(at) * jitter)
+        works = np.array(
+            [each.works[each.of_hardness(hardness)] if each else 1.0 for each in paths]
+        )
+        latency = known.latency * works[:, None] * (bias * script.slow_down_at(at) * jitter)
         added = latency * (running - idle[lowest])
         accurate = known.accuracy >= (target.accuracy * (1 - 1e-9) if target is not None else 0.0)
         fits = accurate[:, None] & (latency <= max(after - at, float(latency.min())))

@@ -30,6 +30,7 @@ from dynamic_dnn_ros.management.observations import (
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run, Sample, SimulatedFrame
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
+from dynamic_dnn_ros.simulation.scene import WHOLE, Scene
 
 DECISION_PERIOD = 0.5
 LOAD_PERIOD = 0.1
@@ -77,11 +78,14 @@ class Board(Protocol):
     def happen(self) -> None:
         """Let happen what is due now by itself."""
 
-    def begin(self, application: str, sub_network: str, processor: str, factor: float) -> InWork:
+    def begin(
+        self, application: str, sub_network: str, processor: str, factor: float, path: float
+    ) -> InWork:
         """
         Let work on a frame begin.
 
         :param factor: by which it is slower than the board has it
+        :param path: share of the sub-network's cost that its picture takes
         """
 
     def end(self, work: InWork) -> None:
@@ -121,6 +125,7 @@ class SimulatedApplication:
         camera: Camera,
         factor: Callable[[], float] = exactly,
         arrivals: random.Random | None = None,
+        scene: Scene | None = None,
     ) -> None:
         """
         Prepare it; it is not there yet.
@@ -128,11 +133,13 @@ class SimulatedApplication:
         :param application: as it presents itself first, with what it begins to serve
         :param factor: draws by which factor the next frame is slower than the board has it
         :param arrivals: of the camera's jitter
+        :param scene: tells the paths of pictures; without one each takes the largest
         """
         self.application = application
         self.camera = camera
         self.factor = factor
         self.arrivals = arrivals or random.Random()
+        self.scene = scene or Scene({}, lambda _: 1.0, random.Random())
         self.run = ApplicationRun(application.id)
         self.serving = (application.sub_network, application.processor)
         self.present = False
@@ -142,6 +149,7 @@ class SimulatedApplication:
         self.work_arrival = 0.0
         self.work_started = 0.0
         self.work_option = self.serving
+        self.work_path = WHOLE
         self.received = 0
         self.served = 0
         self.busy: dict[str, float] = {}
@@ -297,8 +305,9 @@ class Loop:
         application.work_arrival, application.mailbox = application.mailbox, _NOBODY
         application.work_started = now
         application.work_option = application.serving
+        application.work_path = application.scene.path(application.serving[0], now)
         application.working = self.board.begin(
-            application.id, *application.serving, application.factor()
+            application.id, *application.serving, application.factor(), application.work_path[0]
         )
 
     def _served(self, application: SimulatedApplication, now: float) -> None:
@@ -310,6 +319,7 @@ class Loop:
         for domain, seconds in work.busy.items():
             application.busy[domain] = application.busy.get(domain, 0.0) + seconds
         sub_network, processor = application.work_option
+        path, exit_stage = application.work_path
         service = now - application.work_started
         total = now - application.work_arrival
         asked = application.target
@@ -323,6 +333,7 @@ class Loop:
                 application.application.accuracies[sub_network],
                 asked.latency if asked is not None else 0.0,
                 asked.quantile if asked is not None else 0.0,
+                path,
             )
         )
         read = self._senses.latency(service)
@@ -333,6 +344,8 @@ class Loop:
             preprocessing=0.0,
             inference=read,
             total=total + read - service,
+            work=path,
+            exit_stage=exit_stage,
         )
         self._work(application, now)
         if self._observe(status, now):

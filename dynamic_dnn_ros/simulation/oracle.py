@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,8 @@ UNASKED_RATE_SHARE = 0.95
 
 WORTH = 0.002
 """Share of the power that a trial must promise to save."""
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +218,7 @@ class _Stretch:
             self._board.jitter_deviation if script.jitter is None else script.jitter
             for script in self._scripts
         ]
+        self._difficulties = [script.difficulty_at(time) for script in self._scripts]
 
     def key(self) -> str:
         """Return what tells two stretches apart."""
@@ -225,6 +230,7 @@ class _Stretch:
                 self._rates,
                 sorted(self._load.items()),
                 self._factors,
+                self._difficulties,
             )
         )
 
@@ -266,6 +272,7 @@ class _Stretch:
         for place, a in enumerate(order):
             t, target, rate = truths[a], self._targets[a], self._rates[a]
             factor, sigma = self._factors[a], self._sigmas[a]
+            mean_work, tail = self._of_pictures(a, t.options, target.quantile)
             free = 1 - self._foreign(t.options, demand, domains)
             alone = t.latency * factor * (1 + t.share * (1 / free - 1))
             base = self._spread(alone, a, len(counts))
@@ -280,15 +287,16 @@ class _Stretch:
                     )
                     held = held + by_it * (processors[a] == processors[b])
             crowded = base * (1 + held)
-            score = standard_score(target.quantile)
-            tail = math.exp(score * sigma - 0.5 * sigma * sigma)
+            # Of a mean picture, and of the one that the quantile is about.
+            tail = self._spread(tail[:, None], a, len(counts))
+            mean = base * self._spread(mean_work[:, None], a, len(counts))
             weight = 1e3 ** (len(counts) - 1 - place)
             if target.latency:
                 missed += weight * _over(base * tail / target.latency)
                 surely &= crowded * tail <= target.latency
             asked = min(target.rate, rate) if target.rate else 0.0
             if asked:
-                missed += weight * _over(base * asked)
+                missed += weight * _over(mean * asked)
             # Where the next frame may come before the end of this one, trials see the waiting.
             uneven = 1.0 - 3.0 * math.sqrt(2.0) * self._scripts[a].camera.jitter
             surely &= crowded * math.exp(3.0 * sigma) * rate <= max(uneven, 0.3)
@@ -300,9 +308,9 @@ class _Stretch:
             if target.objective is Objective.MAXIMUM_ACCURACY:
                 objective += weight * -accuracy
             elif target.objective is Objective.MINIMUM_LATENCY:
-                objective += weight * base
-            served = np.minimum(rate, 1 / alone)
-            frames = (factor * served)[:, :, None]
+                objective += weight * mean
+            served = np.minimum(rate, 1 / (alone * mean_work[:, None]))
+            frames = (factor * served * mean_work[:, None])[:, :, None]
             utilisation += self._spread(t.busy * frames, a, len(counts))
             activity += self._spread(t.active * frames, a, len(counts))
         limit = ResourceSettings().utilisation_limit
@@ -317,6 +325,28 @@ class _Stretch:
         missed = missed + 1e6 * excess
         flat = np.lexsort((power.ravel(), np.round(objective.ravel(), 6), missed.ravel()))
         return self._best(flat, missed, objective, power, surely, truths, settings, domains)
+
+    def _of_pictures(
+        self, a: int, options: Sequence[Option], quantile: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """
+        Return what pictures of an application's scene take of each option, as factors.
+
+        Of its mean latency by the largest path: the mean, and the quantile with the spread of
+        frames. Shape (options,).
+        """
+        all_paths = self._workloads[self._scripts[a].id].paths
+        difficulty, sigma = self._difficulties[a], self._sigmas[a]
+        means, tails = [], []
+        for sub_network, _ in options:
+            paths = all_paths.get(sub_network)
+            if paths is None:
+                means.append(1.0)
+                tails.append(math.exp(standard_score(quantile) * sigma - 0.5 * sigma * sigma))
+            else:
+                means.append(paths.mean_work(difficulty))
+                tails.append(_mixture(paths.works, paths.shares(difficulty), sigma, quantile))
+        return np.array(means), np.array(tails)
 
     def _foreign(
         self, options: Sequence[Option], demand: FloatArray, domains: tuple[str, ...]
@@ -420,6 +450,7 @@ class _Stretch:
                     camera=replace(script.camera, rate=rate, changes=()),
                     sub_network=plan.options[script.id][0],
                     slow_down=((0.0, script.slow_down_at(self._time)),),
+                    difficulty=((0.0, script.difficulty_at(self._time)),),
                     targets=(TargetChange(0.0, target),),
                 )
                 for script, target, rate in zip(self._scripts, self._targets, self._rates)
@@ -445,6 +476,23 @@ class Fixed(Baseline):
     def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return it."""
         return self._plan.options, self._plan.clocks
+
+
+def _mixture(
+    works: Sequence[float], shares: Sequence[float], sigma: float, quantile: float
+) -> float:
+    """Return the quantile of log-normal latencies whose means are works, each with its share."""
+    if sigma <= 0:
+        return next(w for w, left in zip(works, accumulate(shares)) if left >= quantile - 1e-12)
+    low, high = min(works) * math.exp(-8 * sigma), max(works) * math.exp(8 * sigma)
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        below = sum(
+            share * _NORMAL.cdf((math.log(middle / work) + 0.5 * sigma * sigma) / sigma)
+            for work, share in zip(works, shares)
+        )
+        low, high = (middle, high) if below < quantile else (low, middle)
+    return high
 
 
 def _over(ratio: FloatArray) -> FloatArray:

@@ -14,19 +14,23 @@ from bisect import bisect_right
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import math
+import random
 import statistics
 from typing import NamedTuple
 
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.decisions import TargetReport
+from dynamic_dnn_ros.management.difficulty import Difficulty
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
+from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.registry import MANAGER, create_decider
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
 from dynamic_dnn_ros.simulation.loop import Action, Loop, SimulatedApplication
 from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
+from dynamic_dnn_ros.simulation.scene import Scene
 from dynamic_dnn_ros.simulation.table_board import RAIL, TableBoard
 
 WINDOW = 1.0
@@ -217,7 +221,7 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
 
     Cameras run at their mean recorded rate from their first frame on; each application is slower
     than its profile by what was measured, turns of the others set aside, and other load is what
-    the platform reported, both over windows of a second.
+    the platform reported, both over windows of a second. Pictures are as hard as their paths told.
     A target that was in force before the recording began is that which the application echoed.
 
     :raises ValueError: when the recording holds no application with a profile that served
@@ -260,7 +264,9 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
         # Whose frames meet is a matter of phase.
         phase = first.get(name, earliest) - earliest
         camera = Camera(_camera_rate(recording, name), phase=phase)
-        loop.add(SimulatedApplication(_as_profiled(one, frames[name]), camera), 0.0)
+        presented = _as_profiled(one, frames[name])
+        scene = _scene(one, frames[name], start)
+        loop.add(SimulatedApplication(presented, camera, scene=scene), 0.0)
     loop.begin()
     for entry in entries:
         told = entry.told
@@ -338,6 +344,22 @@ def _as_profiled(application: Application, frames: Sequence[_RecordedFrame]) -> 
     return replace(application, sub_network=sub_network, processor=processor)
 
 
+def _scene(application: Application, frames: Sequence[_RecordedFrame], start: float) -> Scene:
+    """Return pictures as hard as a manager would have learnt that they were."""
+    paths = {name: Paths(stages) for name, stages in application.stages.items()}
+    learnt = Difficulty()
+    times, values = [0.0], [1.0]
+    for frame in frames:
+        of_frame = paths.get(frame.status.sub_network)
+        between = of_frame.between(frame.status.exit_stage) if of_frame is not None else None
+        if between is not None:
+            learnt.observe(*between)
+            times.append(frame.arrival - start)
+            values.append(learnt.estimate)
+    draw = random.Random(f'pictures of {application.id}')
+    return Scene(paths, lambda now: _at(times, values, now, 1.0), draw)
+
+
 def _is_frame(entry: Entry, applications: Container[str]) -> bool:
     told = entry.told
     return (
@@ -412,7 +434,7 @@ def _slow_downs(
         met = sum(_met(frame, own, end) for own, end in zip(others, ends))
         expected = float(table.mean[option, table.nearest_row(frame.granted)]) * (1 + met)
         if expected > 0:
-            ratio = frame.status.service / expected
+            ratio = frame.status.service_of_largest_path / expected
             windows.setdefault(int((frame.time - start) / WINDOW), []).append(ratio)
     times = [index * WINDOW for index in sorted(windows)]
     middles = [statistics.median(windows[index]) for index in sorted(windows)]

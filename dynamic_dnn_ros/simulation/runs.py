@@ -20,7 +20,8 @@ class SimulatedFrame(NamedTuple):
     One frame that was served.
 
     `arrival` and `time` of its result in seconds; `target` the latency that it was asked for, s,
-    0 for none, to be kept by the share `quantile`; `inference` as it was, not as it was read.
+    0 for none, to be kept by the share `quantile`; `inference` as it was, not as it was read;
+    `path` the share of the sub-network's cost that its picture took.
     """
 
     arrival: float
@@ -31,6 +32,7 @@ class SimulatedFrame(NamedTuple):
     accuracy: float
     target: float
     quantile: float
+    path: float = 1.0
 
     @property
     def latency(self) -> float:

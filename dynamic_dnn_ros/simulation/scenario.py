@@ -66,7 +66,8 @@ class ApplicationScript:
 
     `network` names its dynamic network, see docs/scenarios.md; `sub_network` is what it begins
     with, the most accurate one if empty; `jitter` the standard deviation of the logarithm of a
-    frame's latency, the board's if none; `slow_down` are (time, factor) of its latency.
+    frame's latency, the board's if none; `slow_down` are (time, factor) of its latency, and
+    `difficulty` (time, how much harder its pictures are than those of the calibration).
     """
 
     id: str
@@ -78,6 +79,11 @@ class ApplicationScript:
     jitter: float | None = None
     slow_down: tuple[tuple[float, float], ...] = ()
     targets: tuple[TargetChange, ...] = ()
+    difficulty: tuple[tuple[float, float], ...] = ()
+
+    def difficulty_at(self, time: float) -> float:
+        """Return the difficulty of its pictures at a time, 1 as at calibration."""
+        return next((value for at, value in reversed(self.difficulty) if at <= time), 1.0)
 
     def slow_down_at(self, time: float) -> float:
         """Return the factor of its latency at a time."""
@@ -188,6 +194,7 @@ class Scenario:
             times.update(change.at for change in application.targets)
             times.update(time for time, _ in application.camera.changes)
             times.update(time for time, _ in application.slow_down)
+            times.update(time for time, _ in application.difficulty)
         for entry in self.other_load:
             times.update((entry.at, entry.until))
         times.update(change.at for change in self.cooling)
@@ -385,4 +392,7 @@ def _application(entry: Mapping[str, Any], where: str) -> ApplicationScript:
         jitter=entry.get('jitter'),
         slow_down=tuple((float(s['at']), float(s['factor'])) for s in entry.get('slow_down', ())),
         targets=tuple(targets),
+        difficulty=tuple(
+            sorted((float(d['at']), float(d['value'])) for d in entry.get('difficulty', ()))
+        ),
     )

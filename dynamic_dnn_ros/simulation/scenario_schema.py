@@ -28,6 +28,11 @@ def _list(entry: dict[str, Any]) -> dict[str, Any]:
     return {'type': 'array', 'items': entry}
 
 
+_STAGE = _object(
+    {'name': {'type': 'string', 'minLength': 1}, 'work': _SHARE, 'taken': _SHARE},
+    ('name', 'work', 'taken'),
+)
+
 _SUB_NETWORK = _object(
     {
         'id': {'type': 'string', 'minLength': 1},
@@ -37,6 +42,7 @@ _SUB_NETWORK = _object(
         'parameters': {'type': 'integer', 'minimum': 1},
         'model': {'type': 'string', 'minLength': 1},
         'size': {'type': 'integer', 'minimum': 8, 'maximum': 8192},
+        'stages': {'type': 'array', 'items': _STAGE, 'minItems': 2},
     },
     ('id', 'accuracy', 'multiply_adds', 'layers', 'parameters'),
 )
@@ -97,6 +103,15 @@ _APPLICATION = _object(
             _object(
                 {'at': _TIME, 'factor': {'type': 'number', 'exclusiveMinimum': 0}},
                 ('at', 'factor'),
+            )
+        ),
+        'difficulty': _list(
+            _object(
+                {
+                    'at': _TIME,
+                    'value': {'type': 'number', 'minimum': 0.01, 'maximum': 100},
+                },
+                ('at', 'value'),
             )
         ),
         'targets': _list(_TARGET),

@@ -94,16 +94,16 @@ class TableBoard:
         """Do nothing: nothing is ever due."""
 
     def begin(
-        self, application: str, sub_network: str, processor: str, factor: float
+        self, application: str, sub_network: str, processor: str, factor: float, path: float = 1.0
     ) -> _TableFrame:
-        """Take the profiled mean, times slow-down, jitter and time sharing."""
+        """Take the profiled mean, times the path, slow-down, jitter and time sharing."""
         table, now = self._tables[application], self._now
         option = table.options.index((sub_network, processor))
         mean = float(table.mean[option, table.nearest_row(self._frequencies())])
         spread = max(1 + self._jitter * float(self._random.standard_normal()), 0.3)
         others = sum(frame.option[1] == processor for frame in self._frames)
         slowness = factor * self._slow_down(application, now) * spread
-        seconds = mean * slowness * (1 + others)
+        seconds = mean * slowness * (1 + others) * path
         frame = _TableFrame(
             application, (sub_network, processor), now + seconds, {processor: seconds}
         )

@@ -18,6 +18,9 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.bundles.stages import Stage
+from dynamic_dnn_ros.management.observations import StageShare
+from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, BoardModel
 from dynamic_dnn_ros.profiling.measurements import (
@@ -81,6 +84,7 @@ def workload(
         simulated_profile(board, board.name + SIMULATED_SUFFIX, sub_networks),
         {entry.id: entry.accuracy_for_targets for entry in sub_networks},
         {entry.id: network_cost(entry) for entry in sub_networks},
+        _stages(sub_networks, f'{where}: network'),
     )
 
 
@@ -110,7 +114,26 @@ def _from_table(
         board_profile(board, board.name + SIMULATED_SUFFIX, sub_networks, table, rows),
         {entry.id: entry.accuracy_for_targets for entry in sub_networks},
         networks_of(board, sub_networks, latencies),
+        _stages(sub_networks, where),
     )
+
+
+def _stages(sub_networks: Sequence[SubNetwork], where: str) -> dict[str, tuple[StageShare, ...]]:
+    """Return the stages of those that have several."""
+    found = {}
+    for entry in sub_networks:
+        if entry.stages:
+            shares = tuple(StageShare(s.name, s.work, s.taken) for s in entry.stages)
+            try:
+                Paths(shares)
+            except ValueError as error:
+                raise ScenarioError(
+                    f'{where}: {entry.id}: stages',
+                    str(error),
+                    'Give the cost up to the end of each stage, and the share that leaves there',
+                ) from error
+            found[entry.id] = shares
+    return found
 
 
 def _measured(name: str, board: BoardModel, where: str) -> Workload:
@@ -177,6 +200,10 @@ def _sub_networks(
                 row['multiply_adds'],
                 row['parameters'],
                 row['layers'],
+                stages=tuple(
+                    Stage(stage['name'], work=stage['work'], taken=stage['taken'])
+                    for stage in row.get('stages', ())
+                ),
             )
             for row in network['sub_networks']
         ]

@@ -22,6 +22,7 @@ from dynamic_dnn_ros.simulation.board import BoardInTime, FrameInWork
 from dynamic_dnn_ros.simulation.loop import LOAD_PERIOD, Action, InWork, Loop, SimulatedApplication
 from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import ApplicationScript, Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.scene import Scene
 from dynamic_dnn_ros.simulation.sensing import Sensing
 from dynamic_dnn_ros.simulation.workload import Workload
 
@@ -57,9 +58,11 @@ class ModelledBoard:
         """Return the frequency of each domain, Hz."""
         return self._board.granted
 
-    def begin(self, application: str, sub_network: str, processor: str, factor: float) -> InWork:
+    def begin(
+        self, application: str, sub_network: str, processor: str, factor: float, path: float
+    ) -> InWork:
         """Let work on a frame begin."""
-        frame = FrameInWork(self._costs[application][sub_network], processor, factor)
+        frame = FrameInWork(self._costs[application][sub_network], processor, factor, path)
         self._board.begin(frame)
         return frame
 
@@ -166,6 +169,7 @@ class World:
         for script, application, slowness in self._all:
             application.arrivals.seed(f'{self.seed}/{script.id}/camera/{salt}')
             slowness.frames.seed(f'{self.seed}/{script.id}/frames/{salt}')
+            application.scene.draw.seed(f'{self.seed}/{script.id}/pictures/{salt}')
 
     # What is to come.
 
@@ -219,10 +223,16 @@ class World:
                 workload.accuracies,
                 first,
                 workload.points.processors[0],
+                stages=workload.stages,
             ),
             script.camera,
             slowness,
             random.Random(f'{self.seed}/{script.id}/camera'),
+            Scene(
+                workload.paths,
+                script.difficulty_at,
+                random.Random(f'{self.seed}/{script.id}/pictures'),
+            ),
         )
         return script, application, slowness
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 import math
+import random
 import statistics
 
 import pytest
@@ -15,7 +16,9 @@ from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.decisions import Decision
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import Application, Load, Status
+from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.simulation.loop import SimulatedApplication
 from dynamic_dnn_ros.simulation.replay import (
     Entry,
     Question,
@@ -27,8 +30,10 @@ from dynamic_dnn_ros.simulation.replay import (
     decide_again,
     what_if,
 )
+from dynamic_dnn_ros.simulation.scenario import Camera
+from dynamic_dnn_ros.simulation.scene import Scene
 from dynamic_dnn_ros.simulation.table_board import TableBoard
-from support.applications import application, operating_points
+from support.applications import STAGES, application, operating_points
 from support.table_loop import TableLoop, target_event, with_camera
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
@@ -224,6 +229,38 @@ def test_one_that_began_with_what_its_profile_lacks_begins_with_what_it_served(
     )
     found = what_if(Recording(entries), Static(-1))
     assert len(found.simulated[FRONT]) > 100
+
+
+def test_paths_are_decided_on_again_and_pictures_are_as_hard_as_they_were() -> None:
+    one = application(FRONT, stages=dict.fromkeys(('s2', 's3'), STAGES))
+    paths = {name: Paths(stages) for name, stages in one.stages.items()}
+    scene = Scene(paths, lambda now: 0.1 if now < 8.0 else 5.0, random.Random(3))
+    manager = Recorded()
+    camera = SimulatedApplication(one, Camera(30.0), scene=scene)
+    target = Target(FRONT, latency=0.03, accuracy=0.89)
+    loop = TableLoop(manager, TableBoard({FRONT: one}), [camera], [target_event(0.5, target)])
+    loop.run(14.0)
+    session = Session('recorded', manager.settings, tuple(manager.rounds))
+    assert decide_again(session).differences == ()
+    unaware = [
+        replace(r, entries=tuple(_without_paths(entry) for entry in r.entries))
+        for r in session.rounds
+    ]
+    assert decide_again(replace(session, rounds=tuple(unaware))).differences
+    found = what_if(Recording(tuple(manager.entries)), Static(-1))
+    latencies = [latency for latency, _, _ in found.simulated[FRONT]]
+    early, late = latencies[60:220], latencies[260:]
+    assert sum(latency > 0.015 for latency in early) < 0.2 * len(early)
+    assert sum(latency > 0.015 for latency in late) > 0.25 * len(late)
+
+
+def _without_paths(entry: Entry) -> Entry:
+    told = entry.told
+    if isinstance(told, Application):
+        return replace(entry, told=replace(told, stages={}))
+    if isinstance(told, Status):
+        return replace(entry, told=replace(told, work=1.0, exit_stage=''))
+    return entry
 
 
 def test_a_recording_without_frames_is_refused() -> None:
