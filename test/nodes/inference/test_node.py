@@ -41,6 +41,7 @@ from dynamic_dnn_ros.serving.pacing import BoardState
 from dynamic_dnn_ros.tasks.classification import softmax
 from support.applications import operating_points
 from support.bundles import make_bundle
+from support.cascades import cascade, with_cascades
 from support.engines import logits
 from support.gated_engine import GatedEngine
 from support.graph import LATCHED, Collector, Graph
@@ -227,6 +228,30 @@ def test_first_frame_is_said_once(start: Start, said: Said) -> None:
     line = said.wait_for('The first frame is served by s')
     assert ' on cpu, ' in line and 'ms after it arrived' in line
     assert sum('first frame' in line for line in said.lines) == 1
+
+
+def test_a_frame_leaves_a_cascade_early_and_says_so(
+    start: Start, bundle: Bundle, tmp_path: Path
+) -> None:
+    manifest = with_cascades(
+        bundle, cascade(bundle, 0.0, name='easy'), cascade(bundle, 1.0, name='hard')
+    ).manifest
+    written = write_bundle(tmp_path / 'cascading', manifest, bundle.source_content)
+    application = start(bundle=str(written.folder), sub_network='easy')
+    *_, easy, _ = application.applications.wait(1)[-1].sub_networks
+    assert (easy.id, easy.stage_names) == ('easy', ['first', 'last'])
+    assert list(easy.stage_work) == [0.4, 1.0]
+    for sequence, (sub_network, stage, work, answers) in enumerate(
+        (('hard', 'last', 1.0, 's2'), ('easy', 'first', 0.4, 's1')), 1
+    ):
+        application.switch(sub_network=sub_network, sequence=sequence)
+        message = image_message(noise(40, 30, sequence))
+        result = application.serve(message)
+        status = application.served_status()
+        assert (status.sub_network, status.exit_stage) == (sub_network, stage)
+        assert status.work == work and result.sub_network == sub_network
+        result.sub_network = answers
+        assert_result(bundle, result, message)
 
 
 def test_age_is_unknown_where_the_time_base_is_another(start: Start) -> None:
