@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dynamic_dnn_ros.datasets.contract import DataError
 
 _NAMES = {
@@ -51,3 +54,17 @@ def chosen_split(found: Iterable[str | None], wanted: str | None, where: str) ->
 def of_split(names: Sequence[str], split: str | None) -> list[str]:
     """Return the files of a part; all, for None."""
     return [name for name in names if split is None or split_of(name) == split]
+
+
+def held_out(count: int, number: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """
+    Return the positions of all pictures but the held-out ones, and of these, drawn by a seed.
+
+    :param count: of all pictures
+    :param number: of those to hold out
+    :raises DataError: when no others would be left
+    """
+    if number >= count:
+        raise DataError(f'{number} pictures cannot be held out of {count}: lower held_out')
+    order = np.random.default_rng(seed).permutation(count)
+    return order[: count - number], order[count - number :]

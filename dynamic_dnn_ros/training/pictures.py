@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from dynamic_dnn_ros.datasets import splits
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.datasets.registry import open_dataset
@@ -108,12 +109,8 @@ class Pictures:
 
         :raises DataError: if too few pictures would be left.
         """
-        if held_out >= len(self):
-            raise DataError(
-                f'{held_out} pictures cannot be held out of {len(self)}: lower held_out'
-            )
-        order = np.random.default_rng(seed).permutation(len(self))
-        return self.take(order[:-held_out]), self.take(order[-held_out:])
+        rest, held = splits.held_out(len(self), held_out, seed)
+        return self.take(rest), self.take(held)
 
     def identity(self) -> dict[str, Any]:
         """Return what tells these pictures from others; of files, their names and sizes."""

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from dynamic_dnn_ros.datasets import splits
 from dynamic_dnn_ros.datasets.contract import DataError, LabelledBoxes
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.pictures.input import Preprocessing
@@ -69,12 +70,8 @@ class BoxPictures:
 
     def split(self, held_out: int, seed: int) -> tuple[BoxPictures, BoxPictures]:
         """Return all but the held-out pictures, and the held-out ones; see the contract."""
-        if held_out >= len(self):
-            raise DataError(
-                f'{held_out} pictures cannot be held out of {len(self)}: lower held_out'
-            )
-        order = np.random.default_rng(seed).permutation(len(self))
-        return self.take(order[:-held_out]), self.take(order[-held_out:])
+        rest, held = splits.held_out(len(self), held_out, seed)
+        return self.take(rest), self.take(held)
 
     def every(self, step: int) -> tuple[BoxPictures, BoxPictures]:
         """Return all but every so manieth picture by name, and these."""
