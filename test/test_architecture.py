@@ -16,6 +16,7 @@ ROOMS = {
     'cli',
     'datasets',
     'engines',
+    'exits',
     'importing',
     'launching',
     'management',

@@ -127,6 +127,11 @@ COMMANDS = {
         'choose the sub-networks of a trained bundle by accuracy and measured latency',
         resumes=True,
     ),
+    'cascade': Command(
+        'dynamic_dnn_ros.cli.cascade',
+        'torch',
+        'chain sub-networks, so that easy pictures take a small one and hard ones a large one',
+    ),
     'simulate': Command(
         'dynamic_dnn_ros.cli.simulate',
         'simulate',
