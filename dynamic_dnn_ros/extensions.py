@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,6 +70,9 @@ class Extensions:
         return f'{entry.dist.metadata["Name"]} {entry.dist.version}'
 
     def _entries(self) -> dict[str, EntryPoint]:
+        # 3 MB, which a node that asks for nothing but names of this package does without.
+        from importlib.metadata import entry_points
+
         found: dict[str, EntryPoint] = {}
         for entry in sorted(entry_points(group=self.group), key=lambda each: each.value):
             if entry.name in self.own:
