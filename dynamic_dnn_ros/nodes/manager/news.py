@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 import math
 
@@ -102,25 +102,38 @@ class TargetNews:
         self,
         reports: Sequence[TargetReport],
         applications: Collection[str],
-        advises: bool,
+        advice_beside: Mapping[str, str] | None,
         now: float,
     ) -> None:
-        """Tell what has come about of each target with a decision."""
+        """
+        Tell what has come about of each target with a decision.
+
+        :param advice_beside: where decisions are advice only, what each application serves in
+            truth, e.g. 's3 on gpu'; none where they are carried out
+        """
         for report in reports:
             if report.target is None:
                 self._stories.pop(report.application, None)
             else:
-                self._tell(report, report.target, applications, now)
-            if advises:
+                served = point_text(report.decision)
+                if advice_beside is not None:
+                    served = advice_beside.get(report.application, 'not known')
+                self._tell(report, report.target, applications, served, now)
+            if advice_beside is not None:
                 self._advise(report, now)
-        if not advises:
+        if advice_beside is None:
             self._advised.clear()
         known = {report.application for report in reports}
         for name in self._stories.keys() - known:
             del self._stories[name]
 
     def _tell(
-        self, report: TargetReport, target: Target, applications: Collection[str], now: float
+        self,
+        report: TargetReport,
+        target: Target,
+        applications: Collection[str],
+        served: str,
+        now: float,
     ) -> None:
         story = self._stories.get(report.application)
         if story is None or not story.target.asks_the_same(target):
@@ -133,11 +146,11 @@ class TargetNews:
                     f'until it appears. {there(applications)}'
                 )
         elif report.state in _MISSED:
-            self._missed(story, report, now)
+            self._missed(story, report, served, now)
         elif report.state is TargetState.MET:
-            self._met(story, report, now)
+            self._met(story, report, served, now)
 
-    def _missed(self, story: _Story, report: TargetReport, now: float) -> None:
+    def _missed(self, story: _Story, report: TargetReport, served: str, now: float) -> None:
         if not story.missing or math.isnan(story.since):
             story.missing, story.since = True, now
         lasting = now - story.since
@@ -145,12 +158,12 @@ class TargetNews:
             if story.told is not TargetState.MISSED:
                 story.missed_since = story.since
             story.told, story.warned = TargetState.MISSED, True
-            self._warn(f'{report.application}: missed for {lasting:.0f} s: {_why(report)}')
+            self._warn(f'{report.application}: missed for {lasting:.0f} s: {_why(report, served)}')
         elif story.told in (None, TargetState.WAITING):
             story.told, story.missed_since = TargetState.MISSED, now
-            self._say(self._inform, f'{report.application}: missed: {_why(report)}', now)
+            self._say(self._inform, f'{report.application}: missed: {_why(report, served)}', now)
 
-    def _met(self, story: _Story, report: TargetReport, now: float) -> None:
+    def _met(self, story: _Story, report: TargetReport, served: str, now: float) -> None:
         if story.missing or math.isnan(story.since):
             story.missing, story.since = False, now
         if story.told is TargetState.MET:
@@ -161,7 +174,7 @@ class TargetNews:
         if story.told is TargetState.MISSED:
             again = f' after {story.since - story.missed_since:.0f} s'
         story.told, story.warned = TargetState.MET, False
-        text = f'{report.application}: met{again} by {point_text(report.decision)}'
+        text = f'{report.application}: met{again} by {served}'
         self._say(self._inform, f'{text}: {limits_text(report)}', now)
 
     def _advise(self, report: TargetReport, now: float) -> None:
@@ -188,7 +201,7 @@ def _point(point: Prediction) -> tuple[object, ...]:
     return point.sub_network, point.processor, point.frequencies
 
 
-def _why(report: TargetReport) -> str:
+def _why(report: TargetReport, served: str) -> str:
     """Return by how much a target is missed, and why, as far as that is known."""
     parts = [
         f'{limit_title(name, report.metric)} is '
@@ -197,7 +210,7 @@ def _why(report: TargetReport) -> str:
         for name, required, missed in zip(report.names, report.required, report.missed_by)
         if missed > 0
     ]
-    text = f'{"; ".join(parts) or "by what is expected"}. Served is {point_text(report.decision)}'
+    text = f'{"; ".join(parts) or "by what is expected"}. Served is {served}'
     if report.message:
         return f'{text}. {report.message}'
     if report.slow_down > SLOWER:

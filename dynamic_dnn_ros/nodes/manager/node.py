@@ -428,7 +428,8 @@ class ManagerNode(ManagedNode):
         # Whom a decision concerns has it by now; the reasons take longer.
         self._decision = self._manager.reported(decision)
         self._publish_status(self._decision, duration)
-        self._news.decided(self._decision.reports, self.applications, self.advises, now)
+        advice_beside = self._served if self.advises else None
+        self._news.decided(self._decision.reports, self.applications, advice_beside, now)
         inputs = self._inputs.message(self._decisions, now)
         inputs.header.stamp = self.get_clock().now().to_msg()
         self._inputs_publisher.publish(inputs)

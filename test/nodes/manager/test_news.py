@@ -30,7 +30,7 @@ class Told:
     def decided(self, report: TargetReport, now: float, advises: bool = False) -> list[str]:
         before = len(self.lines)
         there = () if report.state is TargetState.WAITING else (report.application,)
-        self.news.decided([report], there, advises, now)
+        self.news.decided([report], there, {FRONT: 's9 on cpu'} if advises else None, now)
         return self.lines[before:]
 
 
@@ -146,8 +146,18 @@ def test_a_target_for_nobody_leaves_one_warning(told: Told) -> None:
 
 
 def _warned_of(told: Told, waiting: TargetReport, there: tuple[str, ...]) -> str:
-    told.news.decided([waiting], there, False, 200.0)
+    told.news.decided([waiting], there, None, 200.0)
     return told.lines[-1]
+
+
+def test_what_serves_beside_advice_is_named(told: Told) -> None:
+    """A target is missed, or met, by what serves, which is not what is advised."""
+    (missed, advised) = told.decided(report(TargetState.MISSED, 0.031, reason='r'), 0.0, True)
+    assert 'Served is s9 on cpu' in missed and 's3' not in missed
+    assert 'would serve s3' in advised
+    told.decided(report(TargetState.MET, reason='r'), 8.0, True)
+    (met,) = told.decided(report(TargetState.MET, reason='r'), 10.0, True)
+    assert 'by s9 on cpu' in met
 
 
 def test_advice_is_told_when_it_changes(told: Told) -> None:
