@@ -18,11 +18,14 @@ from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
 from dynamic_dnn_ros.exits.asking import measured_latencies
 from dynamic_dnn_ros.exits.held_out import halves, held_out_pictures
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.training.pictures import read_pictures
 from support.bundles import make_bundle
 from support.engines import logits
 from support.images import noise
+from support.separate_models import entry as models_entry
+from support.separate_models import make_models_bundle, picture_classifier
 from support.training import colour_pictures, training_configuration, write_folder
 
 COUNT = 240
@@ -195,3 +198,38 @@ def test_held_out_pictures_are_those_that_the_training_held_out(original, tmp_pa
     _, expected = pictures.split(configuration.held_out, configuration.seed)
     assert len(held) == 30 and len(test) == 20
     np.testing.assert_array_equal(np.stack([each.pixels for each in held]), expected.images)
+
+
+def test_separate_models_are_chained_too(tmp_path, capsys):
+    pytest.importorskip('onnxruntime')
+    models = make_models_bundle(
+        tmp_path / 'models',
+        {'small': picture_classifier(0), 'large': picture_classifier(1, width=16)},
+        (
+            models_entry('small', 'small', Size(32, 32), accuracy=0.5),
+            models_entry('large', 'large', Size(32, 32), accuracy=0.7, multiply_adds=10**6),
+        ),
+    )
+    data = tmp_path / 'data'
+    prepared = create_engine('onnxruntime', models, 1).prepare(
+        models.manifest.sub_network('large'), 'cpu'
+    )
+    for index in range(COUNT):
+        picture = noise(32, 32, index) // (1 + index % 3)
+        label = int(prepared.run(picture)['scores'].argmax())
+        folder = data / f'{label}'
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f'{index:03}.png')
+    for label in range(len(models.manifest.labels)):
+        if not (data / f'{label}').exists():
+            (data / f'{label}').mkdir()
+            Image.fromarray(noise(32, 32, 0)).save(data / f'{label}' / 'other.png')
+    options = ['--quiet', '--engine', 'onnxruntime', '--at-most-below', '0.95']
+    assert main(['cascade', str(models.folder), '--data', str(data), *options]) == 0
+    bundle = read_bundle(models.folder)
+    (entry,) = (each for each in bundle.manifest.sub_networks if each.stages)
+    assert [stage.sub_network for stage in entry.stages] == ['small', 'large']
+    assert entry.parameters == 2 * 240
+    cascade = create_engine('onnxruntime', bundle, 1).prepare(entry, 'cpu')
+    path = follow(cascade, noise(32, 32, 0), bundle.manifest.make_task())
+    assert path.stage in ('small', 'large')

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.exits.mixtures import Judge
+from dynamic_dnn_ros.datasets.contract import LabelledBoxes
+from dynamic_dnn_ros.exits.mixtures import Answers, Judge
 from dynamic_dnn_ros.tasks.classification import Classification
+from dynamic_dnn_ros.tasks.contract import Detections
+from dynamic_dnn_ros.tasks.detection import Detection
 from support.mixtures import LABELS, ByScorer, answers
 
 SMALL = [True, True, False, False] * 25
@@ -53,3 +56,20 @@ def test_pictures_without_anything_to_find_promise_nothing():
 
     judge = Judge(Nothing(), LABELS, answers({'s': SMALL, 'l': LARGE}))
     assert not judge.loss(['s', 'l'], np.zeros(100, int)).keeps(0.9)
+
+
+def test_detections_are_mixed_and_scored_by_ap():
+    pytest.importorskip('faster_coco_eval')
+    box, one = np.array([[10, 10, 60, 60]], np.float32), np.zeros(1, np.int64)
+    found = Detections(box, np.array([0.9], np.float32), one)
+    nothing = Detections(box[:0], np.zeros(0, np.float32), one[:0])
+    truth = LabelledBoxes(box, one, np.zeros(1, bool))
+    task = Detection.from_options({'decoder': 'labelled_boxes'})
+    results = {'s': [found, nothing] * 20, 'l': [found] * 40}
+    judge = Judge(task, ['cat'], Answers({}, results, [truth] * 40))
+    easy_early = np.array([0, 1] * 20)
+    assert judge.accuracy(['s', 'l'], easy_early) == pytest.approx(1.0)
+    assert judge.loss(['s', 'l'], easy_early).keeps(0.001)
+    all_early = judge.loss(['s', 'l'], np.zeros(40, int))
+    assert all_early.mean == pytest.approx(0.5, abs=0.02)
+    assert not all_early.keeps(0.4)
