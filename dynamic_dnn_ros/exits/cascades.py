@@ -78,6 +78,12 @@ def make_cascades(
                 f'{calibration.files.path}: {entries[-1].id!r} finds nothing right there: give '
                 'pictures of the kind that the bundle was made for'
             )
+        if not any((found > 0).any() for found in answers.confidences.values()):
+            raise ExitError(
+                f'bundle {bundle.manifest.name!r}: its task {bundle.manifest.task.name!r} does '
+                'not say how sure an answer to these pictures is, so none can leave early. See '
+                'docs/tasks.md for what gives a confidence'
+            )
         chosen = _chosen(judge, latencies, entries, settings, say, quiet)
         used = {name for cascade in chosen.values() for name in cascade.stages}
         with _prepared(engine, [each for each in entries if each.id in used]) as prepared:

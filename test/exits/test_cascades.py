@@ -20,6 +20,7 @@ from dynamic_dnn_ros.exits.asking import measured_latencies
 from dynamic_dnn_ros.exits.held_out import halves, held_out_pictures
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.path import follow
+from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.training.pictures import read_pictures
 from support.bundles import make_bundle
 from support.engines import logits
@@ -160,6 +161,12 @@ def test_bad_input_is_one_line_that_names_it(original, data, tmp_path, capsys):
     (tmp_path / 'taken').mkdir()
     (tmp_path / 'taken' / 'notes.txt').write_text('x')
     assert 'is no bundle' in refused(*given, '--output', tmp_path / 'taken')
+
+
+def test_a_task_that_is_never_sure_makes_no_cascade(original, data, capsys, monkeypatch):
+    monkeypatch.setattr(Classification, 'confidence', lambda *arguments: 0.0)
+    assert cascade(original.folder, '--data', data, '--stages', 's1,s2') == 1
+    assert 'does not say how sure' in capsys.readouterr().err
 
 
 def test_latencies_are_measured_in_turns(original):
