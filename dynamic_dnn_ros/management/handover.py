@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import math
-
 from dynamic_dnn_ros.management.decisions import Switch
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
@@ -20,8 +18,11 @@ from dynamic_dnn_ros.management.reports import prediction
 from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import TargetStore
 
-RETRY_FAILED = 30.0
-"""Seconds for which an option is left out that the application could not prepare."""
+RETRY = 30.0
+"""
+Seconds for which an option is left out that the application refused or could not prepare; longer
+each time. Never for good: what it refused may have been a moment's state.
+"""
 
 
 class Handover:
@@ -87,9 +88,9 @@ class Handover:
         pair: Option = (outstanding.sub_network, outstanding.processor)
         options = record.table.options if record.table is not None else ()
         if status.switch_result == SWITCH_REFUSED_SUB_NETWORK:
-            record.exclude([o for o in options if o[0] == pair[0]], math.inf, status.message)
+            record.exclude([o for o in options if o[0] == pair[0]], now, RETRY, status.message)
         elif status.switch_result == SWITCH_REFUSED_PROCESSOR:
-            record.exclude([o for o in options if o[1] == pair[1]], math.inf, status.message)
+            record.exclude([o for o in options if o[1] == pair[1]], now, RETRY, status.message)
         elif status.switch_result == SWITCH_FAILED:
-            record.exclude([pair], now + RETRY_FAILED, status.message)
+            record.exclude([pair], now, RETRY, status.message)
         return True

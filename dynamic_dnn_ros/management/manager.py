@@ -271,17 +271,7 @@ class Manager:
         """Decide without reports: all that is to be sent, as early as it can be."""
         if self._registry.drop_silent(now):
             self._fresh = SwitchReason.APPLICATION
-        records = [
-            record
-            for record in (self._registry[name] for name in self._registry)
-            if record.has_choice(now)
-        ]
-        controllable = False
-        domains: tuple[DomainFrequency, ...] = ()
-        if records:
-            controllable, domains = self._planner.make(records, now, self._fresh)
-        else:
-            self._planner.forget()
+        controllable, domains = self._plan(now)
         self._fresh = None
         for name in self._registry:
             if name not in self._planner.planned:
@@ -315,6 +305,29 @@ class Manager:
 
     # How it is done.
 
+    def _plan(self, now: float) -> tuple[bool, tuple[DomainFrequency, ...]]:
+        """
+        Plan for all that have a choice; who makes that fail is left out, and costs nobody else.
+
+        :return: whether the clocks can be set, and the frequencies decided on
+        """
+        while True:
+            every = (self._registry[name] for name in self._registry)
+            records = [record for record in every if record.has_choice(now)]
+            if not records:
+                self._planner.forget()
+                return False, ()
+            try:
+                return self._planner.make(records, now, self._fresh)
+            except Exception as error:
+                offenders = self._planner.offenders(records, now)
+                if not offenders:
+                    # Each alone can be decided for: who came last to those that are served.
+                    offenders = {max(records, key=lambda r: r.application.started): error}
+                self._planner.forget()
+                for record, problem in offenders.items():
+                    record.leave_out(now, f'{type(problem).__name__}: {problem}')
+
     def _begin(self, record: ApplicationRecord, now: float) -> None:
         self._hold(record, now)
         if self._is_adopted(record):
@@ -346,6 +359,7 @@ class Manager:
         record = self._registry.get(name)
         if record is not None:
             record.release()
+            record.readmit()
 
     def _running(self, now: float) -> dict[str, float]:
         """Return the frequencies that the platform is thought to run at, Hz by domain."""
@@ -364,8 +378,8 @@ class Manager:
         parts = []
         if self.platform.state(now) is PlatformState.STALE:
             parts.append(
-                'system_load is older than three periods: the clocks are given back and only '
-                'sub-networks are chosen. Check that the platform node runs.'
+                'The platform node is silent: the clocks are given back and only sub-networks are '
+                'chosen. Check that it runs.'
             )
         load = self.platform.load
         if load is not None and load.setting_result >= 10:

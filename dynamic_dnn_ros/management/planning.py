@@ -23,7 +23,7 @@ from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.records import ApplicationRecord
 from dynamic_dnn_ros.management.resource_level import Plan, ResourceLevel
 from dynamic_dnn_ros.management.switch_reasons import SwitchReasons
-from dynamic_dnn_ros.management.tables import ApplicationTable, JointTable, join
+from dynamic_dnn_ros.management.tables import ApplicationTable, IndexArray, JointTable, join
 from dynamic_dnn_ros.management.targets import Objective, TargetStore, quantile_of
 
 
@@ -52,6 +52,7 @@ class Planner:
         self._targets = targets
         self._platform = platform
         self._budget = budget
+        self._settings = settings
         self._resource = ResourceLevel(settings)
         self._joint: JointTable | None = None
         # Decided on last, in mode advise too, and again once the platform is heard again.
@@ -135,6 +136,21 @@ class Planner:
         demands[index] = replace(demands[index], path_variation=record.path_variation(quantile))
         return replace(problem, joint=join(tables, problem.joint), demands=tuple(demands))
 
+    def offenders(
+        self, records: Sequence[ApplicationRecord], now: float
+    ) -> dict[ApplicationRecord, Exception]:
+        """Return the applications that no decision comes about with even alone, and why."""
+        found = {}
+        for record in records:
+            try:
+                joint = join([record.table] if record.table is not None else [])
+                settings = self._platform.choice(joint, now).settings
+                problem = self._new_problem(joint, settings, [record], now)
+                ResourceLevel(self._settings).decide(problem, None, now, None)
+            except Exception as error:
+                found[record] = error
+        return found
+
     def _problem(
         self,
         joint: JointTable,
@@ -147,6 +163,18 @@ class Planner:
         settings = choice.settings
         if setting is not None and any(record.is_held(now) for record in records):
             settings = np.array([setting], dtype=np.int64)
+        return steadied(
+            self._new_problem(joint, settings, records, now),
+            self.plan.problem if self.plan is not None else None,
+        )
+
+    def _new_problem(
+        self,
+        joint: JointTable,
+        settings: IndexArray,
+        records: Sequence[ApplicationRecord],
+        now: float,
+    ) -> Problem:
         demands = tuple(
             demand_of(
                 record,
@@ -158,10 +186,7 @@ class Planner:
             )
             for record, table in zip(records, joint.tables)
         )
-        return steadied(
-            Problem(joint, settings, demands, self._platform.foreign(), self._cap(joint)),
-            self.plan.problem if self.plan is not None else None,
-        )
+        return Problem(joint, settings, demands, self._platform.foreign(), self._cap(joint))
 
     def _cap(self, joint: JointTable) -> float:
         """Return what plans may take, W; infinite where it bounds nothing."""

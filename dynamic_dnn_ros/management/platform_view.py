@@ -14,9 +14,7 @@ import numpy as np
 from dynamic_dnn_ros.management.decisions import PlatformState
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.tables import IndexArray, JointTable
-
-STALE_AFTER = 3.0
-"""Periods after which a load is stale."""
+from dynamic_dnn_ros.platforms.load_source import LoadSource
 
 FOREIGN_WINDOW = 5.0
 """Seconds for which the highest foreign load counts: it is believed at once, forgotten slowly."""
@@ -61,7 +59,7 @@ class PlatformView:
         self.foreign_rose = False
         self.offer_changed = False
         self._floors = dict(floors or {})
-        self._received = -math.inf
+        self._source = LoadSource()
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
         self._choice: tuple[JointTable, tuple[tuple[object, ...], ...], Choice] | None = None
 
@@ -71,16 +69,17 @@ class PlatformView:
         self._choice = None
 
     def observe(self, load: Load, now: float) -> bool:
-        """Take a load, unless it is overtaken; tell whether it asks for a decision at once."""
+        """
+        Take a load; tell whether it asks for a decision at once.
+
+        One that is overtaken, or of another platform while this one is heard, is left out.
+        """
         self.foreign_rose = self.offer_changed = False
-        before = self.load
-        if (
-            before is not None
-            and (before.platform, before.instance) == (load.platform, load.instance)
-            and load.monotonic_time < before.monotonic_time
+        before, back = self.load, not self.is_fresh(now)
+        if not self._source.takes(
+            load.platform, load.instance, load.monotonic_time, load.period, now
         ):
             return False
-        back = not self.is_fresh(now)
         self.offer_changed = (
             before is None
             or before.platform != load.platform
@@ -89,7 +88,6 @@ class PlatformView:
         if before is None or before.platform != load.platform:
             self._foreign.clear()
         self.load = load
-        self._received = now
         for domain in load.domains:
             cycles = domain.utilisation_foreign * domain.granted
             samples = self._foreign.setdefault(domain.name, deque())
@@ -104,15 +102,14 @@ class PlatformView:
         return self.offer_changed or back
 
     def is_fresh(self, now: float) -> bool:
-        """Tell whether the last load is younger than three periods."""
-        return self.state(now) is PlatformState.FRESH
+        """Tell whether the platform was heard lately."""
+        return self._source.is_fresh(now)
 
     def state(self, now: float) -> PlatformState:
         """Return whether there is a platform, and whether its load is fresh."""
         if self.load is None:
             return PlatformState.NONE
-        stale = now - self._received > STALE_AFTER * self.load.period
-        return PlatformState.STALE if stale else PlatformState.FRESH
+        return PlatformState.FRESH if self.is_fresh(now) else PlatformState.STALE
 
     def granted(self) -> dict[str, float]:
         """Return the frequencies that the hardware runs at, Hz by domain, as far as known."""

@@ -41,6 +41,13 @@ again and again, always under a new instance, does not fill the memory with its 
 """
 
 
+FIRST_PAUSE = 5.0
+"""Seconds for which an application is left out with which no decision came about."""
+
+LONGEST_PAUSE = 600.0
+"""Seconds for which a refused option, or an application, is left out at most."""
+
+
 class Presented(NamedTuple):
     """
     An application as it presents itself, with its operating points as a table only.
@@ -70,12 +77,15 @@ class ApplicationRecord:
         self._presented = presented
         self._heard = now
         self._held_until = -math.inf
+        # Until when an option is left out, and for how long the next time.
         self._excluded: dict[Option, float] = {}
+        self._pauses: dict[Option, float] = {}
         self._refusal = ''
         self._paths = _paths(presented.application)
         # By the quantile that they are for, in one scene.
         self._seen: dict[float, tuple[ApplicationTable, float]] = {}
         self._seen_in = (math.nan, math.nan)
+        self._left_out = -math.inf, 0.0, ''
 
     @property
     def presented(self) -> Presented:
@@ -156,6 +166,12 @@ class ApplicationRecord:
             self._paths = _paths(application)
             self._seen.clear()
             changed = True
+        if changed:
+            # What it refused before says nothing of what it is now.
+            self._excluded.clear()
+            self._pauses.clear()
+            self._refusal = ''
+            self.readmit()
         self.assignment.say(application)
         return changed
 
@@ -167,6 +183,10 @@ class ApplicationRecord:
         """End the time for which it is left alone."""
         self._held_until = -math.inf
 
+    def readmit(self) -> None:
+        """Decide for it again: something else is asked for."""
+        self._left_out = -math.inf, 0.0, ''
+
     def is_held(self, now: float) -> bool:
         """Tell whether the application is left alone, so that a new manager learns first."""
         return now < self._held_until
@@ -175,18 +195,42 @@ class ApplicationRecord:
         """Tell whether the application has refused an option."""
         return now < self._excluded.get(option, -math.inf)
 
+    @property
+    def failure(self) -> str:
+        """Return why it was left out of the last decisions; empty: it was not."""
+        return self._left_out[2]
+
+    def leave_out(self, now: float, problem: str) -> None:
+        """Decide nothing for it for a while, longer each time: no decision comes about with it."""
+        _, pause, _ = self._left_out
+        pause = min(2 * pause, LONGEST_PAUSE) if pause else FIRST_PAUSE
+        self._left_out = now + pause, pause, problem
+
     def has_choice(self, now: float) -> bool:
         """Tell whether it serves and there is an option that it has not refused."""
         table = self.table
         return (
             self.serves
             and table is not None
+            and now >= self._left_out[0]
             and not all(self.is_excluded(option, now) for option in table.options)
         )
 
-    def exclude(self, options: Iterable[Option], until: float, refusal: str) -> None:
-        """Leave options out until a time; remember what the application said of them."""
-        self._excluded.update(dict.fromkeys(options, until))
+    def exclude(
+        self, options: Iterable[Option], now: float, pause: float, refusal: str
+    ) -> None:
+        """
+        Leave options out for a while, which doubles with each time that they are refused.
+
+        It ends too when the application presents itself with other points or in another state.
+
+        :param pause: the first one, s
+        :param refusal: what the application said of them
+        """
+        for option in options:
+            lasting = self._pauses.get(option, pause)
+            self._excluded[option] = now + lasting
+            self._pauses[option] = min(2 * lasting, LONGEST_PAUSE)
         self._refusal = refusal
 
 

@@ -87,7 +87,14 @@ class Reporter:
             elif plan is None or name not in planned:
                 report = _unprofiled(record, target)
             else:
-                report = self._planned(record, target, plan, planned.index(name), control)
+                index = planned.index(name)
+                try:
+                    report = self._planned(record, target, plan, index, control)
+                except Exception as error:  # costs this report alone
+                    report = replace(
+                        _unprofiled(record, target),
+                        message=f'How it stands cannot be told ({type(error).__name__}: {error}).',
+                    )
             if record is not None:
                 report = _with_paths(replace(report, metric=record.application.metric), record)
             refusal = self._refusals.get(name)
@@ -248,6 +255,12 @@ def _unprofiled(record: ApplicationRecord, target: Target | None) -> TargetRepor
         message = 'It is not active; activate it to have its target served.'
         state = TargetState.NO_TARGET if target is None else TargetState.WAITING
         report = replace(report, state=state)
+    elif record.failure:
+        message = (
+            f'Nothing can be decided for it ({record.failure}), so it is left as it is, and tried '
+            "again later. Look at its profile with 'dynamic-dnn bundle check', or give it another "
+            'target.'
+        )
     elif record.refusal:
         message = f'It refuses every operating point of its profile: {record.refusal}'
     else:

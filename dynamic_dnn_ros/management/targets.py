@@ -15,6 +15,9 @@ DEFAULT_LATENCY_QUANTILE = 0.95
 LARGEST = 1e6
 """Above it no limit is meant: it would be 11 days, a megajoule or a megahertz."""
 
+LONGEST_ID = 200
+"""Characters of an application's id: DDS takes 255 of a topic's name, which begins with it."""
+
 _QUALIFIED_NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 
@@ -48,7 +51,7 @@ class TargetError(ValueError):
 
 def is_application_id(text: str) -> bool:
     """Tell whether the text is a fully qualified node name, as every application id is."""
-    return _QUALIFIED_NAME.fullmatch(text) is not None
+    return len(text) <= LONGEST_ID and _QUALIFIED_NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ def _check_application(application: str) -> None:
     if not is_application_id(application):
         raise TargetError(
             'application',
-            application,
+            application[:LONGEST_ID],
             'is no fully qualified node name',
             "Name the inference node with its namespace, e.g. '/front/inference_node'",
         )

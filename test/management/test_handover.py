@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import math
 
 import pytest
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.assignment import LONGEST_PREPARATION, RESEND_AFTER
 from dynamic_dnn_ros.management.decisions import SwitchReason
-from dynamic_dnn_ros.management.handover import RETRY_FAILED, Handover
+from dynamic_dnn_ros.management.handover import RETRY, Handover
 from dynamic_dnn_ros.management.observations import (
     SWITCH_APPLIED,
     SWITCH_FAILED,
@@ -85,21 +84,21 @@ def test_a_switch_without_an_answer_is_sent_ever_more_rarely() -> None:
     assert not record.assignment.changes(0.1 + LONGEST_PREPARATION)
 
 
-def test_what_is_refused_is_left_out_for_good_and_what_failed_for_a_while() -> None:
-    for result, until in ((SWITCH_REFUSED_SUB_NETWORK, math.inf), (SWITCH_FAILED, RETRY_FAILED)):
-        subject, record, _ = handover()
+@pytest.mark.parametrize('result', [SWITCH_REFUSED_SUB_NETWORK, SWITCH_FAILED])
+def test_what_is_refused_is_left_out_longer_each_time(result: int) -> None:
+    subject, record, _ = handover()
+    assert record.table is not None
+    options, now = record.table.options, 0.0
+    for times, pause in enumerate((RETRY, 2 * RETRY, 4 * RETRY), 1):
         record.assignment.decide(('s1', 'gpu'), SwitchReason.TARGET)
-        assert record.table is not None
-        options = record.table.options
-        subject.due(0.0)
-        assert subject.answered(record, answer(record, result), 0.0)
-        excluded = [
-            option for option in options if record.is_excluded(option, min(until, 1e9) - 1.0)
-        ]
+        subject.due(now)
+        assert subject.answered(record, answer(record, result, sequence=times), now)
+        excluded = [o for o in options if record.is_excluded(o, now + pause - 1.0)]
         assert excluded == [('s1', 'gpu')]
-        assert not any(record.is_excluded(option, until) for option in options)
         assert record.assignment.desired == record.assignment.actual == ('s3', 'gpu')
         assert record.refusal == 'no'
+        now += pause
+        assert not any(record.is_excluded(option, now) for option in options)
 
 
 def test_a_switch_of_somebody_else_is_taken_over_if_it_was_applied() -> None:

@@ -22,6 +22,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetReport,
     TargetState,
 )
+from dynamic_dnn_ros.management.handover import RETRY
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.observations import (
@@ -401,6 +402,36 @@ def test_a_processor_that_is_refused_is_not_asked_for_again() -> None:
     assert subject.decide(0.4).switches == ()
 
 
+def test_an_application_that_refused_everything_is_managed_again_later() -> None:
+    """Its platform had changed for a moment, so it knew no processor that was asked for."""
+    subject, one = manager(), application()
+    subject.add_application(one, 0.0)
+    subject.set_target(Target(FRONT, latency=0.01), 5)
+    (switch,) = subject.decide(0.0).switches
+
+    def refuse(sequence: int, now: float) -> None:
+        answer = status(
+            one,
+            StatusEvent.SWITCH,
+            switch_manager='me',
+            switch_sequence=sequence,
+            switch_result=12,
+            message='no such processor',
+        )
+        subject.observe(answer, now)
+
+    def alive(now: float) -> Decision:
+        subject.observe(status(one, StatusEvent.HEARTBEAT), now)
+        return subject.decide(now)
+
+    refuse(switch.sequence, 0.1)
+    assert 'refuses every' in report(subject.decide(0.2)).message
+    decisions = [alive(float(second)) for second in range(1, round(RETRY) + 3)]
+    asked = [d for d in decisions for s in d.switches if s.reason is not SwitchReason.TARGET_ECHO]
+    assert asked and asked[0].time > RETRY
+    assert not report(asked[0]).message.startswith('It refuses')
+
+
 @pytest.mark.parametrize('result', [11, 14])
 def test_a_refused_option_is_left_out(result: int) -> None:
     subject, one = manager(), application()
@@ -506,12 +537,13 @@ def test_a_stale_load_gives_the_clocks_back() -> None:
     subject.add_application(application(), 0.0)
     subject.observe_load(load(), 0.0)
     assert subject.decide(0.1).setting is not None
-    decision = subject.decide(0.5)
+    assert subject.decide(0.5).setting is not None, 'a busy computer pauses as long'
+    decision = subject.decide(1.5)
     assert decision.setting is None
     assert decision.platform_state is PlatformState.STALE
     assert 'platform node' in decision.message
-    subject.observe_load(load(), 0.6)
-    assert subject.decide(0.6).setting is not None
+    subject.observe_load(load(), 1.6)
+    assert subject.decide(1.6).setting is not None
 
 
 def test_frames_of_an_overrun_say_nothing() -> None:

@@ -14,6 +14,7 @@ from dynamic_dnn_ros.management.decisions import PlatformState
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.platform_view import FOREIGN_WINDOW, PlatformView
 from dynamic_dnn_ros.management.tables import JointTable, application_table, join
+from dynamic_dnn_ros.platforms.load_source import LEAST_STALE
 from support.applications import GPU, application, operating_points
 
 
@@ -110,13 +111,22 @@ def test_tables_without_domains_leave_the_clocks_alone() -> None:
     assert choice.settings.tolist() == [0]
 
 
-def test_stale_after_three_periods() -> None:
+def test_a_platform_that_is_silent_is_stale() -> None:
     view = PlatformView()
     view.observe(load(), 10.0)
-    assert view.state(10.29) is PlatformState.FRESH
-    assert view.state(10.31) is PlatformState.STALE
-    assert not view.choice(joint(), 10.31).controllable
-    assert view.observe(load(), 11.0)
+    assert view.state(10.0 + LEAST_STALE) is PlatformState.FRESH
+    assert view.state(10.1 + LEAST_STALE) is PlatformState.STALE
+    assert not view.choice(joint(), 10.1 + LEAST_STALE).controllable
+    assert view.observe(load(), 20.0)
+
+
+def test_another_platform_is_left_out_while_the_first_is_heard() -> None:
+    view = PlatformView()
+    view.observe(load(), 0.0)
+    assert not view.observe(replace(load(limit_maximum=GPU[0]), platform='linux'), 0.1)
+    assert chosen(view, joint(), 0.1) == list(GPU)
+    assert view.observe(replace(load(limit_maximum=GPU[0]), platform='linux'), 5.0)
+    assert chosen(view, joint(), 5.0) == [GPU[0]]
 
 
 def test_foreign_load_is_believed_at_once_and_forgotten_slowly() -> None:

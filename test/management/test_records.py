@@ -11,6 +11,7 @@ from dynamic_dnn_ros.management.assignment import Assignment
 from dynamic_dnn_ros.management.observations import ApplicationState
 from dynamic_dnn_ros.management.records import (
     KEPT_ASIDE,
+    LONGEST_PAUSE,
     SILENT_AFTER,
     SUCCEEDED_AFTER,
     Registry,
@@ -159,13 +160,39 @@ def test_has_a_choice_until_all_is_refused() -> None:
     registry = Registry(1.0)
     record, _ = registry.add(application(), 0.0)
     assert record is not None and record.table is not None
-    record.exclude(record.table.options[:3], 5.0, 'no')
+    record.exclude(record.table.options[:3], 0.0, 5.0, 'no')
     assert record.has_choice(1.0)
-    record.exclude(record.table.options, 5.0, 'no')
+    record.exclude(record.table.options[3:], 0.0, 5.0, 'no')
     assert not record.has_choice(1.0)
     assert record.has_choice(5.0)
     registry.add(application('/b', operating_points=empty_points()), 0.0)
     assert not registry['/b'].has_choice(0.0)
+
+
+def test_a_refusal_ends_when_the_application_presents_itself_anew() -> None:
+    registry = Registry(1.0)
+    record, _ = registry.add(application(), 0.0)
+    assert record is not None and record.table is not None
+    others = (
+        application(operating_points=operating_points(GPU[:2])),
+        application(
+            operating_points=operating_points(GPU[:2]), state=ApplicationState.INACTIVE
+        ),
+    )
+    for other in others:
+        record.exclude(record.table.options, 0.0, 5.0, 'no')
+        assert not record.has_choice(0.1)
+        registry.add(other, 0.2)
+        assert not any(record.is_excluded(option, 0.2) for option in record.table.options)
+        assert record.refusal == ''
+
+
+def test_the_pause_after_a_refusal_has_an_end() -> None:
+    record, _ = Registry(1.0).add(application(), 0.0)
+    assert record is not None
+    for _ in range(100):
+        record.exclude([('s1', 'gpu')], 0.0, 30.0, 'no')
+    assert not record.is_excluded(('s1', 'gpu'), LONGEST_PAUSE)
 
 
 def test_a_target_asked_for_again_needs_no_new_handover() -> None:

@@ -21,6 +21,7 @@ from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, MeasuredNetwork, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.platforms.hardware import hardware_name
+from dynamic_dnn_ros.platforms.load_source import LoadSource
 from dynamic_dnn_ros.profiling.measurements import networks_of_profile
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.profiling.startup import measure
@@ -60,6 +61,7 @@ class PlatformLink:
         self._exchanging = threading.Lock()
         self._measuring: tuple[threading.Thread, threading.Event] | None = None
         self._measure_at = math.inf
+        self._source = LoadSource()
         self.platform = ''
         self.points: OperatingPoints | None = None
 
@@ -128,6 +130,14 @@ class PlatformLink:
     def receive(self, message: SystemLoad) -> None:
         """Take what the platform says of itself."""
         if self._parameters['platform'] not in (AUTO, message.platform):
+            return
+        if not self._source.takes(
+            message.platform,
+            message.instance,
+            message.monotonic_time,
+            message.period,
+            time.monotonic(),
+        ):
             return
         if self.platform != message.platform:
             try:

@@ -30,6 +30,7 @@ from dynamic_dnn_ros.management.observations import (
 )
 from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.targets import (
+    LONGEST_ID,
     Action,
     Objective,
     Target,
@@ -112,7 +113,7 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
     """
     if not is_application_id(message.id):
         raise ValueError(
-            f'Application id {message.id!r} is no fully qualified node name. The node that '
+            f'Application id {message.id[:LONGEST_ID]!r} is no fully qualified node name. The node that '
             'publishes it has to give its own.'
         )
     names = tuple(entry.id for entry in message.sub_networks)

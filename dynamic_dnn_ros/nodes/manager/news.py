@@ -31,6 +31,9 @@ REPEATED_AFTER = 10.0
 SLOWER = 1.05
 """Times the expected latency from which on frames are said to be slower than expected."""
 
+UNMANAGED_FOR = 10.0
+"""Seconds for which nothing is decided for an application before that is a warning."""
+
 _MISSED = (TargetState.MISSED, TargetState.INFEASIBLE)
 
 
@@ -191,6 +194,32 @@ class TargetNews:
         if text not in self._said:
             self._said[text] = now
             say(text)
+
+
+class UnmanagedNews:
+    """Warns once of an application that serves and that nothing is decided for."""
+
+    def __init__(self, inform: Callable[[str], object], warn: Callable[[str], object]) -> None:
+        """Begin with none; arguments as for `TargetNews`."""
+        self._inform = inform
+        self._warn = warn
+        self._since: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def decided(self, unmanaged: Mapping[str, str], now: float) -> None:
+        """
+        Tell what has come about with a decision.
+
+        :param unmanaged: why, by application
+        """
+        self._since = {name: self._since.get(name, now) for name in unmanaged}
+        for name, why in unmanaged.items():
+            if name not in self._told and now - self._since[name] >= UNMANAGED_FOR:
+                self._told.add(name)
+                self._warn(f'{name} is not managed: {why}')
+        for name in self._told - set(unmanaged):
+            self._told.discard(name)
+            self._inform(f'{name} is managed again, or gone')
 
 
 def _sender(target: Target) -> str:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 import math
 import time
@@ -58,10 +59,11 @@ from dynamic_dnn_ros.nodes.manager.messages import (
     switch_message,
     target_of,
 )
-from dynamic_dnn_ros.nodes.manager.news import TargetNews, there
+from dynamic_dnn_ros.nodes.manager.news import TargetNews, UnmanagedNews, there
 from dynamic_dnn_ros.nodes.manager.parameters import MODES, PARAMETERS, manager_settings
 from dynamic_dnn_ros.nodes.manager.services import TargetServices
 from dynamic_dnn_ros.nodes.manager.summary import summary
+from dynamic_dnn_ros.platforms.load_source import LoadSource
 from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 
 LISTENING = 1.5
@@ -99,13 +101,14 @@ class ManagerNode(ManagedNode):
         self._decision: Decision | None = None
         self._decisions = 0
         self._answers: list[TargetReport] = []
-        self._news = self._make_news()
+        self._news, self._unmanaged_news = self._make_news()
         self._served: dict[str, str] = {}
         self._last_status: tuple[float, object] = (-math.inf, None)
         self._deciding = False
         self._offers_services = False
         self._listening_until = 0.0
         self._load: Load | None = None
+        self._load_source = LoadSource()
         self._load_received = 0.0
         self._setting: tuple[DomainFrequency, ...] | None = None
         self._setting_sequence = 0
@@ -123,17 +126,21 @@ class ManagerNode(ManagedNode):
         self._inputs = InputLog(self.identity.instance, values)
         self._decisions = 0
         self._decision = None
-        self._news = self._make_news()
+        self._news, self._unmanaged_news = self._make_news()
         self._served = {}
         self._load = None
+        self._load_source = LoadSource()
         self._setting = None
 
-    def _make_news(self) -> TargetNews:
+    def _make_news(self) -> tuple[TargetNews, UnmanagedNews]:
         # By a call each: rclpy wants each place of the code to log with one severity.
-        return TargetNews(
-            lambda text: self.get_logger().info(text),
-            lambda text: self.get_logger().warning(text),
-        )
+        def inform(text: str) -> None:
+            self.get_logger().info(text)
+
+        def warn(text: str) -> None:
+            self.get_logger().warning(text)
+
+        return TargetNews(inform, warn), UnmanagedNews(inform, warn)
 
     def activate(self) -> None:
         """Listen for a moment, then decide."""
@@ -242,8 +249,21 @@ class ManagerNode(ManagedNode):
             )
         return (
             Diagnostic('targets', Level.WARNING if missed else Level.OK, text, missed),
+            _applications_diagnostic(len(self._served), self._unmanaged(decision.reports)),
             platform,
         )
+
+    def _unmanaged(self, reports: Sequence[TargetReport]) -> dict[str, str]:
+        """Return the applications that serve and that nothing is decided for, and why."""
+        return {
+            report.application: report.message
+            for report in reports
+            # What was decided has a reason.
+            if report.application in self._served
+            and report.message
+            and not report.reason
+            and report.state is not TargetState.REFUSED
+        }
 
     # What arrives.
 
@@ -254,11 +274,12 @@ class ManagerNode(ManagedNode):
 
         def take(data: bytes) -> None:
             now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
-            message = deserialize_message(data, message_type)
-            if kind is InputKind.APPLICATION:
-                data = abridged(message)
-            self._inputs.add(Input(kind, now, arrival, data))
-            callback(message, now, arrival)
+            with self._alone(f'A message of {message_type.__name__} is left out'):
+                message = deserialize_message(data, message_type)
+                if kind is InputKind.APPLICATION:
+                    data = abridged(message)
+                self._inputs.add(Input(kind, now, arrival, data))
+                callback(message, now, arrival)
 
         return take
 
@@ -324,7 +345,15 @@ class ManagerNode(ManagedNode):
         except ValueError as error:
             self.complain(f'Ignored a system_load: {error}')
             return
-        self._load, self._load_received = load, now
+        if self._load_source.takes(
+            load.platform, load.instance, load.monotonic_time, load.period, now
+        ):
+            self._load, self._load_received = load, now
+        elif load.platform != self._platform_id():
+            self.complain(
+                f'Ignored a system_load of platform {load.platform!r}: {self._platform_id()!r} is '
+                "heard too. Run one platform node, or give each computer its own 'manager_namespace'."
+            )
         if self._manager.observe_load(load, now):
             self._decide_soon()
         if self._setting is not None and load.lease_manager != self.identity.instance:
@@ -391,6 +420,14 @@ class ManagerNode(ManagedNode):
 
     # What is done about it.
 
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Have a failure cost what it happens in alone."""
+        try:
+            yield
+        except Exception as error:
+            self.complain(f'{what} ({type(error).__name__}: {error}).', what)
+
     def _decide_soon(self) -> None:
         """Decide once everything that has arrived by now is taken in."""
         if not self._deciding:
@@ -420,16 +457,21 @@ class ManagerNode(ManagedNode):
         duration = time.perf_counter() - started
         self._decisions += 1
         for switch in decision.switches:
-            self._send_switch(switch)
+            with self._alone(f'{switch.application}: the switch cannot be sent'):
+                self._send_switch(switch)
         for name in set(self._switch_publishers) - set(self._manager.applications):
             self.destroy_publisher(self._switch_publishers.pop(name))
         if decision.setting != self._setting:
             self._send_setting(decision.setting)
         # Whom a decision concerns has it by now; the reasons take longer.
-        self._decision = self._manager.reported(decision)
-        self._publish_status(self._decision, duration)
+        self._decision = decision
+        with self._alone('How targets stand cannot be reported'):
+            self._decision = self._manager.reported(decision)
+        with self._alone('manager_status cannot be published'):
+            self._publish_status(self._decision, duration)
         advice_beside = self._served if self.advises else None
         self._news.decided(self._decision.reports, self.applications, advice_beside, now)
+        self._unmanaged_news.decided(self._unmanaged(self._decision.reports), now)
         inputs = self._inputs.message(self._decisions, now)
         inputs.header.stamp = self.get_clock().now().to_msg()
         self._inputs_publisher.publish(inputs)
@@ -557,6 +599,13 @@ class ManagerNode(ManagedNode):
         publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)
         self.own(self.destroy_publisher, publisher)
         return publisher
+
+
+def _applications_diagnostic(count: int, unmanaged: dict[str, str]) -> Diagnostic:
+    if unmanaged:
+        text = f'{len(unmanaged)} of {count} applications are not managed'
+        return Diagnostic('applications', Level.WARNING, text, unmanaged)
+    return Diagnostic('applications', Level.OK, f'{count} applications are managed')
 
 
 def main() -> int:

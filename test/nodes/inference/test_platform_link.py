@@ -17,6 +17,7 @@ from dynamic_dnn_ros.msg import SystemLoad
 from dynamic_dnn_ros.nodes.common.lifecycle import NodeError
 from dynamic_dnn_ros.nodes.inference import platform_link
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
+from dynamic_dnn_ros.platforms import load_source
 from support import gated_engine
 from support.gated_engine import GatedEngine, GatedSubNetwork
 from support.graph import Graph
@@ -89,7 +90,23 @@ def test_sub_networks_are_measured_where_no_platform_comes(
     assert points.domains == ()
 
 
-def test_another_platform_takes_the_place_of_the_first(make_link: Callable[..., Link]) -> None:
+def test_a_platform_that_comes_for_a_moment_changes_nothing(
+    make_link: Callable[..., Link],
+) -> None:
+    link = make_link(platform='auto')
+    for platform in (XAVIER, 'linux', ORIN, XAVIER):
+        simulated = platform != 'linux'
+        kind = SystemLoad.KIND_SIMULATED if simulated else SystemLoad.KIND_MEASURED
+        link.link.receive(SystemLoad(platform=platform, kind=kind))
+    assert link.link.platform == XAVIER
+    assert link.points == [XAVIER] and link.paces == ['gpu']
+    assert 'gpu' in link.link.processors
+
+
+def test_another_platform_takes_the_place_of_the_first(
+    make_link: Callable[..., Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_source, 'LEAST_STALE', 0.0)
     link = make_link(platform='auto')
     link.link.begin()
     for platform in (XAVIER, XAVIER, ORIN):
@@ -120,9 +137,10 @@ def test_ends_a_measurement_that_runs(
 
 
 def test_frames_do_not_wait_for_a_measurement_that_nobody_wants_any_more(
-    make_link: Callable[..., Link],
+    make_link: Callable[..., Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The executor learns of a platform while a sub-network is prepared to be measured."""
+    monkeypatch.setattr(load_source, 'LEAST_STALE', 0.0)
     link = make_link(platform='auto', prepares=False)
     link.link.receive(SystemLoad(platform='linux', kind=SystemLoad.KIND_MEASURED))
     link.wait_for(lambda: 's1' in link.engine.attempts)

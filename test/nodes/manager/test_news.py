@@ -10,7 +10,13 @@ import pytest
 
 from dynamic_dnn_ros.management.decisions import Prediction, TargetReport, TargetState
 from dynamic_dnn_ros.management.targets import Target
-from dynamic_dnn_ros.nodes.manager.news import MISSED_FOR, REPEATED_AFTER, TargetNews
+from dynamic_dnn_ros.nodes.manager.news import (
+    MISSED_FOR,
+    REPEATED_AFTER,
+    UNMANAGED_FOR,
+    TargetNews,
+    UnmanagedNews,
+)
 
 FRONT = '/front/inference_node'
 TARGET = Target(FRONT, latency=0.025, accuracy=0.85, sender='docking')
@@ -170,3 +176,16 @@ def test_advice_is_told_when_it_changes(told: Told) -> None:
     assert 'would serve s1' in told.decided(other, 2.0, advises=True)[0]
     assert told.decided(idle, 20.0, advises=False) == []
     assert 'would serve s3' in told.decided(idle, 21.0, advises=True)[0]
+
+
+def test_an_application_that_nobody_manages_is_a_warning_once(told: Told) -> None:
+    news = UnmanagedNews(told.lines.append, lambda text: told.lines.append(f'WARN {text}'))
+    for now in (0.0, 5.0):
+        news.decided({FRONT: 'it refuses'}, now)
+    assert told.lines == [], 'it may only just have come'
+    for now in (UNMANAGED_FOR, 2 * UNMANAGED_FOR):
+        news.decided({FRONT: 'it refuses'}, now)
+    assert told.lines == [f'WARN {FRONT} is not managed: it refuses']
+    news.decided({}, 30.0)
+    news.decided({FRONT: 'it refuses'}, 31.0)
+    assert len(told.lines) == 2
