@@ -16,6 +16,7 @@ from dynamic_dnn_ros.platforms.contract import (
     Platform,
     PlatformError,
     PlatformSample,
+    StateError,
 )
 from dynamic_dnn_ros.platforms.lease import LeaseKeeper, Setting, SettingRefused, SettingResult
 
@@ -26,8 +27,12 @@ class Restorer(Protocol):
     def recover(self) -> Sequence[LimitsFound]:
         """Restore what a predecessor left behind, and return what was restored."""
 
-    def arm(self, found: Sequence[LimitsFound]) -> None:
-        """Have something restored after this process; raises PlatformError if that fails."""
+    def arm(self, found: Sequence[LimitsFound], expiry: float | None = None) -> None:
+        """
+        Have something restored after this process; raises PlatformError if that fails.
+
+        :param expiry: when the lease ends, s on the clock of `now`: this process may hang then
+        """
 
     def disarm(self) -> None:
         """Have nothing restored any more; raises PlatformError if nobody answered."""
@@ -118,8 +123,9 @@ class ClockKeeper:
         self._answer = Answer()
         self._notices: tuple[Notice, ...] = ()
         self._unrestored = ''
+        self._unmanaged = ''
         if platform.limits_found():
-            self._guard = self._new_guard()
+            self._begin_guard()
 
     @property
     def answer(self) -> Answer:
@@ -130,6 +136,11 @@ class ClockKeeper:
     def notices(self) -> tuple[Notice, ...]:
         """Return what was noticed at the last report."""
         return self._notices
+
+    @property
+    def unmanaged(self) -> str:
+        """Return why no clock is set at all; empty: they are, while somebody has the lease."""
+        return self._unmanaged
 
     @property
     def unrestored(self) -> str:
@@ -150,6 +161,10 @@ class ClockKeeper:
         if self._lease.expired(now):
             self._finish(SettingResult.EXPIRED, 'the lease ran out', now)
         try:
+            if self._unmanaged:
+                raise SettingRefused(
+                    SettingResult.REFUSED_HARDWARE, 'clocks', self._unmanaged, 'Only read till then'
+                )
             ranges = self._lease.judge(setting, now, self._platform.limits())
             result, text = self._put_in_force(setting, ranges, now)
         except SettingRefused as refusal:
@@ -190,9 +205,12 @@ class ClockKeeper:
         """
         sample = self._platform.read(now)
         self._notice(sample.notices)
+        if self._unmanaged:
+            fixed = tuple(replace(domain, available=()) for domain in sample.domains)
+            sample = replace(sample, domains=fixed)
         if self._guard is not None and self._lease.holder(now):
             try:
-                self._guard.arm(self._platform.limits_found())
+                self._guard.arm(self._platform.limits_found(), self._lease.expiry)
             except PlatformError as error:
                 self._log.complain(str(error), '')
         return ClockReport(
@@ -205,17 +223,22 @@ class ClockKeeper:
         if guard is not None:
             guard.close()
 
-    def _new_guard(self) -> Restorer:
-        """Return a guard that has restored what an earlier run left behind."""
+    def _begin_guard(self) -> None:
+        """Get a guard that has restored what an earlier run left behind; without, only read."""
         guard = self._make_guard()
         try:
             recovered = guard.recover()
+        except StateError as error:
+            guard.close()
+            self._unmanaged = str(error)
+            self._log.error(self._unmanaged)
+            return
         except PlatformError:
             guard.close()
             raise
         if recovered:
             self._log.warning(f'Restored {len(recovered)} limits that an earlier run left behind')
-        return guard
+        self._guard = guard
 
     def _put_in_force(
         self, setting: Setting, ranges: tuple[DomainRange, ...], now: float
@@ -225,10 +248,12 @@ class ClockKeeper:
             return SettingResult.RELEASED, self._restore(now)
         found = self._platform.limits_found()
         if found and self._guard is None:
-            self._guard = self._new_guard()  # at the start there was nothing to set
+            self._begin_guard()  # at the start there was nothing to set
+            if self._unmanaged:
+                raise PlatformError('clocks', self._unmanaged, 'Only read till then')
             found = self._platform.limits_found()
         if self._guard is not None:
-            self._guard.arm(found)
+            self._guard.arm(found, self._lease.expiry_of(setting, now))
         if not self._lease.holder(now):
             self._unrestored = ''  # what is left over is part of the new setting's restoration
         granted = {grant.name: grant.maximum for grant in self._platform.apply(now, ranges)}

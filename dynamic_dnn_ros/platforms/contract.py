@@ -21,6 +21,14 @@ class PlatformError(RuntimeError):
         self.remedy = remedy
 
 
+class StateError(PlatformError):
+    """
+    What an earlier run left behind cannot be known.
+
+    The clocks may be as it fixed them, and must not be taken for what the operator wants.
+    """
+
+
 class HardwareError(PlatformError):
     """The hardware, or the kernel in front of it, refused a read or a write."""
 

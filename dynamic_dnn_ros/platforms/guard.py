@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,10 +20,13 @@ import tempfile
 import time
 
 from dynamic_dnn_ros.platforms import guard_process
-from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError
+from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError, StateError
 
-ANSWER_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 3.0
 """Seconds to wait for the guard, which answers in milliseconds unless the computer is stuck."""
+
+LARGEST_STATE = 1_000_000
+"""Bytes of a state file: a hundred controls take a tenth of it."""
 
 LOCK_TIMEOUT = 2.0
 """Seconds that a predecessor's guard may need to restore and to end."""
@@ -66,7 +70,7 @@ class Guard:
         self._boot_id = boot_id
         self._files = root / 'sys'
         self._process: subprocess.Popen[bytes] | None = None
-        self._armed: tuple[LimitsFound, ...] = ()
+        self._armed: tuple[tuple[LimitsFound, ...], float | None] = (), None
         self._absent: tuple[LimitsFound, ...] = ()
         self._lock = self._take_lock()
 
@@ -90,7 +94,8 @@ class Guard:
                     os.close(lock)
                     raise PlatformError(
                         folder,
-                        'another platform node sets the clocks of this computer',
+                        'another platform node, or the guard process of one that ended, holds '
+                        'the clocks of this computer',
                         "Stop it, or let this one only read: set its parameters 'manage_cpu', "
                         "'manage_gpu' and 'manage_memory' to false",
                     ) from error
@@ -103,6 +108,7 @@ class Guard:
         All of it, whatever may be set this time. A control that is away, as that of a CPU that is
         off line, stays in the state file.
 
+        :raises StateError: when the state file cannot be read; it stays as it is
         :raises PlatformError: when it cannot be restored
         """
         left = self._left_behind()
@@ -130,24 +136,43 @@ class Guard:
         is void: the kernel has its own limits again. Nothing outside of the tree is written.
         """
         try:
-            descriptor = os.open(self.state_file, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
+            descriptor = os.open(self.state_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
             return ()
-        with os.fdopen(descriptor, encoding='ascii') as file:
+        except OSError as error:
+            reason = 'is a link' if error.errno == errno.ELOOP else error.strerror
+            raise self._unreadable(str(reason)) from error
+        with os.fdopen(descriptor, 'rb') as file:
             status = os.fstat(file.fileno())
-            mine = status.st_uid == os.geteuid() and not status.st_mode & (
-                stat.S_IWGRP | stat.S_IWOTH
-            )
-            if not mine or not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode):
+                raise self._unreadable('is no plain file')
+            if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise self._unreadable('could have been written by another user')
+            content = file.read(LARGEST_STATE + 1)
+        if len(content) > LARGEST_STATE:
+            raise self._unreadable(f'has more than {LARGEST_STATE} bytes')
+        try:
+            state = json.loads(content)
+            if state['boot_id'] != self._boot_id:
                 return ()
-            try:
-                content = json.load(file)
-                if content['boot_id'] != self._boot_id:
-                    return ()
-                rows = (LimitsFound(**row) for row in content['limits'])
-                return tuple(row for row in rows if all(map(self._is_inside, _files(row))))
-            except (ValueError, KeyError, TypeError):
-                return ()
+            rows = tuple(LimitsFound(**row) for row in state['limits'])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._unreadable(f'holds no limits ({type(error).__name__})') from error
+        for row in rows:
+            if not all(isinstance(value, str) for value in asdict(row).values()):
+                raise self._unreadable('holds limits that are no text')
+            if not all(map(self._is_inside, _files(row))):
+                raise self._unreadable("names files outside of this computer's sysfs")
+        return rows
+
+    def _unreadable(self, problem: str) -> StateError:
+        return StateError(
+            f'state file {self.state_file}',
+            f'{problem}, so the limits that an earlier run found are not known, and no clock is '
+            'set',
+            'Put the limits back by hand or restart the computer, then delete the file and '
+            'configure the node again',
+        )
 
     def _is_inside(self, file: str) -> bool:
         return Path(os.path.normpath(file)).is_relative_to(self._files)
@@ -158,25 +183,28 @@ class Guard:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def arm(self, found: Sequence[LimitsFound]) -> None:
+    def arm(self, found: Sequence[LimitsFound], expiry: float | None = None) -> None:
         """
         Have something restored after this process; returns when the guard has it.
 
         Call it before the first write and at each renewal: a guard that died is replaced.
 
+        :param expiry: when the lease ends, s of `time.monotonic`; the guard restores by itself
+            where this process hangs then. None: there is no lease
         :raises PlatformError: when no guard can be started; then nothing must be written
         """
         # What was away at the start and is back now has the limits of an earlier setting.
         absent = {_files(row) for row in self._absent}
-        wanted = (*(row for row in found if _files(row) not in absent), *self._absent)
+        rows = (*(row for row in found if _files(row) not in absent), *self._absent)
+        wanted = rows, expiry if rows else None
         if self.process_id is not None and wanted == self._armed:
             return
-        if not wanted and self.process_id is None:
-            self._armed = ()
+        if not rows and self.process_id is None:
+            self._armed = (), None
             return
         if self.process_id is None:
             self._start()
-        self._tell(wanted)
+        self._tell(*wanted)
         self._armed = wanted
 
     def disarm(self) -> None:
@@ -217,10 +245,11 @@ class Guard:
                 _SCRIPT, f'the guard cannot be started ({error})', 'No clock is set until it can'
             ) from error
 
-    def _tell(self, found: tuple[LimitsFound, ...]) -> None:
+    def _tell(self, found: tuple[LimitsFound, ...], expiry: float | None) -> None:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
-        line = json.dumps({'limits': [asdict(row) for row in found]}) + '\n'
+        charge = {'limits': [asdict(row) for row in found], 'expiry': expiry}
+        line = json.dumps(charge) + '\n'
         try:
             process.stdin.write(line.encode('ascii'))
             process.stdin.flush()
@@ -235,10 +264,18 @@ class Guard:
                 'does not answer',
                 'No clock is set without it; look for the reason in the output of the node',
             )
+        if answer != guard_process.KEPT:
+            self._end_process()
+            raise PlatformError(
+                f'state file {self.state_file}',
+                'cannot be written, so what is found now would be lost in a crash',
+                "No clock is set without it; make room in the folder, or name another one by "
+                "parameter 'state_folder'",
+            )
 
     def _end_process(self) -> None:
         process, self._process = self._process, None
-        self._armed = ()
+        self._armed = (), None
         if process is None:
             return
         for stream in (process.stdin, process.stdout):

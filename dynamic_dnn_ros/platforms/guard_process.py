@@ -5,20 +5,28 @@ The process that restores frequency limits when the platform node is gone, howev
 
 Run as a script by an isolated interpreter, `python -I -S`, so it needs little memory and starts
 in milliseconds: it imports nothing but the standard library. Each line on standard input is a
-JSON object with what to restore from now on (`limits`, empty: nothing), answered by a line once
-it also lies in the state file. The end of the input means that the node is gone.
+JSON object with what to restore from now on (`limits`, empty: nothing) and when the lease ends
+(`expiry`, seconds of CLOCK_MONOTONIC, null: there is none), answered by a line that tells whether
+the limits also lie in the state file. The end of the input means that the node is gone; a node
+that has not restored them a moment after the expiry hangs, and is restored for.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import time
 
 ATTEMPTS = 8
 PAUSE = 0.05
+GRACE = 0.5
+"""Seconds that the node is given to restore by itself when the lease has run out."""
+RETRY = 1.0
+"""Seconds until what a file refused is tried again while the node hangs."""
+KEPT, NOT_KEPT = b'kept\n', b'not kept\n'
 PROCESSORS = 'affected_cpus'
 """The file beside the limits of a cpufreq policy that lists its CPUs that are on line."""
 
@@ -98,12 +106,19 @@ def restore(limits: list[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> None:
-    """Write the state file, whole or not at all; remove it where nothing is to be restored."""
+def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> bool:
+    """
+    Write the state file, whole or not at all; remove it where nothing is to be restored.
+
+    :return: whether the file says what is to be restored now
+    """
     try:
         if not limits:
-            os.unlink(state_file)
-            return
+            try:
+                os.unlink(state_file)
+            except FileNotFoundError:
+                pass
+            return True
         temporary = state_file + '.new'
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         descriptor = os.open(temporary, flags, 0o600)
@@ -111,27 +126,76 @@ def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> None:
             json.dump({'boot_id': boot_id, 'limits': limits}, file)
         os.replace(temporary, state_file)
     except OSError:
-        pass  # the state file is the second safety; the pipe is the first
+        return False
+    return True
+
+
+class Charge:
+    """
+    What is to be restored, and until when the node has to have been heard.
+
+    :param state_file: the second safety, for a guard that is killed with its node
+    """
+
+    def __init__(self, state_file: str, boot_id: str) -> None:
+        """Begin with nothing to restore."""
+        self._state_file = state_file
+        self._boot_id = boot_id
+        self._limits: list[dict[str, str]] = []
+        self._expiry: float | None = None
+
+    def take(self, line: bytes) -> bytes:
+        """
+        Take a line of the node and return the answer to it.
+
+        :raises ValueError: for one that was cut off
+        """
+        content = json.loads(line)
+        try:
+            limits, self._expiry = content['limits'], content['expiry']
+        except (KeyError, TypeError) as error:
+            raise ValueError(f'no charge: {error}') from error
+        # A renewal changes the expiry alone.
+        if limits == self._limits and limits:
+            return KEPT
+        self._limits = limits
+        return KEPT if keep(self._state_file, self._boot_id, limits) else NOT_KEPT
+
+    def patience(self, now: float) -> float | None:
+        """Return for how many seconds the node may be silent; None: for ever."""
+        return None if self._expiry is None else max(0.0, self._expiry + GRACE - now)
+
+    def restore_for_node(self, now: float) -> None:
+        """Restore instead of a node that hangs; what is armed stays so, for its end."""
+        refused = any(not is_absent(row) for row in restore(self._limits))
+        self._expiry = now + RETRY - GRACE if refused else None
+
+    def end(self) -> None:
+        """Restore: the node is gone. What is away comes back with the next start."""
+        keep(self._state_file, self._boot_id, restore(self._limits))
 
 
 def main() -> None:
     """Serve until the node is gone, then restore."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whoever ends the node gets the restoration too
-    state_file, boot_id = sys.argv[1:3]
-    limits: list[dict[str, str]] = []
-    for line in sys.stdin.buffer:
-        try:
-            limits = json.loads(line)['limits']
-        except (ValueError, KeyError):
-            break  # cut off in the middle of a line
-        keep(state_file, boot_id, limits)
-        try:
-            os.write(1, b'kept\n')
-        except OSError:
+    charge = Charge(*sys.argv[1:3])
+    unread = b''
+    while True:
+        heard, _, _ = select.select([0], [], [], charge.patience(time.monotonic()))
+        if not heard:
+            charge.restore_for_node(time.monotonic())
+            continue
+        read_now = os.read(0, 65536)
+        if not read_now:
             break
-    # What is away is left to the next start: its limits come back with it.
-    keep(state_file, boot_id, restore(limits))
+        *lines, unread = (unread + read_now).split(b'\n')
+        try:
+            for line in lines:
+                os.write(1, charge.take(line))
+        except (OSError, ValueError):
+            break
+    charge.end()
 
 
 if __name__ == '__main__':

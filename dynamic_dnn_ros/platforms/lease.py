@@ -106,10 +106,20 @@ class LeaseKeeper:
         """End the lease; sequence numbers stay remembered."""
         self._holder, self._expiry = '', -math.inf
 
+    @property
+    def expiry(self) -> float:
+        """Return when the lease ends; minus infinity: nobody has it."""
+        return self._expiry
+
+    @staticmethod
+    def expiry_of(setting: Setting, now: float) -> float:
+        """Return when the lease of a setting ends, if it is given now."""
+        return min(setting.issued, now) + setting.lease
+
     def hold(self, setting: Setting, now: float) -> None:
         """Give the lease to the manager of a setting that `judge` accepted."""
         self._holder = setting.manager
-        self._expiry = min(setting.issued, now) + setting.lease
+        self._expiry = self.expiry_of(setting, now)
         self._silent_from = now + SILENT_SHARE * setting.lease
 
     def judge(

@@ -13,6 +13,7 @@ from dynamic_dnn_ros.platforms.clock_keeper import Answer, ClockKeeper, Log
 from dynamic_dnn_ros.platforms.contract import (
     DomainLimits,
     DomainRange,
+    DomainState,
     HardwareError,
     LimitsFound,
     Notice,
@@ -21,6 +22,7 @@ from dynamic_dnn_ros.platforms.contract import (
     PlatformError,
     PlatformKind,
     PlatformSample,
+    StateError,
 )
 from dynamic_dnn_ros.platforms.lease import SILENT_SHARE, Setting, SettingResult
 
@@ -28,6 +30,7 @@ NOW = 1000.0
 LEASE = 2.0
 GPU = DomainRange('gpu', 4e8, 4e8)
 SETTING = Setting('board', 'boot', 'manager_1', 1, NOW, LEASE, False, (GPU,))
+STATE = DomainState('gpu', (1e8, 2e8, 4e8), 1e8, 4e8, None, 4e8, 0.0, 0.0, 'nvhost_podgov')
 FOUND = (LimitsFound('min_freq', 'max_freq', '100000000', '400000000'),)
 
 
@@ -62,7 +65,7 @@ class Board(Platform):
         raise AssertionError('a keeper does not observe applications')
 
     def read(self, now: float) -> PlatformSample:
-        return PlatformSample((), power={'VDD_IN': now}, notices=self.notices)
+        return PlatformSample((STATE,), power={'VDD_IN': now}, notices=self.notices)
 
     def limits_found(self) -> tuple[LimitsFound, ...]:
         return self.found
@@ -87,21 +90,25 @@ class Watcher:
     def __init__(self, events: list[str]) -> None:
         self.events = events
         self.armed: tuple[LimitsFound, ...] = ()
+        self.expiry: float | None = None
+        self.unreadable = False
         self.left_behind: tuple[LimitsFound, ...] = ()
         self.mute = False
         self.stuck = False
 
     def recover(self) -> tuple[LimitsFound, ...]:
         self.events.append('recover')
+        if self.unreadable:
+            raise StateError('state.json', 'holds no limits', 'Delete the file')
         if self.stuck:
             raise PlatformError('state.json', 'cannot be restored', 'Write it back by hand')
         return self.left_behind
 
-    def arm(self, found: Sequence[LimitsFound]) -> None:
+    def arm(self, found: Sequence[LimitsFound], expiry: float | None = None) -> None:
         self.events.append('arm')
         if self.mute:
             raise PlatformError('guard process 7', 'does not answer', 'No clock is set without it')
-        self.armed = tuple(found)
+        self.armed, self.expiry = tuple(found), expiry
 
     def disarm(self) -> None:
         self.events.append('disarm')
@@ -316,6 +323,26 @@ def test_each_report_of_a_lease_arms_the_guard_with_what_others_changed(house: H
     house.guard.mute = True
     assert house.keeper.report(NOW + 0.2).lease_manager == 'manager_1'
     assert 'does not answer' in house.logged['complaint'][-1]
+
+
+def test_the_guard_knows_when_the_lease_ends_before_anything_is_written(house: House) -> None:
+    house.take()
+    assert house.events.index('arm') < house.events.index('apply')
+    assert house.guard.expiry == NOW + LEASE
+    house.take(NOW + 0.7, sequence=2)
+    assert house.guard.expiry == NOW + 0.7 + LEASE
+    house.keeper.report(NOW + 1.0)
+    assert house.guard.expiry == NOW + 0.7 + LEASE
+
+
+def test_where_it_is_not_known_what_was_found_no_clock_is_set() -> None:
+    house = House(change_guard=lambda guard: setattr(guard, 'unreadable', True))
+    assert house.begun == ['recover', 'close']
+    assert house.logged['error'] == [house.keeper.unmanaged]
+    answer = house.take()
+    assert answer.result is SettingResult.REFUSED_HARDWARE and 'Delete the file' in answer.text
+    assert house.events == [] and house.keeper.holder(NOW) == ''
+    assert not any(domain.available for domain in house.keeper.report(NOW).sample.domains)
 
 
 def test_a_report_without_a_lease_leaves_the_guard_alone(house: House) -> None:

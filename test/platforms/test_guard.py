@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from dynamic_dnn_ros.platforms import guard_process
-from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError
+from dynamic_dnn_ros.platforms.contract import LimitsFound, PlatformError, StateError
 from dynamic_dnn_ros.platforms.frequency_control import MemoryControl
-from dynamic_dnn_ros.platforms.guard import Guard, state_folder
+from dynamic_dnn_ros.platforms.guard import LARGEST_STATE, Guard, state_folder
 from dynamic_dnn_ros.platforms.guard_process import restore
 from dynamic_dnn_ros.platforms.linux import LinuxPlatform
 from support.cpufreq import CpufreqTree
@@ -159,10 +159,12 @@ time.sleep(60)
 """
 
 
-def start_owner(tree: CpufreqTree, folder: Path) -> tuple[subprocess.Popen[str], int]:
+def start_owner(
+    tree: CpufreqTree, folder: Path, program: str = OWNER
+) -> tuple[subprocess.Popen[str], int]:
     """Start a process that holds a setting; return it and its guard's process id."""
     process = subprocess.Popen(
-        [sys.executable, '-c', OWNER, str(tree.root), str(folder)],
+        [sys.executable, '-c', program, str(tree.root), str(folder)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -364,16 +366,36 @@ def test_only_files_of_the_tree_are_written(
     victim.write_text('precious')
     row = {'minimum_file': str(victim), 'maximum_file': str(victim), 'minimum': '1'}
     write_state(guard, tmp_path, BOOT, [{**row, 'maximum': '2'}])
-    assert guard.recover() == ()
+    with pytest.raises(StateError, match='names files outside'):
+        guard.recover()
     assert victim.read_text() == 'precious'
 
 
-@pytest.mark.parametrize('damage', ['', '{', '[]', '{"boot_id": "this-boot", "limits": [{}]}'])
-def test_damaged_state_is_void(
+DEEP = '[' * 100_000
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        '',
+        '{',
+        '[]',
+        DEEP,
+        '{"boot_id": "this-boot", "limits": [{}]}',
+        '{"boot_id": "this-boot", "limits": 3}',
+        f'{{"boot_id": "this-boot", "limits": {DEEP}',
+        'x' * (LARGEST_STATE + 1),
+    ],
+    ids=['empty', 'cut', 'list', 'deep', 'rows', 'number', 'deep rows', 'large'],
+)
+def test_damaged_state_is_said_and_kept(
     tree: CpufreqTree, guard: Guard, tmp_path: Path, damage: str
 ) -> None:
-    write_state(guard, tmp_path, BOOT, []).write_text(damage)
-    assert guard.recover() == ()
+    path = write_state(guard, tmp_path, BOOT, [])
+    path.write_text(damage)
+    with pytest.raises(StateError, match=r'are not known.*delete the file'):
+        guard.recover()
+    assert path.read_text() == damage
 
 
 def test_state_that_others_may_write_is_not_trusted(
@@ -381,9 +403,11 @@ def test_state_that_others_may_write_is_not_trusted(
 ) -> None:
     rows = rows_of(tree)
     pin(tree)
-    write_state(guard, tmp_path, BOOT, rows).chmod(0o666)
-    assert guard.recover() == ()
-    assert tree.limits() == [(1200000, 1200000)] * 2
+    path = write_state(guard, tmp_path, BOOT, rows)
+    path.chmod(0o666)
+    with pytest.raises(StateError, match='another user'):
+        guard.recover()
+    assert path.exists() and tree.limits() == [(1200000, 1200000)] * 2
 
 
 def test_state_behind_a_link_is_not_trusted(
@@ -393,7 +417,68 @@ def test_state_behind_a_link_is_not_trusted(
     pin(tree)
     target = path.rename(tmp_path / 'elsewhere')
     path.symlink_to(target)
-    assert guard.recover() == ()
+    with pytest.raises(StateError, match='is a link'):
+        guard.recover()
+    assert path.is_symlink()
+
+
+def test_state_that_is_no_plain_file_hangs_nobody(guard: Guard) -> None:
+    os.mkfifo(guard.state_file, 0o600)
+    with pytest.raises(StateError, match='no plain file'):
+        guard.recover()
+
+
+def test_what_cannot_be_kept_is_a_failure(tree: CpufreqTree, guard: Guard) -> None:
+    """As where the folder is full; root may write any folder, but no file over a folder."""
+    guard.state_file.mkdir()
+    (guard.state_file / 'in the way').touch()
+    with pytest.raises(PlatformError, match='make room'):
+        guard.arm(found(tree))
+    assert guard.process_id is None
+
+
+HUNG = OWNER.replace(
+    'guard.arm(platform.limits_found())',
+    'guard.arm(platform.limits_found(), time.monotonic() + 0.3)',
+)
+
+
+def test_the_guard_restores_for_a_node_that_hangs(tree: CpufreqTree, tmp_path: Path) -> None:
+    process, guard = start_owner(tree, tmp_path, HUNG)
+    process.send_signal(signal.SIGSTOP)
+    wait_until_restored(tree, 0.3 + guard_process.GRACE + 1.0)
+    assert len(state_files(tmp_path)) == 1, 'it stays armed for the end of the node'
+    process.kill()
+    process.communicate()
+    wait_until_gone(guard)
+    assert state_files(tmp_path) == []
+
+
+def test_a_node_that_renews_its_lease_is_not_restored_for(
+    tree: CpufreqTree, guard: Guard
+) -> None:
+    limits = found(tree)
+    end = time.monotonic() + 1.0
+    pin(tree)
+    while time.monotonic() < end:
+        guard.arm(limits, time.monotonic() + 0.1)
+        time.sleep(0.2)
+    assert tree.limits() == [(1200000, 1200000)] * 2
+
+
+def test_what_a_file_refuses_for_a_node_that_hangs_is_tried_again(
+    tree: CpufreqTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = guard_process.Charge(str(tmp_path / 'state.json'), BOOT)
+    rows = rows_of(tree)
+    charge.take(json.dumps({'limits': rows, 'expiry': 10.0}).encode())
+    assert charge.patience(10.0) == guard_process.GRACE
+    monkeypatch.setattr(guard_process, 'restore', lambda limits: limits)
+    charge.restore_for_node(11.0)
+    assert charge.patience(11.0) == guard_process.RETRY
+    monkeypatch.setattr(guard_process, 'restore', lambda limits: [])
+    charge.restore_for_node(12.0)
+    assert charge.patience(12.0) is None
 
 
 def test_restore_says_what_fails(tree: CpufreqTree, tmp_path: Path) -> None:

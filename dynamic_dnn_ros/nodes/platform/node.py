@@ -23,7 +23,7 @@ from dynamic_dnn_ros.nodes.common.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 from dynamic_dnn_ros.nodes.platform.messages import fill_load, setting_of
 from dynamic_dnn_ros.platforms.clock_keeper import ClockKeeper, Log
-from dynamic_dnn_ros.platforms.contract import Notice, Platform, PlatformError
+from dynamic_dnn_ros.platforms.contract import Platform, PlatformError
 from dynamic_dnn_ros.platforms.guard import Guard
 from dynamic_dnn_ros.platforms.lease import SettingResult
 from dynamic_dnn_ros.platforms.registry import AUTOMATIC, PlatformOptions, make_platform
@@ -142,7 +142,11 @@ class PlatformNode(ManagedNode):
             )
         except PlatformError as error:
             raise NodeError(str(error)) from error
-        settable = [row.name for row in self._platform.limits() if row.available]
+        settable = [
+            row.name
+            for row in self._platform.limits()
+            if row.available and not self._keeper.unmanaged
+        ]
         self.get_logger().info(
             f'Platform {self._platform.id} ({self._platform.kind.name.lower()}); '
             f'frequencies are set of: {", ".join(settable) or "no domain"}'
@@ -224,7 +228,7 @@ class PlatformNode(ManagedNode):
                     'setting_manager': answer.manager or 'none',
                 },
             ),
-            _hardware_diagnostic(keeper.unrestored, keeper.notices),
+            _hardware_diagnostic(keeper),
         )
 
     def _foreign_load(self) -> dict[str, float]:
@@ -314,9 +318,12 @@ class PlatformNode(ManagedNode):
         self._publisher.publish(message)
 
 
-def _hardware_diagnostic(unrestored: str, notices: Sequence[Notice]) -> Diagnostic:
-    if unrestored:
-        return Diagnostic('hardware', Level.ERROR, f'Not restored yet: {unrestored}')
+def _hardware_diagnostic(keeper: ClockKeeper) -> Diagnostic:
+    notices = keeper.notices
+    if keeper.unmanaged:
+        return Diagnostic('hardware', Level.ERROR, keeper.unmanaged)
+    if keeper.unrestored:
+        return Diagnostic('hardware', Level.ERROR, f'Not restored yet: {keeper.unrestored}')
     if not notices:
         return Diagnostic('hardware', Level.OK, 'nothing to notice')
     return Diagnostic(
