@@ -143,7 +143,8 @@ class Planner:
         found = {}
         for record in records:
             try:
-                joint = join([record.table] if record.table is not None else [])
+                table = record.seen(quantile_of(self._targets.get(record.application.id)))
+                joint = join([table] if table is not None else [])
                 settings = self._platform.choice(joint, now).settings
                 problem = self._new_problem(joint, settings, [record], now)
                 ResourceLevel(self._settings).decide(problem, None, now, None)

@@ -34,6 +34,12 @@ SILENT_AFTER = 3.0
 SUCCEEDED_AFTER = 1.5
 """Seconds of silence after which a later instance with the same id takes its place."""
 
+LEAVE_TAKING = 1.5
+"""
+Seconds after its departure for which an application is not heard: what it said before may still
+arrive. One that goes on speaking has not left, whoever said so.
+"""
+
 KEPT_ASIDE = 3
 """
 Instances of one id beside the one that counts that are remembered, the last ones: one that dies
@@ -46,6 +52,10 @@ FIRST_PAUSE = 5.0
 
 LONGEST_PAUSE = 600.0
 """Seconds for which a refused option, or an application, is left out at most."""
+
+
+IDS_KEPT_ASIDE = 32
+"""Ids of which instances are remembered that do not count, the last ones."""
 
 
 class Presented(NamedTuple):
@@ -280,6 +290,8 @@ class Registry:
         self._dwell = dwell
         self._records: dict[str, ApplicationRecord] = {}
         self._others: dict[str, dict[str, Presented]] = {}
+        # The last departure of each id: of which instance, and when.
+        self._departed: dict[str, tuple[str, float]] = {}
 
     def __getitem__(self, name: str) -> ApplicationRecord:
         """Return the record of an application that is there."""
@@ -305,7 +317,7 @@ class Registry:
         """
         name = application.id
         if application.state is ApplicationState.DEPARTED:
-            return None, self.remove(name, application.instance)
+            return None, self._depart(name, application.instance, now)
         record = self._records.get(name)
         if record is not None and record.application.instance == application.instance:
             record.hear(now)
@@ -329,18 +341,26 @@ class Registry:
             return record, False
         if instance not in self._others.get(name, {}):
             return None, False
+        departed, when = self._departed.get(name, ('', -math.inf))
+        if departed == instance and now - when < LEAVE_TAKING:
+            return None, False
         if record is not None and now - record.heard < SUCCEEDED_AFTER:
             return None, False
         return self._take(name, instance, now), True
 
-    def remove(self, name: str, instance: str = '') -> bool:
-        """Forget an application, or one instance of it; tell whether it counted."""
-        self._others.get(name, {}).pop(instance, None)
+    def remove(self, name: str) -> bool:
+        """Forget an application; tell whether it was there."""
+        return self._records.pop(name, None) is not None
+
+    def _depart(self, name: str, instance: str, now: float) -> bool:
+        """Put an instance aside that is said to have left; tell whether it counted."""
         record = self._records.get(name)
-        if record is None or instance not in ('', record.application.instance):
+        if record is not None and record.application.instance == instance:
+            self._put_aside(name, self._records.pop(name).presented)
+        elif instance not in self._others.get(name, {}):
             return False
-        del self._records[name]
-        return True
+        self._departed[name] = instance, now
+        return record is not None and name not in self._records
 
     def drop_silent(self, now: float) -> list[str]:
         """Put aside applications that have said nothing for long; return their ids."""
@@ -351,7 +371,12 @@ class Registry:
         return silent
 
     def _put_aside(self, name: str, presented: Presented) -> None:
-        others = self._others.setdefault(name, {})
+        others = self._others.pop(name, {})
+        self._others[name] = others
+        while len(self._others) > IDS_KEPT_ASIDE:
+            forgotten = next(iter(self._others))
+            del self._others[forgotten]
+            self._departed.pop(forgotten, None)
         others.pop(presented.application.instance, None)
         others[presented.application.instance] = presented
         while len(others) > KEPT_ASIDE:

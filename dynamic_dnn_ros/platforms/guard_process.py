@@ -106,6 +106,14 @@ def restore(limits: list[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
+def remove(path: str) -> None:
+    """Remove a file, if it is there and can be."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
 def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> bool:
     """
     Write the state file, whole or not at all; remove it where nothing is to be restored.
@@ -126,6 +134,7 @@ def keep(state_file: str, boot_id: str, limits: list[dict[str, str]]) -> bool:
             json.dump({'boot_id': boot_id, 'limits': limits}, file)
         os.replace(temporary, state_file)
     except OSError:
+        remove(state_file + '.new')
         return False
     return True
 

@@ -26,6 +26,9 @@ Another manager may take the lease over then, so that one that was restarted goe
 clocks as they are; the limits found come back only if nobody does.
 """
 
+LARGEST_STEP = 1000
+"""Most by which a manager's sequence numbers grow from one setting to the next."""
+
 _MANAGERS_REMEMBERED = 64
 
 
@@ -73,6 +76,9 @@ class LeaseKeeper:
     """
     Judges settings and counts the one lease of a platform. Touches no hardware.
 
+    Sequence numbers are remembered for as long as a copy of a setting could count: later it is too
+    old anyway. So a setting in a manager's name that is not its own locks it out for no longer.
+
     A manager that misses a renewal may be relieved by another one before its lease has run out.
 
     All times are seconds on the platform's own monotonic clock.
@@ -85,7 +91,8 @@ class LeaseKeeper:
         self._holder = ''
         self._expiry = -math.inf
         self._silent_from = -math.inf
-        self._sequences: OrderedDict[str, int] = OrderedDict()
+        # The last number of a manager, and until when a copy of that setting could count again.
+        self._sequences: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def holder(self, now: float) -> str:
         """Return the manager that holds the lease; empty: nobody."""
@@ -103,7 +110,7 @@ class LeaseKeeper:
         return False
 
     def end(self) -> None:
-        """End the lease; sequence numbers stay remembered."""
+        """End the lease; sequence numbers stay remembered for a while."""
         self._holder, self._expiry = '', -math.inf
 
     @property
@@ -170,15 +177,25 @@ class LeaseKeeper:
                 f'manager {holder!r} holds the lease for {self.remaining(now):.2f} s more',
                 'Stop one of the two managers, or wait until the lease ends',
             )
-        last = self._sequences.get(setting.manager, 0)
+        last, until = self._sequences.get(setting.manager, (0, -math.inf))
+        if now > until:
+            last = 0
+        problem = ''
         if setting.sequence <= last:
+            problem = f'sequence {setting.sequence} is not newer than {last}'
+        elif last and setting.sequence > last + LARGEST_STEP:
+            problem = f'sequence {setting.sequence} is far beyond {last}'
+        if problem:
             raise SettingRefused(
                 SettingResult.REFUSED_SEQUENCE,
                 name,
-                f'sequence {setting.sequence} is not newer than {last}',
+                problem,
                 'Count up from 1 with each setting, renewals too',
             )
-        self._sequences[setting.manager] = setting.sequence
+        lasting = self._maximum_lease
+        if 0.0 < setting.lease < lasting and not setting.release:
+            lasting = setting.lease
+        self._sequences[setting.manager] = setting.sequence, max(until, now + lasting)
         self._sequences.move_to_end(setting.manager)
         while len(self._sequences) > _MANAGERS_REMEMBERED:
             self._sequences.popitem(last=False)
@@ -192,6 +209,8 @@ class LeaseKeeper:
         elif setting.release:
             if not self.holder(now):
                 problem = 'there is no lease to give back'
+            elif setting.issued + self._maximum_lease <= now:
+                problem = f'it was issued {now - setting.issued:.2f} s ago'
         elif not (math.isfinite(setting.lease) and setting.lease > 0.0):
             problem = f'lease is {setting.lease} s'
         elif setting.lease > self._maximum_lease:

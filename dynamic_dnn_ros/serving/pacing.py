@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 import threading
 import time
@@ -37,6 +37,12 @@ class BoardWork:
 #: Share of its duration by which a frame may be late and still count as the board's.
 TOLERANCE = 0.05
 
+#: Times by which an application runs slower at most: 32 that share a processor evenly.
+LARGEST_SLOW_DOWN = 32.0
+
+#: s that a frame is held back at most; what is longer comes of figures that make no sense.
+LONGEST_FRAME = 10.0
+
 #: The work of a sub-network, on a processor, at frequencies in Hz.
 BoardModel = Callable[[SubNetwork, str, Mapping[str, float]], BoardWork]
 
@@ -60,8 +66,8 @@ class PacedFrame:
     A frame that was held back until the board would have been done with it.
 
     `overrun` tells that this machine took longer than the board would have, by more than
-    `TOLERANCE`, or that the board's state was not known yet: then the frame is no figure of the
-    board. `busy` as in `BoardWork`;
+    `TOLERANCE`, or that the board's state was not known yet or makes no sense: then the frame is
+    no figure of the board. `busy` as in `BoardWork`;
     what contention adds to the latency keeps nothing busy. `end` in s of `time.monotonic`.
     """
 
@@ -85,7 +91,13 @@ class Pacer:
         self._state: BoardState | None = None
 
     def update(self, state: BoardState) -> None:
-        """Take over what the platform says of the board; may be called from any thread."""
+        """
+        Take over what the platform says of the board; may be called from any thread.
+
+        A slow-down is bounded, so that one message that makes no sense costs a moment.
+        """
+        slow_down = state.slow_down if state.slow_down > 0 else 1.0
+        state = replace(state, slow_down=min(slow_down, LARGEST_SLOW_DOWN))
         with self._lock:
             self._state = state
 
@@ -112,11 +124,16 @@ class Pacer:
             state = self._state
         if state is None:
             return PacedFrame(True, {}, time.monotonic())
-        whole = self._board(sub_network, processor, state.frequencies)
+        frequencies = state.frequencies
+        if not all(0 < hertz < math.inf for hertz in frequencies.values()):
+            return PacedFrame(True, {}, time.monotonic())
+        whole = self._board(sub_network, processor, frequencies)
         part = work * (self._jitter() if jitter is None else jitter)
         busy = {domain: seconds * part for domain, seconds in whole.busy.items()}
         duration = whole.latency * part * state.slow_down
         remaining = started + duration - time.monotonic()
+        if remaining > LONGEST_FRAME:
+            return PacedFrame(True, busy, time.monotonic())
         if remaining > 0:
             time.sleep(remaining)
         # A machine that is busy with other things may also wake this thread too late.

@@ -10,7 +10,9 @@ import math
 from dynamic_dnn_ros.management.assignment import Assignment
 from dynamic_dnn_ros.management.observations import ApplicationState
 from dynamic_dnn_ros.management.records import (
+    IDS_KEPT_ASIDE,
     KEPT_ASIDE,
+    LEAVE_TAKING,
     LONGEST_PAUSE,
     SILENT_AFTER,
     SUCCEEDED_AFTER,
@@ -150,6 +152,30 @@ def test_a_departure_of_another_instance_means_nothing() -> None:
     gone = replace(application(), state=ApplicationState.DEPARTED)
     assert registry.add(gone, 0.1) == (None, True)
     assert list(registry) == []
+
+
+def test_one_that_goes_on_speaking_has_not_left() -> None:
+    """Whoever said so in its name: it presents itself only once."""
+    registry = Registry(1.0)
+    record, _ = registry.add(application(), 0.0)
+    assert record is not None
+    table, instance = record.table, application().instance
+    assert registry.add(replace(application(), state=ApplicationState.DEPARTED), 1.0)[1]
+    assert registry.hear(FRONT, instance, 1.1) == (None, False), 'said before it left'
+    back, new = registry.hear(FRONT, instance, 1.0 + LEAVE_TAKING)
+    assert new and back is not None and back.table is table
+    assert FRONT in registry
+
+
+def test_of_many_ids_the_last_ones_are_remembered() -> None:
+    registry = Registry(1.0)
+    for number in range(3 * IDS_KEPT_ASIDE):
+        now = 10.0 * number
+        registry.drop_silent(now)
+        registry.add(application(f'/a{number}', instance='i'), now)
+    registry.drop_silent(1e6)
+    known = [n for n in range(3 * IDS_KEPT_ASIDE) if registry.hear(f'/a{n}', 'i', 2e6)[0]]
+    assert known == list(range(2 * IDS_KEPT_ASIDE, 3 * IDS_KEPT_ASIDE))
 
 
 def test_strangers_are_not_heard() -> None:

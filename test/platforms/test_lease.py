@@ -155,6 +155,32 @@ def test_old_sequence_is_refused_even_after_the_lease(keeper: LeaseKeeper) -> No
     take(keeper, replace(SETTING, sequence=8))
 
 
+def test_a_number_far_beyond_the_last_is_refused(keeper: LeaseKeeper) -> None:
+    take(keeper, SETTING)
+    with pytest.raises(SettingRefused, match='far beyond 1') as refusal:
+        take(keeper, replace(SETTING, sequence=2**64 - 1))
+    assert refusal.value.result is SettingResult.REFUSED_SEQUENCE
+    take(keeper, replace(SETTING, sequence=2))
+
+
+def test_a_setting_in_another_s_name_locks_it_out_for_no_longer_than_its_lease(
+    keeper: LeaseKeeper,
+) -> None:
+    take(keeper, replace(SETTING, sequence=2**64 - 1))
+    with pytest.raises(SettingRefused, match='not newer'):
+        take(keeper, SETTING)
+    later = NOW + SETTING.lease + 0.1
+    take(keeper, replace(SETTING, sequence=7, issued=later), later)
+    assert keeper.holder(later) == SETTING.manager
+
+
+def test_an_old_release_gives_nothing_back(keeper: LeaseKeeper) -> None:
+    take(keeper, SETTING)
+    release = replace(SETTING, sequence=2, release=True, issued=NOW - 60.0)
+    with pytest.raises(SettingRefused, match='was issued 60'):
+        take(keeper, release)
+
+
 def test_replayed_recording_sets_nothing(keeper: LeaseKeeper) -> None:
     """The same boot, the same manager restarted or gone, one minute later."""
     for sequence in range(1, 20):

@@ -15,6 +15,7 @@ from dynamic_dnn_ros.engines.contract import Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.engines.staged import StagedSubNetwork
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.pacing import (
+    LARGEST_SLOW_DOWN,
     BoardState,
     BoardWork,
     Overruns,
@@ -54,6 +55,26 @@ def test_flags_a_frame_that_this_machine_was_too_slow_for() -> None:
 def test_frame_before_the_board_is_known_is_flagged() -> None:
     paced = Pacer(board, lambda: 1.0).pace(time.monotonic(), SUB_NETWORK, 'gpu')
     assert paced.overrun and not paced.busy
+
+
+@pytest.mark.parametrize(
+    ('slow_down', 'held'), [(1e3, LARGEST_SLOW_DOWN), (-1.0, 1.0), (np.nan, 1.0)]
+)
+def test_a_slow_down_that_makes_no_sense_is_bounded(slow_down: float, held: float) -> None:
+    pacer = Pacer(board, lambda: 1.0)
+    pacer.update(BoardState({'gpu': 50e9}, slow_down))
+    started = time.monotonic()
+    pacer.pace(started, SUB_NETWORK, 'gpu')
+    assert 0.001 * held <= time.monotonic() - started < 0.001 * held + 0.2
+
+
+@pytest.mark.parametrize('hertz', [0.0, np.nan, np.inf, -1e9, 1e-300])
+def test_clocks_that_make_no_sense_hold_no_frame_back(hertz: float) -> None:
+    pacer = Pacer(board, lambda: 1.0)
+    pacer.update(BoardState({'gpu': hertz}))
+    started = time.monotonic()
+    assert pacer.pace(started, SUB_NETWORK, 'gpu').overrun
+    assert time.monotonic() - started < 0.2
 
 
 class Prepared(PreparedSubNetwork):

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+import math
 import threading
 import time
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
@@ -81,6 +84,8 @@ class InferenceNode(ManagedNode):
         self._application: Application | None = None
         self._presented_points: OperatingPoints | None = None
         self._namesake: Identity | None = None
+        self._presentations: deque[Time] = deque(maxlen=64)
+        self._corrected = -math.inf
         self._has_served = False
 
     # Transitions
@@ -360,6 +365,7 @@ class InferenceNode(ManagedNode):
             application = self._application
             application.sub_networks = sub_network_messages(manifest)
             application.header.stamp = self.get_clock().now().to_msg()
+            self._presentations.append(application.header.stamp)
             application.state = state
             # Thousands of points: made into a message once, not at each switch.
             points = platform.points
@@ -380,14 +386,33 @@ class InferenceNode(ManagedNode):
         self._platform.tick()
 
     def _on_application(self, message: Application) -> None:
-        """Notice another node of the same name."""
-        if message.id != self.identifier or message.instance == self.identity.instance:
+        """Notice another node of the same name, and what somebody else says in this one's."""
+        if message.id != self.identifier:
+            return
+        if message.instance == self.identity.instance:
+            self._correct(message)
             return
         departed = message.state == Application.STATE_DEPARTED
         self._namesake = (
             None if departed else Identity(message.instance, nanoseconds(message.started))
         )
         self._yield_to_namesake()
+
+    def _correct(self, message: Application) -> None:
+        """Present the application again where its last presentation is not its own."""
+        with self._publishing:
+            if message.header.stamp in self._presentations or self._application is None:
+                return
+            now = time.monotonic()
+            if now - self._corrected >= HEARTBEAT_PERIOD:
+                self._corrected = now
+                self._present(self._application.state)
+        self.complain(
+            f'Somebody else presented {self.identifier!r} in the name of this node. It is '
+            "presented again. Look for the sender with 'ros2 topic info --verbose "
+            f"{self.shared_topic('application')}'.",
+            'presented',
+        )
 
     def _yield_to_namesake(self) -> None:
         """

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import threading
+import time
 from typing import NamedTuple
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -19,6 +21,14 @@ _BESIDE_THE_POINT = (
     InferenceStatus.SWITCH_REFUSED_APPLICATION,
     InferenceStatus.SWITCH_REFUSED_SEQUENCE,
 )
+
+
+#: s after which a manager's sequence numbers begin anew, whatever the last one was: a switch in its
+#: name that is not its own locks it out for no longer.
+FORGOTTEN_AFTER = 5.0
+
+#: Most by which they grow from one switch to the next within that time.
+LARGEST_STEP = 1000
 
 
 class SwitchAnswer(NamedTuple):
@@ -55,6 +65,9 @@ class SwitchReceiver:
         self.answer = SwitchAnswer()
         # Manager and sequence number of the newest switch, which may not be answered yet.
         self._newest = ('', 0)
+        self._newest_came = 0.0
+        # Switches arrive in one thread and are told of in another, in the order of this lock.
+        self._order = threading.RLock()
         self._application = application
         self._served = served
         self._processors = processors
@@ -70,6 +83,10 @@ class SwitchReceiver:
         One that waits for its sub-network to be prepared is answered then; so is each with which
         a manager asks again meanwhile.
         """
+        with self._order:
+            self._take(message)
+
+    def _take(self, message: SubNetworkSwitch) -> None:
         if message.application != self._application:
             # Its sequence number is another application's.
             self._refuse(
@@ -80,20 +97,28 @@ class SwitchReceiver:
             )
             return
         manager, sequence = self._newest
+        now = time.monotonic()
+        recent = now - self._newest_came < FORGOTTEN_AFTER
         if message.sequence and message.manager == manager:
             if message.sequence == sequence:
                 if (self.answer.manager, self.answer.sequence) == self._newest:
                     self._publish_answer()
                 return
-            if message.sequence < sequence:
+            problem = ''
+            if recent and message.sequence < sequence:
+                problem = 'is older than'
+            elif recent and message.sequence > sequence + LARGEST_STEP:
+                problem = 'is far beyond'
+            if problem:
                 self._refuse(
                     message,
                     InferenceStatus.SWITCH_REFUSED_SEQUENCE,
-                    f'switch {message.sequence} is older than switch {sequence} of the same '
+                    f'switch {message.sequence} {problem} switch {sequence} of the same '
                     'manager. Count the sequence number up.',
                 )
                 return
         self._newest = (message.manager, message.sequence)
+        self._newest_came = now
         refusal = self._refusal(message)
         if refusal is not None:
             self._refuse(message, *refusal)
@@ -123,14 +148,16 @@ class SwitchReceiver:
         return None
 
     def _exchanged(self, message: SubNetworkSwitch) -> None:
-        newest = (message.manager, message.sequence) == self._newest
-        if newest:
-            if message.processor:
-                self._served.processor = message.processor
-            self._on_exchanged()
-        self._respond(message, InferenceStatus.SWITCH_APPLIED, '')
-        if newest:
-            self._on_applied(message)
+        # A newer one that arrives meanwhile waits, or it has come already: never in between.
+        with self._order:
+            newest = (message.manager, message.sequence) == self._newest
+            if newest:
+                if message.processor:
+                    self._served.processor = message.processor
+                self._on_exchanged()
+            self._respond(message, InferenceStatus.SWITCH_APPLIED, '', newest)
+            if newest:
+                self._on_applied(message)
 
     def _failed(self, message: SubNetworkSwitch, error: Exception) -> None:
         problem = str(error)
@@ -139,15 +166,18 @@ class SwitchReceiver:
         else:
             problem = f'{message.sub_network!r}: {problem}'
             self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
-        self._respond(message, InferenceStatus.SWITCH_FAILED, problem)
+        with self._order:
+            self._respond(message, InferenceStatus.SWITCH_FAILED, problem)
 
     def _refuse(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
         self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
         self._respond(message, result, problem)
 
-    def _respond(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
+    def _respond(
+        self, message: SubNetworkSwitch, result: int, problem: str, newest: bool = True
+    ) -> None:
         previous = self.answer
         self.answer = SwitchAnswer(message.manager, message.sequence, result, problem)
         self._publish_answer()
-        if result in _BESIDE_THE_POINT:
+        if result in _BESIDE_THE_POINT or not newest:
             self.answer = previous

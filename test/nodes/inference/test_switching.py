@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from rclpy.logging import get_logger
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.msg import InferenceStatus, SubNetworkSwitch
+from dynamic_dnn_ros.nodes.inference import switching
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.switching import SwitchAnswer, SwitchReceiver
 from support.gated_engine import TIMEOUT, GatedEngine
@@ -29,13 +31,14 @@ class Receiver(SwitchReceiver):
         self.served.begin('s0')
         self.answers: list[SwitchAnswer] = []
         self.exchanges: list[str] = []
+        self.applied: list[SubNetworkSwitch] = []
         super().__init__(
             ID,
             self.served,
             lambda: ('cpu', 'gpu'),
             lambda: self.exchanges.append(f'{self.served.serving} {self.served.processor}'),
             lambda: self.answers.append(self.answer),
-            lambda message: None,
+            self.applied.append,
             get_logger('test_switching'),
         )
 
@@ -106,6 +109,59 @@ def test_one_older_than_the_one_that_waits_is_refused(receiver: Receiver) -> Non
     receiver.engine.open_gates()
     receiver.wait_for(lambda: len(receiver.answers) == 2)
     assert receiver.answers[1] == SwitchAnswer('m', 5, APPLIED, '')
+
+
+def test_a_number_far_beyond_the_last_is_refused(receiver: Receiver) -> None:
+    receiver.switch('s0', 1)
+    receiver.switch('s0', 2**63)
+    assert receiver.answers[-1].result == InferenceStatus.SWITCH_REFUSED_SEQUENCE
+    receiver.switch('s0', 2)
+    assert receiver.answers[-1] == SwitchAnswer('m', 2, APPLIED, '')
+
+
+def test_a_switch_in_the_manager_s_name_locks_it_out_for_seconds_only(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.switch('s0', 2**63)
+    receiver.switch('s0', 1)
+    assert receiver.answers[-1].result == InferenceStatus.SWITCH_REFUSED_SEQUENCE
+    monkeypatch.setattr(switching, 'FORGOTTEN_AFTER', 0.0)
+    receiver.switch('s0', 1)
+    assert receiver.answers[-1] == SwitchAnswer('m', 1, APPLIED, '')
+
+
+def test_a_newer_switch_that_comes_while_one_is_told_of_stays_the_last(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told of by the thread that prepared it, which has left the exchange's lock."""
+    newer: list[threading.Thread] = []
+
+    def come_in_between() -> None:
+        if not newer:
+            newer.append(threading.Thread(target=receiver.switch, args=('s0', 2)))
+            newer[0].start()
+            newer[0].join(0.3)
+
+    monkeypatch.setattr(receiver, '_on_exchanged', come_in_between)
+    receiver.switch('s1', 1)
+    receiver.engine.open_gates()
+    receiver.wait_for(lambda: bool(newer))
+    newer[0].join()
+    receiver.wait_for(lambda: len(receiver.answers) == 2)
+    assert receiver.answer == SwitchAnswer('m', 2, APPLIED, '')
+    assert [message.sequence for message in receiver.applied] == [1, 2]
+
+
+def test_an_older_switch_that_is_told_of_late_is_answered_but_not_the_last(
+    receiver: Receiver,
+) -> None:
+    receiver.switch('s0', 1)
+    (older,) = receiver.answers
+    receiver.switch('s0', 2)
+    receiver._exchanged(SubNetworkSwitch(application=ID, manager='m', sequence=1))
+    assert receiver.answers[-1] == older
+    assert receiver.answer == SwitchAnswer('m', 2, APPLIED, '')
+    assert [message.sequence for message in receiver.applied] == [1, 2]
 
 
 def test_one_for_another_application_counts_for_nothing(receiver: Receiver) -> None:
