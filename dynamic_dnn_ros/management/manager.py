@@ -120,6 +120,7 @@ class Manager:
         echo = application.target
         if echo is not None and echo.application == application.id:
             if self.targets.adopt(echo):
+                self.targets.forget_absent({*self._registry, echo.application})
                 self._fresh = SwitchReason.APPLICATION
         record, changed = self._registry.add(application, now)
         if record is not None:
@@ -149,6 +150,7 @@ class Manager:
         except TargetError as error:
             self._reporter.refuse(target.application, target.sender, error)
             raise
+        self.targets.forget_absent(set(self._registry))
         self._reporter.accept(target.application)
         if not kept.asks_the_same(before):
             self._target_changed(target.application)
@@ -165,6 +167,7 @@ class Manager:
         except TargetError as error:
             self._reporter.refuse(application, sender, error)
             raise
+        self.targets.forget_absent(set(self._registry))
         self._reporter.accept(application)
         self._target_changed(application)
 
@@ -389,7 +392,8 @@ class Manager:
         if self._planner.unjoined:
             parts.append(
                 f'The profiles of {", ".join(self._planner.unjoined)} share no setting of the '
-                'frequencies with the others. Profile all bundles with the same settings.'
+                'frequencies with the others, or too many. Profile all bundles with the same '
+                'settings.'
             )
         return ' '.join(parts)
 

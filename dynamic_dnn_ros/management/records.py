@@ -54,6 +54,9 @@ LONGEST_PAUSE = 600.0
 """Seconds for which a refused option, or an application, is left out at most."""
 
 
+MOST_APPLICATIONS = 64
+"""Applications that are managed at once; further ones serve what they began with."""
+
 IDS_KEPT_ASIDE = 32
 """Ids of which instances are remembered that do not count, the last ones."""
 
@@ -226,9 +229,7 @@ class ApplicationRecord:
             and not all(self.is_excluded(option, now) for option in table.options)
         )
 
-    def exclude(
-        self, options: Iterable[Option], now: float, pause: float, refusal: str
-    ) -> None:
+    def exclude(self, options: Iterable[Option], now: float, pause: float, refusal: str) -> None:
         """
         Leave options out for a while, which doubles with each time that they are refused.
 
@@ -323,6 +324,8 @@ class Registry:
             record.hear(now)
             return None, record.update(application)
         self._put_aside(name, _presented(application))
+        if record is None and len(self._records) >= MOST_APPLICATIONS:
+            return None, False
         if record is not None and now - record.heard < SUCCEEDED_AFTER:
             if record.application.started <= application.started:
                 return None, False
@@ -345,6 +348,8 @@ class Registry:
         if departed == instance and now - when < LEAVE_TAKING:
             return None, False
         if record is not None and now - record.heard < SUCCEEDED_AFTER:
+            return None, False
+        if record is None and len(self._records) >= MOST_APPLICATIONS:
             return None, False
         return self._take(name, instance, now), True
 

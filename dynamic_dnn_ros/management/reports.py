@@ -32,11 +32,14 @@ from dynamic_dnn_ros.management.reasons import in_words, objections
 from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.resource_level import Plan, alternatives
 from dynamic_dnn_ros.management.tables import Option
-from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
+from dynamic_dnn_ros.management.targets import LONGEST_ID, Target, TargetError, TargetStore
 from dynamic_dnn_ros.management.words import AT_LEAST, limit_title, with_unit
 
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
+
+MOST_REFUSALS = 32
+"""Refused targets that are shown at once, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ class Reporter:
 
     def refuse(self, application: str, sender: str, error: TargetError) -> None:
         """Note a target that was not taken over."""
+        application = application[:LONGEST_ID]
+        self._refusals.pop(application, None)
         self._refusals[application] = _Refusal(sender, str(error))
+        while len(self._refusals) > MOST_REFUSALS:
+            del self._refusals[next(iter(self._refusals))]
 
     def accept(self, application: str) -> None:
         """Note a target that was taken over."""

@@ -32,6 +32,9 @@ _KILOHERTZ = 1e3
 FIGURES = ('mean', 'p50', 'p95', 'p99', 'power', 'idle_power', 'energy', 'dynamic_power')
 """In the order of `ApplicationTable.figures`; the last one follows from the others."""
 
+LARGEST_JOINT = 20_000
+"""Settings of all applications together: those of disjoint domains multiply."""
+
 UNKNOWN = 1e9
 """Stands for a point that the profile lacks where the least of several is taken."""
 
@@ -294,8 +297,8 @@ class JointTable:
     `settings` are kilohertz, shape (settings, domains); `row[a]` gives, for each setting, the
     row of application a's table. `processors[a]` numbers the processor of each of its options,
     the same for all applications; `least[a]` is for lower bounds. `unjoined` names applications
-    whose profile shares no setting with the others': they are judged at their highest row
-    throughout.
+    whose profile shares no setting with the others', or would make more than `LARGEST_JOINT`:
+    they are judged at their highest row throughout.
     """
 
     tables: tuple[ApplicationTable, ...]
@@ -349,11 +352,12 @@ def join(tables: Sequence[ApplicationTable], before: JointTable | None = None) -
         for index, row in enumerate(listed):
             matches.setdefault(tuple(row[i] for i in at), []).append(index)
         places = [domains.index(name) for name in shared]
-        pairs = [
-            (position, index)
-            for position, setting in enumerate(settings)
-            for index in matches.get(tuple(setting[i] for i in places), ())
-        ]
+        partners = [matches.get(tuple(setting[i] for i in places), []) for setting in settings]
+        pairs = []
+        if sum(map(len, partners)) <= LARGEST_JOINT:
+            pairs = [
+                (position, index) for position, indices in enumerate(partners) for index in indices
+            ]
         if not pairs:
             unjoined.append(table.application)
             rows.append([table.nearest_row({})] * len(settings))

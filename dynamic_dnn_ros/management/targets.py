@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 import math
@@ -15,8 +15,14 @@ DEFAULT_LATENCY_QUANTILE = 0.95
 LARGEST = 1e6
 """Above it no limit is meant: it would be 11 days, a megajoule or a megahertz."""
 
+SHORTEST = 1e-6
+"""Seconds below which no latency is meant: no picture is even copied in a microsecond."""
+
 LONGEST_ID = 200
 """Characters of an application's id: DDS takes 255 of a topic's name, which begins with it."""
+
+MOST_ABSENT = 64
+"""Applications that are not there whose targets are kept for them."""
 
 _QUALIFIED_NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
@@ -83,6 +89,13 @@ class Target:
         :raises TargetError: naming the field, its value and the remedy
         """
         _check_application(self.application)
+        if len(self.sender) > LONGEST_ID:
+            raise TargetError(
+                'sender',
+                self.sender[:20],
+                f'goes on for {len(self.sender)} characters',
+                f'Give at most {LONGEST_ID}',
+            )
         for field, unit in (
             ('latency', 'seconds'),
             ('latency_quantile', 'a share of the frames'),
@@ -99,6 +112,13 @@ class Target:
                 raise TargetError(
                     field, value, f'is above {LARGEST:g}', f'Give {unit}, 0 for no limit'
                 )
+        if 0 < self.latency < SHORTEST:
+            raise TargetError(
+                'latency',
+                self.latency,
+                f'is shorter than {SHORTEST:g} s',
+                'Give seconds, 0 for no limit',
+            )
         if self.latency_quantile >= 1:
             raise TargetError(
                 'latency_quantile',
@@ -200,6 +220,17 @@ class TargetStore:
         """
         _check_application(application)
         self._entries[application] = _Withdrawal(self._stamp(application, stamp, arrival))
+
+    def forget_absent(self, present: Collection[str]) -> None:
+        """
+        Forget the oldest targets of applications that are not there, beyond `MOST_ABSENT`.
+
+        :param present: the applications that are there
+        """
+        absent = [name for name in self._entries if name not in present]
+        absent.sort(key=lambda name: self._entries[name].stamp)
+        for name in absent[: max(0, len(absent) - MOST_ABSENT)]:
+            del self._entries[name]
 
     def adopt(self, target: Target) -> bool:
         """Take over a target that an application echoes; tell whether it came into force."""

@@ -163,7 +163,10 @@ class ClockKeeper:
         try:
             if self._unmanaged:
                 raise SettingRefused(
-                    SettingResult.REFUSED_HARDWARE, 'clocks', self._unmanaged, 'Only read till then'
+                    SettingResult.REFUSED_HARDWARE,
+                    'clocks',
+                    self._unmanaged,
+                    'Only read till then',
                 )
             ranges = self._lease.judge(setting, now, self._platform.limits())
             result, text = self._put_in_force(setting, ranges, now)

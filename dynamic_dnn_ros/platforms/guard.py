@@ -94,8 +94,8 @@ class Guard:
                     os.close(lock)
                     raise PlatformError(
                         folder,
-                        'another platform node, or the guard process of one that ended, holds '
-                        'the clocks of this computer',
+                        'another platform node sets the clocks of this computer, or the guard '
+                        'process of one that ended hangs',
                         "Stop it, or let this one only read: set its parameters 'manage_cpu', "
                         "'manage_gpu' and 'manage_memory' to false",
                     ) from error
@@ -269,7 +269,7 @@ class Guard:
             raise PlatformError(
                 f'state file {self.state_file}',
                 'cannot be written, so what is found now would be lost in a crash',
-                "No clock is set without it; make room in the folder, or name another one by "
+                'No clock is set without it; make room in the folder, or name another one by '
                 "parameter 'state_folder'",
             )
 

@@ -201,9 +201,7 @@ def test_a_refusal_ends_when_the_application_presents_itself_anew() -> None:
     assert record is not None and record.table is not None
     others = (
         application(operating_points=operating_points(GPU[:2])),
-        application(
-            operating_points=operating_points(GPU[:2]), state=ApplicationState.INACTIVE
-        ),
+        application(operating_points=operating_points(GPU[:2]), state=ApplicationState.INACTIVE),
     )
     for other in others:
         record.exclude(record.table.options, 0.0, 5.0, 'no')

@@ -454,9 +454,7 @@ def test_the_guard_restores_for_a_node_that_hangs(tree: CpufreqTree, tmp_path: P
     assert state_files(tmp_path) == []
 
 
-def test_a_node_that_renews_its_lease_is_not_restored_for(
-    tree: CpufreqTree, guard: Guard
-) -> None:
+def test_a_node_that_renews_its_lease_is_not_restored_for(tree: CpufreqTree, guard: Guard) -> None:
     limits = found(tree)
     end = time.monotonic() + 1.0
     pin(tree)

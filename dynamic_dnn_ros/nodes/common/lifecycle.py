@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+import math
 import time
 import traceback
 from typing import Any, ClassVar
@@ -13,10 +14,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level, diagnostic_array
+from dynamic_dnn_ros.nodes.common.door import UnreadableError, decoded
 from dynamic_dnn_ros.nodes.common.parameters import Parameters, ParameterSpecification
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 
@@ -45,6 +48,9 @@ DIAGNOSTICS_PERIOD = 1.0
 
 COMPLAINT_PERIOD = 10.0
 """Seconds for which the same problem is not logged again."""
+
+COMPLAINTS_REMEMBERED = 64
+"""Kinds of problems of which that is remembered, the last ones."""
 
 
 class NodeError(Exception):
@@ -78,7 +84,8 @@ class ManagedNode(LifecycleNode):
         self._configured = False
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._one_shots: set[Timer] = set()
-        self._complaints: dict[str, float] = {}
+        # When a kind of problem was logged last, and how often it has come about since.
+        self._complaints: dict[str, tuple[float, int]] = {}
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self.parameters = Parameters(
             self,
@@ -155,15 +162,20 @@ class ManagedNode(LifecycleNode):
 
     def complain(self, text: str, kind: str = '') -> None:
         """
-        Log a problem, and the same one not again for a while.
+        Log a problem, and the same one not again for a while; then how often it came about.
 
         :param kind: what makes two problems the same; empty: their text
         """
         now, kind = time.monotonic(), kind or text
-        recent = {k: at for k, at in self._complaints.items() if now - at < COMPLAINT_PERIOD}
-        if kind not in recent:
-            self.get_logger().error(text)
-        self._complaints = {kind: now, **recent}
+        logged, count = self._complaints.pop(kind, (-math.inf, 0))
+        if now - logged < COMPLAINT_PERIOD:
+            # The one that came about last is the last to be forgotten.
+            self._complaints[kind] = logged, count + 1
+            return
+        self._complaints[kind] = now, 0
+        while len(self._complaints) > COMPLAINTS_REMEMBERED:
+            del self._complaints[next(iter(self._complaints))]
+        self.get_logger().error(f'{text} ({count} more since it was said last)' if count else text)
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Have the executor call something once, outside the present callback."""
@@ -176,6 +188,26 @@ class ManagedNode(LifecycleNode):
 
         timer = self.create_steady_timer(0.0, fire)
         self._one_shots.add(timer)
+
+    def listen(
+        self, message_type: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+    ) -> None:
+        """
+        Subscribe to a topic until `destroy_owned`; what cannot be read is said and left out.
+
+        :param topic: full name, or one that is resolved as usual
+        """
+
+        def take(data: bytes) -> None:
+            try:
+                message = decoded(data, message_type)
+            except UnreadableError as error:
+                self.complain(f'{topic}: {error}', f'unreadable {topic}')
+            else:
+                callback(message)
+
+        subscription = self.create_subscription(message_type, topic, take, profile, raw=True)
+        self.own(self.destroy_subscription, subscription)
 
     def own(self, destroy: Callable[[Any], Any], entity: Any) -> None:
         """Have `destroy_owned` destroy a publisher, subscription or timer."""

@@ -200,8 +200,7 @@ class InferenceNode(ManagedNode):
             ),
             (SystemLoad, self.shared_topic('system_load'), platform.receive, qos.SYSTEM_LOAD),
         ):
-            subscription = self.create_subscription(message_type, topic, callback, profile)
-            self.own(self.destroy_subscription, subscription)
+            self.listen(message_type, topic, callback, profile)
         self.own(
             self.destroy_timer, self.create_steady_timer(HEARTBEAT_PERIOD, self._on_heartbeat)
         )

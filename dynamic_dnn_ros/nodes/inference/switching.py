@@ -23,8 +23,8 @@ _BESIDE_THE_POINT = (
 )
 
 
-#: s after which a manager's sequence numbers begin anew, whatever the last one was: a switch in its
-#: name that is not its own locks it out for no longer.
+#: s after which a manager's sequence numbers begin anew, whatever the last one was: a switch in
+#: its name that is not its own locks it out for no longer.
 FORGOTTEN_AFTER = 5.0
 
 #: Most by which they grow from one switch to the next within that time.

@@ -53,6 +53,12 @@ from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
 from dynamic_dnn_ros.msg import Prediction as PredictionMessage
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
 
+LARGEST_TABLE = 500_000
+"""Points of a table with a row a setting and a column an option, ten times those of a Jetson."""
+
+MOST_NAMES = 4_096
+"""Names of sub-networks, processors and frequency domains of one application."""
+
 
 def target_of(message: PerformanceTarget) -> Target:
     """
@@ -113,12 +119,18 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
     """
     if not is_application_id(message.id):
         raise ValueError(
-            f'Application id {message.id[:LONGEST_ID]!r} is no fully qualified node name. The node that '
-            'publishes it has to give its own.'
+            f'Application id {message.id[:LONGEST_ID]!r} is no fully qualified node name. The '
+            'node that publishes it has to give its own.'
+        )
+    if max(len(message.instance), len(message.sub_network), len(message.processor)) > LONGEST_ID:
+        raise ValueError(
+            f'Application {message.id!r} has a name of more than {LONGEST_ID} characters. Give '
+            'its sub-networks and processors shorter ones.'
         )
     names = tuple(entry.id for entry in message.sub_networks)
     problems = []
     try:
+        _check_size(message.operating_points, names)
         points = _points(message.operating_points, names)
     except (BundleError, ValueError) as error:
         points = _points(OperatingPointsMessage(), names)
@@ -365,6 +377,34 @@ def _stages(entry: SubNetwork) -> tuple[StageShare, ...]:
     if stages:
         Paths(stages)
     return stages
+
+
+def _check_size(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> None:
+    """
+    Check that a table is one that a manager has memory and time for.
+
+    :raises ValueError: naming what there is too much of
+    """
+    points = len(message.sub_network)
+    names = (*message.domains, *message.processors, *sub_networks)
+    if len(names) > MOST_NAMES or max(map(len, names), default=0) > LONGEST_ID:
+        raise ValueError(
+            f'there are {len(names)} names, the longest of {max(map(len, names), default=0)} '
+            f'characters; at most {MOST_NAMES} of {LONGEST_ID} are read'
+        )
+    settings, options = points, min(points, len(sub_networks) * len(message.processors))
+    if settings * options <= LARGEST_TABLE or points * len(message.domains) != len(
+        message.frequencies
+    ):
+        return  # What contradicts itself is said where it is read.
+    rows = np.array(message.frequencies, dtype=np.float64).reshape(points, -1)
+    settings = len(np.unique(rows, axis=0))
+    if settings * options > LARGEST_TABLE:
+        raise ValueError(
+            f'{options} sub-networks on processors at {settings} settings of the frequencies make '
+            f'a table of {settings * options} points; {LARGEST_TABLE} are read. Profile fewer '
+            "with 'dynamic-dnn profile'"
+        )
 
 
 def _points(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> OperatingPoints:

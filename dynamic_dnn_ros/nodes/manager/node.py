@@ -13,7 +13,7 @@ from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 
 from dynamic_dnn_ros.management.contract import Decider
@@ -29,7 +29,7 @@ from dynamic_dnn_ros.management.decisions import (
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import ApplicationState, Load
 from dynamic_dnn_ros.management.registry import UnknownDeciderError, create_decider
-from dynamic_dnn_ros.management.targets import Target, TargetError
+from dynamic_dnn_ros.management.targets import LONGEST_ID, Target, TargetError
 from dynamic_dnn_ros.management.words import SWITCH_REASONS
 from dynamic_dnn_ros.msg import (
     Application,
@@ -43,6 +43,7 @@ from dynamic_dnn_ros.msg import (
 )
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
+from dynamic_dnn_ros.nodes.common.door import UnreadableError, decoded
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import run
 from dynamic_dnn_ros.nodes.common.memory import return_large_blocks
@@ -74,6 +75,9 @@ STATUS_PERIOD = 1.0
 
 SUMMARY_PERIOD = 1.0
 """Seconds between two summaries."""
+
+MOST_ANSWERS = 32
+"""Answers that one `manager_status` holds, the last ones."""
 
 RETRY = 0.25
 """Seconds between two tries while another manager still holds the lease."""
@@ -178,10 +182,20 @@ class ManagerNode(ManagedNode):
             ),
             (InputKind.SYSTEM_LOAD, SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
         ):
-            self._subscribe(
-                message_type, topic, self._taking(kind, message_type, callback), profile, raw=True
+            subscription = self.create_subscription(
+                message_type,
+                self.shared_topic(topic),
+                self._taking(kind, message_type, callback),
+                profile,
+                raw=True,
             )
-        self._subscribe(ManagerStatus, 'manager_status', self._on_manager, qos.MANAGER_STATUS)
+            self.own(self.destroy_subscription, subscription)
+        self.listen(
+            ManagerStatus,
+            self.shared_topic('manager_status'),
+            self._on_manager,
+            qos.MANAGER_STATUS,
+        )
         for period, action in (
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
@@ -260,6 +274,7 @@ class ManagerNode(ManagedNode):
             for report in reports
             # What was decided has a reason.
             if report.application in self._served
+            and report.application in self._manager.applications
             and report.message
             and not report.reason
             and report.state is not TargetState.REFUSED
@@ -275,7 +290,7 @@ class ManagerNode(ManagedNode):
         def take(data: bytes) -> None:
             now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
             with self._alone(f'A message of {message_type.__name__} is left out'):
-                message = deserialize_message(data, message_type)
+                message = decoded(data, message_type)
                 if kind is InputKind.APPLICATION:
                     data = abridged(message)
                 self._inputs.add(Input(kind, now, arrival, data))
@@ -287,14 +302,23 @@ class ManagerNode(ManagedNode):
         try:
             application, problem = application_of(message)
         except ValueError as error:
-            self.complain(f'Ignored an application: {error}')
+            self.complain(f'Ignored an application: {error}', 'application')
             return
         if problem:
             self.complain(f'{message.id}: {problem}')
         served = self._served.pop(application.id, '')
+        changed = self._manager.add_application(application, now)
         if application.state is ApplicationState.ACTIVE:
-            self._served[application.id] = f'{application.sub_network} on {application.processor}'
-        if self._manager.add_application(application, now):
+            if application.id in self._manager.applications:
+                on = f'{application.sub_network} on {application.processor}'
+                self._served[application.id] = on
+            else:
+                self.complain(
+                    f'{application.id} is not managed: {len(self._manager.applications)} '
+                    'applications are already. End some of them.',
+                    'too many',
+                )
+        if changed:
             serves = self._served.get(application.id, '')
             if not (served and serves):
                 said = f'{application.id} is {application.state.name.lower()}'
@@ -305,7 +329,8 @@ class ManagerNode(ManagedNode):
         try:
             status = status_of(message)
         except ValueError as error:
-            self.complain(f'Ignored a status of {message.application}: {error}')
+            name = message.application[:LONGEST_ID]
+            self.complain(f'Ignored a status of {name}: {error}', 'status')
             return
         if self._manager.observe(status, now):
             self._decide_soon()
@@ -315,7 +340,7 @@ class ManagerNode(ManagedNode):
 
     def _carry_out(self, message: PerformanceTarget, now: float, arrival: int) -> str:
         """Set, clear or ask; return why the message was refused, empty if it was not."""
-        sender, refused = message.sender, ''
+        sender, refused = message.sender[:LONGEST_ID], ''
         before = self.target_in_force(message.application)
         try:
             if message.action == PerformanceTarget.ACTION_CLEAR:
@@ -324,6 +349,7 @@ class ManagerNode(ManagedNode):
                 self._news.cleared(message.application, before, sender, now)
             elif message.action == PerformanceTarget.ACTION_ASK:
                 self._answers.append(self._manager.ask(target_of(message), now))
+                del self._answers[:-MOST_ANSWERS]
             else:
                 target = self._manager.set_target(target_of(message), arrival)
                 self._news.accepted(target, before, self._metric(target.application), now)
@@ -334,7 +360,8 @@ class ManagerNode(ManagedNode):
                 refused += f'. {there(self.applications)}'
             self.complain(
                 f'Refused a target of {sender or "unknown sender"} for '
-                f'{message.application or "no application"}: {refused}'
+                f'{message.application[:LONGEST_ID] or "no application"}: {refused}',
+                f'target {error.field}',
             )
         self._decide_soon()
         return refused
@@ -343,7 +370,7 @@ class ManagerNode(ManagedNode):
         try:
             load = load_of(message)
         except ValueError as error:
-            self.complain(f'Ignored a system_load: {error}')
+            self.complain(f'Ignored a system_load: {error}', 'system_load')
             return
         if self._load_source.takes(
             load.platform, load.instance, load.monotonic_time, load.period, now
@@ -352,7 +379,9 @@ class ManagerNode(ManagedNode):
         elif load.platform != self._platform_id():
             self.complain(
                 f'Ignored a system_load of platform {load.platform!r}: {self._platform_id()!r} is '
-                "heard too. Run one platform node, or give each computer its own 'manager_namespace'."
+                'heard too. Run one platform node, or give each computer its own '
+                "'manager_namespace'.",
+                'another platform',
             )
         if self._manager.observe_load(load, now):
             self._decide_soon()
@@ -425,6 +454,8 @@ class ManagerNode(ManagedNode):
         """Have a failure cost what it happens in alone."""
         try:
             yield
+        except UnreadableError as error:
+            self.complain(str(error), what)
         except Exception as error:
             self.complain(f'{what} ({type(error).__name__}: {error}).', what)
 
@@ -579,21 +610,6 @@ class ManagerNode(ManagedNode):
 
     def _platform_id(self) -> str:
         return self._load.platform if self._load is not None else ''
-
-    def _subscribe(
-        self,
-        message_type: type,
-        topic: str,
-        callback: Callable[[Any], None],
-        profile: Any,
-        raw: bool = False,
-    ) -> None:
-        self.own(
-            self.destroy_subscription,
-            self.create_subscription(
-                message_type, self.shared_topic(topic), callback, profile, raw=raw
-            ),
-        )
 
     def _publisher(self, message_type: type, topic: str, profile: Any) -> Publisher:
         publisher = self.create_publisher(message_type, self.shared_topic(topic), profile)

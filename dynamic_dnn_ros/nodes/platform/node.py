@@ -12,6 +12,7 @@ from typing import Any
 
 from rclpy.timer import Timer
 
+from dynamic_dnn_ros.management.targets import is_application_id
 from dynamic_dnn_ros.msg import DvfsSetting, InferenceStatus, SystemLoad
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
@@ -176,10 +177,7 @@ class PlatformNode(ManagedNode):
             (InferenceStatus, 'inference_status', self._on_status, qos.INFERENCE_STATUS),
             (SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
         ):
-            subscription = self.create_subscription(
-                message_type, self.shared_topic(topic), callback, profile
-            )
-            self.own(self.destroy_subscription, subscription)
+            self.listen(message_type, self.shared_topic(topic), callback, profile)
         period = 1.0 / self.parameters['rate']
         self.own(self.destroy_timer, self.create_steady_timer(period, self._publish))
         self.own(self.destroy_timer, self.create_steady_timer(RESTORE_PERIOD, self._retry))
@@ -238,7 +236,7 @@ class PlatformNode(ManagedNode):
         }
 
     def _on_status(self, message: InferenceStatus) -> None:
-        if self._platform is None:
+        if self._platform is None or not is_application_id(message.application):
             return
         busy = {row.name: row.value for row in message.busy if 0.0 <= row.value < math.inf}
         self._platform.observe(

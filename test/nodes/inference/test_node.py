@@ -451,6 +451,18 @@ def test_takes_leave(start: Start) -> None:
     application.applications.wait_for(lambda a: a.state == Application.STATE_DEPARTED)
 
 
+def test_what_somebody_else_says_in_its_name_is_corrected(start: Start, graph: Graph) -> None:
+    application = start()
+    own = application.applications.wait_for(lambda a: a.state == Application.STATE_ACTIVE)
+    forger = graph.publisher(Application, '/dynamic_dnn/application', LATCHED)
+    graph.wait_for_subscriptions(forger, 2)
+    forger.publish(Application(id=ID, instance=own.instance, state=Application.STATE_DEPARTED))
+    application.applications.wait_for(lambda a: a.state == Application.STATE_DEPARTED)
+    application.applications.clear()
+    again = application.applications.wait_for(lambda a: a.instance == own.instance)
+    assert again.state == Application.STATE_ACTIVE and len(again.sub_networks) == 3
+
+
 def test_serves_again_after_it_was_deactivated(start: Start, graph: Graph) -> None:
     application = start()
     application.serve(image_message(noise(40, 30, 1)))

@@ -306,3 +306,27 @@ def test_an_application_tells_the_stages_of_its_bundle(tmp_path: Path) -> None:
     assert not one.stage_names and not one.stage_work and not one.stage_taken
     assert told.id == 'c0' and told.stage_names == ['first', 'last']
     assert list(told.stage_work) == [0.4, 1.0] and list(told.stage_taken) == [0.6, 0.4]
+
+
+def test_a_table_that_would_be_made_dense_beyond_measure_is_refused() -> None:
+    """Each sub-network at settings of its own: half a megabyte would become half a gigabyte."""
+    message, count = presentation(), 2000
+    points = message.operating_points
+    message.sub_networks = [SubNetwork(id=f's{i}') for i in range(count)]
+    points.domains, points.processors = ['gpu'], ['gpu']
+    points.sub_network, points.processor = list(range(count)), [0] * count
+    points.frequencies = [1e8 + i for i in range(count)]
+    application, problem = application_of(message)
+    assert '2000 settings' in problem and 'dynamic-dnn profile' in problem
+    assert len(application.operating_points) == 0
+
+
+@pytest.mark.parametrize('field', ['domains', 'processors'])
+def test_names_without_end_are_refused(field: str) -> None:
+    message = presentation()
+    setattr(message.operating_points, field, ['x' * 1000])
+    assert 'the longest of 1000 characters' in application_of(message)[1]
+    setattr(message.operating_points, field, [f'x{i}' for i in range(5000)])
+    assert 'names' in application_of(message)[1]
+    with pytest.raises(ValueError, match='more than 200 characters'):
+        application_of(Application(id=FRONT, sub_network='x' * 1000))
