@@ -43,6 +43,7 @@ from dynamic_dnn_ros.networks.onnx_export import (
     activated,
     checked_difference,
     compared,
+    exported,
     runner_of,
     traced_model,
 )
@@ -64,9 +65,7 @@ def export_graphs(bundle: Bundle, identifiers: Sequence[str] = ()) -> Iterator[G
     import onnx  # noqa: F401 (a missing package is told before any work)
 
     manifest = bundle.manifest
-    chosen = [manifest.sub_network(name) for name in identifiers] or list(
-        manifest.own_sub_networks
-    )
+    chosen = exported(manifest, identifiers)
     exporter = _Exporter(bundle)
     for entry, network, configuration in activated(bundle, chosen):
         if entry.stages:

@@ -83,9 +83,7 @@ def export_bundle(
     import onnx  # a missing package is told before any work
 
     manifest = bundle.manifest
-    chosen = [manifest.sub_network(name) for name in identifiers] or list(
-        manifest.own_sub_networks
-    )
+    chosen = exported(manifest, identifiers)
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +104,25 @@ def export_bundle(
             f'{folder}: {error.filename or "a file"} cannot be written ({error.strerror}). '
             'Free space, mend the rights, or name another folder.'
         ) from error
+
+
+def exported(manifest: Manifest, identifiers: Sequence[str]) -> Sequence[SubNetwork]:
+    """
+    Return the sub-networks to export.
+
+    :param identifiers: of them; none stands for all that are no cascades
+    :raises BundleError: for an unknown one, or a cascade
+    """
+    chosen = [manifest.sub_network(name) for name in identifiers]
+    for entry in chosen:
+        if entry.is_cascade:
+            stages = ', '.join(stage.sub_network for stage in entry.stages)
+            raise BundleError(
+                f'sub-network {entry.id!r}',
+                'is a cascade, which has no network of its own',
+                f'Export the sub-networks that are its stages: {stages}',
+            )
+    return chosen or manifest.own_sub_networks
 
 
 def onnx_content(module: nn.Module, size: Size, output_name: str = OUTPUT_NAME) -> bytes:

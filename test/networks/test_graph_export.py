@@ -11,6 +11,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.graphs import INPUT_NAME, graph_key, onnx_model, parse_graph
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
+from support.cascades import cascade, with_cascades
 from support.engines import logits
 
 onnx = pytest.importorskip('onnx')
@@ -82,3 +83,13 @@ def test_as_a_program(
     assert [path.name for path in tmp_path.iterdir()] == ['s1']
     assert graph_export.main([str(family_bundle.folder), str(tmp_path), 's9']) == 1
     assert "no sub-network 's9'" in capsys.readouterr().err
+
+
+def test_a_cascade_has_no_graph_of_its_own(family_bundle: Bundle) -> None:
+    first, *_, last = family_bundle.manifest.sub_networks
+    both = cascade(family_bundle, first=first.id, last=last.id)
+    cascading = with_cascades(family_bundle, both)
+    with pytest.raises(BundleError, match=f"'c0'.* Export .* its stages: {first.id}, {last.id}"):
+        list(export_graphs(cascading, ['c0']))
+    exported = onnx_export.exported(cascading.manifest, [])
+    assert exported == family_bundle.manifest.sub_networks
