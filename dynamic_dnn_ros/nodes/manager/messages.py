@@ -59,6 +59,9 @@ LARGEST_TABLE = 500_000
 MOST_NAMES = 4_096
 """Names of sub-networks, processors and frequency domains of one application."""
 
+MOST_STAGES = 64
+"""Stages of one sub-network."""
+
 
 def target_of(message: PerformanceTarget) -> Target:
     """
@@ -194,7 +197,7 @@ def status_of(message: InferenceStatus) -> Status:
         overrun=message.overrun,
         message=message.message,
         # Of what is no served frame, and in recordings of releases before these fields, 0.
-        work=message.work or 1.0,
+        work=message.work if 0 < message.work <= 1 else 1.0,
         exit_stage=message.exit_stage,
     )
 
@@ -370,6 +373,8 @@ def _stages(entry: SubNetwork) -> tuple[StageShare, ...]:
 
     :raises ValueError: where there are no paths through them
     """
+    if len(entry.stage_names) > MOST_STAGES:
+        raise ValueError(f'there are {len(entry.stage_names)}; at most {MOST_STAGES} are read')
     rows = zip(entry.stage_names, entry.stage_work, entry.stage_taken)
     stages = tuple(StageShare(name, float(work), float(taken)) for name, work, taken in rows)
     if len(stages) != len(entry.stage_names):

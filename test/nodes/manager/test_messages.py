@@ -296,6 +296,14 @@ def test_stages_of_sub_networks_and_paths_of_frames() -> None:
     served.work, served.exit_stage = 0.25, 'first'
     status = status_of(served)
     assert (status.work, status.exit_stage) == (0.25, 'first')
+    for work in (math.nan, -1.0, 3.0):
+        served.work = work
+        assert status_of(served).work == 1.0
+    message.sub_networks = [
+        SubNetwork(id='c2', stage_names=['x'] * 65, stage_work=[1.0] * 65, stage_taken=[0.0] * 65)
+    ]
+    application, problem = application_of(message)
+    assert not application.stages and 'at most 64' in problem
     beat = status_of(InferenceStatus(application=FRONT))
     assert (beat.work, beat.exit_stage) == (1.0, '')
 
