@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs the linters, the types, the import rules and the tests, all of them even where one fails; `check.sh lint` leaves
-# out the tests. Needs tools/environment.sh sourced. PYTEST_ARGS adds arguments to pytest.
+# out the tests. Needs tools/environment.sh sourced. With PYTEST_ARGS pytest runs once, with these arguments.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# Folders of tests that run one after the other; all others run two at a time.
+ALONE=(benchmarks cli launch nodes platforms serving system)
 
 failed=()
 check() {
@@ -19,7 +22,14 @@ check mypy
 check lint-imports --no-cache
 if [ "${1:-}" != lint ]; then
     # The executable, not `python -m pytest`: that would put the sources in front of the installed build.
-    check pytest ${PYTEST_ARGS:-}
+    if [ -n "${PYTEST_ARGS:-}" ]; then
+        # shellcheck disable=SC2086  # several arguments
+        check pytest $PYTEST_ARGS
+    else
+        # Tests that start nodes or watch the clock have the computer to themselves.
+        check pytest "${ALONE[@]/#/test/}"
+        OMP_NUM_THREADS=1 check pytest -n 2 "${ALONE[@]/#/--ignore=test/}"
+    fi
 fi
 
 if [ "${#failed[@]}" -gt 0 ]; then
