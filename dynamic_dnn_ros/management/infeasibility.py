@@ -21,6 +21,7 @@ from dynamic_dnn_ros.management.assessment import (
     evaluate,
 )
 from dynamic_dnn_ros.management.joint_choice import choose_jointly
+from dynamic_dnn_ros.management.tables import join
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.management.words import limit_title
 
@@ -30,8 +31,8 @@ class Infeasibility:
     """
     What keeps a target from being met, and what can be done.
 
-    `cause` is `clocks`, `power`, `load` (that is not ours), `others`, `refused`, `together` or
-    `alone` (a limit that nothing meets).
+    `cause` is `clocks`, `power`, `load` (that is not ours), `scene` (harder pictures), `others`,
+    `refused`, `together` or `alone` (a limit that nothing meets).
     """
 
     cause: str
@@ -121,6 +122,14 @@ def _circumstances(problem: Problem, index: int) -> Iterator[tuple[Problem, Infe
                 'load', 'Load that is not ours leaves too little: lower that load or relax it.'
             ),
         )
+    if any(table.difficulty > 1 for table in problem.joint.tables):
+        yield (
+            _as_calibrated(problem),
+            Infeasibility(
+                'scene',
+                'With pictures no harder than those of the calibration it would be met: relax it.',
+            ),
+        )
     others = [demand for a, demand in enumerate(problem.demands) if a != index]
     if others:
         names = ', '.join(demand.target.application for demand in others)
@@ -137,6 +146,14 @@ def _circumstances(problem: Problem, index: int) -> Iterator[tuple[Problem, Infe
             _demanding(problem, index, replace(demand, usable=every)),
             Infeasibility('refused', 'What would meet it was refused, or may not be chosen yet.'),
         )
+
+
+def _as_calibrated(problem: Problem) -> Problem:
+    """Return the problem with no scene harder than the calibration pictures."""
+    tables = [
+        table.seen_at(1.0) if table.difficulty > 1 else table for table in problem.joint.tables
+    ]
+    return replace(problem, joint=join(tables, problem.joint))
 
 
 def _alone(problem: Problem, index: int) -> Problem:

@@ -9,7 +9,7 @@ applications changes, not for each decision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
@@ -92,7 +92,8 @@ class ApplicationTable(Grid):
     counts as less power.
 
     A sub-network of several stages has the figures of its largest path, as profiled, or those of
-    the paths of a scene (`along_paths`), whose `difficulty` it names.
+    the paths of a scene (`along_paths`), whose `difficulty` it names; `source` makes those of
+    another one.
     """
 
     application: str
@@ -106,6 +107,11 @@ class ApplicationTable(Grid):
     energy: FloatArray
     dynamic_power: FloatArray
     difficulty: float = 1.0
+    source: Callable[[float], ApplicationTable] | None = None
+
+    def seen_at(self, difficulty: float) -> ApplicationTable:
+        """Return the same operating points in a scene of another difficulty."""
+        return self if self.source is None else self.source(difficulty)
 
     @cached_property
     def idle(self) -> FloatArray:
@@ -140,7 +146,15 @@ def application_table(application: Application) -> ApplicationTable:
     dynamic = by_name['power'] - np.fmax(by_name['idle_power'], 0.0)
     figures[-1] = np.where(np.isfinite(dynamic), dynamic, scale)
     return ApplicationTable(
-        options, accuracy, points.domains, rows, application.id, figures, **by_name, difficulty=1.0
+        options,
+        accuracy,
+        points.domains,
+        rows,
+        application.id,
+        figures,
+        **by_name,
+        difficulty=1.0,
+        source=None,
     )
 
 
@@ -176,7 +190,13 @@ def along_paths(
         for name in names:
             figures[FIGURES.index(name)] *= factors
     by_name = dict(zip(FIGURES, figures))
-    return replace(table, figures=figures, difficulty=difficulty, **by_name)
+    return replace(
+        table,
+        figures=figures,
+        difficulty=difficulty,
+        source=lambda other: along_paths(table, paths, quantile, other, preprocessing),
+        **by_name,
+    )
 
 
 def _distinct(kilohertz: IndexArray) -> tuple[IndexArray, IndexArray]:

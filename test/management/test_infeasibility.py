@@ -10,8 +10,9 @@ import math
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings
+from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSettings
 from dynamic_dnn_ros.management.decisions import Constraint, TargetReport, TargetState
+from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.infeasibility import (
     Infeasibility,
     infeasibility,
@@ -20,8 +21,10 @@ from dynamic_dnn_ros.management.infeasibility import (
 )
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.paths import Paths
+from dynamic_dnn_ros.management.tables import along_paths, application_table, join
 from dynamic_dnn_ros.management.targets import Target
-from support.applications import GPU, application
+from support.applications import GPU, STAGES, application
 from support.problems import problem
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
@@ -69,6 +72,36 @@ def test_what_is_named_is_the_cause() -> None:
                 assert all(met), (seed, index, found)
             causes.add(found.cause)
     assert causes == {'clocks', 'power', 'load', 'others', 'refused', 'together', 'alone'}
+
+
+def test_pictures_that_are_too_hard_are_named() -> None:
+    profiled = application_table(application(FRONT))
+    tables = {
+        difficulty: along_paths(profiled, {'s3': Paths(STAGES)}, 0.85, difficulty)
+        for difficulty in (1.0, 3.0)
+    }
+    # The largest path of s3 takes 22 ms at least, its short one 6.6 ms.
+    target = Target(FRONT, latency=0.02, latency_quantile=0.85, accuracy=0.92)
+    posed = {
+        difficulty: Problem(
+            join([table]),
+            np.arange(len(table.rows)),
+            (
+                Demand(
+                    target, 0, SlowDownFilter(), 10.0, 0.0, 0.0, np.ones(4, bool), np.ones((4, 1))
+                ),
+            ),
+            {},
+        )
+        for difficulty, table in tables.items()
+    }
+    assert is_met(posed[1.0], 0, SETTINGS)
+    assert not is_met(posed[3.0], 0, SETTINGS)
+    found = infeasibility(posed[3.0], 0, SETTINGS, '')
+    assert (found.cause, found.of_platform) == ('scene', False)
+    assert 'no harder than those of the calibration' in found.remedy
+    longer = tables[3.0].seen_at(1.0)
+    assert (longer.figures == tables[1.0].figures).all()
 
 
 def board(limit: float = GPU[-1], foreign: float = 0.0) -> Load:
