@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -42,6 +43,9 @@ _FILE_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*')
 _LARGEST = 2**63 - 1
 
 _COUNT = {'type': 'integer', 'minimum': 1, 'maximum': _LARGEST}
+
+#: Sub-networks of a bundle: a hundred times what a front has.
+MOST_SUB_NETWORKS = 4096
 
 #: Letters of the id of a sub-network: one line of a table holds it.
 LONGEST_ID = 32
@@ -128,7 +132,9 @@ _SCHEMA_1 = _schema(
             {'resize': {'enum': ['stretch', 'center_crop']}, **_FITTING}, ('interpolation',)
         ),
         'sub_networks': _array(
-            _object({**_SUB_NETWORK, 'resolution': _SIDE, 'accuracy': _ACCURACY}), 1
+            _object({**_SUB_NETWORK, 'resolution': _SIDE, 'accuracy': _ACCURACY}),
+            1,
+            maxItems=MOST_SUB_NETWORKS,
         ),
         'weights': {'type': 'string'},
     },
@@ -189,6 +195,7 @@ _SCHEMA_2 = _schema(
                 ('accuracy_source', 'stages'),
             ),
             1,
+            maxItems=MOST_SUB_NETWORKS,
         ),
     },
 )
@@ -564,10 +571,18 @@ class Manifest:
         for name in (*self.source.files, *self.profiles):
             if name not in self.files:
                 raise BundleError(where, f'gives no SHA-256 for {name!r}', _REMEDY)
-        identifiers = [sub_network.id for sub_network in self.sub_networks]
-        for identifier in identifiers:
-            if identifiers.count(identifier) > 1:
+        identifiers = Counter(sub_network.id for sub_network in self.sub_networks)
+        for identifier, count in identifiers.items():
+            if count > 1:
                 raise BundleError(where, f'has two sub-networks {identifier!r}', _REMEDY)
+        for label in self.labels:
+            # A terminal would carry out what such characters stand for.
+            if not label.isprintable():
+                raise BundleError(
+                    where,
+                    f'names a class {label[:40]!r}, which holds control characters',
+                    'Name its classes in plain text, and write it again',
+                )
         self._check_stages(where)
         if isinstance(self.source, SeparateModels):
             for entry in self.sub_networks:

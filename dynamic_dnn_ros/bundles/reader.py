@@ -192,6 +192,7 @@ def _views(content: bytes) -> Tensors:
     header = json.loads(content[8:begin])
     header.pop('__metadata__', None)
     tensors = {}
+    total = 0
     for name, entry in header.items():
         shape = [int(side) for side in entry['shape']]
         first, last = entry['data_offsets']
@@ -203,6 +204,10 @@ def _views(content: bytes) -> Tensors:
             raise ValueError(f'tensor {name!r} lies outside of it')
         if last - first != size * numbers.itemsize:
             raise ValueError(f'tensor {name!r} has not the size that its shape says')
+        total += last - first
+        if total > len(content) - begin:
+            # Small as the file is, copies of what overlaps would fill the memory.
+            raise ValueError(f'tensor {name!r} overlaps another one')
         tensors[name] = np.frombuffer(content, numbers, size, begin + first).reshape(shape)
     return tensors
 

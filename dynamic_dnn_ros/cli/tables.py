@@ -34,6 +34,6 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
                 table.add_column(title, overflow='fold')
             for row in rows:
                 table.add_row(*(Text(cell) for cell in row))
-            Console().print(table)
+            Console(markup=False).print(table)
             return
     print(aligned(titles, rows))

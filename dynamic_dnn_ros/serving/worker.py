@@ -14,14 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from dynamic_dnn_ros.engines.contract import EngineError, Picture, PreparedSubNetwork
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.engines.contract import EngineError, Outputs, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, fitted
 from dynamic_dnn_ros.serving.exchange import Lender
 from dynamic_dnn_ros.serving.mailbox import Mailbox
 from dynamic_dnn_ros.serving.path import follow
-from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap, Limits, Task
+from dynamic_dnn_ros.tasks.contract import (
+    ClassScores,
+    Detections,
+    LabelMap,
+    Limits,
+    Task,
+    TaskError,
+)
+from dynamic_dnn_ros.tasks.tensors import specs_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -118,6 +127,7 @@ class FrameWorker:
         self._reduced_decoding = reduced_decoding
         # Engines read a picture where it lies, so these are their input buffers, by size.
         self._inputs: dict[Size, Picture] = {}
+        self._checked: set[str] = set()
         self._on_served = on_served
         self._on_rejected = on_rejected
         self._state = (WorkerState.STOPPED, time.monotonic())
@@ -183,6 +193,21 @@ class FrameWorker:
         else:
             self._unheard = False
 
+    def _check(self, outputs: Outputs, sub_network: SubNetwork) -> None:
+        """
+        Check the first outputs of a sub-network: what cannot be decoded is no empty result.
+
+        :raises TaskError: naming the outputs, those that are needed, and the remedy
+        """
+        for name, output in outputs.items():
+            if not np.all(np.isfinite(output)):
+                raise TaskError(
+                    f'Sub-network {sub_network.id!r} gives values that are not finite in its '
+                    f"output {name!r}. Look at the bundle with 'dynamic-dnn bundle check'."
+                )
+        self._task.check(specs_of(outputs), self._labels, sub_network.size)
+        self._checked.add(sub_network.id)
+
     def _serve(self, frame: CameraFrame) -> ServedFrame:
         with self._exchange.lease() as prepared:
             return self._run(frame, prepared)
@@ -207,6 +232,8 @@ class FrameWorker:
             outputs, stage, work, undecided = follow(prepared, picture, self._task)
             self.undecided += undecided
         computed = time.monotonic()
+        if prepared.sub_network.id not in self._checked:
+            self._check(outputs, prepared.sub_network)
         result = self._task.decode(outputs, 0, placement, self._labels, self._limits())
         decoded = time.monotonic()
         return ServedFrame(

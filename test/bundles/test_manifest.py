@@ -12,6 +12,7 @@ import pytest
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import (
     CLASSIFICATION,
+    MOST_SUB_NETWORKS,
     AccuracySource,
     Manifest,
     SeparateModels,
@@ -254,4 +255,17 @@ def test_a_super_network_takes_no_other_order_of_channels() -> None:
     mapping = Manifest.from_mapping(MAPPING, 'here').to_mapping()
     mapping['preprocessing']['channels'] = 'bgr'
     with pytest.raises(BundleError, match='gives channels as bgr to a super-network'):
+        Manifest.from_mapping(mapping, 'here')
+
+
+@pytest.mark.parametrize('label', ['\x1b[2Jcat', 'cat\n', 'c\u202eat'])
+def test_a_class_whose_name_a_terminal_would_carry_out_is_refused(label: str) -> None:
+    mapping = changed('classes', [label, *MAPPING['classes'][1:]])
+    with pytest.raises(BundleError, match='control characters'):
+        Manifest.from_mapping(mapping, 'here')
+
+
+def test_sub_networks_without_end_are_refused() -> None:
+    mapping = changed('sub_networks', [MAPPING['sub_networks'][0]] * (MOST_SUB_NETWORKS + 1))
+    with pytest.raises(BundleError, match='sub_networks'):
         Manifest.from_mapping(mapping, 'here')

@@ -132,6 +132,12 @@ def test_tensors_are_read_as_the_library_reads_them(folder: Path) -> None:
         safetensors({'network.x': 'text'}),
         (400_000).to_bytes(8, 'little') + b'[' * 400_000,
         described(dtype='BF16'),
+        safetensors(
+            {
+                f'network.{name}': {'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 8]}
+                for name in 'xy'
+            }
+        ),
         described(dtype=[]),
         described(shape=[3]),
         described(shape=[-1, -2]),

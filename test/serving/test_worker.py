@@ -103,6 +103,29 @@ def put(worker: FrameWorker, origin: object, picture: object = PICTURE) -> None:
     worker.mailbox.put(CameraFrame(picture, time.monotonic(), origin))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ('outputs', 'problem'),
+    [
+        ({'logits': np.zeros((1, 3), np.float32)}, '2 labels'),
+        ({'logits': np.array([[0.0, np.nan]], np.float32)}, 'not finite'),
+        ({}, 'one output'),
+    ],
+)
+def test_outputs_that_cannot_be_decoded_are_no_empty_results(
+    engine: ScriptedEngine,
+    worker: FrameWorker,
+    outcome: Outcome,
+    monkeypatch: pytest.MonkeyPatch,
+    outputs: Outputs,
+    problem: str,
+) -> None:
+    monkeypatch.setattr(Scripted, 'run', lambda self, picture: outputs)
+    for frame in range(2):
+        put(worker, frame)
+        outcome.wait(lambda: len(outcome.rejected) == frame + 1)  # noqa: B023
+    assert worker.served == 0 and problem in outcome.rejected[-1][1]
+
+
 def test_serves_the_newest_and_counts_the_rest(
     engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome
 ) -> None:

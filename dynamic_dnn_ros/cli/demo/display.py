@@ -219,7 +219,7 @@ class TableDisplay:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console()
+        self._console = Console(markup=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
         self._next = 0.0
 

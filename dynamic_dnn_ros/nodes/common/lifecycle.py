@@ -49,6 +49,9 @@ DIAGNOSTICS_PERIOD = 1.0
 COMPLAINT_PERIOD = 10.0
 """Seconds for which the same problem is not logged again."""
 
+FIRST_RETRY, LONGEST_RETRY = 5.0, 60.0
+"""Seconds until a start that failed is tried again: at first, and at most."""
+
 COMPLAINTS_REMEMBERED = 64
 """Kinds of problems of which that is remembered, the last ones."""
 
@@ -86,6 +89,8 @@ class ManagedNode(LifecycleNode):
         self._one_shots: set[Timer] = set()
         # When a kind of problem was logged last, and how often it has come about since.
         self._complaints: dict[str, tuple[float, int]] = {}
+        self._retry_timer: Timer | None = None
+        self._retry_in = 0.0
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self.parameters = Parameters(
             self,
@@ -252,13 +257,34 @@ class ManagedNode(LifecycleNode):
         self.call_soon(give_way)
 
     def start(self) -> None:
-        """Configure and activate, where parameter `autostart` asks for it."""
-        if self.parameters['autostart']:
-            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-                self.trigger_activate()
+        """
+        Configure and activate, where parameter `autostart` asks for it.
+
+        Where that fails it is tried again, after ever longer pauses: what it needs may come late.
+        """
+        if not self.parameters['autostart']:
+            return
+        done = self._configured or self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        if done and (self._active or self.trigger_activate() == TransitionCallbackReturn.SUCCESS):
+            return
+        self._retry_in = min(2 * self._retry_in, LONGEST_RETRY) or FIRST_RETRY
+        self._retry_timer = self.create_steady_timer(self._retry_in, self._start_again)
+
+    def _start_again(self) -> None:
+        """Try again to start, unless somebody else has done so since."""
+        self._try_no_more()
+        if not self._active:
+            self.start()
+
+    def _try_no_more(self) -> None:
+        timer, self._retry_timer = self._retry_timer, None
+        if timer is not None:
+            timer.cancel()
+            self.destroy_timer(timer)
 
     def stop(self) -> None:
-        """Deactivate and clean up, in whatever state the node is."""
+        """Deactivate and clean up, in whatever state the node is; start no more by itself."""
+        self._try_no_more()
         if self._active:
             self.trigger_deactivate()
         if self._configured:
@@ -300,6 +326,8 @@ class ManagedNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._configured = True
         self.problem = ''
+        # Whoever has configured it by hand activates it too.
+        self._try_no_more()
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
@@ -325,6 +353,8 @@ class ManagedNode(LifecycleNode):
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Run `clean_up`; the node is unconfigured whatever it raises."""
         self._configured = False
+        # Whoever cleans up has taken the node over.
+        self._try_no_more()
         self._attempt('clean up', self.clean_up)
         return TransitionCallbackReturn.SUCCESS
 

@@ -70,6 +70,12 @@ from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 LISTENING = 1.5
 """Seconds for which a manager only listens, so that it finds one that is already there."""
 
+PAUSED_PERIODS, LEAST_PAUSE = 3.0, 1.5
+"""Periods and seconds without a decision after which this process must have been stopped."""
+
+CATCHING_UP = 1.2
+"""Seconds for which it only listens then: every application says within one that it lives."""
+
 STATUS_PERIOD = 1.0
 """Seconds after which `manager_status` is published though nothing has changed."""
 
@@ -111,6 +117,7 @@ class ManagerNode(ManagedNode):
         self._deciding = False
         self._offers_services = False
         self._listening_until = 0.0
+        self._awake = 0.0
         self._load: Load | None = None
         self._load_source = LoadSource()
         self._load_received = 0.0
@@ -148,7 +155,8 @@ class ManagerNode(ManagedNode):
 
     def activate(self) -> None:
         """Listen for a moment, then decide."""
-        self._listening_until = time.monotonic() + LISTENING
+        self._awake = time.monotonic()
+        self._listening_until = self._awake + LISTENING
         self._status_publisher = self._publisher(
             ManagerStatus, 'manager_status', qos.MANAGER_STATUS
         )
@@ -468,6 +476,7 @@ class ManagerNode(ManagedNode):
     def _decide(self) -> None:
         self._deciding = False
         now = time.monotonic()
+        self._notice_pause(now)
         if not self.active or now < self._listening_until:
             return
         if not self._offers_services:
@@ -506,6 +515,19 @@ class ManagerNode(ManagedNode):
         inputs = self._inputs.message(self._decisions, now)
         inputs.header.stamp = self.get_clock().now().to_msg()
         self._inputs_publisher.publish(inputs)
+
+    def _notice_pause(self, now: float) -> None:
+        """
+        Decide nothing for a moment once this process was stopped.
+
+        Whoever was not heard meanwhile was not silent: what they said is still to be taken in.
+        """
+        stopped, self._awake = now - self._awake, now
+        if stopped > max(PAUSED_PERIODS * self.parameters['resource_period'], LEAST_PAUSE):
+            self._listening_until = max(self._listening_until, now + CATCHING_UP)
+            self.get_logger().warning(
+                f'This node was stopped for {stopped:.1f} s: it listens before it decides again.'
+            )
 
     def _renew(self) -> None:
         if self.active and self._setting is not None:

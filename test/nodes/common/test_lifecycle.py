@@ -274,3 +274,30 @@ def test_impossible_transition_is_answered_at_once(
     # Those that there are still work.
     possible = {'active': 'deactivate', 'inactive': 'activate', 'unconfigured': 'configure'}
     assert graph.change_state(name, possible[state])
+
+
+def test_a_start_that_failed_is_tried_again_until_it_succeeds(
+    graph: Graph, create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, 'FIRST_RETRY', 0.05)
+    node = create()
+    node.failing['configure'] = NodeError('the bundle is not there yet')
+    node.start()
+    assert not node.configured and 'not there yet' in node.problem
+    graph.spin_until(lambda: node.calls.count('configure') == 2, 10.0, 'another try')
+    node.failing.clear()
+    graph.spin_until(lambda: node.active, 10.0, 'the start')
+    assert node.problem == '' and node._retry_timer is None
+
+
+def test_a_node_that_was_stopped_or_configured_by_hand_does_not_start_by_itself(
+    create: Create,
+) -> None:
+    for take_over in (Managed.stop, Managed.trigger_configure):
+        node = create()
+        node.failing['configure'] = NodeError('the bundle is not there yet')
+        node.start()
+        assert node._retry_timer is not None
+        node.failing.clear()
+        take_over(node)
+        assert node._retry_timer is None and not node.active

@@ -545,6 +545,22 @@ def test_is_small_and_imports_no_engine(session: Session, start_node: Start) -> 
     assert not {name.split('.')[0] for name in process.imported_modules()} & engines
 
 
+def test_a_manager_that_was_stopped_listens_before_it_decides(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was not heard meanwhile was not silent."""
+    node = ManagerNode(context=graph.context)
+    graph.add_node(node)
+    node.start()
+    graph.spin_until(node.diagnose, 10.0, 'a decision')
+    decided = node._decisions
+    monkeypatch.setattr(node, '_awake', node._awake - 5.0)
+    node._decide()
+    assert node._decisions == decided
+    graph.spin_until(lambda: node._decisions > decided, 10.0, 'a decision')
+    node.stop()
+
+
 def test_an_inactive_manager_says_nothing_of_targets(graph: Graph) -> None:
     node = ManagerNode(context=graph.context)
     graph.add_node(node)
