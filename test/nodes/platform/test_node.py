@@ -323,6 +323,23 @@ def test_sigkill_restores_within_a_second(
     assert_no_guard_left(tree)
 
 
+def test_a_node_that_hangs_is_restored_for_when_its_lease_has_ended(
+    start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree
+) -> None:
+    node = start_linux()
+    manager.connect()
+    load = manager.send(manager.setting(domains=cpu(1.2e9, 1.2e9), lease=1.0))
+    assert load.setting_result == SystemLoad.SETTING_APPLIED, load.setting_message
+    os.kill(node.pid, signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        while tree.limits() != FOUND:
+            assert time.monotonic() - stopped < 3.0, tree.limits()
+            time.sleep(0.01)
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
+
+
 def test_a_guard_that_does_not_answer_keeps_nobody_from_giving_a_lease_back(
     start_linux: Callable[..., NodeProcess], manager: Manager, tree: CpufreqTree
 ) -> None:
