@@ -79,12 +79,19 @@ class PacedFrame:
 class Pacer:
     """Holds a result back until the simulated board would have had it."""
 
-    def __init__(self, board: BoardModel, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        board: BoardModel,
+        jitter: Callable[[], float],
+        work: Callable[[SubNetwork, int], float] = lambda entry, stage: entry.stages[stage].work,
+    ) -> None:
         """
         Pace one application.
 
         :param jitter: draws the factor by which one frame departs from the model, about 1
+        :param work: returns the share of the largest path's cost after a stage, by its number
         """
+        self.work = work
         self._board = board
         self._jitter = jitter
         self._lock = threading.Lock()
@@ -174,7 +181,7 @@ class _PacedSubNetwork(PreparedSubNetwork):
         return _PacedExecution(self._prepared.begin(picture), self._hold, self._pacer.jitter())
 
     def _hold(self, stage: int, jitter: float) -> None:
-        work = self.sub_network.stages[stage].work
+        work = self._pacer.work(self.sub_network, stage)
         self._paced = self._pacer.pace(
             self._started, self.sub_network, self.processor, work, jitter
         )

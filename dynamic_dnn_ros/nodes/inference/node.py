@@ -21,6 +21,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.bundles.works import works_on
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.verification import ResponseError
@@ -347,6 +348,9 @@ class InferenceNode(ManagedNode):
         served, platform = self._served, self._platform
         assert served is not None and platform is not None
         with self._publishing:
+            points = platform.points
+            if points is not self._presented_points:
+                served.works = works_on(points, served.bundle.manifest)
             manifest = served.manifest()
             if self._application is None:
                 self._application = Application(
@@ -367,7 +371,6 @@ class InferenceNode(ManagedNode):
             self._presentations.append(application.header.stamp)
             application.state = state
             # Thousands of points: made into a message once, not at each switch.
-            points = platform.points
             if points is not self._presented_points:
                 self._presented_points = points
                 if points is not None and served.refused:

@@ -221,7 +221,7 @@ class PlatformLink:
             parts = board.parts(cost, processor, frequencies)
             return BoardWork(parts.total, parts.busy())
 
-        self._pacer = Pacer(work, lambda: board.jitter(generator))
+        self._pacer = Pacer(work, lambda: board.jitter(generator), self._served.work)
         self._node.get_logger().info(
             f'{platform} is simulated: each frame lasts as long as that board would need'
         )

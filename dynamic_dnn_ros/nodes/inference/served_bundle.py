@@ -10,10 +10,12 @@ from dataclasses import replace
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.works import Works, with_works
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.verification import ResponseError, VerifyingEngine
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.ranking import by_accuracy
+from dynamic_dnn_ros.serving.worker import ServedFrame
 
 
 class ServedBundle:
@@ -21,7 +23,7 @@ class ServedBundle:
     What an application serves, and the processor that its results name.
 
     `refused` says why a sub-network is not served, by its id. `processor` may be one of a
-    simulated board.
+    simulated board. `works` are those of cascades on the platform, where a profile knows them.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ServedBundle:
         self._on_unprepared = on_unprepared
         self.processor = ''
         self.refused: dict[str, str] = {}
+        self.works: Works = {}
         self._accuracies = bundle.accuracies(engine.name, engine.precision.value)
 
     def begin(self, wished: str) -> str:
@@ -102,15 +105,31 @@ class ServedBundle:
         Return the manifest without the sub-networks that are refused.
 
         Accuracies are those that were measured with this engine in this precision, where a
-        profile has them.
+        profile has them; works of stages are those of the platform.
         """
         manifest = self.bundle.manifest
         kept = (
-            replace(entry, accuracy=self._accuracies.get(entry.id, entry.accuracy))
+            replace(
+                with_works(entry, self.works),
+                accuracy=self._accuracies.get(entry.id, entry.accuracy),
+            )
             for entry in manifest.sub_networks
             if entry.id not in self.refused
         )
         return replace(manifest, sub_networks=tuple(kept))
+
+    def work(self, sub_network: SubNetwork, stage: int) -> float:
+        """Return the share of the largest path's cost after a stage, on this platform."""
+        works = self.works.get(sub_network.id)
+        return sub_network.stages[stage].work if works is None else works[stage]
+
+    def work_of(self, frame: ServedFrame) -> float:
+        """Return the share of the largest path's cost that a frame took, on this platform."""
+        works = self.works.get(frame.sub_network)
+        if works is None:
+            return frame.work
+        stages = self.bundle.manifest.sub_network(frame.sub_network).stages
+        return works[[stage.name for stage in stages].index(frame.exit_stage)]
 
     @property
     def unmeasured(self) -> str:

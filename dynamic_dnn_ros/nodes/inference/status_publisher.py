@@ -92,7 +92,7 @@ class StatusPublisher:
         status.stages = named_values({**stages, InferenceStatus.STAGE_TOTAL: total})
         status.age = self._camera.age(header.stamp)
         status.overrun = overrun
-        status.work = served.work
+        status.work = self._served.work_of(served)
         status.exit_stage = served.exit_stage
         self._publisher.publish(status)
 
