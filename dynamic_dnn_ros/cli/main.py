@@ -202,6 +202,11 @@ def _answer(given: Sequence[str]) -> int:
     if not given or given[0] in ('-h', '--help'):
         print(overview())
         return 0 if given else 2
+    if given[0] == '--version':
+        from importlib.metadata import version
+
+        print(f'dynamic-dnn {version(PACKAGE)}')
+        return 0
     name, *rest = given
     if name not in COMMANDS:
         known = ', '.join(COMMANDS)

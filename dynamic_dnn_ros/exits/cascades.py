@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ from dynamic_dnn_ros.platforms.hardware import hardware_name
 LEAST_PICTURES = 100
 
 
+#: Share of the accuracy that a bundle says of its best sub-network which that has to reach.
+LEAST_FIT = 0.5
+
+
 def make_cascades(
     bundle: Bundle,
     settings: CascadeSettings,
@@ -59,25 +64,22 @@ def make_cascades(
     :raises EngineError: when a sub-network cannot be run
     :raises ExitError: when the settings do not fit the bundle, or no cascade keeps the promise
     """
+    folder = bundle.folder if output is None else output
+    entries = candidate_stages(bundle.manifest, settings.stages, say)
     if len(calibration) < LEAST_PICTURES:
         raise DataError(
             f'{calibration.files.path} gives {len(calibration)} pictures to calibrate with: at '
             f'least {LEAST_PICTURES} are needed for a threshold that holds for others'
         )
-    folder = bundle.folder if output is None else output
-    entries = candidate_stages(bundle.manifest, settings.stages, say)
     with exclusive(folder):
         check_place(folder, bundle if output is None else None)
         engine = open_engine(settings.engine, bundle, settings.threads, say=say)
         with _prepared(engine, entries) as prepared:
             latencies = measured_latencies(prepared, settings.turns, quiet)
+            _check_order(latencies, settings.stages)
             answers = ask(prepared, bundle.manifest, calibration, quiet)
         judge = Judge(bundle.manifest.make_task(), bundle.manifest.labels, answers)
-        if judge.accuracy([entries[-1].id], leaving(answers, [entries[-1].id], ())) <= 0:
-            raise DataError(
-                f'{calibration.files.path}: {entries[-1].id!r} finds nothing right there: give '
-                'pictures of the kind that the bundle was made for'
-            )
+        _check_fit(judge, entries[-1], str(calibration.files.path))
         if not any((found > 0).any() for found in answers.confidences.values()):
             raise ExitError(
                 f'bundle {bundle.manifest.name!r}: its task {bundle.manifest.task.name!r} does '
@@ -101,6 +103,37 @@ def make_cascades(
             bundle, made, latencies[entries[-1].id], conditions, len(calibration), len(test)
         )
         return replace(found, bundle=written(found, folder, output is None, command))
+
+
+def _check_fit(judge: Judge, last: SubNetwork, where: str) -> None:
+    """
+    Check that the pictures are of the kind that the bundle was made for.
+
+    :raises DataError: where its best sub-network is lost on them: any answer is as good there, so
+        a threshold would let all of them leave early
+    """
+    found = judge.accuracy([last.id], leaving(judge.answers, [last.id], ()))
+    expected = last.accuracy_for_targets
+    if found <= 0 or found < LEAST_FIT * expected:
+        raise DataError(
+            f'{where}: the accuracy of {last.id!r} is {found:.1%} on these pictures, and '
+            f'{expected:.1%} by the bundle. Give pictures of its classes, with the right labels'
+        )
+
+
+def _check_order(latencies: dict[str, float], stages: Sequence[str]) -> None:
+    """
+    Check that stages that were named get slower.
+
+    :raises ExitError: naming the pair that does not
+    """
+    for first, second in pairwise(stages):
+        if latencies[first] >= latencies[second]:
+            raise ExitError(
+                f'stages {",".join(stages)}: {second!r} takes {latencies[second] * 1e3:.3g} ms '
+                f'here, and {first!r} before it {latencies[first] * 1e3:.3g} ms. Name the '
+                'fastest first'
+            )
 
 
 def _chosen(

@@ -28,12 +28,14 @@ def cascade_entry(
 
     Its accuracy is that of its last stage in the manifest less what was lost on the test pictures:
     where these are those that the manifest's figures are of, it is the accuracy that was measured;
-    where they are others, it still compares with the other sub-networks of the bundle.
+    where they are others, it still compares with the other sub-networks of the bundle. It is never
+    above that of the last stage.
     """
     members = [manifest.sub_network(name) for name in cascade.stages]
     last = members[-1]
     if last.accuracy_is_known:
-        accuracy = min(1.0, max(0.0, last.accuracy - below))
+        # Where a mixture does better than its last stage, that is chance or these pictures.
+        accuracy = max(0.0, last.accuracy - max(0.0, below))
     parameters = sum(entry.parameters for entry in members)
     if isinstance(manifest.source, SeparateModels):
         by_file = {manifest.model_file(entry): entry.parameters for entry in members}

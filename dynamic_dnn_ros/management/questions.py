@@ -12,7 +12,7 @@ import numpy as np
 from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings, evaluate
 from dynamic_dnn_ros.management.decisions import Prediction, TargetReport, TargetState
 from dynamic_dnn_ros.management.joint_choice import choose_jointly
-from dynamic_dnn_ros.management.reports import beyond, runner_up
+from dynamic_dnn_ros.management.reports import beyond, runner_up, unjudged
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.management.words import limit_title
@@ -77,7 +77,14 @@ def answered(
         runner_up=second,
         runner_up_reason=why,
         reason='asked, not set',
-        message=_in_words(limits, values, missed, others, expected, power, metric),
+        message=' '.join(
+            part
+            for part in (
+                _in_words(limits, values, missed, others, expected, power, metric),
+                unjudged(target, values, metric),
+            )
+            if part
+        ),
         metric=metric,
     )
 
@@ -103,11 +110,13 @@ def _in_words(
     metric: str,
 ) -> str:
     short = [
-        f'{limit_title(name, metric)} {limit:.4g} (nearest: {values[name]:.4g})'
+        f'{limit_title(name, metric)} {limit:.4g} (expected: {values[name]:.4g})'
         for (name, limit), by in zip(limits.items(), missed)
         if by > 0
     ]
     words = f'It would miss {", ".join(short)}' if short else 'It would be met'
+    if not short and any(math.isnan(values[name]) for name in limits):
+        words = 'The other limits would be met' if len(limits) > 1 else 'It cannot be said'
     if not math.isnan(expected):
         words += f'; the board would take {expected:.3g} W'
         if not math.isnan(power):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 
@@ -148,8 +148,10 @@ class Reporter:
         if target is not None and infeasible:
             state = TargetState.INFEASIBLE
             message = _infeasible_message(record, target, predicted, why)
-        elif target is not None and not settled:
-            state = TargetState.PENDING
+        elif target is not None:
+            message = unjudged(target, predicted, record.application.metric)
+            if not settled or (message and state is TargetState.MET):
+                state = TargetState.PENDING
         binding = _binding(plan, index, around)
         if infeasible:
             worst = int(np.argmax(found.misses[:, plan.row]))
@@ -323,19 +325,32 @@ def beyond(key: str, limit: float, value: float) -> float:
     return max(0.0, limit - value if key in AT_LEAST else value - limit)
 
 
+def unjudged(target: Target, predicted: Mapping[str, float], metric: str) -> str:
+    """Return which limits nothing is known of, and what to do; empty where there is none."""
+    names = [limit_title(name, metric) for name in target.limits() if math.isnan(predicted[name])]
+    if not names:
+        return ''
+    return (
+        f'Nothing is known of its {" and ".join(names)} here, so that limit is not judged. '
+        "Profile on a platform that measures it ('dynamic-dnn profile'), or leave it out."
+    )
+
+
 def _infeasible_message(
     record: ApplicationRecord,
     target: Target,
     predicted: dict[str, float],
     found: Infeasibility | None,
 ) -> str:
-    missed = [
-        f'{limit_title(key, record.application.metric)} {with_unit(key, limit)} '
-        f'(nearest: {predicted[key]:.4g})'
-        for key, limit in target.limits().items()
-        if beyond(key, limit, predicted[key]) > 0
-    ]
-    text = f'No operating point meets {", ".join(missed)}.'
+    # Those that are met at what was chosen may be met at its expense: they belong to the sentence.
+    missed, met = [], []
+    for key, limit in target.limits().items():
+        words = f'{limit_title(key, record.application.metric)} {with_unit(key, limit)}'
+        if beyond(key, limit, predicted[key]) > 0:
+            missed.append(f'{words} (expected: {predicted[key]:.4g})')
+        else:
+            met.append(words)
+    text = f'No operating point meets {" together with ".join([*missed, *met])}.'
     if _camera_is_too_slow(record, target):
         rate = record.learnt.measurements.camera_rate
         text += f' The camera itself delivers {rate:.4g} Hz.'

@@ -77,7 +77,7 @@ def test_where_there_are_stages_the_table_says_how_many_leave_at_which() -> None
 def test_table_copes_with_a_run_that_has_only_begun() -> None:
     text = drawn(render(RunRecord(application='/inference_node'), 0.1, ''))
     assert 'no answer yet' in text
-    assert 'no switch yet' in text
+    assert 'none seen yet' in text
 
 
 def test_missed_target_is_shown_with_its_distance() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import version
 from pathlib import Path
 import subprocess
 import sys
@@ -34,6 +35,11 @@ def test_every_command_keeps_the_contract(name: str, capsys: pytest.CaptureFixtu
     assert f'dynamic-dnn {name}' in capsys.readouterr().out
 
 
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['--version']) == 0
+    assert capsys.readouterr().out == f'dynamic-dnn {version("dynamic_dnn_ros")}\n'
+
+
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['--help']) == 0
     out = capsys.readouterr().out
@@ -46,7 +52,8 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['demo', '--seconds', 'long'], "--seconds: invalid positive_number value: 'long'"),
+        (['demo', '--seconds', 'long'], "--seconds: 'long' is no number of seconds from 6 on"),
+        (['demo', '--seconds', '1'], "--seconds: '1' is no number of seconds from 6 on"),
         (['demo', '--rate', 'high'], "--rate: invalid number value: 'high'"),
         (
             ['profile', 'a', '--platform', 'linux', '--threads', 'two'],

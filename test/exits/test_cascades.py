@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import shutil
 import time
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_bad_input_is_one_line_that_names_it(original, data, tmp_path, capsys):
     assert 'each once' in refused(*given, '--stages', 's2')
     assert 'each once' in refused(*given, '--stages', 's2,s2')
     assert 'the same picture' in refused(*given, '--stages', 's0,s2')
-    assert 'nothing is won' in refused(*given, '--stages', 's2,s1', '--at-most-below', '0.9')
+    assert 'Name the fastest first' in refused(*given, '--stages', 's2,s1')
     assert 'margin' in refused(*given, '--at-most-below', '0')
     assert 'at most 1.5 below' in refused(*given, '--at-most-below', '1.5')
     assert 'longest is 1' in refused(*given, '--longest', '1')
@@ -158,6 +159,12 @@ def test_bad_input_is_one_line_that_names_it(original, data, tmp_path, capsys):
         (few / name).mkdir(parents=True)
         Image.fromarray(noise(32, 32, 0)).save(few / name / 'a.png')
     assert 'at least 100 are needed' in refused('--data', few)
+    wrong = tmp_path / 'wrong'
+    shift = dict(zip(original.manifest.labels, np.roll(original.manifest.labels, 1)))
+    for name in original.manifest.labels:
+        shutil.copytree(data / name, wrong / str(shift[name]))
+    said = refused('--data', wrong)
+    assert 'Give pictures of its classes' in said and "accuracy of 's2' is 0.0%" in said
     (tmp_path / 'taken').mkdir()
     (tmp_path / 'taken' / 'notes.txt').write_text('x')
     assert 'is no bundle' in refused(*given, '--output', tmp_path / 'taken')

@@ -10,7 +10,7 @@ from dynamic_dnn_ros.management.decisions import TargetState
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.targets import Target
-from support.applications import GPU, application
+from support.applications import GPU, application, operating_points, served_frame
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 
@@ -50,7 +50,42 @@ def test_what_cannot_be_met_is_answered_with_the_nearest_point() -> None:
     answer = manager(FRONT).ask(Target(FRONT, latency=0.001), 0.1)
     assert answer.missed_by[0] > 0
     assert answer.decision.sub_network == 's0'
-    assert 'It would miss latency 0.001 (nearest: 0.00' in answer.message
+    assert 'It would miss latency 0.001 (expected: 0.00' in answer.message
+
+
+def test_a_limit_that_others_push_out_is_named_with_them() -> None:
+    """The accuracy alone can be had, and the latency too: only both cannot."""
+    subject = manager(FRONT)
+    subject.set_target(Target(FRONT, latency=0.005, accuracy=0.9), 10)
+    (report,) = subject.decide(0.2).reports
+    assert report.state is TargetState.INFEASIBLE
+    first, second = report.message.removeprefix('No operating point meets ').split(
+        ' together with '
+    )
+    assert '(expected: ' in first
+    assert {first.split()[0], second.split()[0]} == {'latency', 'accuracy'}
+
+
+def test_a_limit_of_what_nobody_knows_is_not_judged() -> None:
+    subject = Manager('me')
+    subject.add_application(
+        application(FRONT, operating_points=operating_points(power=False)), 0.0
+    )
+    target = Target(FRONT, energy=0.2)
+    subject.decide(0.0)
+    answer = subject.ask(target, 0.1)
+    assert 'would be met' not in answer.message
+    assert 'Nothing is known of its energy here' in answer.message
+    both = subject.ask(Target(FRONT, energy=0.2, latency=0.1), 0.1)
+    assert both.message.startswith('The other limits would be met')
+    subject.set_target(target, 10)
+    now = 0.2
+    for _ in range(60):
+        now += 1 / 30
+        subject.observe(served_frame(FRONT, f'instance of {FRONT}', 's3', 0.022), now)
+        (report,) = subject.decide(now).reports
+    assert report.state is TargetState.PENDING
+    assert 'Nothing is known of its energy here' in report.message
 
 
 def test_names_those_who_would_lose_their_targets() -> None:

@@ -54,10 +54,10 @@ def test_sentences_of_the_manager_name_the_metric() -> None:
     subject.set_target(Target(FRONT, accuracy=0.95), 1)
     (report,) = subject.decide(0.0).reports
     assert report.metric == 'map_50_95'
-    assert 'accuracy (AP 50:95) 0.95 (nearest: 0.92)' in report.message
+    assert 'accuracy (AP 50:95) 0.95 (expected: 0.92)' in report.message
     assert report.runner_up_reason == 'its accuracy (AP 50:95) of 0.9 misses 0.95'
     answer = subject.ask(Target(FRONT, latency=0.03, accuracy=0.95), 0.1)
-    assert 'It would miss accuracy (AP 50:95) 0.95 (nearest: 0.92)' in answer.message
+    assert 'It would miss accuracy (AP 50:95) 0.95 (expected: 0.92)' in answer.message
     assert answer.metric == 'map_50_95'
 
 

@@ -96,7 +96,7 @@ def _check_profiles(bundle: Bundle, findings: Findings) -> None:
         for problem in missing:
             findings.problem(
                 f"profile of {profile.platform} {problem}. Make it again with 'dynamic-dnn "
-                f"profile --platform {profile.platform}'."
+                f"profile {bundle.folder} --platform {profile.platform}'."
             )
         if not missing:
             findings.say(f'profile of {profile.platform}: complete, {len(profile)} points')

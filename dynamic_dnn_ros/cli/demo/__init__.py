@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.cli.demo.options import PICTURE_RATE, PLATFORM, SECONDS, Options
+from dynamic_dnn_ros.cli.demo.options import (
+    LEAST_SECONDS,
+    PICTURE_RATE,
+    PLATFORM,
+    SECONDS,
+    Options,
+)
 
 ERRORS = (BundleError,)  # Its session says the rest, after it has taken everything down.
 NEEDED = ('rclpy', 'matplotlib', 'rich')
@@ -23,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument('--camera', metavar='INDEX', help='take the frames from a camera')
     parser.add_argument(
         '--seconds',
-        type=positive_number,
+        type=_seconds,
         default=SECONDS,
         help='length of the run, start and end not included (default: %(default)s)',
     )
@@ -118,11 +125,17 @@ def _bundle(arguments: argparse.Namespace) -> str:
 # What argparse says of a text that one of these cannot read has the function's name in it.
 
 
-def positive_number(text: str) -> float:
-    """Return a number above 0 that was given on the command line."""
-    value = float(text)
-    if not 0.0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text} is not above 0')
+def _seconds(text: str) -> float:
+    """Return a length of the run that was given on the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not LEAST_SECONDS <= value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no number of seconds from {LEAST_SECONDS:g} on: each part of the run '
+            'has to last until its target is judged'
+        )
     return value
 
 

@@ -138,7 +138,7 @@ def state_text(run: RunRecord) -> str:
 def reason_text(run: RunRecord) -> str:
     """Return the last switch and why it was sent."""
     if not run.switches:
-        return 'no switch yet'
+        return 'none seen yet'
     return f'{run.switches[-1].sub_network}, because {run.switches[-1].reason}'
 
 
