@@ -173,17 +173,17 @@ def _limits(
         held = with_unit(key, value)
         if not own:
             words = f'{target.application} would miss its {title} with {held}'
-        elif not demand.asked and key == 'latency':
-            words = f'its latency of {held} is not below the {limit:.4g} s between two frames'
-        elif not demand.asked:
-            words = f'it serves only {held} of the {demand.camera_rate:.4g} Hz of its camera'
-        elif found.misses[number, other] > 0:
-            words = f'its {title} of {held} misses {limit:.4g}'
-        else:
+        elif not found.misses[number, other] > 0:
             words = (
                 f'its {title} of {held} is too near to {limit:.4g}: a change leaves '
                 f'{100 * room:.2g} % free'
             )
+        elif demand.asked:
+            words = f'its {title} of {held} misses {limit:.4g}'
+        elif key == 'latency':
+            words = f'its latency of {held} is not below the {limit:.4g} s between two frames'
+        else:
+            words = f'it serves only {held} of the {demand.camera_rate:.4g} Hz of its camera'
         rows.append(Objection(key, target.application, words))
     return rows
 
