@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 import io
 from typing import Any
 
@@ -46,6 +47,8 @@ def system(graph: Graph) -> Iterator[System]:
             # The client itself hears these too.
             twice = topic.endswith(('/application', '/manager_status'))
             graph.wait_for_subscriptions(publisher, 2 if twice else 1)
+            # Until they have heard of the publisher too, best effort is no effort.
+            graph.spin_until(partial(client.node.count_publishers, topic))
             publisher.publish(message)
         graph.spin_until(
             lambda: (
