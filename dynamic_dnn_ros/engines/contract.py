@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.pictures.input import Picture as Picture
 from dynamic_dnn_ros.tasks.contract import Outputs as Outputs
+
+HeldT = TypeVar('HeldT')
 
 
 class EngineError(RuntimeError):
@@ -178,6 +180,24 @@ class _WholeRun(Execution):
         return outputs
 
 
+def ready(held: HeldT | None, name: str, shape: tuple[int, ...], picture: Picture) -> HeldT:
+    """
+    Return what a sub-network holds to run a picture.
+
+    :param held: None: it is closed
+    :param name: id of the sub-network
+    :param shape: of the pictures that it takes
+    :raises EngineError: when it is closed, or the picture is of another shape
+    """
+    if held is None:
+        raise EngineError(f'sub-network {name!r} is closed; prepare it again')
+    if picture.shape != shape:
+        raise EngineError(
+            f'sub-network {name!r} takes pictures of shape {shape}, not {picture.shape}'
+        )
+    return held
+
+
 class LoadedSubNetwork(PreparedSubNetwork):
     """What a library has loaded: the part of the contract that no library does differently."""
 
@@ -213,19 +233,12 @@ class LoadedSubNetwork(PreparedSubNetwork):
     def run(self, picture: Picture) -> Outputs:
         """Run one picture through it."""
         # One reference for the whole run: `close` may come from another thread meanwhile.
-        compute = self._compute
-        name = repr(self.sub_network.id)
-        if compute is None:
-            raise EngineError(f'sub-network {name} is closed; prepare it again')
-        if picture.shape != self._shape:
-            raise EngineError(
-                f'sub-network {name} takes pictures of shape {self._shape}, not {picture.shape}'
-            )
+        compute = ready(self._compute, self.sub_network.id, self._shape, picture)
         try:
             return compute(picture)
         except Exception as error:  # the libraries' errors have no common class
             raise library_failure(
-                f'{self._library} failed on sub-network {name}', error
+                f'{self._library} failed on sub-network {self.sub_network.id!r}', error
             ) from error
 
     @property

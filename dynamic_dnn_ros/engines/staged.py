@@ -17,6 +17,7 @@ from dynamic_dnn_ros.engines.contract import (
     PreparedSubNetwork,
     Stage,
     library_failure,
+    ready,
 )
 
 #: Runs one stage: takes the picture, or what the stage before hands on; returns the answer, None
@@ -78,14 +79,7 @@ class StagedSubNetwork(PreparedSubNetwork):
 
     def begin(self, picture: Picture) -> Execution:
         """Begin with one picture; the execution goes on also where this is closed meanwhile."""
-        steps = self._steps
-        name = repr(self.sub_network.id)
-        if steps is None:
-            raise EngineError(f'sub-network {name} is closed; prepare it again')
-        if picture.shape != self._shape:
-            raise EngineError(
-                f'sub-network {name} takes pictures of shape {self._shape}, not {picture.shape}'
-            )
+        steps = ready(self._steps, self.sub_network.id, self._shape, picture)
         return _Steps(self, steps, picture, self._library)
 
     def close(self) -> None:

@@ -225,12 +225,8 @@ class FrameWorker:
             self._reduced_decoding,
         )
         preprocessed = time.monotonic()
-        stage, work = '', 1.0
-        if len(prepared.stages) == 1:
-            outputs = prepared.run(picture)
-        else:
-            outputs, stage, work, undecided = follow(prepared, picture, self._task)
-            self.undecided += undecided
+        outputs, stage, work, undecided = follow(prepared, picture, self._task)
+        self.undecided += undecided
         computed = time.monotonic()
         if prepared.sub_network.id not in self._checked:
             self._check(outputs, prepared.sub_network)
