@@ -49,7 +49,13 @@ from dynamic_dnn_ros.management.decisions import (
 )
 from dynamic_dnn_ros.management.expectation import Expectation
 from dynamic_dnn_ros.management.observations import ApplicationState
-from dynamic_dnn_ros.management.targets import Objective, Target, TargetError, is_application_id
+from dynamic_dnn_ros.management.targets import (
+    LateFrames,
+    Objective,
+    Target,
+    TargetError,
+    is_application_id,
+)
 from dynamic_dnn_ros.msg import Application, ManagerStatus
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
@@ -65,6 +71,7 @@ __all__ = [
     'ClientError',
     'Constraint',
     'Expectation',
+    'LateFrames',
     'ManagerAbsentError',
     'NoAnswerError',
     'NotMetError',
@@ -136,6 +143,8 @@ class TargetFields(TypedDict, total=False):
     """0..255, the higher is met first when not all can be met; not given: 0."""
     objective: Objective
     """What to improve once all limits are met; not given: the least energy."""
+    late_frames: LateFrames
+    """What becomes of a frame that can no longer keep `latency`; not given: it is served."""
 
 
 @dataclass(frozen=True)
@@ -558,6 +567,7 @@ class TargetClient:
             sender=target.sender,
             priority=int(target.priority),
             objective=int(target.objective),
+            late_frames=int(target.late_frames),
             **{
                 name: float(getattr(target, name))
                 for name in ('latency', 'accuracy', 'energy', 'rate')

@@ -25,6 +25,7 @@ ROOMS = {
     'pictures',
     'platforms',
     'profiling',
+    'scheduling',
     'search',
     'serving',
     'simulation',

@@ -43,6 +43,13 @@ class Objective(IntEnum):
     MINIMUM_LATENCY = 2
 
 
+class LateFrames(IntEnum):
+    """What becomes of a frame that cannot be on time; values as in `PerformanceTarget.msg`."""
+
+    SERVE = 0
+    DROP = 1
+
+
 class TargetError(ValueError):
     """A target that cannot be taken over: which field, which value, why, and what to do."""
 
@@ -67,7 +74,8 @@ class Target:
 
     `latency` in seconds from the image's arrival to its result, kept by the share
     `latency_quantile` of all frames; `accuracy` in 0..1, at least; `energy` joules for one
-    inference, at most; `rate` frames served a second, at least. `stamp` says when it was asked
+    inference, at most; `rate` frames served a second, at least. `late_frames` says what becomes of
+    one that can no longer keep `latency`. `stamp` says when it was asked
     for, in nanoseconds of the senders' clock: the newest target of an application wins.
     """
 
@@ -79,6 +87,7 @@ class Target:
     rate: float = 0.0
     priority: int = 0
     objective: Objective = Objective.MINIMUM_ENERGY
+    late_frames: LateFrames = LateFrames.SERVE
     sender: str = ''
     stamp: int = 0
 
@@ -141,13 +150,20 @@ class Target:
             raise TargetError(
                 'priority', self.priority, 'lies outside 0..255', 'Give 0 for lowest'
             )
-        try:
-            object.__setattr__(self, 'objective', Objective(self.objective))
-        except ValueError:
-            known = ', '.join(f'{o.value} ({o.name.lower()})' for o in Objective)
+        for field, kind in (('objective', Objective), ('late_frames', LateFrames)):
+            value = getattr(self, field)
+            try:
+                object.__setattr__(self, field, kind(value))
+            except ValueError:
+                known = ', '.join(f'{each.value} ({each.name.lower()})' for each in kind)
+                raise TargetError(field, value, 'is unknown', f'Give one of {known}') from None
+        if self.late_frames is LateFrames.DROP and self.latency == 0:
             raise TargetError(
-                'objective', self.objective, 'is unknown', f'Give one of {known}'
-            ) from None
+                'late_frames',
+                int(self.late_frames),
+                '(drop) contradicts latency = 0: no frame is ever late',
+                'Give a latency in seconds, or leave late_frames at serve',
+            )
 
     @property
     def quantile(self) -> float:
@@ -160,7 +176,7 @@ class Target:
         return {name: value for name, value in values.items() if value > 0}
 
     def asks_the_same(self, other: Target | None) -> bool:
-        """Tell whether the other target sets the same limits, priority and objective."""
+        """Tell whether the other target sets the same in all that it asks for."""
         return other is not None and replace(other, sender=self.sender, stamp=self.stamp) == self
 
 

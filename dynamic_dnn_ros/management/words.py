@@ -13,7 +13,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetReport,
     TargetState,
 )
-from dynamic_dnn_ros.management.targets import Objective, Target
+from dynamic_dnn_ros.management.targets import LateFrames, Objective, Target
 from dynamic_dnn_ros.tasks.contract import Metric
 
 UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
@@ -90,6 +90,8 @@ def target_text(target: Target | None, metric: str = '') -> str:
         parts.append(target.objective.name.lower().replace('_', ' '))
     if target.priority:
         parts.append(f'priority {target.priority}')
+    if target.late_frames is LateFrames.DROP:
+        parts.append('late frames are dropped')
     return ', '.join(parts)
 
 

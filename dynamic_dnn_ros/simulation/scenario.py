@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from dynamic_dnn_ros.management.targets import Objective, Target, TargetError
+from dynamic_dnn_ros.management.targets import LateFrames, Objective, Target, TargetError
 from dynamic_dnn_ros.simulation.scenario_schema import SCHEMA
 from dynamic_dnn_ros.yaml_files import read_yaml
 
@@ -364,9 +364,14 @@ def _application(entry: Mapping[str, Any], where: str) -> ApplicationScript:
                 "Leave out 'clear', or the limits",
             )
         objective = limits.pop('objective', 'minimum_energy')
+        late_frames = limits.pop('late_frames', 'serve')
         try:
             target = Target(
-                entry['id'], **limits, objective=Objective[objective.upper()], sender='scenario'
+                entry['id'],
+                **limits,
+                objective=Objective[objective.upper()],
+                late_frames=LateFrames[late_frames.upper()],
+                sender='scenario',
             )
         except TargetError as error:
             raise ScenarioError(

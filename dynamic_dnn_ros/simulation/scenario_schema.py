@@ -87,6 +87,7 @@ _TARGET = _object(
         'rate': _TIME,
         'priority': {'type': 'integer', 'minimum': 0, 'maximum': 255},
         'objective': {'enum': ['minimum_energy', 'maximum_accuracy', 'minimum_latency']},
+        'late_frames': {'enum': ['serve', 'drop']},
     }
 )
 

@@ -37,6 +37,8 @@ FRONT = '/front/inference_node'
         ({'rate': float('-inf')}, 'rate'),
         ({'priority': 256}, 'priority'),
         ({'objective': 3}, 'objective'),
+        ({'late_frames': 2}, 'late_frames'),
+        ({'late_frames': 1}, 'late_frames'),
     ],
 )
 def test_refuses_what_makes_no_sense(fields: dict[str, Any], field: str) -> None:

@@ -27,6 +27,7 @@ from dynamic_dnn_ros.client import (
     ApplicationSummary,
     ClientError,
     Expectation,
+    LateFrames,
     NotMetError,
     Objective,
     TargetClient,
@@ -137,6 +138,12 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         default=Objective.MINIMUM_ENERGY.name.lower(),
         help='what to improve once all limits are met; default: %(default)s',
     )
+    parser.add_argument(
+        '--late-frames',
+        choices=[each.name.lower() for each in LateFrames],
+        default=LateFrames.SERVE.name.lower(),
+        help='what becomes of a frame that can no longer keep the latency; default: %(default)s',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -228,6 +235,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     fields['priority'] = arguments.priority
     fields['objective'] = Objective[arguments.objective.upper()]
+    fields['late_frames'] = LateFrames[arguments.late_frames.upper()]
     limits = [fields[name] for name in names if name != 'latency_quantile']
     if not any(limits) and fields['objective'] is Objective.MINIMUM_ENERGY:
         if all(limit is None for limit in limits):

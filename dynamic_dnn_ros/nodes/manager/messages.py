@@ -32,6 +32,7 @@ from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.targets import (
     LONGEST_ID,
     Action,
+    LateFrames,
     Objective,
     Target,
     TargetError,
@@ -87,6 +88,9 @@ def target_of(message: PerformanceTarget) -> Target:
         objective=Objective(message.objective)
         if message.objective in list(Objective)
         else message.objective,
+        late_frames=LateFrames(message.late_frames)
+        if message.late_frames in list(LateFrames)
+        else message.late_frames,
         sender=message.sender,
         stamp=nanoseconds(message.header.stamp),
     )
@@ -107,6 +111,7 @@ def target_message(target: Target | None) -> PerformanceTarget:
     message.rate = float(target.rate)
     message.priority = int(target.priority)
     message.objective = int(target.objective)
+    message.late_frames = int(target.late_frames)
     return message
 
 

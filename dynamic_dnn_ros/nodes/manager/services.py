@@ -141,7 +141,7 @@ def _copy_target(request: Any, message: PerformanceTarget) -> None:
 
     :raises TargetError: for a quantile of 0, which in a message stands for the default
     """
-    for name in ('application', 'sender', 'priority', 'objective', *LIMITS):
+    for name in ('application', 'sender', 'priority', 'objective', 'late_frames', *LIMITS):
         setattr(message, name, getattr(request, name))
     quantile = request.latency_quantile
     if quantile == 0 and is_application_id(request.application):

@@ -104,6 +104,7 @@ limit = st.floats(0, 1e6)
         rate=limit,
         priority=st.integers(0, 255),
         objective=st.sampled_from(Objective),
+        late_frames=st.sampled_from(LateFrames),
         sender=st.text(st.characters(codec='ascii'), max_size=9),
         stamp=st.integers(0, 2**31 * 10**9 - 1),
     )

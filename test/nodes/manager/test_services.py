@@ -161,6 +161,7 @@ BAD = [
     ({'rate': -1.0}, 'rate = -1.0'),
     ({'rate': 1e300}, 'rate = 1e+300'),
     ({'objective': 9}, 'objective = 9'),
+    ({'late_frames': 9}, 'late_frames = 9'),
 ]
 
 
