@@ -27,7 +27,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetState,
 )
 from dynamic_dnn_ros.management.observations import ApplicationState, StatusEvent
-from dynamic_dnn_ros.management.targets import Action, Objective, Target, TargetError
+from dynamic_dnn_ros.management.targets import Action, LateFrames, Objective, Target, TargetError
 from dynamic_dnn_ros.msg import (
     Application,
     FrequencyDomain,
@@ -66,6 +66,7 @@ FRONT = '/front/inference_node'
     [
         (Action, PerformanceTarget, 'ACTION_'),
         (Objective, PerformanceTarget, 'OBJECTIVE_'),
+        (LateFrames, PerformanceTarget, 'LATE_FRAMES_'),
         (Mode, ManagerStatus, 'MODE_'),
         (PlatformState, ManagerStatus, 'PLATFORM_'),
         (SwitchReason, SubNetworkSwitch, 'REASON_'),
