@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ class Work:
     key: Hashable
     times: tuple[tuple[float, ...], ...]
     reached: tuple[float, ...]
+    _left: dict[tuple[int, int], float] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def stages(self) -> int:
@@ -53,11 +54,14 @@ class Work:
         """
         if stage >= len(self.times):
             return 0.0
-        here = self.reached[stage] or 1.0
-        return sum(
-            row[frames - 1] * share / here
-            for row, share in zip(self.times[stage:], self.reached[stage:])
-        )
+        left = self._left.get((stage, frames))
+        if left is None:  # schedulers ask for it of each job before each stage
+            here = self.reached[stage] or 1.0
+            left = self._left[(stage, frames)] = sum(
+                row[frames - 1] * share / here
+                for row, share in zip(self.times[stage:], self.reached[stage:])
+            )
+        return left
 
     def longest(self, stage: int, frames: int = 1) -> float:
         """Return what is left before a stage where no frame leaves early, s."""
