@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from dynamic_dnn_ros.nodes.common import qos
@@ -197,8 +198,15 @@ class ManagedNode(LifecycleNode):
     def listen(
         self, message_type: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
     ) -> None:
+        """Subscribe to a topic until `destroy_owned`, as `create_checked_subscription` does."""
+        subscription = self.create_checked_subscription(message_type, topic, callback, profile)
+        self.own(self.destroy_subscription, subscription)
+
+    def create_checked_subscription(
+        self, message_type: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+    ) -> Subscription:
         """
-        Subscribe to a topic until `destroy_owned`; what cannot be read is said and left out.
+        Subscribe to a topic; what cannot be read is said and left out.
 
         :param topic: full name, or one that is resolved as usual
         """
@@ -211,8 +219,7 @@ class ManagedNode(LifecycleNode):
             else:
                 callback(message)
 
-        subscription = self.create_subscription(message_type, topic, take, profile, raw=True)
-        self.own(self.destroy_subscription, subscription)
+        return self.create_subscription(message_type, topic, take, profile, raw=True)
 
     def own(self, destroy: Callable[[Any], Any], entity: Any) -> None:
         """Have `destroy_owned` destroy a publisher, subscription or timer."""

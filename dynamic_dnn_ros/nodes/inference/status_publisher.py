@@ -13,10 +13,10 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.msg import InferenceStatus
 from dynamic_dnn_ros.nodes.common import qos
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.message_values import named_values
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchAnswer
 from dynamic_dnn_ros.serving.pacing import Overruns, PacedFrame
 from dynamic_dnn_ros.serving.worker import FrameWorker, ServedFrame, WorkerState
@@ -31,7 +31,7 @@ class StatusPublisher:
 
     def __init__(
         self,
-        node: ManagedNode,
+        node: StreamNode,
         served: ServedBundle,
         camera: CameraInput,
         worker: Callable[[], FrameWorker | None],
@@ -39,7 +39,7 @@ class StatusPublisher:
         switch_answer: Callable[[], SwitchAnswer],
     ) -> None:
         """
-        Create the publisher; the node owns it.
+        Create the publisher; the stream owns it.
 
         :param worker: returns the worker while the node is active
         :param simulated: tells whether frames are paced
@@ -57,7 +57,6 @@ class StatusPublisher:
         self._publisher: Publisher = node.create_publisher(
             InferenceStatus, node.shared_topic('inference_status'), qos.INFERENCE_STATUS
         )
-        node.own(node.destroy_publisher, self._publisher)
 
     def heartbeat(self) -> None:
         """Say that the application lives."""

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.msg import InferenceStatus
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchAnswer
 from dynamic_dnn_ros.serving.pacing import PacedFrame
 from support.bundles import make_bundle
@@ -34,7 +35,7 @@ class Publisher:
         engine.open_gates()
         self.served = serve(make_bundle(folder), engine)
         self.publisher = StatusPublisher(
-            node,
+            StreamNode(node),
             self.served,
             CameraInput(node, node.parameters, lambda frame: False, lambda header, reason: None),
             lambda: None,

@@ -18,13 +18,13 @@ from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 
 from dynamic_dnn_ros.nodes.common import qos
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.results.contract import (
     ResultPublisher,
     is_heard,
     optional_messages,
 )
 from dynamic_dnn_ros.nodes.inference.results.foxglove import set_stamp
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CameraPicture
 from dynamic_dnn_ros.serving.mailbox import Mailbox
@@ -51,8 +51,8 @@ class AnnotatedPublisher:
     subscribes to; results that come meanwhile are left out, counted in `left_out`.
     """
 
-    def __init__(self, node: ManagedNode, results: ResultPublisher[Any]) -> None:
-        """Create the publishers; the node owns them."""
+    def __init__(self, node: StreamNode, results: ResultPublisher[Any]) -> None:
+        """Create the publishers; the stream owns them."""
         self._node = node
         self._results = results
         self._raw = self._advertise(ImageMessage, '~/annotated')
@@ -67,11 +67,7 @@ class AnnotatedPublisher:
         self.rendered = 0
 
     def _advertise(self, message_type: type, topic: str) -> Publisher:
-        publisher = self._node.create_lifecycle_publisher(
-            message_type, topic, qos.SENSOR_PUBLICATION
-        )
-        self._node.own(self._node.destroy_lifecycle_publisher, publisher)
-        return publisher
+        return self._node.create_lifecycle_publisher(message_type, topic, qos.SENSOR_PUBLICATION)
 
     @property
     def wanted(self) -> bool:

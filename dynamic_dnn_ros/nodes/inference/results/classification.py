@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from dynamic_dnn_ros.msg import Classification, ClassScore
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher, is_heard
 from dynamic_dnn_ros.nodes.inference.results.foxglove import image_annotations, text_annotation
 from dynamic_dnn_ros.nodes.inference.results.vision import LabelInfoPublisher, vision_messages
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores
@@ -28,8 +28,8 @@ class ClassificationPublisher(ResultPublisher[ClassScores]):
     Topics `~/classification` and, where vision_msgs is installed, `~/vision_classification`.
     """
 
-    def __init__(self, node: ManagedNode, bundle: str, labels: Sequence[str]) -> None:
-        """Create the publishers; the node owns them."""
+    def __init__(self, node: StreamNode, bundle: str, labels: Sequence[str]) -> None:
+        """Create the publishers; the stream owns them."""
         super().__init__(node, bundle, labels)
         self._ours = self.advertise(Classification, '~/classification')
         self._messages = vision_messages()

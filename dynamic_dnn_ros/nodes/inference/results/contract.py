@@ -14,7 +14,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
 from dynamic_dnn_ros.nodes.common import qos
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.worker import ServedFrame
 
@@ -28,9 +28,9 @@ class ResultPublisher(abc.ABC, Generic[ResultT]):
     `publish` is called by one thread, `draw` and `annotations` by another.
     """
 
-    def __init__(self, node: ManagedNode, bundle: str, labels: Sequence[str]) -> None:
+    def __init__(self, node: StreamNode, bundle: str, labels: Sequence[str]) -> None:
         """
-        Create the publishers; the node owns them.
+        Create the publishers; the stream owns them.
 
         :param bundle: the name of what is served
         :param labels: names of the classes
@@ -68,9 +68,8 @@ class ResultPublisher(abc.ABC, Generic[ResultT]):
     def advertise(
         self, message_type: type, topic: str, profile: QoSProfile = qos.RESULT
     ) -> Publisher:
-        """Return a publisher of results, which the node owns."""
+        """Return a publisher of results, which the stream owns."""
         publisher = self.node.create_lifecycle_publisher(message_type, topic, profile)
-        self.node.own(self.node.destroy_lifecycle_publisher, publisher)
         self._publishers.append(publisher)
         return publisher
 

@@ -13,7 +13,6 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.msg import Detection
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher, is_heard
 from dynamic_dnn_ros.nodes.inference.results.foxglove import (
     box_annotation,
@@ -21,6 +20,7 @@ from dynamic_dnn_ros.nodes.inference.results.foxglove import (
     text_annotation,
 )
 from dynamic_dnn_ros.nodes.inference.results.vision import LabelInfoPublisher, vision_messages
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.tracking import UNTRACKED, TrackedDetections
 from dynamic_dnn_ros.serving.worker import ServedFrame
@@ -41,8 +41,8 @@ class DetectionPublisher(ResultPublisher[Detections]):
     Topics `~/detections` and, where vision_msgs is installed, `~/vision_detections`.
     """
 
-    def __init__(self, node: ManagedNode, bundle: str, labels: Sequence[str]) -> None:
-        """Create the publishers; the node owns them."""
+    def __init__(self, node: StreamNode, bundle: str, labels: Sequence[str]) -> None:
+        """Create the publishers; the stream owns them."""
         super().__init__(node, bundle, labels)
         self._ours = self.advertise(DetectionsMessage, '~/detections')
         self._messages = vision_messages()

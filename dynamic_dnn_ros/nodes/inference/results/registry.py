@@ -9,8 +9,9 @@ import importlib
 from typing import Any
 
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
+from dynamic_dnn_ros.nodes.common.lifecycle import NodeError
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 
 #: The group of entry points in which another package offers a publisher: task = module:class.
 ENTRY_POINTS = 'dynamic_dnn_ros.result_publishers'
@@ -27,7 +28,7 @@ _OTHERS = Extensions(ENTRY_POINTS, 'publisher', _PUBLISHERS)
 
 
 def create_publisher(
-    task: str, node: ManagedNode, bundle: str, labels: Sequence[str]
+    task: str, node: StreamNode, bundle: str, labels: Sequence[str]
 ) -> ResultPublisher[Any]:
     """
     Create the publisher of a task's results.

@@ -10,11 +10,11 @@ import time
 from typing import Any, NamedTuple
 
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
 from dynamic_dnn_ros.nodes.inference.parameters import NO_TRACKING
 from dynamic_dnn_ros.nodes.inference.results.annotated import AnnotatedPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.serving.follow_up import FollowUp
 from dynamic_dnn_ros.serving.tracking import Tracker, create_tracker
 from dynamic_dnn_ros.serving.worker import ServedFrame
@@ -47,14 +47,14 @@ class Results:
 
     def __init__(
         self,
-        node: ManagedNode,
+        node: StreamNode,
         task: str,
         bundle: str,
         labels: Sequence[str],
         on_published: Callable[[Published], None],
     ) -> None:
         """
-        Create the publishers; the node owns them. `begin` begins.
+        Create the publishers; the stream owns them. `begin` begins.
 
         :param task: name of the task
         :param bundle: name of what is served

@@ -15,9 +15,9 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.msg import Segmentation
 from dynamic_dnn_ros.nodes.common import qos
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher, is_heard
 from dynamic_dnn_ros.nodes.inference.results.vision import LabelInfoPublisher, vision_messages
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import LabelMap
 from dynamic_dnn_ros.tasks.drawing import draw_label_map
@@ -30,8 +30,8 @@ class SegmentationPublisher(ResultPublisher[LabelMap]):
     Topics `~/label_image`, `~/segmentation` and, where vision_msgs is installed, `~/label_info`.
     """
 
-    def __init__(self, node: ManagedNode, bundle: str, labels: Sequence[str]) -> None:
-        """Create the publishers; the node owns them."""
+    def __init__(self, node: StreamNode, bundle: str, labels: Sequence[str]) -> None:
+        """Create the publishers; the stream owns them."""
         super().__init__(node, bundle, labels)
         self._ours = self.advertise(Segmentation, '~/segmentation')
         self._image = self.advertise(ImageMessage, '~/label_image', qos.SENSOR_PUBLICATION)

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.publisher import Publisher
-
 from dynamic_dnn_ros.nodes.common import qos
-from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.inference.results.contract import optional_messages
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 
 
 def vision_messages() -> Any:
@@ -31,22 +29,18 @@ class LabelInfoPublisher:
     """
 
     @classmethod
-    def create(cls, node: ManagedNode, messages: Any, bundle: str) -> LabelInfoPublisher | None:
+    def create(cls, node: StreamNode, messages: Any, bundle: str) -> LabelInfoPublisher | None:
         """Return one, None where vision_msgs is not installed or older than 4.1."""
         return cls(node, messages, bundle) if hasattr(messages, 'LabelInfo') else None
 
-    def __init__(self, node: ManagedNode, messages: Any, bundle: str) -> None:
-        """Create the publishers; the node owns them."""
+    def __init__(self, node: StreamNode, messages: Any, bundle: str) -> None:
+        """Create the publishers; the stream owns them."""
         self._node = node
         self._messages = messages
         self._bundle = bundle
-        self._labels = self._advertise(messages.LabelInfo, '~/label_info')
-        self._vision = self._advertise(messages.VisionInfo, '~/vision_info')
-
-    def _advertise(self, message_type: type, topic: str) -> Publisher:
-        publisher = self._node.create_lifecycle_publisher(message_type, topic, qos.LABEL_INFO)
-        self._node.own(self._node.destroy_lifecycle_publisher, publisher)
-        return publisher
+        create = node.create_lifecycle_publisher
+        self._labels = create(messages.LabelInfo, '~/label_info', qos.LABEL_INFO)
+        self._vision = create(messages.VisionInfo, '~/vision_info', qos.LABEL_INFO)
 
     def publish(self, labels: tuple[str, ...], threshold: float) -> None:
         """Say it; `threshold` is the score 0..1 below which nothing is published."""

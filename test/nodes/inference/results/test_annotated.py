@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from dynamic_dnn_ros.nodes.inference.results.annotated import AnnotatedPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
 from dynamic_dnn_ros.serving.worker import CameraFrame, ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap
@@ -55,8 +56,8 @@ class Annotated:
     def __init__(self, graph: Graph, task: str = 'detection') -> None:
         self.graph = graph
         self.node = serving_node(graph)
-        self.results = create_publisher(task, self.node, 'a_bundle', LABELS)
-        self.publisher = AnnotatedPublisher(self.node, self.results)
+        self.results = create_publisher(task, StreamNode(self.node), 'a_bundle', LABELS)
+        self.publisher = AnnotatedPublisher(StreamNode(self.node), self.results)
         self.node.trigger_configure()
         self.node.trigger_activate()
 

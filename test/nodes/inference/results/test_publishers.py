@@ -27,6 +27,7 @@ from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher
 from dynamic_dnn_ros.nodes.inference.results.detection import DetectionPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import ENTRY_POINTS, create_publisher
 from dynamic_dnn_ros.nodes.inference.results.segmentation import label_image
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.serving.tracking import TrackedDetections
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap
@@ -56,7 +57,7 @@ def detections(count: int = 3) -> Detections:
 
 def begun(graph: Graph, task: str, **parameters: Any) -> tuple[ServingNode, ResultPublisher[Any]]:
     node = serving_node(graph, **parameters)
-    publisher = create_publisher(task, node, 'a_bundle', LABELS)
+    publisher = create_publisher(task, StreamNode(node), 'a_bundle', LABELS)
     node.trigger_configure()
     node.trigger_activate()
     publisher.begin()
@@ -75,13 +76,13 @@ def heard(
 
 def test_a_task_that_nothing_publishes_is_refused(graph: Graph) -> None:
     with pytest.raises(NodeError, match=r"'pose_estimation'.*classification, detection"):
-        create_publisher('pose_estimation', serving_node(graph), 'a_bundle', LABELS)
+        create_publisher('pose_estimation', StreamNode(serving_node(graph)), 'a_bundle', LABELS)
 
 
 def test_another_package_offers_a_publisher(graph: Graph, offer: Callable[..., None]) -> None:
     module = ClassificationPublisher.__module__
     offer(ENTRY_POINTS, pose_estimation=f'{module}:ClassificationPublisher', depth='json:encoder')
-    node = serving_node(graph)
+    node = StreamNode(serving_node(graph))
     publisher = create_publisher('pose_estimation', node, 'a_bundle', LABELS)
     assert isinstance(publisher, ClassificationPublisher)
     with pytest.raises(NodeError, match="publisher 'depth', json:encoder .* cannot be called"):
@@ -147,7 +148,7 @@ def test_a_topic_takes_the_name_of_another_detectors(graph: Graph) -> None:
         cli_args=['--ros-args', '-r', '~/detections:=/detections_output'],
     )
     graph.add_node(node)
-    create_publisher('detection', node, 'a_bundle', LABELS)
+    create_publisher('detection', StreamNode(node), 'a_bundle', LABELS)
     topics = dict(node.get_publisher_names_and_types_by_node('inference_node', '/'))
     assert topics['/detections_output'] == ['dynamic_dnn_ros/msg/Detections']
     assert '/inference_node/detections' not in topics

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.msg import Detections as DetectionsMessage
 from dynamic_dnn_ros.nodes.common.diagnostics import Level
 from dynamic_dnn_ros.nodes.inference.results.results import UNLIKELY, Published, Results
+from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.serving import tracking as tracking_module
 from dynamic_dnn_ros.serving.tracking import UNTRACKED, TrackedDetections, TrackingError
 from dynamic_dnn_ros.serving.worker import ServedFrame
@@ -52,7 +53,7 @@ class Begun:
         self.published: list[Published] = []
         self.threads: set[str] = set()
         self.node = serving_node(graph, **parameters)
-        self.results = Results(self.node, task, 'a_bundle', LABELS, self._take)
+        self.results = Results(StreamNode(self.node), task, 'a_bundle', LABELS, self._take)
         self.node.trigger_configure()
         self.node.trigger_activate()
         self.results.begin()
@@ -152,7 +153,7 @@ def test_a_missing_library_is_said_when_the_node_is_configured(
     monkeypatch.setattr(importlib, 'import_module', missing)
     node = serving_node(graph, tracking='bytetrack')
     with pytest.raises(TrackingError, match='pip install'):
-        Results(node, 'detection', 'a_bundle', LABELS, lambda _: None)
+        Results(StreamNode(node), 'detection', 'a_bundle', LABELS, lambda _: None)
 
 
 def test_what_has_no_boxes_is_not_tracked(graph: Graph) -> None:
