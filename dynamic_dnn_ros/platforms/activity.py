@@ -6,12 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 FRAMES = 'frames'
 """Name among the rates of an application for the frames that it serves a second."""
 
 SILENCE = 3.5
 """Seconds without a report after which an application counts as gone; it reports at 1 Hz."""
+
+
+class Activity(NamedTuple):
+    """
+    What one application keeps busy: seconds a second by domain, and `FRAMES`.
+
+    Applications of one `instance` are streams of one process, which take turns on a processor.
+    """
+
+    application: str
+    instance: str
+    processor: str
+    rates: Mapping[str, float]
 
 
 @dataclass
@@ -72,13 +86,13 @@ class ActivityTracker:
             }
             known.base_time, known.base_busy = now, values
 
-    def applications(self, now: float) -> Iterator[tuple[str, str, Mapping[str, float]]]:
-        """Yield id, processor and busy seconds a second by domain of each one that lives."""
+    def applications(self, now: float) -> Iterator[Activity]:
+        """Yield what each one does that lives."""
         for name in [n for n, a in self._applications.items() if now - a.time > SILENCE]:
             del self._applications[name]
         for name, application in self._applications.items():
-            yield name, application.processor, application.rates
+            yield Activity(name, application.instance, application.processor, application.rates)
 
     def total(self, now: float, domain: str) -> float:
         """Return busy seconds a second of all applications together in one domain."""
-        return sum(rates.get(domain, 0.0) for _, _, rates in self.applications(now))
+        return sum(each.rates.get(domain, 0.0) for each in self.applications(now))

@@ -45,6 +45,7 @@ class _Work:
     """
 
     name: str
+    instance: str
     processor: str
     busy: Mapping[str, float]
     factor: float
@@ -225,7 +226,7 @@ class SimulatedPlatform(Platform):
             self._work = []
             # One that falls silent is noticed a little late, which changes nothing.
             self._work_until = self._time + _LONGEST_STEP
-            for name, processor, rates in self._activity.applications(self._time):
+            for name, instance, processor, rates in self._activity.applications(self._time):
                 factor = self._bias(name)
                 busy = {domain: rate * factor for domain, rate in rates.items()}
                 frames = busy.pop(FRAMES, 0.0) / factor
@@ -241,7 +242,9 @@ class SimulatedPlatform(Platform):
                     total += more
                 latency = total / frames if frames else math.inf
                 share = busy.get(processor, 0.0) / total if total else 0.0
-                self._work.append(_Work(name, processor, busy, factor, total, share, latency))
+                self._work.append(
+                    _Work(name, instance, processor, busy, factor, total, share, latency)
+                )
             self._state = None
         return self._work
 
@@ -311,7 +314,11 @@ class SimulatedPlatform(Platform):
         return min(1.0, own + foreign)
 
     def _contend(self, now: float) -> None:
-        """Let slow-downs follow what applications and other load take from each other."""
+        """
+        Let slow-downs follow what applications and other load take from each other.
+
+        Streams of one process take turns by themselves, so these hold nothing from each other.
+        """
         applications = self._applications()
         contention = self._board.contention
         targets = {}
@@ -320,7 +327,7 @@ class SimulatedPlatform(Platform):
                 contention.share(own.share, other.share, own.latency)
                 * min(1.0, other.busy_share * self._held(other))
                 for other in applications
-                if other is not own and other.processor == own.processor
+                if other.instance != own.instance and other.processor == own.processor
             ]
             foreign = 0.0
             if own.processor in self._limits:

@@ -39,8 +39,10 @@ class Applications:
         names: tuple[str, ...],
         rate: float,
         works: Mapping[str, NetworkCost | MeasuredNetwork] | None = None,
+        instance: str = '',
     ) -> None:
         self.platform = platform
+        self.instance = instance
         self.works = works or dict.fromkeys(names, COST)
         self.frames = dict.fromkeys(names, 0)
         self.busy = {name: dict.fromkeys(('cpu', 'gpu', 'memory'), 0.0) for name in names}
@@ -68,7 +70,8 @@ class Applications:
         for key, value in parts.busy().items():
             self.busy[name][key] += value
         self.frames[name] += 1
-        self.platform.observe(self.now, name, name, 'gpu', self.busy[name], self.frames[name])
+        instance = self.instance or name
+        self.platform.observe(self.now, name, instance, 'gpu', self.busy[name], self.frames[name])
 
 
 def test_without_a_lease_the_governors_follow_the_load() -> None:
@@ -225,6 +228,15 @@ def test_processor_that_the_board_lacks_costs_nothing_else(processor: str) -> No
         platform.observe(now, '/a', 'a', processor, {'dla0': step * 0.05, 'gpu': step * 0.01})
         sample = platform.read(now)
     assert sample.slow_downs == {'/a': pytest.approx(BOARD.bias(0, '/a'))}
+
+
+def test_streams_of_one_process_do_not_slow_each_other_down() -> None:
+    shared = Applications(make(), ('/node/front', '/node/rear'), 15.0, instance='one process')
+    apart = Applications(make(), ('/node/front', '/node/rear'), 15.0)
+    together, alone = shared.run(5.0).slow_downs, apart.run(5.0).slow_downs
+    for name, slow_down in together.items():
+        assert slow_down == pytest.approx(BOARD.bias(0, name))
+        assert alone[name] > 1.1 * slow_down
 
 
 def test_gone_application_leaves_no_slow_down() -> None:
