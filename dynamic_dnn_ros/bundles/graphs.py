@@ -52,8 +52,12 @@ QUANTISED_REMEDY = (
 NETWORK, STATISTICS = 'network', 'batch_norm'
 
 # Numbers of fields in onnx.proto, release 1.14.
-_MODEL_GRAPH, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 7, 5, 12
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 7, 5, 11, 12
 _VALUE_NAME = 1
+#: From a description of a tensor to its sides: its type, of a tensor, its shape, a side.
+_VALUE_SHAPE = (2, 1, 2, 1)
+#: A side that is called N and may be any number: a field 2 of one letter.
+_FREE_SIDE = b'\x12\x01N'
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 8, 9
 _FLOAT = 1
 
@@ -244,16 +248,56 @@ def output_names(model: bytes) -> tuple[str, ...]:
     return tuple(names)
 
 
+def with_free_batch(model: bytes) -> bytes:
+    """
+    Return a model whose inputs and outputs are declared with any number of pictures.
+
+    Nothing else is changed, so outputs for one picture are the same to the bit. Whether the
+    operators within treat pictures one by one is not looked at.
+
+    :param model: the content of an ONNX file that is sound
+    """
+    found = memoryview(model)
+    for field in (_GRAPH_INPUT, _GRAPH_OUTPUT):
+        found = memoryview(_edited(found, (_MODEL_GRAPH, field, *_VALUE_SHAPE)))
+    return bytes(found)
+
+
+def _edited(message: memoryview, path: Sequence[int]) -> bytes:
+    """Return a message; of each message at the end of a path of fields the first is named."""
+    parts = []
+    number, *onward = path
+    place = 0
+    for begin, end, field, length in _located(message):
+        if field != number:
+            continue
+        parts.append(bytes(message[place:begin]))
+        content = message[end - length : end]
+        parts.append(_bytes_field(number, _edited(content, onward) if onward else _FREE_SIDE))
+        place = end
+        if not onward:
+            break
+    parts.append(bytes(message[place:]))
+    return b''.join(parts)
+
+
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Yield number and content of those fields of a message that have a length."""
+    for _, place, number, length in _located(message):
+        yield number, message[place - length : place]
+
+
+def _located(message: memoryview) -> Iterator[tuple[int, int, int, int]]:
+    """Yield begin, end and number of the fields that have a length, and the content's length."""
     place = 0
     while place < len(message):
+        begin = place
         tag, place = _read_number(message, place)
         wire_type = tag & 7
         if wire_type == 2:
             length, place = _read_number(message, place)
-            yield tag >> 3, message[place : place + length]
             place += length
+            yield begin, place, tag >> 3, length
         elif wire_type == 0:
             _, place = _read_number(message, place)
         else:

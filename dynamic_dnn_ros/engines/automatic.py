@@ -121,6 +121,7 @@ def open_engine(
     threads: int,
     precision: Precision = Precision.FLOAT32,
     say: Say = _LOGGER.warning,
+    largest_batch: int = 1,
 ) -> Engine:
     """
     Create the engine that a user asks for.
@@ -128,6 +129,7 @@ def open_engine(
     :param name: of an engine, `AUTO` for the fastest one, `BY_BUNDLE` for the bundle's default
     :param threads: for one inference on the CPU, at least 1
     :param say: told what a user should know once: what is exported, what `AUTO` has measured
+    :param largest_batch: as for `registry.create_engine`
     :raises EngineError: as `fastest_engine` and `registry.create_engine`
     :raises BundleError: when the bundle does not fit
     """
@@ -135,7 +137,7 @@ def open_engine(
         name = default_engine(bundle.manifest)
     elif name == AUTO:
         name = fastest_engine(bundle, threads, precision, say)
-    return create_engine(name, bundle, threads, precision, say)
+    return create_engine(name, bundle, threads, precision, say, largest_batch)
 
 
 def verdict(trials: Sequence[Trial], bundle: Bundle) -> tuple[str, list[str]]:

@@ -15,11 +15,10 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import (
     Engine,
     Outputs,
-    Picture,
     PreparedSubNetwork,
     SharedMemory,
 )
-from dynamic_dnn_ros.engines.staged import StagedSubNetwork
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Values
 
 
 def without_cascades(bundle: Bundle) -> Bundle:
@@ -56,6 +55,15 @@ class CascadeEngine(Engine):
     def processors(self) -> tuple[str, ...]:
         """Return the processors of the engine."""
         return self._engine.processors
+
+    @property
+    def largest_batch(self) -> int:
+        """Pictures that what the engine prepares is to take together."""
+        return self._engine.largest_batch
+
+    @largest_batch.setter
+    def largest_batch(self, pictures: int) -> None:
+        self._engine.largest_batch = pictures
 
     def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
         """
@@ -126,6 +134,7 @@ class _Cascade(StagedSubNetwork):
             sum(map(_whole_memory, parts)),
             library,
         )
+        self.largest_batch = min(part.largest_batch for part in parts)
 
     @property
     def parts(self) -> tuple[PreparedSubNetwork, ...]:
@@ -144,8 +153,9 @@ class _Part:
     def __init__(self, prepared: PreparedSubNetwork) -> None:
         self.prepared = prepared
 
-    def __call__(self, picture: Picture) -> tuple[Outputs, Picture]:
-        return self.prepared.run(picture), picture
+    def __call__(self, values: Values) -> tuple[Outputs, Values]:
+        (batch,) = values
+        return self.prepared.run_batch(list(batch)), values
 
     def __del__(self) -> None:
         self.prepared.close()

@@ -32,6 +32,7 @@ from dynamic_dnn_ros.engines.contract import (
     Picture,
     Precision,
     PreparedSubNetwork,
+    picture_of,
 )
 
 #: Outputs that a sub-network has to give for a picture, each with the batch of one as first axis.
@@ -75,6 +76,7 @@ def check_engine(
     suite.check_preparing_while_running()
     suite.check_threads()
     suite.check_memory()
+    suite.check_batches()
     suite.check_closing_while_running()
 
 
@@ -246,6 +248,61 @@ class _Suite:
             'beginning with a picture of another shape',
             prepared.sub_network.id,
         )
+
+    def check_batches(self) -> None:
+        wanted = self.engine.largest_batch
+        self.engine.largest_batch = 3
+        try:
+            batched = [self.prepare(each) for each in self.sub_networks]
+        finally:
+            self.engine.largest_batch = wanted
+        for prepared in batched:
+            self._check_batch(prepared)
+            self._check_stages_together(prepared)
+
+    def _check_batch(self, prepared: PreparedSubNetwork) -> None:
+        name, most = prepared.sub_network.id, prepared.largest_batch
+        pictures = self._different_pictures(prepared.sub_network, most)
+        alone = [prepared.run(picture) for picture in pictures]
+        assert _same(prepared.run_batch(pictures[:1]), alone[0]), (
+            f'a batch of one picture is a run of it: {name!r}'
+        )
+        outputs = prepared.run_batch(pictures)
+        for index, expected in enumerate(alone):
+            assert _near(picture_of(outputs, index), expected, self.tolerance), (
+                f'a picture in a batch of {most} is answered as alone: {name!r}'
+            )
+        refused(lambda: prepared.run_batch([]), EngineError, 'a batch of nothing', name)
+        many = [pictures[0]] * (most + 1)
+        refused(lambda: prepared.run_batch(many), EngineError, 'too large a batch', name)
+        wrong = [*pictures[1:], np.zeros((*prepared.sub_network.size, 4), np.uint8)]
+        refused(lambda: prepared.run_batch(wrong), EngineError, 'a batch of other shapes', name)
+
+    def _check_stages_together(self, prepared: PreparedSubNetwork) -> None:
+        name = prepared.sub_network.id
+        pictures = self._different_pictures(prepared.sub_network, 2)
+        together = [prepared.begin(picture) for picture in pictures]
+        alone = [prepared.begin(picture) for picture in pictures]
+        for stage in prepared.stages:
+            answers = prepared.advance_together(together)
+            for answer, each in zip(answers, alone):
+                expected = each.advance()
+                assert (answer is None) == (expected is None) and (
+                    answer is None or expected is None or _near(answer, expected, self.tolerance)
+                ), f'pictures that go on together are answered as alone: {name!r}, {stage.name!r}'
+        assert all(each.done for each in together), (
+            f'pictures that went on together are done after the last stage: {name!r}'
+        )
+        refused(
+            lambda: prepared.advance_together(together),
+            EngineError,
+            'another stage of several after the last',
+            name,
+        )
+
+    def _different_pictures(self, sub_network: SubNetwork, number: int) -> list[Picture]:
+        picture = self.pictures[sub_network.id]
+        return [picture, *(255 - picture, picture // 2)][:number]
 
     def check_independence(self) -> None:
         first, *others = self.sub_networks

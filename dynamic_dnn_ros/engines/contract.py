@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 import re
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.engines.background import return_free_memory
@@ -19,6 +20,9 @@ from dynamic_dnn_ros.pictures.input import Picture as Picture
 from dynamic_dnn_ros.tasks.contract import Outputs as Outputs
 
 HeldT = TypeVar('HeldT')
+
+#: Pictures of one size that run together, uint8, pictures x height x width x 3.
+Batch = NDArray[np.uint8]
 
 
 class EngineError(RuntimeError):
@@ -93,7 +97,7 @@ class PreparedSubNetwork(ABC):
     #: In the order in which they run.
     stages: tuple[Stage, ...] = ONE_STAGE
 
-    #: Pictures that one run takes at most.
+    #: Pictures that `run_batch` takes at most.
     largest_batch: int = 1
 
     #: What it has together with others, beside its own `memory`; None: nothing that counts.
@@ -123,6 +127,47 @@ class PreparedSubNetwork(ABC):
 
         :raises EngineError: when the engine fails; the sub-network may be tried again
         """
+
+    def run_batch(self, pictures: Sequence[Picture]) -> Outputs:
+        """
+        Run several pictures together, which may come of different cameras.
+
+        Returns what `run` does, with the pictures as the first axis of each output, in their
+        order; values are those of single runs within rounding.
+
+        :param pictures: at least one, `largest_batch` at most
+        :raises OutOfMemoryError: when the processor has no memory for so many; fewer may fit
+        :raises EngineError: when the engine fails, or there are none or too many
+        """
+        if not 1 <= len(pictures) <= self.largest_batch:
+            raise EngineError(
+                f'sub-network {self.sub_network.id!r} takes 1 to {self.largest_batch} pictures at '
+                f'once, not {len(pictures)}'
+            )
+        return self.run(pictures[0]) if len(pictures) == 1 else self._run_together(pictures)
+
+    def _run_together(self, pictures: Sequence[Picture]) -> Outputs:
+        """Run two pictures or more, `largest_batch` at most."""
+        raise NotImplementedError(f'{type(self).__name__} has a `largest_batch` and no batches')
+
+    def advance_together(self, executions: Sequence[Execution]) -> list[Outputs | None]:
+        """
+        Run the next stage of several pictures; return what `advance` of each would, in order.
+
+        They run together where they were begun by this one and have come equally far, and one by
+        one elsewhere.
+
+        :param executions: none is done; more than `largest_batch` run one by one
+        :raises OutOfMemoryError: when the processor has no memory for so many; fewer may fit
+        :raises EngineError: when the engine fails, or one of them is done
+        """
+        whole = [each for each in executions if isinstance(each, _WholeRun) and not each.done]
+        if not len(executions) == len(whole) > 1 or len(whole) > self.largest_batch:
+            return [each.advance() for each in executions]
+        outputs = self.run_batch([each.picture for each in whole])
+        for each in whole:
+            each.finish()
+        return [picture_of(outputs, index) for index in range(len(whole))]
 
     def begin(self, picture: Picture) -> Execution:
         """
@@ -163,21 +208,29 @@ class _WholeRun(Execution):
     """A picture through a sub-network of one stage."""
 
     def __init__(self, prepared: PreparedSubNetwork, picture: Picture) -> None:
+        self.picture = picture
         self._prepared = prepared
-        self._picture = picture
         self._done = False
 
     @property
     def done(self) -> bool:
         return self._done
 
+    def finish(self) -> None:
+        self._done = True
+
     def advance(self) -> Outputs | None:
         if self._done:
             name = self._prepared.sub_network.id
             raise EngineError(f'sub-network {name!r} has run all of its stages; begin again')
-        outputs = self._prepared.run(self._picture)
+        outputs = self._prepared.run(self.picture)
         self._done = True
         return outputs
+
+
+def picture_of(outputs: Outputs, index: int) -> Outputs:
+    """Return the outputs of one picture of a batch; they lie where those of the batch do."""
+    return {name: value[index : index + 1] for name, value in outputs.items()}
 
 
 def ready(held: HeldT | None, name: str, shape: tuple[int, ...], picture: Picture) -> HeldT:
@@ -205,7 +258,7 @@ class LoadedSubNetwork(PreparedSubNetwork):
         self,
         sub_network: SubNetwork,
         processor: str,
-        compute: Callable[[Picture], Outputs],
+        compute: Callable[[Batch], Outputs],
         memory: int,
         library: str,
         shared: SharedMemory | None = None,
@@ -213,13 +266,14 @@ class LoadedSubNetwork(PreparedSubNetwork):
         """
         Hold what a library has loaded.
 
-        :param compute: runs it; nothing but twins may hold it, so that `close` frees it
+        :param compute: runs a batch, of one picture where `largest_batch` is not set to more;
+            nothing but twins may hold it, so that `close` frees it
         :param memory: bytes
         :param library: as errors name it
         :param shared: memory that it has together with others
         """
         super().__init__(sub_network, processor)
-        self._compute: Callable[[Picture], Outputs] | None = compute
+        self._compute: Callable[[Batch], Outputs] | None = compute
         self._shape = (*sub_network.size, 3)
         self._memory = memory
         self._library = library
@@ -234,8 +288,18 @@ class LoadedSubNetwork(PreparedSubNetwork):
         """Run one picture through it."""
         # One reference for the whole run: `close` may come from another thread meanwhile.
         compute = ready(self._compute, self.sub_network.id, self._shape, picture)
+        return self._computed(compute, picture[np.newaxis])
+
+    def _run_together(self, pictures: Sequence[Picture]) -> Outputs:
+        compute = self._compute
+        for picture in pictures:
+            compute = ready(compute, self.sub_network.id, self._shape, picture)
+        assert compute is not None, 'a batch has pictures'
+        return self._computed(compute, np.stack(pictures))
+
+    def _computed(self, compute: Callable[[Batch], Outputs], batch: Batch) -> Outputs:
         try:
-            return compute(picture)
+            return compute(batch)
         except Exception as error:  # the libraries' errors have no common class
             raise library_failure(
                 f'{self._library} failed on sub-network {self.sub_network.id!r}', error
@@ -251,7 +315,7 @@ class LoadedSubNetwork(PreparedSubNetwork):
         compute = self._compute
         if compute is None:
             return None
-        return LoadedSubNetwork(
+        other = LoadedSubNetwork(
             self.sub_network,
             self.processor,
             compute,
@@ -259,6 +323,8 @@ class LoadedSubNetwork(PreparedSubNetwork):
             self._library,
             self.shared_memory,
         )
+        other.largest_batch = self.largest_batch
+        return other
 
     def close(self) -> None:
         """Drop it; a run that is in work ends as it would have."""
@@ -274,6 +340,9 @@ class Engine(ABC):
 
     #: The numbers it computes with.
     precision: Precision = Precision.FLOAT32
+
+    #: Pictures that what it prepares is to take together; it may prepare for fewer, or for one.
+    largest_batch: int = 1
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 import fcntl
 import hashlib
 import os
@@ -27,6 +28,7 @@ from dynamic_dnn_ros.bundles.graphs import (
     onnx_model,
     parse_graph,
     stage_numbers,
+    with_free_batch,
 )
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
@@ -127,17 +129,22 @@ class GraphSource:
         self._said: set[str] = set()
         self._failure = ''
 
-    def model(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
+    def model(
+        self, sub_network: SubNetwork, stage: int | None = None, batches: bool = False
+    ) -> bytes:
         """
         Return the ONNX model of a sub-network: `picture`, uint8, to `logits`; see bundles.graphs.
 
         :param stage: the number of a stage, for the model of that alone
+        :param batches: whether it is declared to take any number of pictures at once
         :raises EngineError: when there is none, and none can be made
         :raises BundleError: when the weights do not fit it
         """
         with self._lock:
             graph, where = self._graph(sub_network, stage)
         statistics = self._weights.batch_norm_statistics.get(sub_network.id, {})
+        if batches:
+            graph = replace(graph, skeleton=with_free_batch(graph.skeleton))
         return onnx_model(graph, self._weights.network, statistics, where)
 
     def _graph(self, sub_network: SubNetwork, stage: int | None) -> tuple[Graph, object]:

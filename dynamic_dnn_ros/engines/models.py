@@ -36,11 +36,14 @@ class Models(Protocol):
     picture: str
     remedy: str
 
-    def content(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
+    def content(
+        self, sub_network: SubNetwork, stage: int | None = None, batches: bool = False
+    ) -> bytes:
         """
         Return the ONNX model of a sub-network.
 
         :param stage: the number of a stage, for the model of that alone
+        :param batches: whether it is to take several pictures; a separate model is as it is
         :raises EngineError: when there is none, and none can be made
         :raises BundleError: when it is damaged
         """
@@ -79,8 +82,10 @@ class _Graphs:
     def __init__(self, source: GraphSource) -> None:
         self._source = source
 
-    def content(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
-        return self._source.model(sub_network, stage)
+    def content(
+        self, sub_network: SubNetwork, stage: int | None = None, batches: bool = False
+    ) -> bytes:
+        return self._source.model(sub_network, stage, batches)
 
     def file(self, sub_network: SubNetwork) -> str:
         return ''
@@ -93,7 +98,9 @@ class _Files:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
-    def content(self, sub_network: SubNetwork, stage: int | None = None) -> bytes:
+    def content(
+        self, sub_network: SubNetwork, stage: int | None = None, batches: bool = False
+    ) -> bytes:
         assert stage is None, 'a separate model is one piece'
         return self._bundle.models[self.file(sub_network)]
 

@@ -16,16 +16,16 @@ from weakref import WeakValueDictionary
 import numpy as np
 import onnxruntime
 
-from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
+from dynamic_dnn_ros.engines.batches import settle_batches
 from dynamic_dnn_ros.engines.contract import (
+    Batch,
     Engine,
     EngineError,
     LoadedSubNetwork,
     Outputs,
-    Picture,
     Precision,
     PreparedSubNetwork,
     SharedMemory,
@@ -34,7 +34,7 @@ from dynamic_dnn_ros.engines.contract import (
 )
 from dynamic_dnn_ros.engines.graph_source import Say, cache_folder
 from dynamic_dnn_ros.engines.models import InputFound, check_handover, check_inputs, models_of
-from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, stages_of
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, Values, stages_of
 from dynamic_dnn_ros.pictures.placement import Size
 
 #: The library has no annotations.
@@ -150,6 +150,7 @@ class OnnxRuntimeEngine(Engine):
             self.shared_memory(sub_network),
         )
         warm_up(prepared)
+        self._settle_batches(prepared)
         return_free_memory()
         return prepared
 
@@ -168,8 +169,14 @@ class OnnxRuntimeEngine(Engine):
             'ONNX Runtime',
         )
         warm_up(prepared)
+        self._settle_batches(prepared)
         return_free_memory()
         return prepared
+
+    def _settle_batches(self, prepared: PreparedSubNetwork) -> None:
+        # TensorRT builds an engine anew for each number of pictures, which takes minutes.
+        alone = prepared.processor == 'tensorrt'
+        settle_batches(prepared, 1 if alone else self.largest_batch)
 
     def _loaded(
         self, sub_network: SubNetwork, processor: str, stage: int | None = None
@@ -179,7 +186,7 @@ class OnnxRuntimeEngine(Engine):
 
         :raises EngineError: as `prepare`
         """
-        content = self._models.content(sub_network, stage)
+        content = self._models.content(sub_network, stage, batches=self.largest_batch > 1)
         takes_picture = not stage
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
@@ -315,13 +322,13 @@ def _found(entries: Sequence[Any]) -> list[InputFound]:
     return found
 
 
-def _computing(session: Session) -> Callable[[Picture], Outputs]:
+def _computing(session: Session) -> Callable[[Batch], Outputs]:
     names = [output.name for output in session.get_outputs()]
     (entry,) = session.get_inputs()
     input_name = entry.name
 
-    def compute(picture: Picture) -> Outputs:
-        return dict(zip(names, session.run(names, {input_name: picture[np.newaxis]})))
+    def compute(batch: Batch) -> Outputs:
+        return dict(zip(names, session.run(names, {input_name: batch})))
 
     return compute
 
@@ -329,11 +336,9 @@ def _computing(session: Session) -> Callable[[Picture], Outputs]:
 def _step(session: Session, has_exit: bool) -> Step:
     names = [output.name for output in session.get_outputs()]
     inputs = [entry.name for entry in session.get_inputs()]
-    takes_picture = inputs == [INPUT_NAME]
 
-    def step(value: Any) -> tuple[Outputs | None, Any]:
-        values = [value[np.newaxis]] if takes_picture else value
+    def step(values: Values) -> tuple[Outputs | None, Values]:
         found = session.run(names, dict(zip(inputs, values)))
-        return ({names[0]: found[0]} if has_exit else None), found[has_exit:]
+        return ({names[0]: found[0]} if has_exit else None), tuple(found[has_exit:])
 
     return step

@@ -107,6 +107,7 @@ def create_engine(
     threads: int,
     precision: Precision = Precision.FLOAT32,
     say: Callable[[str], None] = _LOGGER.warning,
+    largest_batch: int = 1,
 ) -> Engine:
     """
     Create an engine for a bundle.
@@ -114,12 +115,14 @@ def create_engine(
     :param name: of an engine; `engines.automatic.open_engine` takes `AUTO` too
     :param threads: for one inference on the CPU, at least 1
     :param say: told what a user should know once: what is exported
+    :param largest_batch: pictures that what it prepares is to take together, where it can
     :raises EngineError: when it is unknown, what it needs is not installed or cannot be loaded,
         or it does not compute in that precision here
     :raises BundleError: when the bundle does not fit
     """
     if name not in _ENGINES:
-        return _with_cascades(_of_another_package(name), bundle, threads, precision, say)
+        make = _of_another_package(name)
+        return _with_cascades(make, bundle, threads, precision, say, largest_batch)
     suitable = suitable_engines(bundle.manifest)
     if name not in suitable:
         raise EngineError(
@@ -143,8 +146,8 @@ def create_engine(
             f'engine {name!r} cannot be loaded: {error}. Install {needs!r} again, in a release '
             'for this computer, or name another engine.'
         ) from error
-    make: Callable[..., Engine] = getattr(module, class_name)
-    return _with_cascades(make, bundle, threads, precision, say)
+    make = getattr(module, class_name)
+    return _with_cascades(make, bundle, threads, precision, say, largest_batch)
 
 
 def _with_cascades(
@@ -153,12 +156,14 @@ def _with_cascades(
     threads: int,
     precision: Precision,
     say: Callable[[str], None],
+    largest_batch: int,
 ) -> Engine:
     """Create an engine; where the bundle has cascades, one that runs these too."""
-    if not any(entry.is_cascade for entry in bundle.manifest.sub_networks):
-        return make(bundle, threads, precision, say)
-    engine = make(without_cascades(bundle), threads, precision, say)
-    return CascadeEngine(engine, bundle.manifest)
+    has_cascades = any(entry.is_cascade for entry in bundle.manifest.sub_networks)
+    engine = make(without_cascades(bundle) if has_cascades else bundle, threads, precision, say)
+    engine = CascadeEngine(engine, bundle.manifest) if has_cascades else engine
+    engine.largest_batch = largest_batch
+    return engine
 
 
 def _of_another_package(name: str) -> Callable[..., Engine]:

@@ -21,6 +21,7 @@ import threading
 from typing import Any
 import warnings
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -29,18 +30,19 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
+from dynamic_dnn_ros.engines.batches import settle_batches
 from dynamic_dnn_ros.engines.contract import (
+    Batch,
     Engine,
     EngineError,
     LoadedSubNetwork,
     Outputs,
-    Picture,
     Precision,
     PreparedSubNetwork,
     library_failure,
     warm_up,
 )
-from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, stages_of
+from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, Values, stages_of
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, StateError
 from dynamic_dnn_ros.networks.registry import network_of, network_output
 from dynamic_dnn_ros.pictures.input import Preprocessing
@@ -154,6 +156,7 @@ class TorchEngine(Engine):
                 else:
                     prepared = self._loaded(sub_network, processor, modules[0], shared)
             warm_up(prepared)
+            settle_batches(prepared, self.largest_batch)
             return_free_memory()
         except (RuntimeError, MemoryError) as error:  # memory of a device: a RuntimeError
             if isinstance(error, EngineError):
@@ -204,7 +207,9 @@ class TorchEngine(Engine):
     ) -> PreparedSubNetwork:
         device = _DEVICES[processor]
         steps: list[Step] = []
-        values: tuple[torch.Tensor, ...] = (torch.zeros(*sub_network.size, 3, dtype=torch.uint8),)
+        values: tuple[torch.Tensor, ...] = (
+            torch.zeros(1, *sub_network.size, 3, dtype=torch.uint8),
+        )
         own = 0
         for number, (network, stage) in enumerate(zip(networks, stages_of(sub_network))):
             network = self._converted(network).eval()
@@ -228,7 +233,7 @@ class TorchEngine(Engine):
             steps.append(_step(forward, name, device))
             values = given[stage.exit :]
         memory = own + _LAYER * sub_network.layers
-        return StagedSubNetwork(sub_network, processor, steps, memory, 'PyTorch')
+        return StagedSubNetwork(sub_network, processor, steps, memory, 'PyTorch', _joined)
 
     def _converted(self, network: nn.Module) -> nn.Module:
         """Return a network in the engine's precision."""
@@ -244,7 +249,7 @@ class TorchEngine(Engine):
         network = self._converted(network)
         module = _Normalised(network, self._manifest.preprocessing).to(_DEVICES[processor]).eval()
         own = _own_memory(module, shared)
-        example = torch.zeros(*sub_network.size, 3, dtype=torch.uint8)
+        example = torch.zeros(1, *sub_network.size, 3, dtype=torch.uint8)
         if processor == 'gpu':
             forward: Forward = _CudaGraph(module, example)
         else:
@@ -273,9 +278,9 @@ class _Normalised(nn.Module):
         self.register_buffer('scale', 1 / (255 * deviation))
         self.register_buffer('offset', -mean / deviation)
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """Return the logits, 1 x classes, of uint8, height x width x 3; what a stage gives."""
-        planes = picture.permute(2, 0, 1).unsqueeze(0).float()
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Return the logits, N x classes, of uint8, N x height x width x 3; what a stage gives."""
+        planes = pictures.permute(0, 3, 1, 2).float()
         batch = torch.addcmul(self.offset, planes, self.scale)
         found = self.network(batch.to(self._type))
         if isinstance(found, tuple):
@@ -288,10 +293,10 @@ class _Normalised(nn.Module):
         return next(self.network.parameters()).dtype
 
 
-def _computing(forward: Forward, output_name: str) -> Callable[[Picture], Outputs]:
-    def compute(picture: Picture) -> Outputs:
+def _computing(forward: Forward, output_name: str) -> Callable[[Batch], Outputs]:
+    def compute(batch: Batch) -> Outputs:
         with torch.inference_mode():
-            return {output_name: forward(_tensor(picture)).cpu().numpy()}
+            return {output_name: forward(_tensor(batch)).cpu().numpy()}
 
     return compute
 
@@ -314,13 +319,19 @@ def folded(module: nn.Module) -> nn.Module:
     return copied
 
 
-def _tensor(picture: Picture) -> torch.Tensor:
-    if not picture.flags.writeable:
+def _tensor(batch: Batch) -> torch.Tensor:
+    if not batch.flags.writeable:
         with warnings.catch_warnings():
             # It is only read.
             warnings.simplefilter('ignore', UserWarning)
-            return torch.from_numpy(picture)
-    return torch.from_numpy(picture)
+            return torch.from_numpy(batch)
+    return torch.from_numpy(batch)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat(tuple(parts))
+    return np.concatenate(parts)  # pictures
 
 
 def _own_memory(module: nn.Module, shared: set[int]) -> int:
@@ -339,11 +350,14 @@ def _step(forward: Callable[..., Any], output_name: str, device: str) -> Step:
     :param output_name: of its answer; empty: it has no exit
     """
 
-    def step(value: Any) -> tuple[Outputs | None, Any]:
+    def step(values: Values) -> tuple[Outputs | None, Values]:
         with torch.inference_mode():
-            # A picture, or what the stage before hands on.
-            values = value if isinstance(value, tuple) else (_tensor(value).to(device),)
-            found = forward(*values)
+            # Pictures, or what the stage before hands on.
+            tensors = [
+                each if isinstance(each, torch.Tensor) else _tensor(each).to(device)
+                for each in values
+            ]
+            found = forward(*tensors)
             given = found if isinstance(found, tuple) else (found,)
             if not output_name:
                 return None, given
@@ -380,7 +394,7 @@ def _traced(module: nn.Module, examples: tuple[torch.Tensor, ...]) -> Callable[.
 
 class _CudaGraph:
     """
-    A network whose kernels are launched as one.
+    A network whose kernels are launched as one for one picture, one by one for a batch.
 
     No machine that this was written on has a GPU: it has never run.
     """
@@ -401,9 +415,12 @@ class _CudaGraph:
                 self._output = module(self._input)
         self._module = module
 
-    def __call__(self, picture: torch.Tensor) -> torch.Tensor:
+    def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
+        if len(pictures) > 1:
+            batch: torch.Tensor = self._module(pictures.to('cuda'))
+            return batch
         with self._lock:
-            self._input.copy_(picture)
+            self._input.copy_(pictures)
             self._graph.replay()
             return self._output.cpu()
 

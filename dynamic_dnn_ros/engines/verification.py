@@ -137,6 +137,15 @@ class VerifyingEngine(Engine):
         """Return the processors of the engine."""
         return self._engine.processors
 
+    @property
+    def largest_batch(self) -> int:
+        """Pictures that what the engine prepares is to take together."""
+        return self._engine.largest_batch
+
+    @largest_batch.setter
+    def largest_batch(self, pictures: int) -> None:
+        self._engine.largest_batch = pictures
+
     def memory_needed(self, sub_network: SubNetwork) -> int:
         """Return the estimate of the engine."""
         return self._engine.memory_needed(sub_network)

@@ -9,7 +9,7 @@ sub-networks that run as long as the board's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 import math
@@ -124,7 +124,8 @@ class Pacer:
         Wait until the frame that was begun at `started` would be so far on the board.
 
         :param started: s, of `time.monotonic`
-        :param work: share of the largest path's cost that was done, 0..1
+        :param work: share of the largest path's cost that was done, 0..1; of several pictures
+            the sum
         :param jitter: that was drawn for this frame; None: it is drawn now
         """
         with self._lock:
@@ -157,6 +158,7 @@ class _PacedSubNetwork(PreparedSubNetwork):
     ) -> None:
         super().__init__(prepared.sub_network, processor)
         self.stages = prepared.stages
+        self.largest_batch = prepared.largest_batch
         self._prepared = prepared
         self._pacer = pacer
         self._started = started
@@ -173,6 +175,13 @@ class _PacedSubNetwork(PreparedSubNetwork):
     def run(self, picture: Picture) -> Outputs:
         outputs = self._prepared.run(picture)
         self._paced = self._pacer.pace(self._started, self.sub_network, self.processor)
+        return outputs
+
+    def run_batch(self, pictures: Sequence[Picture]) -> Outputs:
+        outputs = self._prepared.run_batch(pictures)
+        # The board models know of no gain: each picture takes what it takes alone.
+        work = float(len(pictures))
+        self._paced = self._pacer.pace(self._started, self.sub_network, self.processor, work)
         return outputs
 
     def begin(self, picture: Picture) -> Execution:

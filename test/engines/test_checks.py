@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 import time
 from typing import Any
@@ -15,8 +15,10 @@ import pytest
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.stages import Stage as ManifestStage
 from dynamic_dnn_ros.engines import checks
+from dynamic_dnn_ros.engines.batches import settle_batches
 from dynamic_dnn_ros.engines.checks import answers_of, check_engine
 from dynamic_dnn_ros.engines.contract import (
+    Batch,
     Engine,
     EngineError,
     Execution,
@@ -47,11 +49,12 @@ class Sums(Engine):
             raise EngineError(f'processor {processor!r} is not here')
         weight = 1 + SUB_NETWORKS.index(sub_network)
 
-        def compute(picture: Picture) -> Outputs:
-            return {'sums': weight * picture.sum(axis=(0, 1), dtype=np.float32)[None]}
+        def compute(batch: Batch) -> Outputs:
+            return {'sums': weight * batch.sum(axis=(1, 2), dtype=np.float32)}
 
         made: Any = self.prepared_class
         self.last = made(sub_network, processor, compute, 100, 'sums')
+        settle_batches(self.last, self.largest_batch)
         return self.last
 
 
@@ -219,7 +222,6 @@ def _closes_once(self: Any) -> None:
         ({'stages': (Stage('a', exit=True),) * 2}, 'stages have names'),
         ({'stages': (Stage('a', exit=False),)}, 'an answer after the last stage'),
         ({'stages': (Stage('a', exit=False), Stage('b', exit=True))}, "after stage 'a'"),
-        ({'largest_batch': 0}, 'at least one picture'),
         ({'memory': -1}, 'memory counts in bytes: -1'),
         ({'memory': 100}, 'what is closed holds no memory'),
         ({'close': _closes_once}, 'is closed already'),
@@ -229,6 +231,58 @@ def _closes_once(self: Any) -> None:
 def test_finds_what_is_not_kept(methods: dict[str, Any], said: str) -> None:
     with pytest.raises((AssertionError, ValueError, EngineError), match=said):
         checked(broken(**methods))
+
+
+def _set_nothing(self: Any, pictures: int) -> None:
+    """Stay as it is."""
+
+
+class Batched(Prepared):
+    """One that takes several pictures whatever an engine finds."""
+
+    largest_batch = property(lambda self: 3, _set_nothing)  # type: ignore[assignment]
+
+
+def _mixed_up(self: Any, pictures: Sequence[Picture]) -> Outputs:
+    return BATCH(self, pictures[::-1])
+
+
+def _any_number(self: Any, pictures: Sequence[Picture]) -> Outputs:
+    return self._run_together(pictures) if pictures else {}
+
+
+def _any_pictures(self: Any, pictures: Sequence[Picture]) -> Outputs:
+    fitting = [each for each in pictures if each.shape == self._shape]
+    return BATCH(self, fitting if len(pictures) <= 3 else pictures)
+
+
+def _one_stage_for_all(self: Any, executions: Sequence[Execution]) -> list[Outputs | None]:
+    return [executions[0].advance()] * len(executions)
+
+
+def _stages_again(self: Any, executions: Sequence[Execution]) -> list[Outputs | None]:
+    return [None if each.done else each.advance() for each in executions]
+
+
+BATCH = LoadedSubNetwork.run_batch
+
+
+@pytest.mark.parametrize(
+    ('methods', 'said'),
+    [
+        ({'run_batch': _mixed_up}, 'a picture in a batch of 3 is answered as alone'),
+        ({'run_batch': _any_number}, 'a batch of nothing is refused'),
+        ({'run_batch': _any_pictures}, 'a batch of other shapes is refused'),
+        ({'largest_batch': property(lambda self: 0, _set_nothing)}, 'at least one picture'),
+        ({'advance_together': _one_stage_for_all}, 'go on together are answered as alone'),
+        ({'advance_together': _stages_again}, 'stage of several after the last is refused'),
+    ],
+)
+def test_finds_wrong_batches(methods: dict[str, Any], said: str) -> None:
+    engine = Sums()
+    engine.prepared_class = type('Broken', (Batched,), methods)
+    with pytest.raises(AssertionError, match=said):
+        checked(engine)
 
 
 class Unfinished(TwoStages):
