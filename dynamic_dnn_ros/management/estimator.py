@@ -17,7 +17,7 @@ from collections import deque
 from copy import copy
 from functools import lru_cache
 from math import sqrt
-from statistics import NormalDist
+from statistics import NormalDist, median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,7 @@ class SlowDownFilter:
         self._innovations.append(innovation)
         stepped = self._has_stepped(noise)
         if stepped:
-            self.variance += float(np.median(self._innovations)) ** 2
+            self.variance += median(self._innovations) ** 2
             self._innovations.clear()
         self.variance += (DRIFT * self.mean) ** 2
         reach = GATE * sqrt(self.variance + noise)
@@ -143,7 +143,7 @@ class SlowDownFilter:
     def _has_stepped(self, noise: float) -> bool:
         if len(self._innovations) < 3:
             return False
-        return abs(float(np.median(self._innovations))) > GATE * sqrt(noise + self.variance)
+        return abs(median(self._innovations)) > GATE * sqrt(noise + self.variance)
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ applications changes, not for each decision.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 import math
 
@@ -35,6 +35,9 @@ FIGURES = ('mean', 'p50', 'p95', 'p99', 'power', 'idle_power', 'energy', 'dynami
 LARGEST_JOINT = 20_000
 """Settings of all applications together: those of disjoint domains multiply."""
 
+MOST_NEAREST = 1024
+"""Frequencies whose nearest setting is remembered: measured ones may differ each time."""
+
 UNKNOWN = 1e9
 """Stands for a point that the profile lacks where the least of several is taken."""
 
@@ -52,6 +55,7 @@ class Grid:
     accuracy: FloatArray
     domains: tuple[str, ...]
     rows: IndexArray
+    _nearest: dict[tuple[float, ...], int] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def processors(self) -> tuple[str, ...]:
@@ -76,8 +80,18 @@ class Grid:
         """
         if not self.domains:
             return 0
-        wanted = np.array([frequencies.get(name, math.nan) for name in self.domains]) / _KILOHERTZ
-        wanted = np.where(np.isfinite(wanted) & (wanted > 0), wanted, self.rows.max(axis=0))
+        # Asked for with each frame, while a board has only so many settings.
+        given = tuple(frequencies.get(name, 0.0) for name in self.domains)
+        given = tuple(hertz if 0 < hertz < math.inf else 0.0 for hertz in given)
+        row = self._nearest.get(given)
+        if row is None:
+            if len(self._nearest) >= MOST_NEAREST:
+                self._nearest.clear()
+            row = self._nearest[given] = self._find_nearest_row(np.array(given) / _KILOHERTZ)
+        return row
+
+    def _find_nearest_row(self, wanted: FloatArray) -> int:
+        wanted = np.where(wanted > 0, wanted, self.rows.max(axis=0))
         return int(np.abs(np.log(self.rows / wanted)).sum(axis=1).argmin())
 
 

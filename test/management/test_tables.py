@@ -11,7 +11,7 @@ import pytest
 
 from dynamic_dnn_ros.management.difficulty import STEP
 from dynamic_dnn_ros.management.paths import Paths
-from dynamic_dnn_ros.management.tables import along_paths, application_table, join
+from dynamic_dnn_ros.management.tables import MOST_NEAREST, along_paths, application_table, join
 from support.applications import GPU, STAGES, SUB_NETWORKS, application, operating_points
 
 
@@ -86,6 +86,16 @@ def test_finds_the_nearest_row() -> None:
     assert table.rows[table.nearest_row({'gpu': 500e6})][0] == 510000
     assert table.rows[table.nearest_row({})][0] == 1109250
     assert table.rows[table.nearest_row({'gpu': float('nan')})][0] == 1109250
+
+
+def test_the_nearest_row_is_the_same_however_often_it_is_asked_for() -> None:
+    table = application_table(application())
+    asked = [300e6 + 1e3 * step for step in range(2 * MOST_NEAREST)]
+    first = [table.nearest_row({'gpu': hertz}) for hertz in asked]
+    again = [table.nearest_row({'gpu': hertz}) for hertz in asked]
+    assert first == again
+    distances = np.abs(np.log(table.rows[:, 0] * 1e3 / np.array(asked)[:, None]))
+    assert first == distances.argmin(axis=1).tolist()
 
 
 def test_finds_options_by_name() -> None:
