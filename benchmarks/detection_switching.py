@@ -26,7 +26,9 @@ from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
-from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
+from dynamic_dnn_ros.serving.server import Server
+from dynamic_dnn_ros.serving.stream import FrameStream
 from dynamic_dnn_ros.tasks.contract import Detections, Limits
 from support.shared_data import DATA
 
@@ -48,7 +50,7 @@ MODELS = ('nanodet-plus-m-320.onnx', 'nanodet-plus-m-416.onnx')
 
 
 @dataclass
-class Stream:
+class Outcome:
     """What came of a stream: when results came, s, and how many frames were not served."""
 
     times: list[float] = field(default_factory=list)
@@ -72,7 +74,7 @@ def detector_switching(runs: int, not_measured: list[str]) -> list[Figure]:
     with tempfile.TemporaryDirectory() as work:
         bundle = imported(folder, Path(work))
         frames = camera_pictures(pictures)
-        found: dict[str, list[Stream]] = {'none': [], 'ours': [], 'peer': []}
+        found: dict[str, list[Outcome]] = {'none': [], 'ours': [], 'peer': []}
         exchanges = []
         for turn in range(runs):
             engine = create_engine('onnxruntime', bundle, 1)
@@ -197,8 +199,8 @@ def _stream(
     expected: Mapping[tuple[str, int], Detections],
     period: float | None,
     seed: int,
-) -> Stream:
-    stream = Stream()
+) -> Outcome:
+    stream = Outcome()
 
     def on_served(served: ServedFrame) -> None:
         stream.times.append(time.monotonic())
@@ -207,7 +209,9 @@ def _stream(
             stream.foreign += 1
 
     rejected: list[str] = []
-    worker = FrameWorker(
+    server = Server()
+    camera = FrameStream(
+        'camera',
         exchange,
         bundle.manifest.preprocessing,
         bundle.manifest.make_task(),
@@ -218,16 +222,16 @@ def _stream(
         on_served=on_served,
         on_rejected=lambda frame, reason: rejected.append(reason),
     )
-    worker.start()
+    server.add(camera)
     stop = threading.Event()
     switching = threading.Thread(
         target=_switch, args=(exchange, bundle, period, seed, stop, stream)
     )
     switching.start()
-    sent = _send(frames, lambda frame: worker.mailbox.put(frame))
+    sent = _send(frames, lambda frame: camera.put(frame))
     stop.set()
     switching.join()
-    worker.stop(TIMEOUT)
+    server.close(TIMEOUT)
     if rejected:
         raise RuntimeError(rejected[0])
     stream.lost = sent - len(stream.times)
@@ -260,7 +264,7 @@ def _switch(
     period: float | None,
     seed: int,
     stop: threading.Event,
-    stream: Stream,
+    stream: Outcome,
 ) -> None:
     generator = np.random.default_rng(seed)
     names = [entry.id for entry in bundle.manifest.sub_networks]
@@ -271,13 +275,13 @@ def _switch(
         stream.switches += 1
 
 
-def _peer(bundle: Bundle, frames: list[RawPicture], seed: int) -> Stream:
+def _peer(bundle: Bundle, frames: list[RawPicture], seed: int) -> Outcome:
     """
     Serve the newest frame with one model at a time, which is closed before the next is loaded.
 
     The same engine, scaling and decoding; a switch comes as often as above.
     """
-    stream, generator = Stream(), np.random.default_rng(seed)
+    stream, generator = Outcome(), np.random.default_rng(seed)
     task, manifest = bundle.manifest.make_task(), bundle.manifest
     newest: list[CameraFrame] = []
     arrived, done = threading.Condition(), threading.Event()

@@ -28,7 +28,9 @@ from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.pictures.scaling import RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
-from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
+from dynamic_dnn_ros.serving.server import Server
+from dynamic_dnn_ros.serving.stream import FrameStream
 from dynamic_dnn_ros.tasks.contract import Limits
 from suites.engines import LAYOUT, published_levels
 from support import once_for_all
@@ -316,7 +318,9 @@ def _segment(
     def on_served(served: ServedFrame) -> None:
         results.append(time.monotonic())
 
-    worker = FrameWorker(
+    server = Server()
+    camera = FrameStream(
+        'camera',
         exchange,
         bundle.manifest.preprocessing,
         bundle.manifest.make_task(),
@@ -327,7 +331,7 @@ def _segment(
         on_served=on_served,
         on_rejected=lambda frame, reason: rejected.append(reason),
     )
-    worker.start()
+    server.add(camera)
     stop = threading.Event()
     switches: list[str] = []
     switching = threading.Thread(
@@ -338,12 +342,12 @@ def _segment(
     frames = int(SEGMENT * RATE)
     for _ in range(frames):
         time.sleep(max(0.0, due - time.monotonic()))
-        worker.mailbox.put(CameraFrame(picture, time.monotonic(), None))
+        camera.put(CameraFrame(picture, time.monotonic(), None))
         due += 1 / RATE
     time.sleep(2 / RATE)
     stop.set()
     switching.join()
-    worker.stop(TIMEOUT)
+    server.close(TIMEOUT)
     if rejected:
         raise RuntimeError(rejected[0])
     return _Segment(float(np.diff(results).max()), frames - len(results), len(switches))

@@ -74,6 +74,9 @@ class Execution(ABC):
         :raises EngineError: when the engine fails, or the execution is done
         """
 
+    def resume(self, parked: float) -> None:  # noqa: B027 (most need not know)
+        """Go on after having been parked between two stages for some seconds."""
+
 
 class SharedMemory(NamedTuple):
     """

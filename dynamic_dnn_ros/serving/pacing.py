@@ -187,7 +187,12 @@ class _PacedSubNetwork(PreparedSubNetwork):
     def begin(self, picture: Picture) -> Execution:
         if len(self.stages) == 1:
             return super().begin(picture)
-        return _PacedExecution(self._prepared.begin(picture), self._hold, self._pacer.jitter())
+        execution = self._prepared.begin(picture)
+        return _PacedExecution(execution, self._hold, self._postpone, self._pacer.jitter())
+
+    def _postpone(self, parked: float) -> None:
+        """Count as begun that much later: the board did something else meanwhile."""
+        self._started += parked
 
     def _hold(self, stage: int, jitter: float) -> None:
         work = self._pacer.work(self.sub_network, stage)
@@ -200,10 +205,15 @@ class _PacedExecution(Execution):
     """A picture each of whose stages ends when the board would have been done with it."""
 
     def __init__(
-        self, execution: Execution, hold: Callable[[int, float], None], jitter: float
+        self,
+        execution: Execution,
+        hold: Callable[[int, float], None],
+        postpone: Callable[[float], None],
+        jitter: float,
     ) -> None:
         self._execution = execution
         self._hold = hold
+        self._postpone = postpone
         self._jitter = jitter
         self._stage = 0
 
@@ -216,6 +226,9 @@ class _PacedExecution(Execution):
         self._hold(self._stage, self._jitter)
         self._stage += 1
         return outputs
+
+    def resume(self, parked: float) -> None:
+        self._postpone(parked)
 
 
 class PacedLender:
@@ -230,6 +243,14 @@ class PacedLender:
         """
         self._lender = lender
         self._pacing = pacing
+
+    @property
+    def serving(self) -> PreparedSubNetwork:
+        """Return the one that a frame would have now, on the board's processor."""
+        pacing, prepared = self._pacing(), self._lender.serving
+        if pacing is None:
+            return prepared
+        return _PacedSubNetwork(prepared, *pacing, time.monotonic())
 
     @contextmanager
     def lease(self) -> Iterator[PreparedSubNetwork]:

@@ -25,30 +25,76 @@ class Path(NamedTuple):
     """Exits that it passed because the confidence of its answer was not a number."""
 
 
-def follow(prepared: PreparedSubNetwork, picture: Picture, task: Task[Any, Any]) -> Path:
+class Walk:
     """
-    Run one picture along its path.
+    A picture on its way through a sub-network of several stages, one stage after the other.
 
     It leaves after the first stage whose answer has a confidence of at least the threshold there,
-    at the latest after the last stage. A sub-network of one piece runs in one call.
+    at the latest after the last stage.
+    """
+
+    def __init__(
+        self, prepared: PreparedSubNetwork, picture: Picture, task: Task[Any, Any]
+    ) -> None:
+        """
+        Begin before the first stage.
+
+        :param picture: stays what it is to the end of the way
+        :param task: of the bundle, which knows how sure an answer is
+        :raises EngineError: when the sub-network is closed, or the picture of another shape
+        """
+        self._entry = prepared.sub_network
+        self._execution = prepared.begin(picture)
+        self._task = task
+        self._undecided = 0
+        #: Number of the stage that runs next.
+        self.stage = 0
+
+    def advance(self) -> Path | None:
+        """
+        Run the next stage; return the whole path where the picture leaves after it.
+
+        :raises EngineError: when the engine fails
+        """
+        outputs = self._execution.advance()
+        stages = self._entry.stages
+        stage = stages[self.stage]
+        self.stage += 1
+        if self.stage == len(stages):
+            assert outputs is not None, 'there is an answer after the last stage'
+            return Path(outputs, stage.name, stage.work, self._undecided)
+        if outputs is None or stage.threshold is None:
+            return None
+        confidence = self._task.confidence(outputs, 0, self._entry.size, DECIDING_LIMITS)
+        if confidence >= stage.threshold:
+            return Path(outputs, stage.name, stage.work, self._undecided)
+        # One that is not a number is below every threshold.
+        self._undecided += math.isnan(confidence)
+        return None
+
+    def resume(self, parked: float) -> None:
+        """Go on after having been parked for some seconds."""
+        self._execution.resume(parked)
+
+
+def follow(prepared: PreparedSubNetwork, picture: Picture, task: Task[Any, Any]) -> Path:
+    """
+    Run one picture along its whole path, see `Walk`.
+
+    A sub-network of one piece runs in one call.
 
     :param task: of the bundle, which knows how sure an answer is
     :raises EngineError: when the engine fails
     """
     if len(prepared.stages) == 1:
-        return Path(prepared.run(picture), '', 1.0, 0)
-    entry = prepared.sub_network
-    execution = prepared.begin(picture)
-    undecided = 0
-    for stage in entry.stages[:-1]:
-        outputs = execution.advance()
-        if outputs is None or stage.threshold is None:
-            continue
-        confidence = task.confidence(outputs, 0, entry.size, DECIDING_LIMITS)
-        if confidence >= stage.threshold:
-            return Path(outputs, stage.name, stage.work, undecided)
-        # One that is not a number is below every threshold.
-        undecided += math.isnan(confidence)
-    outputs = execution.advance()
-    assert outputs is not None, 'there is an answer after the last stage'
-    return Path(outputs, entry.stages[-1].name, entry.stages[-1].work, undecided)
+        return whole_path(prepared.run(picture))
+    walk = Walk(prepared, picture, task)
+    path = walk.advance()
+    while path is None:
+        path = walk.advance()
+    return path
+
+
+def whole_path(outputs: Outputs) -> Path:
+    """Return the path through a sub-network that is one piece."""
+    return Path(outputs, '', 1.0, 0)

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork, SharedMemory
-from dynamic_dnn_ros.serving.ranking import by_cost, fitting, ranked
+from dynamic_dnn_ros.serving.ranking import by_cost, fitting, merged, ranked
 
 
 class Key(NamedTuple):
@@ -78,6 +78,10 @@ class PreparedSet:
         """Return why sub-networks could not be prepared, by their ids."""
         return {key.sub_network: error for key, error in self._failures.items()}
 
+    def failure(self, key: Key) -> Exception | None:
+        """Return why one could not be prepared; None where it could, or nobody tried."""
+        return self._failures.get(key)
+
     @property
     def memory(self) -> int:
         """Return what those that are ready take together, bytes."""
@@ -106,32 +110,34 @@ class PreparedSet:
         return new
 
     def wanted(
-        self, serving: Key, asked: Key | None, recent: Iterable[Key]
+        self, serving: Sequence[Key], asked: Key | None, recent: Iterable[Key]
     ) -> tuple[tuple[Key, ...], bool]:
         """
         Return those to have, the likeliest first, and whether others lack room.
 
-        Those that failed are left out. The serving one and the one asked for are in, whatever
+        Those that failed are left out. Those that serve and the one asked for are in, whatever
         they take.
 
+        :param serving: the one of each stream
         :param recent: those that switches named, the latest first
         """
         first = [] if asked is None else [asked]
-        order = [Key(identifier, serving.processor) for identifier in self._order]
-        ranking = [
-            key
-            for key in ranked(order, serving, [*first, *recent, *self._held])
-            if key == asked or key not in self._failures
+        named = [*first, *recent, *self._held]
+        rankings = [
+            ranked([Key(identifier, one.processor) for identifier in self._order], one, named)
+            for one in dict.fromkeys(serving)
         ]
-        wanted = fitting(ranking, self._size, self.budget, 1 + len(first), self._shared)
+        ranking = [key for key in merged(rankings) if key == asked or key not in self._failures]
+        needed = len({*serving, *first})
+        wanted = fitting(ranking, self._size, self.budget, needed, self._shared)
         return wanted, len(wanted) < len(ranking)
 
-    def evict(self, serving: Key, kept: Collection[Key]) -> list[PreparedSubNetwork]:
+    def evict(self, serving: Collection[Key], kept: Collection[Key]) -> list[PreparedSubNetwork]:
         """Give up those that are not to be kept, not serving and not in use; return them."""
         leaving = [
             key
             for key, held in self._held.items()
-            if key not in kept and key != serving and not held.users
+            if key not in kept and key not in serving and not held.users
         ]
         return [self._held.pop(key).prepared for key in leaving]
 

@@ -50,6 +50,12 @@ def ranked(order: Sequence[Key], serving: Key, recent: Iterable[Key]) -> tuple[K
     return tuple(dict.fromkeys([key for key in (*turns, *order) if key is not None]))
 
 
+def merged(rankings: Sequence[Sequence[Key]]) -> tuple[Key, ...]:
+    """Make one ranking of several: the first of each, then the second of each; each one once."""
+    turns = (key for turn in zip_longest(*rankings) for key in turn if key is not None)
+    return tuple(dict.fromkeys(turns))
+
+
 def _neighbours(order: Sequence[Key], serving: Key) -> list[Key]:
     if serving not in order:
         return []

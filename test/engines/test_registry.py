@@ -76,7 +76,7 @@ def test_auto_takes_what_was_found_to_be_the_fastest(
 
 def test_no_engine_is_imported_before_it_is_named() -> None:
     script = (
-        'import sys, dynamic_dnn_ros.engines.registry, dynamic_dnn_ros.serving.worker\n'
+        'import sys, dynamic_dnn_ros.engines.registry, dynamic_dnn_ros.serving.server\n'
         'dynamic_dnn_ros.engines.registry.installed_engines()\n'
         'sys.exit(len({"torch", "onnxruntime", "openvino"} & sys.modules.keys()))'
     )

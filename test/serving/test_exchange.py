@@ -261,6 +261,90 @@ def test_a_listener_that_fails_does_not_end_the_preparation(
     assert 'the publisher is gone' in caplog.text
 
 
+# Several streams
+
+
+def test_streams_have_what_is_prepared_in_common(engine: GatedEngine, begin: Begin) -> None:
+    engine.size = 10 * PIECE
+    engine.open_gates()
+    front = begin()
+    assert front.wait_until_idle(TIMEOUT)
+    alone = front.memory
+    others = [front.for_another_stream() for _ in range(7)]
+    for other in others:
+        other.start('s0', 'cpu')
+    assert front.wait_until_idle(TIMEOUT)
+    assert all(other.serving is front.serving for other in others)
+    assert front.memory == others[0].memory == alone
+    assert sorted(engine.attempts) == ['s0', 's1', 's2']
+    assert request(others[0], 's1').exchanged == 's1'
+    assert front.serving.sub_network.id == others[1].serving.sub_network.id == 's0'
+    for exchange in (front, *others[1:]):
+        exchange.close()
+    with others[0].lease() as leased:
+        leased.run(np.zeros(0, np.uint8))
+    others[0].close()
+    assert all(one.closed for one in engine.made), 'the last one gives the memory back'
+
+
+def test_a_stream_begins_with_one_that_is_not_ready(engine: GatedEngine, begin: Begin) -> None:
+    engine.size = PIECE
+    front = begin(budget=1)
+    rear = front.for_another_stream()
+    starting = threading.Thread(target=rear.start, args=('s2', 'cpu'))
+    starting.start()
+    wait_for(lambda: 's2' in engine.attempts)
+    assert starting.is_alive()
+    engine.gates['s2'].set()
+    starting.join(TIMEOUT)
+    assert rear.serving.sub_network.id == 's2'
+    engine.errors['s1'] = EngineError('too large')
+    engine.open_gates()
+    third = front.for_another_stream()
+    with pytest.raises(EngineError, match='too large'):
+        third.start('s1', 'cpu')
+    with pytest.raises(BundleError, match="no sub-network 's9'"):
+        third.start('s9', 'cpu')
+    for exchange in (rear, third):
+        exchange.close()
+
+
+def test_a_newer_request_overtakes_none_of_another_stream(
+    engine: GatedEngine, begin: Begin
+) -> None:
+    front = begin()
+    rear = front.for_another_stream()
+    rear.start('s0', 'cpu')
+    waiting, other = request(front, 's1'), request(rear, 's2')
+    same = request(rear, 's1')
+    assert other.failed is not None and 'newer switch' in other.failed
+    engine.gates['s1'].set()
+    for outcome in (waiting, same):
+        assert outcome.event.wait(TIMEOUT)
+        assert outcome.exchanged == 's1'
+    assert front.serving is rear.serving
+    assert engine.attempts.count('s1') == 1
+    leaving = request(rear, 's2')
+    rear.close()
+    engine.open_gates()
+    assert front.wait_until_idle(TIMEOUT)
+    assert not leaving.event.is_set() and front.serving.sub_network.id == 's1'
+
+
+def test_none_that_serves_a_stream_is_evicted(engine: GatedEngine, begin: Begin) -> None:
+    engine.size = 50 * PIECE
+    engine.open_gates()
+    front = begin(budget=1)
+    rear = front.for_another_stream()
+    rear.start('s1', 'cpu')
+    wait_for(lambda: ready(front) == ['s0', 's1'])
+    assert request(front, 's2').event.wait(TIMEOUT)
+    wait_for(lambda: ready(front) == ['s1', 's2'])
+    assert front.memory == 2 * engine.size, 'both, though they are too large together'
+    rear.close()
+    wait_for(lambda: ready(front) == ['s2'])
+
+
 # A memory budget
 
 

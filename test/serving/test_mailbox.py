@@ -18,10 +18,23 @@ def test_newest_item_replaces_and_every_item_is_counted() -> None:
     assert (mailbox.received, mailbox.replaced) == (6, 4)
 
 
+def test_takes_nothing_else_than_what_is_expected() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    assert mailbox.take() is None and mailbox.newest is None
+    mailbox.put('old')
+    mailbox.put('new')
+    assert mailbox.take('old') is None
+    assert mailbox.newest == 'new'
+    assert mailbox.take('new') == 'new'
+    assert (mailbox.received, mailbox.replaced) == (2, 1)
+
+
 def test_close_ends_the_wait() -> None:
     mailbox: Mailbox[int] = Mailbox()
+    mailbox.put(1)
+    assert mailbox.wait() == 1
     taken: list[int | None] = []
-    waiting = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    waiting = threading.Thread(target=lambda: taken.append(mailbox.wait()))
     waiting.start()
     mailbox.close()
     waiting.join(10.0)
@@ -43,7 +56,7 @@ def test_nothing_is_lost_between_threads() -> None:
     taken = []
 
     def work() -> None:
-        while (item := mailbox.take()) is not None:
+        while (item := mailbox.wait()) is not None:
             taken.append(item)
 
     worker = threading.Thread(target=work)

@@ -17,7 +17,7 @@ from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture
-from dynamic_dnn_ros.serving.worker import CameraFrame, ServedFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
 from dynamic_dnn_ros.tasks.classification import softmax
 from dynamic_dnn_ros.tasks.contract import ClassScores
 from support.graph import Graph

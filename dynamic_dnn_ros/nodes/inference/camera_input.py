@@ -25,7 +25,7 @@ from dynamic_dnn_ros.nodes.inference.camera_graph import cause_of_silence
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
 from dynamic_dnn_ros.pictures.scaling import CameraPicture, PictureError, RawPicture
 from dynamic_dnn_ros.pictures.value_range import ValueRange
-from dynamic_dnn_ros.serving.worker import CameraFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame
 
 #: s, an image older than this, or from the future, comes from another time base.
 OLDEST_IMAGE = 10.0

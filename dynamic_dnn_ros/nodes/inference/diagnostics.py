@@ -7,11 +7,12 @@ from __future__ import annotations
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
-from dynamic_dnn_ros.serving.worker import FrameWorker, WorkerState
+from dynamic_dnn_ros.serving.frames import WorkerState
+from dynamic_dnn_ros.serving.stream import FrameStream
 
 
 def diagnose_camera(
-    camera: CameraInput, worker: FrameWorker, rejected: int, reason: str
+    camera: CameraInput, worker: FrameStream, rejected: int, reason: str
 ) -> Diagnostic:
     """Say whether images arrive; `rejected` of them one after the other lately, and why."""
     values = {
@@ -43,7 +44,7 @@ def diagnose_camera(
 
 
 def diagnose_worker(
-    worker: FrameWorker, served: ServedBundle, platform: str, overruns: int
+    worker: FrameStream, served: ServedBundle, platform: str, overruns: int
 ) -> Diagnostic:
     """Say what the worker does; `overruns` of frames on a simulated platform."""
     state, since = worker.state()

@@ -14,8 +14,8 @@ from dynamic_dnn_ros.bundles.works import Works, with_works
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Precision
 from dynamic_dnn_ros.engines.verification import ResponseError, VerifyingEngine
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.serving.ranking import by_accuracy
-from dynamic_dnn_ros.serving.worker import ServedFrame
 
 
 class ServedBundle:

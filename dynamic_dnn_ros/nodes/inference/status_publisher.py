@@ -18,8 +18,9 @@ from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchAnswer
+from dynamic_dnn_ros.serving.frames import ServedFrame, WorkerState
 from dynamic_dnn_ros.serving.pacing import Overruns, PacedFrame
-from dynamic_dnn_ros.serving.worker import FrameWorker, ServedFrame, WorkerState
+from dynamic_dnn_ros.serving.stream import FrameStream
 
 
 class StatusPublisher:
@@ -34,7 +35,7 @@ class StatusPublisher:
         node: StreamNode,
         served: ServedBundle,
         camera: CameraInput,
-        worker: Callable[[], FrameWorker | None],
+        worker: Callable[[], FrameStream | None],
         simulated: Callable[[], bool],
         switch_answer: Callable[[], SwitchAnswer],
     ) -> None:

@@ -26,8 +26,10 @@ from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
+from dynamic_dnn_ros.serving.frames import CameraFrame, WorkerState
 from dynamic_dnn_ros.serving.pacing import PacedLender, Pacer
-from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, WorkerState
+from dynamic_dnn_ros.serving.server import Server
+from dynamic_dnn_ros.serving.stream import FrameStream
 
 #: s that a frame in work may take when a stream stops.
 STOP_TIMEOUT = 5.0
@@ -57,7 +59,8 @@ class Stream:
         self._node = node
         self._served = served
         self._platform = platform
-        self._worker: FrameWorker | None = None
+        self._server = Server()
+        self._worker: FrameStream | None = None
         self._pacing: tuple[Pacer, str] | None = None
         self._has_served = False
         manifest = served.bundle.manifest
@@ -99,7 +102,8 @@ class Stream:
         self._statuses.overruns = 0
         self._has_served = False
         parameters, manifest = self._node.parameters, self._served.bundle.manifest
-        self._worker = FrameWorker(
+        self._worker = FrameStream(
+            self.identifier,
             PacedLender(self._served.exchange, lambda: self._pacing),
             manifest.preprocessing,
             manifest.make_task(),
@@ -112,7 +116,7 @@ class Stream:
         )
         self.pace()
         self._results.begin()
-        self._worker.start()
+        self._server.add(self._worker)
         if not parameters['lazy']:
             self._camera.subscribe()
         self.presentation.present(Application.STATE_ACTIVE)
@@ -122,7 +126,7 @@ class Stream:
         self._camera.unsubscribe()
         self._rejections.end()
         worker, self._worker = self._worker, None
-        if worker is not None and not worker.stop(STOP_TIMEOUT):
+        if worker is not None and not self._server.remove(worker, STOP_TIMEOUT):
             self._node.get_logger().error(
                 f'The frame in work was not done after {STOP_TIMEOUT:g} s and is abandoned.'
             )
@@ -131,6 +135,7 @@ class Stream:
 
     def destroy(self) -> None:
         """Destroy what it published and listened to."""
+        self._server.close(0.0)
         self._node.destroy()
 
     def subscribe_if_wanted(self, active: bool) -> None:
@@ -168,7 +173,7 @@ class Stream:
         if self._worker is None:
             return False
         idle = self._worker.state()[0] is WorkerState.IDLE
-        self._worker.mailbox.put(frame)
+        self._worker.put(frame)
         return idle
 
     def _on_published(self, published: Published) -> None:

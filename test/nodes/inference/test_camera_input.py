@@ -20,7 +20,7 @@ from dynamic_dnn_ros.nodes.common.parameters import Parameters
 from dynamic_dnn_ros.nodes.inference import camera_input
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
-from dynamic_dnn_ros.serving.worker import CameraFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame
 from support.graph import BEST_EFFORT, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 

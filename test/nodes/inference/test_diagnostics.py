@@ -22,7 +22,8 @@ from dynamic_dnn_ros.nodes.inference.diagnostics import (
     diagnose_worker,
 )
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
-from dynamic_dnn_ros.serving.worker import FrameWorker
+from dynamic_dnn_ros.serving.server import Server
+from dynamic_dnn_ros.serving.stream import FrameStream
 from dynamic_dnn_ros.tasks.contract import Limits
 from support.gated_engine import GatedEngine
 from support.graph import Graph
@@ -36,12 +37,14 @@ def served(bundle: Bundle, engine: GatedEngine) -> Iterator[ServedBundle]:
     served.exchange.close()
 
 
-def worker_of(served: ServedBundle, stuck_after: float = 5.0) -> FrameWorker:
+def worker_of(served: ServedBundle, stuck_after: float = 5.0) -> FrameStream:
     manifest = served.bundle.manifest
     task, labels = manifest.make_task(), manifest.labels
     nothing = (lambda frame: None, lambda frame, reason: None)
-    return FrameWorker(
-        served.exchange, manifest.preprocessing, task, labels, Limits, stuck_after, True, *nothing
+    preprocessing = manifest.preprocessing
+    return FrameStream(
+        *('front', served.exchange, preprocessing, task, labels, Limits, stuck_after, True),
+        *nothing,
     )
 
 
@@ -74,8 +77,9 @@ def test_worker(served: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
         hang.wait(30.0)
 
     monkeypatch.setattr(served.exchange.serving, 'run', run)
-    worker.start()
-    worker.mailbox.put(served_frame(0.0).frame)
+    server = Server()
+    server.add(worker)
+    worker.put(served_frame(0.0).frame)
     end = time.monotonic() + 30.0
     while diagnose_worker(worker, served, 'linux', 0).level is Level.OK:
         assert time.monotonic() < end
@@ -83,7 +87,7 @@ def test_worker(served: ServedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = diagnose_worker(worker, served, 'linux', 0)
     assert stuck.level is Level.ERROR and 'restart this node' in stuck.message
     hang.set()
-    assert worker.stop(30.0)
+    assert server.close(30.0)
 
 
 def test_sub_networks(bundle: Bundle, served: ServedBundle, engine: GatedEngine) -> None:

@@ -27,8 +27,8 @@ from dynamic_dnn_ros.nodes.inference.results.foxglove import set_stamp
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CameraPicture
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.serving.mailbox import Mailbox
-from dynamic_dnn_ros.serving.worker import ServedFrame
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class AnnotatedPublisher:
 
     def _render(self, mailbox: Mailbox[_Rendering]) -> None:
         while True:
-            rendering = mailbox.take()
+            rendering = mailbox.wait()
             if rendering is None:
                 return
             try:

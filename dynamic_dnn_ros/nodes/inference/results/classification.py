@@ -16,7 +16,7 @@ from dynamic_dnn_ros.nodes.inference.results.foxglove import image_annotations, 
 from dynamic_dnn_ros.nodes.inference.results.vision import LabelInfoPublisher, vision_messages
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.serving.worker import ServedFrame
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores
 from dynamic_dnn_ros.tasks.drawing import class_colour, draw_scores, font_height
 

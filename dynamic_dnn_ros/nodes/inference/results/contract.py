@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.serving.worker import ServedFrame
+from dynamic_dnn_ros.serving.frames import ServedFrame
 
 ResultT = TypeVar('ResultT')
 

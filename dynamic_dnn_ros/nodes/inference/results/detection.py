@@ -22,8 +22,8 @@ from dynamic_dnn_ros.nodes.inference.results.foxglove import (
 from dynamic_dnn_ros.nodes.inference.results.vision import LabelInfoPublisher, vision_messages
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.serving.tracking import UNTRACKED, TrackedDetections
-from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import Detections
 from dynamic_dnn_ros.tasks.drawing import (
     box_text,

@@ -16,8 +16,8 @@ from dynamic_dnn_ros.nodes.inference.results.annotated import AnnotatedPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.serving.follow_up import FollowUp
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.serving.tracking import Tracker, create_tracker
-from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import Detections, Limits
 
 _LOGGER = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.inference.results.contract import ResultPublisher, is_heard
 from dynamic_dnn_ros.nodes.inference.results.vision import LabelInfoPublisher, vision_messages
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
-from dynamic_dnn_ros.serving.worker import ServedFrame
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.tasks.contract import LabelMap
 from dynamic_dnn_ros.tasks.drawing import draw_label_map
 

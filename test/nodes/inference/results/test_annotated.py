@@ -18,7 +18,7 @@ from dynamic_dnn_ros.nodes.inference.results.annotated import AnnotatedPublisher
 from dynamic_dnn_ros.nodes.inference.results.registry import create_publisher
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
-from dynamic_dnn_ros.serving.worker import CameraFrame, ServedFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, LabelMap
 from dynamic_dnn_ros.tasks.drawing import class_colour, draw_detections
 from support.graph import BEST_EFFORT, Collector, Graph

@@ -21,8 +21,8 @@ from dynamic_dnn_ros.nodes.common.diagnostics import Level
 from dynamic_dnn_ros.nodes.inference.results.results import UNLIKELY, Published, Results
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.serving import tracking as tracking_module
+from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.serving.tracking import UNTRACKED, TrackedDetections, TrackingError
-from dynamic_dnn_ros.serving.worker import ServedFrame
 from dynamic_dnn_ros.tasks.contract import ClassScores, Detections, Limits
 from support.graph import Collector, Graph
 from support.serving import served_frame, serving_node

@@ -20,7 +20,9 @@ from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
-from dynamic_dnn_ros.serving.worker import CameraFrame, FrameWorker, ServedFrame, WorkerState
+from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame, WorkerState
+from dynamic_dnn_ros.serving.server import Server
+from dynamic_dnn_ros.serving.stream import FrameStream
 from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.tasks.contract import Limits
 
@@ -78,10 +80,18 @@ def outcome() -> Outcome:
 
 
 @pytest.fixture
-def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator[FrameWorker]:
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def stream(
+    engine: ScriptedEngine, bundle: Bundle, outcome: Outcome, server: Server
+) -> Iterator[FrameStream]:
     exchange = SubNetworkExchange(engine, bundle.manifest)
     exchange.start('s0', 'cpu')
-    worker = FrameWorker(
+    stream = FrameStream(
+        'front',
         exchange,
         Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
         Classification(),
@@ -92,15 +102,15 @@ def worker(engine: ScriptedEngine, bundle: Bundle, outcome: Outcome) -> Iterator
         on_served=outcome.served.append,
         on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
     )
-    worker.start()
-    yield worker
+    server.add(stream)
+    yield stream
     engine.go_on.set()
-    assert worker.stop(TIMEOUT)
+    assert server.close(TIMEOUT)
     exchange.close()
 
 
-def put(worker: FrameWorker, origin: object, picture: object = PICTURE) -> None:
-    worker.mailbox.put(CameraFrame(picture, time.monotonic(), origin))  # type: ignore[arg-type]
+def put(stream: FrameStream, origin: object, picture: object = PICTURE) -> None:
+    stream.put(CameraFrame(picture, time.monotonic(), origin))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,7 @@ def put(worker: FrameWorker, origin: object, picture: object = PICTURE) -> None:
 )
 def test_outputs_that_cannot_be_decoded_are_no_empty_results(
     engine: ScriptedEngine,
-    worker: FrameWorker,
+    stream: FrameStream,
     outcome: Outcome,
     monkeypatch: pytest.MonkeyPatch,
     outputs: Outputs,
@@ -121,50 +131,50 @@ def test_outputs_that_cannot_be_decoded_are_no_empty_results(
 ) -> None:
     monkeypatch.setattr(Scripted, 'run', lambda self, picture: outputs)
     for frame in range(2):
-        put(worker, frame)
+        put(stream, frame)
         outcome.wait(lambda: len(outcome.rejected) == frame + 1)  # noqa: B023
-    assert worker.served == 0 and problem in outcome.rejected[-1][1]
+    assert stream.served == 0 and problem in outcome.rejected[-1][1]
 
 
 def test_serves_the_newest_and_counts_the_rest(
-    engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome
+    engine: ScriptedEngine, stream: FrameStream, outcome: Outcome
 ) -> None:
     engine.go_on.clear()
-    put(worker, 0)
-    outcome.wait(lambda: worker.state()[0] is not WorkerState.IDLE)
+    put(stream, 0)
+    outcome.wait(lambda: stream.state()[0] is not WorkerState.IDLE)
     for origin in (1, 2, 3):
-        put(worker, origin)
+        put(stream, origin)
     engine.go_on.set()
     outcome.wait(lambda: len(outcome.served) == 2)
     assert [served.frame.origin for served in outcome.served] == [0, 3]
-    assert (worker.mailbox.received, worker.served, worker.mailbox.replaced) == (4, 2, 2)
+    assert (stream.mailbox.received, stream.served, stream.mailbox.replaced) == (4, 2, 2)
     assert outcome.served[1].waiting > 0 and outcome.served[1].remarks is None
     assert (outcome.served[1].work, outcome.served[1].exit_stage) == (1.0, '')
 
 
 @pytest.mark.parametrize('error', [EngineError('out of memory'), RuntimeError('any other')])
 def test_a_frame_that_fails_costs_that_frame(
-    engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome, error: Exception
+    engine: ScriptedEngine, stream: FrameStream, outcome: Outcome, error: Exception
 ) -> None:
     engine.failures = [error]
-    put(worker, 'bad')
+    put(stream, 'bad')
     outcome.wait(lambda: len(outcome.rejected) == 1)
     assert outcome.rejected[0][0] == 'bad' and str(error) in outcome.rejected[0][1]
-    put(worker, 'good')
+    put(stream, 'good')
     outcome.wait(lambda: len(outcome.served) == 1)
-    assert (worker.served, worker.rejected) == (1, 1)
+    assert (stream.served, stream.rejected) == (1, 1)
 
 
 def test_a_picture_that_cannot_be_decoded_is_rejected(
-    worker: FrameWorker, outcome: Outcome
+    stream: FrameStream, outcome: Outcome
 ) -> None:
-    put(worker, 'bad', CompressedPicture(b'nothing'))
+    put(stream, 'bad', CompressedPicture(b'nothing'))
     outcome.wait(lambda: len(outcome.rejected) == 1)
     assert 'no picture that can be decoded' in outcome.rejected[0][1]
 
 
 def test_goes_on_where_who_takes_the_results_fails(
-    worker: FrameWorker, outcome: Outcome, caplog: pytest.LogCaptureFixture
+    stream: FrameStream, outcome: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = [True]
 
@@ -173,29 +183,29 @@ def test_goes_on_where_who_takes_the_results_fails(
             raise RuntimeError('the publisher is gone')
         outcome.served.append(served)
 
-    worker._on_served = take
+    stream._on_served = take
     for count in (1, 2):
-        put(worker, count)
-        outcome.wait(lambda expected=count: worker.served == expected)
-    outcome.wait(lambda: worker.state()[0] is WorkerState.IDLE)
+        put(stream, count)
+        outcome.wait(lambda expected=count: stream.served == expected)
+    outcome.wait(lambda: stream.state()[0] is WorkerState.IDLE)
     failing.clear()
     failing.append(False)
-    put(worker, 'heard')
+    put(stream, 'heard')
     outcome.wait(lambda: len(outcome.served) == 1)
     assert caplog.text.count('who was told of it failed') == 1, 'once for a series'
     assert 'the publisher is gone' in caplog.text
 
 
 def test_says_that_it_is_stuck(
-    engine: ScriptedEngine, worker: FrameWorker, outcome: Outcome
+    engine: ScriptedEngine, server: Server, stream: FrameStream, outcome: Outcome
 ) -> None:
-    assert worker.state()[0] is WorkerState.IDLE
+    assert stream.state()[0] is WorkerState.IDLE
     engine.go_on.clear()
-    put(worker, 0)
-    outcome.wait(lambda: worker.state()[0] is WorkerState.STUCK)
-    assert not worker.stop(0.01)
+    put(stream, 0)
+    outcome.wait(lambda: stream.state()[0] is WorkerState.STUCK)
+    assert not server.remove(stream, 0.01)
     engine.go_on.set()
-    outcome.wait(lambda: worker.state()[0] is WorkerState.STOPPED)
+    outcome.wait(lambda: stream.state()[0] is WorkerState.STOPPED)
 
 
 class StagedLender:
@@ -213,6 +223,10 @@ class StagedLender:
     def last(self, value: object) -> tuple[Outputs, object]:
         return {'logits': np.array([[0.0, 5.0]], np.float32)}, value
 
+    @property
+    def serving(self) -> PreparedSubNetwork:
+        return self.prepared
+
     @contextmanager
     def lease(self) -> Iterator[PreparedSubNetwork]:
         yield self.prepared
@@ -220,7 +234,9 @@ class StagedLender:
 
 def test_a_frame_leaves_where_its_answer_is_good_enough(outcome: Outcome) -> None:
     lender = StagedLender()
-    worker = FrameWorker(
+    server = Server()
+    stream = FrameStream(
+        'front',
         lender,
         Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
         Classification(),
@@ -231,15 +247,15 @@ def test_a_frame_leaves_where_its_answer_is_good_enough(outcome: Outcome) -> Non
         on_served=outcome.served.append,
         on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
     )
-    worker.start()
+    server.add(stream)
     for count, answer in enumerate(([9.0, 0.0], [0.1, 0.0], [math.nan, 0.0]), 1):
         lender.answers.append(answer)
-        put(worker, count)
+        put(stream, count)
         outcome.wait(lambda expected=count: len(outcome.served) == expected)
-    assert worker.stop(TIMEOUT)
+    assert server.close(TIMEOUT)
     told = [(one.sub_network, one.exit_stage, one.work) for one in outcome.served]
     assert told == [('c0', 'first', 0.3), ('c0', 'last', 1.0), ('c0', 'last', 1.0)]
     best = [int(np.argmax(one.result.scores)) for one in outcome.served]  # type: ignore[union-attr]
     assert best == [0, 1, 1]
-    assert worker.undecided == 1, 'a confidence that is no number is counted'
+    assert stream.undecided == 1, 'a confidence that is no number is counted'
     assert not outcome.rejected

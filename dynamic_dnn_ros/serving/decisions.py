@@ -1,0 +1,92 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ask a scheduler, and hold its decision against the contract: none may stop the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+import math
+
+from dynamic_dnn_ros.scheduling.contract import Decision, Drop, Job, Run, Scheduler, Wait
+
+_LOGGER = logging.getLogger(__name__)
+
+#: s that a scheduler may keep a processor idle at most while frames wait for it.
+LONGEST_WAIT = 1.0
+
+
+class Decider:
+    """
+    Asks a scheduler what to do next.
+
+    Where it fails, decides what it must not, or waits for too long, the frame that arrived first
+    runs instead. That is logged once.
+    """
+
+    def __init__(self, scheduler: Scheduler | None) -> None:
+        """
+        Ask this one.
+
+        :param scheduler: None: the frame that arrived first runs always
+        """
+        self._scheduler = scheduler
+        self._waits_since = math.inf
+        self._said = False
+
+    def decide(self, now: float, jobs: tuple[Job, ...]) -> Decision:
+        """
+        Return what the processor does now.
+
+        :param now: s
+        :param jobs: at least one, in the order in which they arrived
+        """
+        if self._scheduler is None:
+            return Run(jobs[:1])
+        try:
+            decision = self._scheduler.next(now, jobs)
+            problem = _problem(decision, jobs, now)
+        except Exception as error:  # it may be of another package
+            problem = f'it failed with {type(error).__name__}: {error}'
+        if not problem and isinstance(decision, Wait):
+            self._waits_since = min(self._waits_since, now)
+            latest = self._waits_since + LONGEST_WAIT
+            if now < latest:
+                return Wait(min(decision.until, latest))
+            problem = f'it has waited for {LONGEST_WAIT:g} s while frames were there.'
+        self._waits_since = math.inf
+        if not problem:
+            return decision
+        if not self._said:
+            self._said = True
+            _LOGGER.error(
+                'Scheduler %r is overruled: %s The frame that arrived first runs instead, now '
+                'and whenever that happens again. Choose another scheduler.',
+                *(getattr(self._scheduler, 'name', '?'), problem),
+            )
+        return Run(jobs[:1])
+
+
+def _problem(decision: object, jobs: Sequence[Job], now: float) -> str:
+    """Return what a decision must not be; empty: it keeps the contract."""
+    if isinstance(decision, Wait):
+        return '' if decision.until > now else 'it waits for a time that is over.'
+    if not isinstance(decision, (Run, Drop)):
+        return f'it decided {decision!r}, which is no decision.'
+    chosen = decision.jobs
+    if not chosen:
+        return 'it chose no frame.'
+    offered = {id(job) for job in jobs}
+    if not all(id(job) in offered for job in chosen):
+        return 'it chose a frame that was not offered.'
+    if len({id(job) for job in chosen}) < len(chosen):
+        return 'it chose a frame twice.'
+    if isinstance(decision, Drop):
+        kept = [job.stream for job in chosen if not job.droppable]
+        return f'it dropped a frame of {kept[0]!r}, which is to be served.' if kept else ''
+    work, stage = chosen[0].work, chosen[0].stage
+    if any(job.work is not work or job.stage != stage for job in chosen):
+        return 'it had frames run together that are not at the same stage of the same work.'
+    if len(chosen) > work.largest_batch:
+        return f'it had {len(chosen)} frames run together, where {work.largest_batch} may.'
+    return ''

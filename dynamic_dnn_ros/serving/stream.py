@@ -1,0 +1,336 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's frames on their way through an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import logging
+import math
+import threading
+import time
+from typing import Any, Protocol
+
+from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.pictures.input import Preprocessing
+from dynamic_dnn_ros.pictures.scaling import PictureError
+from dynamic_dnn_ros.scheduling.contract import Job
+from dynamic_dnn_ros.serving.exchange import Lender
+from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame, WorkerState
+from dynamic_dnn_ros.serving.mailbox import Mailbox
+from dynamic_dnn_ros.serving.passage import Passage
+from dynamic_dnn_ros.serving.pipeline import Pipeline
+from dynamic_dnn_ros.serving.stage_times import StageTimes
+from dynamic_dnn_ros.tasks.contract import Limits, Task
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Share of the newest interval in the running mean of a camera's period.
+_NEWEST = 0.1
+
+
+@dataclass(frozen=True)
+class Terms:
+    """
+    What a stream's target says of its frames.
+
+    :param latency: s, from arrival to publication; None: it asks for none
+    :param priority: 0..255, the higher is served first when not all can be on time
+    :param droppable: whether a frame that can no longer be on time may be given up
+    """
+
+    latency: float | None = None
+    priority: int = 0
+    droppable: bool = False
+
+
+class Host(Protocol):
+    """What serves a stream, as the stream knows it."""
+
+    def wake(self) -> None:
+        """Look for frames."""
+
+    @property
+    def running_since(self) -> float | None:
+        """Return since when the stage that runs now does so, s of `time.monotonic`, or None."""
+
+
+@dataclass(eq=False)
+class Head:
+    """
+    The frame of a stream that is next, and the job that a scheduler sees of it.
+
+    :param expected: s that its stages were expected to take so far
+    :param overdue: whether it became late while it was parked
+    """
+
+    stream: FrameStream
+    frame: CameraFrame
+    job: Job
+    expected: float = 0.0
+    overdue: bool = False
+
+
+class FrameStream:
+    """
+    A camera's frames, the sub-network that serves them, and what became of them.
+
+    It keeps the newest frame, and one in work besides. Frames are served in the order in which
+    they arrived. A frame that fails costs that frame: it is counted, reported, and the stream goes
+    on. So does a listener that fails, which is logged once for a series. `Server` serves it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        lender: Lender,
+        preprocessing: Preprocessing,
+        task: Task[Any, Any],
+        labels: Sequence[str],
+        limits: Callable[[], Limits],
+        stuck_after: float,
+        reduced_decoding: bool,
+        on_served: Callable[[ServedFrame], None],
+        on_rejected: Callable[[CameraFrame, str], None],
+        on_dropped: Callable[[CameraFrame], None] = lambda frame: None,
+        times: StageTimes | None = None,
+    ) -> None:
+        """
+        Create a stream that nobody serves yet.
+
+        :param name: of its own among all that one server serves
+        :param lender: has its sub-network for each frame
+        :param preprocessing: of the bundle, as `task` and `labels` are
+        :param limits: returns what a result may hold at most; asked with each frame
+        :param stuck_after: s, after which a stage that does not end counts as stuck
+        :param reduced_decoding: as for `pictures.scaling.fitted`
+        :param on_served: called with each result, by the thread that serves
+        :param on_rejected: called likewise with each frame that failed, and the reason
+        :param on_dropped: called likewise with each frame that was given up as too late
+        :param times: what stages take, one for all streams of a bundle; None: one of its own
+        """
+        self.name = name
+        self.lender = lender
+        #: May be exchanged at any time, from any thread.
+        self.terms = Terms()
+        self.mailbox: Mailbox[CameraFrame] = Mailbox()
+        self.served = 0
+        self.rejected = 0
+        self.dropped = 0
+        #: Times that a frame in work was parked for one of another stream.
+        self.parked = 0
+        #: Frames that became late while they were parked.
+        self.overdue = 0
+        #: Exits passed because the confidence of an answer was not a number.
+        self.undecided = 0
+        #: s between two frames of the camera, running mean; 0: not known yet.
+        self.period = 0.0
+        self._last_arrival: float | None = None
+        self._pipeline = Pipeline(preprocessing, task, labels, limits, reduced_decoding)
+        self._stuck_after = stuck_after
+        self._on_served = on_served
+        self._on_rejected = on_rejected
+        self._on_dropped = on_dropped
+        self._unheard = False
+        self._state = (WorkerState.STOPPED, time.monotonic())
+        self._times = StageTimes(name) if times is None else times
+        self._head: Head | None = None
+        # Who serves it keeps these.
+        self.host: Host | None = None
+        self.in_work: Passage | None = None
+        self.leaving = False
+        self.abandoned = False
+        self.gone = threading.Event()
+
+    # Who brings frames, and who looks
+
+    def put(self, frame: CameraFrame) -> None:
+        """Leave a frame; may be called from any thread."""
+        last, self._last_arrival = self._last_arrival, frame.arrival
+        if last is not None:
+            interval = max(0.0, frame.arrival - last)
+            known = self.period
+            self.period = interval if not known else known + _NEWEST * (interval - known)
+        self.mailbox.put(frame)
+        if self.host is not None:
+            self.host.wake()
+
+    def state(self) -> tuple[WorkerState, float]:
+        """
+        Return what is done for the stream, and for how many seconds.
+
+        It is stuck where its frame waits for a stage that does not end, also another stream's.
+        """
+        now = time.monotonic()
+        state, since = self._state
+        waits = state is WorkerState.BUSY or self.mailbox.newest is not None
+        running = None if self.host is None else self.host.running_since
+        if state is not WorkerState.STOPPED and waits and running is not None:
+            if now - running > self._stuck_after:
+                return WorkerState.STUCK, now - running
+        return state, now - since
+
+    # Who serves it
+
+    @property
+    def droppable(self) -> bool:
+        """Tell whether its late frames may be given up."""
+        terms = self.terms
+        return terms.droppable and terms.latency is not None
+
+    def enter(self, host: Host) -> None:
+        """Be served from now on."""
+        self.host = host
+        if self._state[0] is WorkerState.STOPPED:
+            self._be(WorkerState.IDLE)
+
+    def leave(self) -> None:
+        """Be served no more."""
+        self.host = None
+        self._be(WorkerState.STOPPED)
+        self.gone.set()
+
+    def offer(self, now: float) -> Head | None:
+        """Return the frame that is next, with its job as it is now, s; None: there is none."""
+        passage = self.in_work
+        frame = self.mailbox.newest if passage is None else passage.frame
+        if frame is None:
+            return None
+        prepared = self.lender.serving if passage is None else passage.prepared
+        work = self._times.work(prepared)
+        head = self._head
+        if head is None or head.frame is not frame:
+            head = self._head = Head(self, frame, Job(self.name, work, frame.arrival))
+        job, terms = head.job, self.terms
+        job.work = work
+        job.deadline = self._deadline(frame, terms)
+        job.priority = terms.priority
+        job.droppable = terms.droppable and terms.latency is not None
+        if passage is not None and passage.is_parked and now > job.deadline and not head.overdue:
+            head.overdue = True
+            self.overdue += 1
+        return head
+
+    def begin(self, frame: CameraFrame) -> Passage | None:
+        """Take a frame to work; None where it fails at once, which is told."""
+        self._be(WorkerState.BUSY)
+        try:
+            self.in_work = Passage(self._pipeline, self.lender, frame)
+        except Exception as error:  # pictures and engines fail in many ways
+            self._reject(frame, error)
+        return self.in_work
+
+    def begin_newest(self, head: Head) -> Passage | None:
+        """Take what was offered to work, or the one that has replaced it; None as in `begin`."""
+        frame = self.mailbox.take()
+        if frame is None:
+            return None
+        job = head.job
+        if frame is not head.frame:
+            head.frame = frame
+            job.arrival = job.last_run = frame.arrival
+            job.deadline = self._deadline(frame, self.terms)
+        passage = self.begin(frame)
+        if passage is not None:
+            job.work = self._times.work(passage.prepared)
+        return passage
+
+    def park(self) -> None:
+        """Note that another stream's frame runs now."""
+        if self.in_work is not None and not self.in_work.is_parked:
+            self.in_work.park()
+            self.parked += 1
+
+    def settle(self, head: Head, started: float) -> None:
+        """
+        Account for a stage that the frame in work has run, and tell its result where it is done.
+
+        :param started: s, when the processor turned to it
+        """
+        passage, job = self.in_work, head.job
+        assert passage is not None
+        if passage.done:
+            self.finish()
+        now = time.monotonic()
+        stage, frames, took = job.stage, passage.batch, now - started
+        head.expected += job.work.times[stage][frames - 1]
+        self._times.took(passage.prepared, stage, frames, took)
+        job.stage += 1
+        job.spent += took
+        job.last_run = now
+        job.pace = job.spent / head.expected if head.expected > 0 else 1.0
+
+    def finish(self) -> None:
+        """Tell the result of the frame in work, whose path is at its end."""
+        if self.abandoned:
+            self.abandon()
+            return
+        passage, self.in_work = self.in_work, None
+        assert passage is not None
+        try:
+            served, undecided = passage.finish()
+        except Exception as error:
+            self._reject(passage.frame, error)
+            return
+        self.undecided += undecided
+        self.served += 1
+        self._tell(self._on_served, served)
+        self._rest()
+
+    def fail(self, error: Exception) -> None:
+        """Give up the frame in work, which an error ended."""
+        passage, self.in_work = self.in_work, None
+        assert passage is not None
+        passage.release()
+        self._reject(passage.frame, error)
+
+    def drop(self, head: Head) -> None:
+        """Give a frame up as too late; not the one that has replaced it meanwhile."""
+        passage = self.in_work
+        if passage is not None:
+            self.in_work = None
+            passage.release()
+        elif self.mailbox.take(head.frame) is None:
+            return
+        self.dropped += 1
+        self._tell(self._on_dropped, head.frame)
+        self._rest()
+
+    def abandon(self) -> None:
+        """Give up the frame in work, of which nobody wants to hear any more."""
+        passage, self.in_work = self.in_work, None
+        if passage is not None:
+            passage.release()
+            self.dropped += 1
+
+    # The state
+
+    def _be(self, state: WorkerState) -> None:
+        self._state = (state, time.monotonic())
+
+    def _rest(self) -> None:
+        self._head = None
+        self._be(WorkerState.IDLE)
+
+    def _deadline(self, frame: CameraFrame, terms: Terms) -> float:
+        """Return when a result has to be there; without a latency after the camera's period."""
+        allowed = self.period if terms.latency is None else terms.latency
+        return frame.arrival + (allowed or math.inf)
+
+    def _reject(self, frame: CameraFrame, error: Exception) -> None:
+        self.rejected += 1
+        known = isinstance(error, (PictureError, EngineError))
+        reason = str(error) if known else f'{type(error).__name__}: {error}'
+        self._tell(self._on_rejected, frame, reason)
+        self._rest()
+
+    def _tell(self, listener: Callable[..., None], *said: object) -> None:
+        try:
+            listener(*said)
+        except Exception:
+            if not self._unheard:
+                _LOGGER.exception('A frame is lost: who was told of it failed')
+            self._unheard = True
+        else:
+            self._unheard = False
