@@ -34,11 +34,13 @@ ROOMS = {
 }
 TOP_FILES = {
     'CHANGELOG.rst',
+    'CITATION.cff',
     'CMakeLists.txt',
     'CONTRIBUTING.md',
     'LICENSE',
     'Makefile',
     'README.md',
+    'SECURITY.md',
     'package.xml',
     'pyproject.toml',
     'setup.cfg',

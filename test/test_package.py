@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
 import pytest
+import yaml
 
 import dynamic_dnn_ros
 
@@ -48,6 +49,7 @@ def test_versions_agree(package_xml, setup_cfg):
     assert setup_cfg['metadata']['version'] == version
     assert dynamic_dnn_ros.__version__ == version
     assert metadata.version(PACKAGE) == version
+    assert yaml.safe_load((ROOT / 'CITATION.cff').read_text())['version'] == version
     # catkin's format: released versions, newest first, below what is in development.
     changelog = (ROOT / 'CHANGELOG.rst').read_text()
     sections = re.findall(r'^(Forthcoming|\d+\.\d+\.\d+.*)\n-+$', changelog, flags=re.MULTILINE)
