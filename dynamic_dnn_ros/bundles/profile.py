@@ -18,6 +18,9 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 
 FORMAT_VERSION = 1
 
+#: Frames together that a profile speaks of at most.
+LARGEST_BATCH = 64
+
 FloatColumn = NDArray[np.float64]
 IndexColumn = NDArray[np.int64]
 FlagColumn = NDArray[np.bool_]
@@ -54,6 +57,9 @@ class OperatingPoints:
     `accuracy_data`; empty where it was not measured.
 
     `measured_elsewhere` names the table of others that latencies were taken from; empty: none.
+
+    `batch_latency` is what 1, 2, ... frames of a sub-network take together, as a multiple of what
+    one takes, shape (sub-networks, largest batch); no rows where it was not measured.
     """
 
     platform: str
@@ -83,6 +89,7 @@ class OperatingPoints:
     accuracy: FloatColumn = field(default_factory=lambda: np.zeros(0))
     accuracy_data: str = ''
     measured_elsewhere: str = ''
+    batch_latency: FloatColumn = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __post_init__(self) -> None:
         """
@@ -116,6 +123,22 @@ class OperatingPoints:
                 f'accuracy has shape {self.accuracy.shape}, not ({len(self.sub_networks)},)',
                 remedy,
             )
+        batches = self.batch_latency
+        rows = (0, len(self.sub_networks))
+        if batches.ndim != 2 or len(batches) not in rows or batches.shape[1] > LARGEST_BATCH:
+            raise BundleError(
+                where,
+                f'batch_latency has shape {batches.shape}, not '
+                f'({len(self.sub_networks)}, up to {LARGEST_BATCH}) (sub-networks x batches)',
+                remedy,
+            )
+        if not (np.all(np.isfinite(batches) & (batches > 0)) and np.all(batches[:, :1] == 1)):
+            raise BundleError(
+                where,
+                'batch_latency holds a multiple that is not positive, or a first one that is not '
+                '1',
+                remedy,
+            )
         for name, names in (('sub_network', self.sub_networks), ('processor', self.processors)):
             column = getattr(self, name)
             if points and not (column.min() >= 0 and column.max() < len(names)):
@@ -141,6 +164,11 @@ class OperatingPoints:
         """Return the number of operating points."""
         return len(self.sub_network)
 
+    @property
+    def largest_batch(self) -> int:
+        """Return how many frames were measured together at most; 0: none were."""
+        return self.batch_latency.shape[1] if len(self.batch_latency) else 0
+
     def only(self, sub_networks: Collection[str]) -> OperatingPoints:
         """Return the points of some sub-networks."""
         kept = [index for index, name in enumerate(self.sub_networks) if name in sub_networks]
@@ -150,6 +178,9 @@ class OperatingPoints:
             self,
             sub_networks=tuple(self.sub_networks[index] for index in kept),
             accuracy=self.accuracy[kept] if len(self.accuracy) else self.accuracy,
+            batch_latency=(
+                self.batch_latency[kept] if len(self.batch_latency) else self.batch_latency
+            ),
             sub_network=np.searchsorted(kept, self.sub_network[rows]),
             **columns,
         )
@@ -210,6 +241,9 @@ class OperatingPoints:
             for name in ('interpolation_error', 'interpolation_error_maximum'):
                 error = mapping.get(name)
                 values[name] = math.nan if error is None else float(error)
+            # Files from before batches have none.
+            batches = mapping.get('batch_latency') or np.zeros((0, 0))
+            values['batch_latency'] = np.array(batches, dtype=np.float64)
             values['frequencies'] = np.array(mapping['frequencies'], dtype=np.float64).reshape(
                 len(values['sub_network']), len(mapping['domains'])
             )

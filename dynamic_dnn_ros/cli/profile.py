@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.locking import exclusive
-from dynamic_dnn_ros.bundles.profile import FlagColumn, OperatingPoints
+from dynamic_dnn_ros.bundles.profile import LARGEST_BATCH, FlagColumn, OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.writer import with_profile
@@ -29,6 +29,7 @@ from dynamic_dnn_ros.engines.registry import BY_BUNDLE, ENGINE_NAMES
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
+from dynamic_dnn_ros.profiling.batches import batch_latency
 from dynamic_dnn_ros.profiling.journal import JournalError
 from dynamic_dnn_ros.profiling.measured import Options, computer, measure_profile, set_aside
 from dynamic_dnn_ros.profiling.measurements import (
@@ -160,6 +161,14 @@ def _add_sweep(measured: argparse._ArgumentGroup) -> None:
         "of each sub-network's own resolution, of which nothing is scaled",
     )
     measured.add_argument(
+        '--batches',
+        type=_batches,
+        default=(),
+        metavar='1,2,4,8',
+        help='measure besides what so many pictures together take, with an engine that runs them '
+        'so, on its first processor at the clocks of that moment; default: not measured',
+    )
+    measured.add_argument(
         '--seed', type=_at_least(0), default=_DEFAULTS.seed, help='of the order of measurements'
     )
 
@@ -245,7 +254,14 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
     if arguments.data is not None:
         pictures = open_labelled(arguments.data, bundle.manifest)
     precision = Precision(arguments.precision)
-    engine = open_engine(arguments.engine, bundle, arguments.threads, precision, say=print)
+    engine = open_engine(
+        arguments.engine,
+        bundle,
+        arguments.threads,
+        precision,
+        say=print,
+        largest_batch=max(arguments.batches, default=1),
+    )
     try:
         measurement = measure_profile(bundle, engine, platform, options, say=print)
     except KeyboardInterrupt:
@@ -255,6 +271,8 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
         )
         raise
     profile = measurement.profile
+    if arguments.batches:
+        profile = _with_batches(bundle, engine, profile, arguments.batches)
     if pictures is not None:
         profile = _with_accuracies(bundle, engine, profile, pictures)
     print(summary(profile))
@@ -301,6 +319,25 @@ def _with_accuracies(
     )
 
 
+def _with_batches(
+    bundle: Bundle, engine: Engine, profile: OperatingPoints, batches: Sequence[int]
+) -> OperatingPoints:
+    """
+    Return a profile with what several pictures of its sub-networks take together.
+
+    :raises EngineError: when a sub-network cannot be run
+    """
+    rows = []
+    for name in profile.sub_networks:
+        prepared = engine.prepare(bundle.manifest.sub_network(name), engine.processors[0])
+        rows.append(batch_latency(prepared, batches))
+        each = ', '.join(f'{number}: {rows[-1][number - 1] / number:.2f}' for number in batches)
+        takes = '' if prepared.largest_batch > 1 else ' (takes one at a time)'
+        print(f'{name}: latency a picture in a batch, against one alone: {each}{takes}')
+        prepared.close()
+    return replace(profile, batch_latency=np.array(rows))
+
+
 # What argparse says of a text that one of these cannot read has the function's name in it.
 
 
@@ -320,6 +357,15 @@ def seconds(text: str) -> float:
     if not 0.0 < value <= 3600.0:
         raise argparse.ArgumentTypeError(f'{text} is not between 0 and 3600')
     return value
+
+
+def _batches(text: str) -> tuple[int, ...]:
+    parts = text.split(',')
+    if not all(part.isdigit() and 1 <= int(part) <= LARGEST_BATCH for part in parts):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no list of numbers from 1 to {LARGEST_BATCH}, such as 1,2,4,8'
+        )
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def _mapping(text: str) -> tuple[str, str]:

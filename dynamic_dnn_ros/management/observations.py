@@ -200,4 +200,8 @@ def points_digest(points: Any) -> str:
     # loads OpenSSL: 4 MB in a process that needs it for nothing else.
     parts: list[Any] = [repr(head).encode()]
     parts += [np.ascontiguousarray(getattr(points, n), kind).data for n, kind in _COLUMNS.items()]
+    # Recordings of releases before these fields have none.
+    batches = np.ascontiguousarray(getattr(points, 'batch_latency', ()), np.float64)
+    if batches.size:
+        parts += [repr(int(points.largest_batch)).encode(), batches.ravel().data]
     return ''.join(f'{zlib.crc32(part):08x}' for part in parts)

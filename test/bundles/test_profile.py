@@ -73,6 +73,13 @@ def test_reads_back_what_it_writes() -> None:
         ({'sub_network': [[0, 0], [1, 1]]}, "column 'sub_network' has shape"),
         ({'energy': [0.05, -0.18]}, "column 'energy'.*negative"),
         ({'idle_power': [3.0, math.inf]}, "column 'idle_power'.*infinite"),
+        ({'batch_latency': [[1.0, 1.5]]}, r'batch_latency has shape \(1, 2\)'),
+        ({'batch_latency': [[1.0] * 65] * 2}, 'up to 64'),
+        ({'batch_latency': [1.0, 1.5]}, r'batch_latency has shape \(2,\)'),
+        ({'batch_latency': [[1.0, 1.5], [1.0, 0.0]]}, 'not positive'),
+        ({'batch_latency': [[1.0, 1.5], [1.0, math.inf]]}, 'not positive'),
+        ({'batch_latency': [[1.0, 1.5], [1.1, 1.5]]}, 'first one that is not 1'),
+        ({'batch_latency': [[1.0], [1.0, 1.5]]}, 'cannot be read'),
     ],
 )
 def test_refuses_a_broken_column_by_name(changes: dict[str, Any], named: str) -> None:
@@ -120,3 +127,20 @@ def test_points_of_some_sub_networks_only() -> None:
     assert kept.frequencies.tolist() == [[1.19e9, 1109250000.0]]
     assert len(POINTS.only(['s0', 's1'])) == 2
     assert len(POINTS.only([])) == 0
+
+
+def test_keeps_what_frames_take_together() -> None:
+    table = np.array([[1.0, 1.8, 2.7], [1.0, 1.9, 2.95]])
+    points = replace(POINTS, batch_latency=table)
+    read = parse_profile(json.dumps(points.to_mapping()).encode(), 'here')
+    assert read.largest_batch == 3
+    np.testing.assert_allclose(read.batch_latency, table)
+    assert np.array_equal(read.only(['s1']).batch_latency, table[1:])
+
+
+def test_a_file_from_before_batches_has_none() -> None:
+    mapping = POINTS.to_mapping()
+    del mapping['batch_latency']
+    read = parse_profile(json.dumps(mapping).encode(), 'here')
+    assert read.largest_batch == 0 and not read.batch_latency.size
+    assert read.only(['s1']).largest_batch == 0

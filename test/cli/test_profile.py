@@ -111,6 +111,30 @@ def test_measures_this_computer(bundle: Path, capsys: pytest.CaptureFixture[str]
     assert 'nothing to go on with' in capsys.readouterr().err
 
 
+def test_measures_batches_where_it_is_asked_to(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert measure(bundle, '--settings', 'present', '--batches', '4,1,2') == 0
+    assert 's0: latency a picture in a batch, against one alone: 1: 1.00, 2: ' in (
+        capsys.readouterr().out
+    )
+    profile = read_bundle(bundle).profile('linux', hardware_name())
+    assert profile is not None
+    assert profile.batch_latency.shape == (3, 4) and profile.largest_batch == 4
+    # More take longer, and no picture more than a few times as long as alone.
+    assert np.all(profile.batch_latency[:, -1] > 1.0)
+    assert np.all(profile.batch_latency[:, -1] < 20.0)
+
+
+@pytest.mark.parametrize('text', ['', '0', '2,x', '65', '-1'])
+def test_numbers_of_pictures_that_make_no_sense_are_refused(
+    bundle: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    with pytest.raises(SystemExit):
+        measure(bundle, f'--batches={text}')
+    assert 'is no list of numbers from 1 to 64, such as 1,2,4,8' in capsys.readouterr().err
+
+
 def test_keeps_what_it_was_measured_with_and_the_accuracy(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

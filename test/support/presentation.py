@@ -21,6 +21,8 @@ def presentation(count: int = 3) -> Application:
         processors=['gpu'],
         sub_network=array('H', range(count)),
         processor=array('B', [0] * count),
+        largest_batch=2 if count else 0,
+        batch_latency=array('d', [1.0, 1.5] * count),
         **figures,
     )
     sub_networks = [SubNetwork(id=f's{i}', accuracy=0.5) for i in range(count)]

@@ -56,6 +56,12 @@ def operating_points_message(
         if name == 'sub_network':
             column = numbers[column]
         setattr(message, name, _array(column, _TYPE_CODES.get(name, 'd')))
+    if points.largest_batch:
+        message.largest_batch = points.largest_batch
+        # One that the profile does not have runs frames one after the other.
+        table = np.tile(np.arange(1.0, points.largest_batch + 1), (len(order), 1))
+        table[numbers] = points.batch_latency
+        message.batch_latency = _array(table, 'd')
     return message
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.errors import BundleError
-from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
+from dynamic_dnn_ros.bundles.profile import LARGEST_BATCH, OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.decisions import (
     Constraint,
     Decision,
@@ -417,6 +418,23 @@ def _check_size(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) 
         )
 
 
+def _batch_latency(
+    message: OperatingPointsMessage, sub_networks: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """
+    Return what frames together take, a row a sub-network; no rows where that is not said.
+
+    :raises ValueError: where there are too many, or not as many as are said to be there
+    """
+    # Recordings of releases before these fields have none.
+    values, largest = message.batch_latency, message.largest_batch
+    if not len(values):
+        return np.zeros((0, 0))
+    if not 1 <= largest <= LARGEST_BATCH:
+        raise ValueError(f'the largest batch is {largest}; 1 to {LARGEST_BATCH} are read')
+    return np.array(values, dtype=np.float64).reshape(len(sub_networks), largest)
+
+
 def _points(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> OperatingPoints:
     index = np.array(message.sub_network, dtype=np.int64)
     return OperatingPoints(
@@ -438,4 +456,5 @@ def _points(message: OperatingPointsMessage, sub_networks: tuple[str, ...]) -> O
         power=np.array(message.power, dtype=np.float64),
         idle_power=np.array(message.idle_power, dtype=np.float64),
         energy=np.array(message.energy, dtype=np.float64),
+        batch_latency=_batch_latency(message, sub_networks),
     )

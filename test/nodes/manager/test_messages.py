@@ -191,6 +191,37 @@ def test_broken_operating_points_cost_the_profile_only() -> None:
         assert application.operating_points.kind is ProfileKind.NONE
 
 
+def test_what_frames_take_together_arrives() -> None:
+    message = presentation()
+    message.operating_points.largest_batch = 2
+    message.operating_points.batch_latency = [1.0, 1.5, 1.0, 1.6, 1.0, 1.7, 1.0, 1.8]
+    application, problem = application_of(message)
+    assert problem == ''
+    assert application.operating_points.largest_batch == 2
+    assert application.operating_points.batch_latency[:, 1] == pytest.approx([1.5, 1.6, 1.7, 1.8])
+
+
+@pytest.mark.parametrize(
+    ('largest', 'values', 'said'),
+    [
+        (3, [1.0, 1.5] * 4, 'reshape'),
+        (0, [1.0, 1.5] * 4, 'largest batch is 0'),
+        (10**9, [1.0, 1.5] * 4, 'largest batch is 1000000000; 1 to 64 are read'),
+        (2, [1.0, -1.5] * 4, 'not positive'),
+        (2, [1.0, math.nan] * 4, 'not positive'),
+    ],
+)
+def test_batches_that_make_no_sense_cost_the_profile_only(
+    largest: int, values: list[float], said: str
+) -> None:
+    message = presentation()
+    message.operating_points.largest_batch = largest
+    message.operating_points.batch_latency = values
+    application, problem = application_of(message)
+    assert said in problem
+    assert len(application.operating_points) == 0 and len(application.accuracies) == 4
+
+
 def test_a_broken_echo_costs_the_echo_only() -> None:
     message = presentation()
     message.target = PerformanceTarget(application=FRONT, latency=-1.0)
