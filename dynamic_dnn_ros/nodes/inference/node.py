@@ -78,6 +78,7 @@ class InferenceNode(ManagedNode):
             threads,
             Precision(parameters['precision']),
             self.get_logger().info,
+            parameters['largest_batch'],
         )
         served = self._served = ServedBundle(
             bundle,

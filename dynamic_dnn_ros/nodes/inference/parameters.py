@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dynamic_dnn_ros.bundles.profile import LARGEST_BATCH
 from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import BY_BUNDLE, engine_choices
 from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
@@ -38,6 +39,15 @@ PARAMETERS = (
         'The numbers that the engine computes with. Fewer bits are faster where processor and '
         'engine have them, and cost accuracy.',
         choices=tuple(precision.value for precision in Precision),
+    ),
+    ParameterSpecification(
+        'largest_batch',
+        1,
+        'Frames of several cameras that may run together at most, where they have one sub-network '
+        'and the engine takes several pictures. On a CPU that is rarely faster; `profile --batches` '
+        'measures it.',
+        minimum=1,
+        maximum=LARGEST_BATCH,
     ),
     ParameterSpecification(
         'memory_budget',
