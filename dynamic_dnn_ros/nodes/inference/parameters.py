@@ -44,8 +44,8 @@ PARAMETERS = (
         'largest_batch',
         1,
         'Frames of several cameras that may run together at most, where they have one sub-network '
-        'and the engine takes several pictures. On a CPU that is rarely faster; `profile --batches` '
-        'measures it.',
+        'and the engine takes several pictures. On a CPU that is rarely faster; '
+        '`profile --batches` measures it.',
         minimum=1,
         maximum=LARGEST_BATCH,
     ),
