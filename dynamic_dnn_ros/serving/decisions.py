@@ -47,7 +47,7 @@ class Decider:
             decision = self._scheduler.next(now, jobs)
             problem = _problem(decision, jobs, now)
         except Exception as error:  # it may be of another package
-            problem = f'it failed with {type(error).__name__}: {error}'
+            problem = f'it failed with {type(error).__name__}: {str(error).rstrip(".")}.'
         if not problem and isinstance(decision, Wait):
             self._waits_since = min(self._waits_since, now)
             latest = self._waits_since + LONGEST_WAIT

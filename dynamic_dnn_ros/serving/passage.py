@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import time
 
-from dynamic_dnn_ros.engines.contract import Outputs
+from dynamic_dnn_ros.engines.contract import Execution, Outputs
 from dynamic_dnn_ros.serving.exchange import Lender
 from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
-from dynamic_dnn_ros.serving.path import Path, Walk, follow, whole_path
+from dynamic_dnn_ros.serving.path import Path, Walk, follow
 from dynamic_dnn_ros.serving.pipeline import Pipeline
 
 
@@ -32,7 +33,6 @@ class Passage:
         self.prepared = self._lease.__enter__()
         self._walk: Walk | None = None
         self._path: Path | None = None
-        self._index = 0
         self._inference = 0.0
         self._parked_since: float | None = None
         try:
@@ -72,18 +72,26 @@ class Passage:
 
         :raises EngineError: when the engine fails
         """
-        self._resume()
-        if len(self.prepared.stages) == 1:
-            self._arrive(whole_path(self.prepared.run(self.picture)))
-            return
+        self.take(self.go_on().advance(), 1)
+
+    def go_on(self) -> Execution:
+        """Return its execution, whose next stage is to be run now."""
         if self._walk is None:
             self._walk = Walk(self.prepared, self.picture, self._pipeline.task)
-        self._arrive(self._walk.advance())
+        execution = self._walk.execution
+        if self._parked_since is not None:
+            self._ended = time.monotonic()
+            parked = self._ended - self._parked_since
+            self._parked_since = None
+            self.parked += parked
+            execution.resume(parked)
+        return execution
 
-    def answer(self, outputs: Outputs, index: int, batch: int) -> None:
-        """Take the answer of a run together with others: its index in a batch of so many."""
-        self._index, self.batch = index, batch
-        self._arrive(whole_path(outputs))
+    def take(self, outputs: Outputs | None, batch: int) -> None:
+        """Take what its next stage has come to, run together with others in a batch of so many."""
+        assert self._walk is not None
+        self.batch = batch
+        self._arrive(self._walk.take(outputs))
 
     def finish(self) -> tuple[ServedFrame, int]:
         """
@@ -95,7 +103,7 @@ class Passage:
         path, entry = self._path, self.prepared.sub_network
         assert path is not None, 'its path is at its end'
         try:
-            result = self._pipeline.decode(path.outputs, self._index, self._placement, entry)
+            result = self._pipeline.decode(path.outputs, self._placement, entry)
             decoded = time.monotonic()
             served = ServedFrame(
                 frame=self.frame,
@@ -121,19 +129,21 @@ class Passage:
         """Give the lease back."""
         self._lease.__exit__(None, None, None)
 
-    def _resume(self) -> None:
-        if self._parked_since is None:
-            return
-        self._ended = time.monotonic()
-        parked = self._ended - self._parked_since
-        self.parked += parked
-        self._parked_since = None
-        if self._walk is not None:
-            self._walk.resume(parked)
-
     def _arrive(self, path: Path | None) -> None:
         """Count the time since its last stage, or its preprocessing, as inference."""
         self._path = path
         now = time.monotonic()
         self._inference += now - self._ended
         self._ended = now
+
+
+def advance_together(passages: Sequence[Passage]) -> None:
+    """
+    Run the next stage of frames that have come equally far through the same sub-network.
+
+    :raises EngineError: when the engine fails; all are where they were
+    """
+    executions = [passage.go_on() for passage in passages]
+    found = passages[0].prepared.advance_together(executions)
+    for passage, outputs in zip(passages, found):
+        passage.take(outputs, len(passages))

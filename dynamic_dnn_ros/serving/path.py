@@ -27,7 +27,7 @@ class Path(NamedTuple):
 
 class Walk:
     """
-    A picture on its way through a sub-network of several stages, one stage after the other.
+    A picture on its way through a sub-network, one stage after the other.
 
     It leaves after the first stage whose answer has a confidence of at least the threshold there,
     at the latest after the last stage.
@@ -43,12 +43,13 @@ class Walk:
         :param task: of the bundle, which knows how sure an answer is
         :raises EngineError: when the sub-network is closed, or the picture of another shape
         """
-        self._entry = prepared.sub_network
-        self._execution = prepared.begin(picture)
+        self.execution = prepared.begin(picture)
+        self._size = prepared.sub_network.size
+        one_piece = len(prepared.stages) == 1
+        self._stages = () if one_piece else prepared.sub_network.stages
         self._task = task
+        self._stage = 0
         self._undecided = 0
-        #: Number of the stage that runs next.
-        self.stage = 0
 
     def advance(self) -> Path | None:
         """
@@ -56,25 +57,31 @@ class Walk:
 
         :raises EngineError: when the engine fails
         """
-        outputs = self._execution.advance()
-        stages = self._entry.stages
-        stage = stages[self.stage]
-        self.stage += 1
-        if self.stage == len(stages):
+        return self.take(self.execution.advance())
+
+    def take(self, outputs: Outputs | None) -> Path | None:
+        """
+        Take what the next stage has come to; return the whole path where the picture leaves.
+
+        :param outputs: of this picture alone; None where the stage has no exit
+        """
+        stages = self._stages
+        if not stages:
+            assert outputs is not None, 'one piece has an answer'
+            return Path(outputs, '', 1.0, 0)
+        stage = stages[self._stage]
+        self._stage += 1
+        if self._stage == len(stages):
             assert outputs is not None, 'there is an answer after the last stage'
             return Path(outputs, stage.name, stage.work, self._undecided)
         if outputs is None or stage.threshold is None:
             return None
-        confidence = self._task.confidence(outputs, 0, self._entry.size, DECIDING_LIMITS)
+        confidence = self._task.confidence(outputs, 0, self._size, DECIDING_LIMITS)
         if confidence >= stage.threshold:
             return Path(outputs, stage.name, stage.work, self._undecided)
         # One that is not a number is below every threshold.
         self._undecided += math.isnan(confidence)
         return None
-
-    def resume(self, parked: float) -> None:
-        """Go on after having been parked for some seconds."""
-        self._execution.resume(parked)
 
 
 def follow(prepared: PreparedSubNetwork, picture: Picture, task: Task[Any, Any]) -> Path:
@@ -87,14 +94,9 @@ def follow(prepared: PreparedSubNetwork, picture: Picture, task: Task[Any, Any])
     :raises EngineError: when the engine fails
     """
     if len(prepared.stages) == 1:
-        return whole_path(prepared.run(picture))
+        return Path(prepared.run(picture), '', 1.0, 0)
     walk = Walk(prepared, picture, task)
     path = walk.advance()
     while path is None:
         path = walk.advance()
     return path
-
-
-def whole_path(outputs: Outputs) -> Path:
-    """Return the path through a sub-network that is one piece."""
-    return Path(outputs, '', 1.0, 0)

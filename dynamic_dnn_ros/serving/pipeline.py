@@ -67,17 +67,17 @@ class Pipeline:
         )
 
     def decode(
-        self, outputs: Outputs, index: int, placement: Placement, sub_network: SubNetwork
+        self, outputs: Outputs, placement: Placement, sub_network: SubNetwork
     ) -> ClassScores | Detections | LabelMap:
         """
-        Return what the outputs say of one picture of the batch, in the camera's pixels.
+        Return what the outputs of one picture say of it, in the camera's pixels.
 
         :raises TaskError: for the first outputs of a sub-network that cannot be decoded
         """
         if sub_network.id not in self._checked:
             self._check(outputs, sub_network)
         result: ClassScores | Detections | LabelMap = self.task.decode(
-            outputs, index, placement, self._labels, self._limits()
+            outputs, 0, placement, self._labels, self._limits()
         )
         return result
 

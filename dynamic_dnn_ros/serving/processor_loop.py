@@ -11,7 +11,8 @@ import time
 
 from dynamic_dnn_ros.scheduling.contract import Drop, Job, Scheduler, Wait
 from dynamic_dnn_ros.serving.decisions import Decider
-from dynamic_dnn_ros.serving.stream import FrameStream, Head
+from dynamic_dnn_ros.serving.passage import advance_together
+from dynamic_dnn_ros.serving.stream import FrameStream, Head, settle
 
 
 class ProcessorLoop:
@@ -31,7 +32,7 @@ class ProcessorLoop:
         move: Callable[[FrameStream, str], None],
     ) -> None:
         """
-        Begin without streams; the thread begins with the first.
+        Begin without streams; `start` starts the thread.
 
         :param scheduler: None: frames run to their ends in the order in which they arrived
         :param move: called with a stream whose sub-network computes on another processor now
@@ -46,7 +47,12 @@ class ProcessorLoop:
         self._streams: tuple[FrameStream, ...] = ()
         self._running: tuple[FrameStream, ...] = ()
         self._running_since: float | None = None
-        self._thread: threading.Thread | None = None
+
+    def start(self) -> ProcessorLoop:
+        """Begin to serve."""
+        name = f'serve {self.processor}'
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+        return self
 
     # From other threads
 
@@ -73,11 +79,6 @@ class ProcessorLoop:
             self._streams += (stream,)
             self._woken = True
             self._condition.notify()
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name=f'serve {self.processor}', daemon=True
-                )
-                self._thread.start()
 
     def close(self) -> None:
         """End once the last stream has gone."""
@@ -102,10 +103,9 @@ class ProcessorLoop:
 
     def _work(self) -> None:
         while True:
-            self._see_off()
+            until = self.turn(time.monotonic())
             if self._closed and not self._streams:
                 return
-            until = self._turn()
             if until is not None:
                 self._sleep(until)
 
@@ -128,12 +128,16 @@ class ProcessorLoop:
         with self._condition:
             self._streams = tuple(each for each in self._streams if each is not stream)
 
-    def _turn(self) -> float | None:
-        """Do what is next; return None, or until when there is nothing to be done, s."""
+    def turn(self, now: float) -> float | None:
+        """
+        Do what is next; return None, or until when there is nothing to be done, s.
+
+        :param now: s of `time.monotonic`
+        """
+        self._see_off()
         streams = self._streams
         if len(streams) == 1 and not streams[0].droppable and streams[0].in_work is None:
             return self._serve_alone(streams[0])
-        now = time.monotonic()
         heads = [head for head in (self._head(stream, now) for stream in streams) if head]
         if not heads:
             return math.inf
@@ -187,29 +191,44 @@ class ProcessorLoop:
         return stream.offer(now)
 
     def _run(self, chosen: Sequence[Head]) -> None:
-        """Run the next stage of some frames."""
+        """Run the next stage of some frames, from preprocessing on where it is their first."""
         running = tuple(head.stream for head in chosen)
         for other in self._streams:
             if other not in running:
                 other.park()
         self._enter(running)
-        for head in chosen:
-            self._advance(head)
+        if len(chosen) == 1 or not self._run_together(chosen):
+            for head in chosen:
+                self._run_alone(head)
         self._enter(())
 
-    def _advance(self, head: Head) -> None:
-        """Run the next stage of one frame, from its preprocessing on where it is the first."""
+    def _run_alone(self, head: Head) -> None:
         started = time.monotonic()
-        stream = head.stream
-        passage = stream.in_work or stream.begin_newest(head)
+        passage = head.stream.take_to_work(head)
         if passage is None:
             return
         try:
             passage.advance()
         except Exception as error:  # an engine's own errors are of any type
-            stream.fail(error)
+            head.stream.fail(error)
             return
-        stream.settle(head, started)
+        settle((head,), started)
+
+    def _run_together(self, chosen: Sequence[Head]) -> bool:
+        """Run frames as a batch; tell whether that was done, else they are where they were."""
+        started = time.monotonic()
+        begun = [head for head in chosen if head.stream.take_to_work(head) is not None]
+        passages = [head.passage for head in begun]
+        if len({id(passage.prepared) for passage in passages}) != 1:
+            return False  # A switch came in between, or nothing is left of them.
+        try:
+            advance_together(passages)
+        except Exception as error:  # an engine's own errors are of any type
+            if len(passages) > 1:
+                begun[0].stream.times.halve(passages[0].prepared, len(passages), error)
+            return False
+        settle(begun, started)
+        return True
 
     def _enter(self, running: tuple[FrameStream, ...]) -> None:
         with self._condition:

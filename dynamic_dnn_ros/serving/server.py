@@ -106,7 +106,7 @@ class Server:
     def _loop(self, processor: str) -> ProcessorLoop:
         if processor not in self._loops:
             scheduler = None if self._scheduler is None else self._scheduler()
-            self._loops[processor] = ProcessorLoop(processor, scheduler, self._move)
+            self._loops[processor] = ProcessorLoop(processor, scheduler, self._move).start()
         return self._loops[processor]
 
     def _move(self, stream: FrameStream, processor: str) -> None:

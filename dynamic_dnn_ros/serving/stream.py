@@ -71,6 +71,13 @@ class Head:
     expected: float = 0.0
     overdue: bool = False
 
+    @property
+    def passage(self) -> Passage:
+        """Return the frame in work."""
+        passage = self.stream.in_work
+        assert passage is not None, 'it has begun'
+        return passage
+
 
 class FrameStream:
     """
@@ -112,6 +119,7 @@ class FrameStream:
         """
         self.name = name
         self.lender = lender
+        self.times = StageTimes(name) if times is None else times
         #: May be exchanged at any time, from any thread.
         self.terms = Terms()
         self.mailbox: Mailbox[CameraFrame] = Mailbox()
@@ -134,7 +142,6 @@ class FrameStream:
         self._on_dropped = on_dropped
         self._unheard = False
         self._state = (WorkerState.STOPPED, time.monotonic())
-        self._times = StageTimes(name) if times is None else times
         self._head: Head | None = None
         # Who serves it keeps these.
         self.host: Host | None = None
@@ -198,7 +205,7 @@ class FrameStream:
         if frame is None:
             return None
         prepared = self.lender.serving if passage is None else passage.prepared
-        work = self._times.work(prepared)
+        work = self.times.work(prepared)
         head = self._head
         if head is None or head.frame is not frame:
             head = self._head = Head(self, frame, Job(self.name, work, frame.arrival))
@@ -221,8 +228,15 @@ class FrameStream:
             self._reject(frame, error)
         return self.in_work
 
-    def begin_newest(self, head: Head) -> Passage | None:
-        """Take what was offered to work, or the one that has replaced it; None as in `begin`."""
+    def take_to_work(self, head: Head) -> Passage | None:
+        """
+        Return the frame in work, which is begun where none is.
+
+        That is the one that was offered, or the one that has replaced it; None where there is
+        none any more, or it fails at once, which is told.
+        """
+        if self.in_work is not None:
+            return self.in_work
         frame = self.mailbox.take()
         if frame is None:
             return None
@@ -233,7 +247,7 @@ class FrameStream:
             job.deadline = self._deadline(frame, self.terms)
         passage = self.begin(frame)
         if passage is not None:
-            job.work = self._times.work(passage.prepared)
+            job.work = self.times.work(passage.prepared)
         return passage
 
     def park(self) -> None:
@@ -241,25 +255,6 @@ class FrameStream:
         if self.in_work is not None and not self.in_work.is_parked:
             self.in_work.park()
             self.parked += 1
-
-    def settle(self, head: Head, started: float) -> None:
-        """
-        Account for a stage that the frame in work has run, and tell its result where it is done.
-
-        :param started: s, when the processor turned to it
-        """
-        passage, job = self.in_work, head.job
-        assert passage is not None
-        if passage.done:
-            self.finish()
-        now = time.monotonic()
-        stage, frames, took = job.stage, passage.batch, now - started
-        head.expected += job.work.times[stage][frames - 1]
-        self._times.took(passage.prepared, stage, frames, took)
-        job.stage += 1
-        job.spent += took
-        job.last_run = now
-        job.pace = job.spent / head.expected if head.expected > 0 else 1.0
 
     def finish(self) -> None:
         """Tell the result of the frame in work, whose path is at its end."""
@@ -334,3 +329,27 @@ class FrameStream:
             self._unheard = True
         else:
             self._unheard = False
+
+
+def settle(heads: Sequence[Head], started: float) -> None:
+    """
+    Account for a stage that frames in work have run together, and tell results that are there.
+
+    :param started: s, when the processor turned to it
+    """
+    passages = [head.passage for head in heads]
+    for head, passage in zip(heads, passages):
+        if passage.done:
+            head.stream.finish()
+    now = time.monotonic()
+    frames, took = len(heads), now - started
+    first, work = heads[0], heads[0].job.work
+    stage = first.job.stage
+    for head in heads:
+        job = head.job
+        head.expected += work.times[stage][min(frames, work.largest_batch) - 1]
+        job.stage += 1
+        job.spent += took
+        job.last_run = now
+        job.pace = job.spent / head.expected if head.expected > 0 else 1.0
+    first.stream.times.took(passages[0].prepared, stage, frames, took)
