@@ -142,6 +142,10 @@ class ProcessorLoop:
         if not heads:
             return math.inf
         heads.sort(key=lambda head: head.job.arrival)
+        starving = [head for head in heads if head.starves(now)]
+        if starving:
+            self._run(starving[:1])
+            return None
         decision = self._decider.decide(now, tuple(head.job for head in heads))
         if isinstance(decision, Wait):
             return decision.until
@@ -197,38 +201,44 @@ class ProcessorLoop:
             if other not in running:
                 other.park()
         self._enter(running)
-        if len(chosen) == 1 or not self._run_together(chosen):
-            for head in chosen:
-                self._run_alone(head)
+        if len(chosen) == 1:
+            self._run_alone(chosen[0])
+        else:
+            self._run_together(chosen)
         self._enter(())
 
-    def _run_alone(self, head: Head) -> None:
+    def _run_alone(self, head: Head) -> bool:
+        """Run one frame; tell whether it went well."""
         started = time.monotonic()
         passage = head.stream.take_to_work(head)
         if passage is None:
-            return
+            return False
         try:
             passage.advance()
         except Exception as error:  # an engine's own errors are of any type
             head.stream.fail(error)
-            return
+            return False
         settle((head,), started)
+        return True
 
-    def _run_together(self, chosen: Sequence[Head]) -> bool:
-        """Run frames as a batch; tell whether that was done, else they are where they were."""
+    def _run_together(self, chosen: Sequence[Head]) -> None:
+        """Run frames as a batch; one by one where that fails, or a switch came in between."""
         started = time.monotonic()
         begun = [head for head in chosen if head.stream.take_to_work(head) is not None]
         passages = [head.passage for head in begun]
         if len({id(passage.prepared) for passage in passages}) != 1:
-            return False  # A switch came in between, or nothing is left of them.
+            for head in begun:
+                self._run_alone(head)
+            return
         try:
             advance_together(passages)
         except Exception as error:  # an engine's own errors are of any type
-            if len(passages) > 1:
+            went_well = [self._run_alone(head) for head in begun]
+            # Where one of them fails alone too, the batch is not to blame.
+            if all(went_well):
                 begun[0].stream.times.halve(passages[0].prepared, len(passages), error)
-            return False
-        settle(begun, started)
-        return True
+        else:
+            settle(begun, started)
 
     def _enter(self, running: tuple[FrameStream, ...]) -> None:
         with self._condition:

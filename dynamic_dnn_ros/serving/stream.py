@@ -26,6 +26,10 @@ from dynamic_dnn_ros.tasks.contract import Limits, Task
 
 _LOGGER = logging.getLogger(__name__)
 
+#: A frame that may not be dropped runs, whatever a scheduler decides, once its stream has waited
+#: for as many times as long as a result may take, and for at least so many seconds.
+_PATIENCE, _SHORTEST_PATIENCE = 50.0, 2.0
+
 #: Share of the newest interval in the running mean of a camera's period.
 _NEWEST = 0.1
 
@@ -61,6 +65,8 @@ class Head:
     """
     The frame of a stream that is next, and the job that a scheduler sees of it.
 
+    A frame that replaces one that waited has its place: its job arrived when that one did.
+
     :param expected: s that its stages were expected to take so far
     :param overdue: whether it became late while it was parked
     """
@@ -77,6 +83,13 @@ class Head:
         passage = self.stream.in_work
         assert passage is not None, 'it has begun'
         return passage
+
+    def starves(self, now: float) -> bool:
+        """Tell whether its stream has waited for so long that it runs next, at a time in s."""
+        job = self.job
+        allowed = job.deadline - self.frame.arrival
+        patience = max(_SHORTEST_PATIENCE, _PATIENCE * allowed if allowed < math.inf else 0.0)
+        return not job.droppable and now - job.last_run > patience
 
 
 class FrameStream:
@@ -135,6 +148,8 @@ class FrameStream:
         #: s between two frames of the camera, running mean; 0: not known yet.
         self.period = 0.0
         self._last_arrival: float | None = None
+        # Arrival of the first frame that waits, which newer ones may have replaced.
+        self._waits_since = 0.0
         self._pipeline = Pipeline(preprocessing, task, labels, limits, reduced_decoding)
         self._stuck_after = stuck_after
         self._on_served = on_served
@@ -159,6 +174,8 @@ class FrameStream:
             interval = max(0.0, frame.arrival - last)
             known = self.period
             self.period = interval if not known else known + _NEWEST * (interval - known)
+        if self.mailbox.newest is None:
+            self._waits_since = frame.arrival
         self.mailbox.put(frame)
         if self.host is not None:
             self.host.wake()
@@ -207,8 +224,9 @@ class FrameStream:
         prepared = self.lender.serving if passage is None else passage.prepared
         work = self.times.work(prepared)
         head = self._head
-        if head is None or head.frame is not frame:
-            head = self._head = Head(self, frame, Job(self.name, work, frame.arrival))
+        if head is None:
+            head = self._head = Head(self, frame, Job(self.name, work, self._waits_since))
+        head.frame = frame
         job, terms = head.job, self.terms
         job.work = work
         job.deadline = self._deadline(frame, terms)
@@ -241,10 +259,8 @@ class FrameStream:
         if frame is None:
             return None
         job = head.job
-        if frame is not head.frame:
-            head.frame = frame
-            job.arrival = job.last_run = frame.arrival
-            job.deadline = self._deadline(frame, self.terms)
+        head.frame = frame
+        job.deadline = self._deadline(frame, self.terms)
         passage = self.begin(frame)
         if passage is not None:
             job.work = self.times.work(passage.prepared)
