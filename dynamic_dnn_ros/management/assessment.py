@@ -129,7 +129,8 @@ class Expectation:
     What operating points of one application come to; all arrays share one shape.
 
     `service` is the mean of preprocessing + inference, s; `busy` the share of time for which its
-    processor works for it; `added_power` what that adds to idle power.
+    processor works for it; `added_power` what that adds to idle power; `contention` the factor by
+    which others on its processor make service last longer, of a shape that goes with theirs.
     """
 
     latency: FloatArray
@@ -138,6 +139,7 @@ class Expectation:
     added_power: FloatArray
     energy: FloatArray
     accuracy: FloatArray
+    contention: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,11 @@ class Assessment:
     def accuracy(self) -> FloatArray:
         """Return the accuracy, 0..1."""
         return np.broadcast_to(self.expected.accuracy, self.latency.shape)
+
+    @cached_property
+    def contention(self) -> FloatArray:
+        """Return the factor by which others on its processor make service last longer."""
+        return np.broadcast_to(self.expected.contention, self.latency.shape)
 
     @property
     def energy(self) -> FloatArray:
@@ -269,6 +276,7 @@ def expect(
         busy * points['dynamic_power'],
         points['energy'] * slow_down.mean,
         accuracy,
+        np.asarray(contention),
     )
 
 

@@ -205,16 +205,11 @@ class Planner:
         reason = self._reasons.of(plan, fresh)
         self.plan = plan
         self.planned = tuple(record.application.id for record in records)
-        busy = [float(found.busy[plan.row]) for found in plan.evaluation.applications]
-        chosen = [table.options[plan.option(a)] for a, table in enumerate(tables)]
-        for a, record in enumerate(records):
-            record.assignment.decide(chosen[a], reason)
-            others = (
-                min(busy[b], 1.0)
-                for b in range(len(records))
-                if b != a and chosen[b][1] == chosen[a][1]
-            )
-            record.learnt.meet(1.0 + sum(others))
+        found = plan.evaluation.applications
+        for a, (record, table) in enumerate(zip(records, tables)):
+            record.assignment.decide(table.options[plan.option(a)], reason)
+            # Frames are judged by what was predicted for them.
+            record.learnt.meet(float(found[a].contention[plan.row]))
 
     def _setting_in_force(self, joint: JointTable, choice: Choice) -> int | None:
         if not choice.controllable:
