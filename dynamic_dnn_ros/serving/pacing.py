@@ -9,7 +9,7 @@ sub-networks that run as long as the board's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 import math
@@ -151,14 +151,17 @@ class Pacer:
 
 
 class _PacedSubNetwork(PreparedSubNetwork):
-    """A sub-network for one frame, whose run ends when the board would have been done."""
+    """
+    A sub-network for one frame, whose run ends when the board would have been done.
+
+    It takes no batches: the board models know of no gain by them.
+    """
 
     def __init__(
         self, prepared: PreparedSubNetwork, pacer: Pacer, processor: str, started: float
     ) -> None:
         super().__init__(prepared.sub_network, processor)
         self.stages = prepared.stages
-        self.largest_batch = prepared.largest_batch
         self._prepared = prepared
         self._pacer = pacer
         self._started = started
@@ -175,13 +178,6 @@ class _PacedSubNetwork(PreparedSubNetwork):
     def run(self, picture: Picture) -> Outputs:
         outputs = self._prepared.run(picture)
         self._paced = self._pacer.pace(self._started, self.sub_network, self.processor)
-        return outputs
-
-    def run_batch(self, pictures: Sequence[Picture]) -> Outputs:
-        outputs = self._prepared.run_batch(pictures)
-        # The board models know of no gain: each picture takes what it takes alone.
-        work = float(len(pictures))
-        self._paced = self._pacer.pace(self._started, self.sub_network, self.processor, work)
         return outputs
 
     def begin(self, picture: Picture) -> Execution:

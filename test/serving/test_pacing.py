@@ -88,6 +88,10 @@ class OneLender:
     def __init__(self) -> None:
         self.prepared: PreparedSubNetwork = Prepared(SUB_NETWORK, 'cpu')
 
+    @property
+    def serving(self) -> PreparedSubNetwork:
+        return self.prepared
+
     @contextmanager
     def lease(self) -> Iterator[PreparedSubNetwork]:
         yield self.prepared
@@ -172,6 +176,27 @@ def test_each_stage_takes_its_share_of_the_time_on_the_board() -> None:
     assert 0.0199 <= first < 0.05 <= time.monotonic() - begun + 1e-3
     assert prepared.remarks.busy == pytest.approx({'gpu': 0.05, 'cpu': 0.025})
     assert len(drawn) == 1, 'a frame departs from the model once'
+
+
+def test_what_is_parked_is_not_the_boards_time() -> None:
+    pacer = Pacer(board, lambda: 1.0)
+    pacer.update(BoardState({'gpu': 1e9}))
+    with PacedLender(staged_lender(), lambda: (pacer, 'gpu')).lease() as prepared:
+        execution = prepared.begin(np.zeros((32, 32, 3), np.uint8))
+        execution.advance()
+        time.sleep(0.06)
+        resumed = time.monotonic()
+        execution.resume(0.06)
+        execution.advance()
+    assert time.monotonic() - resumed >= 0.0299 - 1e-3
+    assert isinstance(prepared.remarks, PacedFrame) and prepared.remarks.busy['gpu'] == 0.05
+
+
+def test_shows_what_it_would_lend() -> None:
+    lender, pacer = OneLender(), Pacer(board, lambda: 1.0)
+    assert PacedLender(lender, lambda: None).serving is lender.serving
+    shown = PacedLender(lender, lambda: (pacer, 'gpu')).serving
+    assert (shown.sub_network, shown.processor) == (SUB_NETWORK, 'gpu')
 
 
 def test_one_piece_begins_as_it_runs() -> None:

@@ -12,19 +12,26 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
-from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs, PreparedSubNetwork
+from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.staged import StagedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture
+from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, fitted
+from dynamic_dnn_ros.scheduling.registry import create_scheduler, scheduler_names
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame, WorkerState
+from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.serving.server import Server
+from dynamic_dnn_ros.serving.stage_times import StageTimes
 from dynamic_dnn_ros.serving.stream import FrameStream
 from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.tasks.contract import Limits
+from support.streams import CountingLender, NotingNetwork, answer, frame, make_stream, undisturbed
+from support.streams import Outcome as Noted
 
 TIMEOUT = 10.0
 PICTURE = RawPicture('rgb8', 8, 8, 24, bytes(192))
@@ -130,9 +137,9 @@ def test_outputs_that_cannot_be_decoded_are_no_empty_results(
     problem: str,
 ) -> None:
     monkeypatch.setattr(Scripted, 'run', lambda self, picture: outputs)
-    for frame in range(2):
-        put(stream, frame)
-        outcome.wait(lambda: len(outcome.rejected) == frame + 1)  # noqa: B023
+    for count in range(2):
+        put(stream, count)
+        outcome.wait(lambda: len(outcome.rejected) == count + 1)  # noqa: B023
     assert stream.served == 0 and problem in outcome.rejected[-1][1]
 
 
@@ -248,8 +255,8 @@ def test_a_frame_leaves_where_its_answer_is_good_enough(outcome: Outcome) -> Non
         on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
     )
     server.add(stream)
-    for count, answer in enumerate(([9.0, 0.0], [0.1, 0.0], [math.nan, 0.0]), 1):
-        lender.answers.append(answer)
+    for count, logits in enumerate(([9.0, 0.0], [0.1, 0.0], [math.nan, 0.0]), 1):
+        lender.answers.append(logits)
         put(stream, count)
         outcome.wait(lambda expected=count: len(outcome.served) == expected)
     assert server.close(TIMEOUT)
@@ -259,3 +266,175 @@ def test_a_frame_leaves_where_its_answer_is_good_enough(outcome: Outcome) -> Non
     assert best == [0, 1, 1]
     assert stream.undecided == 1, 'a confidence that is no number is counted'
     assert not outcome.rejected
+
+
+# Several streams
+
+
+class Slow(NotingNetwork):
+    """Stages that end when they may."""
+
+    def __init__(self, name: str, stages: int) -> None:
+        super().__init__(name, stages)
+        self.go_on = threading.Event()
+        self.runs = threading.Event()
+        self.before = self._wait
+
+    def _wait(self, stage: int, values: tuple[int, ...]) -> None:
+        self.runs.set()
+        assert self.go_on.wait(TIMEOUT)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_two_streams_of_one_name() -> None:
+    server = Server()
+    streams = [make_stream('front', CountingLender(NotingNetwork('s0', 1)), Noted())] * 2
+    server.add(streams[0])
+    with pytest.raises(ValueError, match="'front' is served already; give each its own name"):
+        server.add(make_stream('front', streams[0].lender, Noted()))
+    assert server.streams == (streams[0],)
+    assert server.close(TIMEOUT)
+    assert server.streams == () and streams[0].state()[0] is WorkerState.STOPPED
+    assert server.remove(streams[0], 0.0), 'once more does nothing'
+
+
+def test_a_stage_that_hangs_costs_its_stream_only() -> None:
+    slow, network = Slow('s0', 2), NotingNetwork('s1', 2)
+    server, noted = Server(lambda: create_scheduler('round_robin')), [Noted(), Noted()]
+    lenders = [CountingLender(slow), CountingLender(network)]
+    hanging = make_stream('front', lenders[0], noted[0], stuck_after=0.02)
+    other = make_stream('rear', lenders[1], noted[1], stuck_after=0.02)
+    for stream in (hanging, other):
+        server.add(stream)
+    hanging.put(frame(1))
+    assert slow.runs.wait(TIMEOUT)
+    assert other.state()[0] is WorkerState.IDLE
+    other.put(frame(2))
+    for stream in (hanging, other):
+        wait_for(lambda stream=stream: stream.state()[0] is WorkerState.STUCK)
+    assert not server.remove(hanging, 0.01)
+    wait_for(lambda: other.served == 1)
+    assert other.state()[0] is WorkerState.IDLE and lenders[0].lent == 1
+    slow.go_on.set()
+    assert hanging.gone.wait(TIMEOUT)
+    assert lenders[0].lent == 0 and hanging.dropped == 1 and not noted[0].told
+    other.put(frame(3))
+    wait_for(lambda: other.served == 2)
+    assert server.close(TIMEOUT)
+    again = make_stream('front', lenders[0], noted[0])
+    server.add(again)
+    again.put(frame(4))
+    wait_for(lambda: again.served == 1)
+    assert server.close(TIMEOUT)
+
+
+def test_a_stream_follows_its_sub_network_to_another_processor() -> None:
+    slow, there = Slow('s0', 1), NotingNetwork('s0', 1)
+    there.processor = 'gpu'
+    server, noted = Server(), [Noted(), Noted()]
+    lenders = [CountingLender(slow), CountingLender(there)]
+    front, rear = (
+        make_stream(name, lender, outcome)
+        for name, lender, outcome in zip(('front', 'rear'), lenders, noted)
+    )
+    for stream in (front, rear):
+        server.add(stream)
+    front.put(frame(1))
+    assert slow.runs.wait(TIMEOUT)
+    rear.put(frame(2))
+    wait_for(lambda: rear.served == 1)
+    lenders[1].serving = slow
+    rear.put(frame(3))
+    lenders[0].serving = there
+    slow.go_on.set()
+    front.put(frame(4))
+    wait_for(lambda: rear.served == 2 and front.served == 2)
+    processors = [[served.processor for served in each.served] for each in noted]
+    assert processors == [['cpu', 'gpu'], ['gpu', 'cpu']]
+    assert server.close(TIMEOUT)
+
+
+def test_streams_come_and_go_while_frames_arrive() -> None:
+    """Each frame of each is told, or counted, whatever comes in between; in many threads."""
+    network = NotingNetwork('s0', 3, largest_batch=2)
+    server = Server(lambda: create_scheduler('round_robin'))
+    names = [name for name in scheduler_names() if name != 'round_robin']
+    found: list[tuple[FrameStream, Noted, CountingLender]] = []
+
+    def serve(number: int) -> None:
+        for turn in range(4):
+            lender, noted = CountingLender(network), Noted()
+            stream = make_stream(f'{number}', lender, noted, times)
+            found.append((stream, noted, lender))
+            server.add(stream)
+            for count in range(25):
+                stream.put(frame((number * 60 + count) % 254))
+                time.sleep(0.0002 * (turn % 2))
+            assert server.remove(stream, TIMEOUT)
+
+    times = StageTimes()
+    threads = [threading.Thread(target=serve, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for name in names:
+        server.schedule(lambda name=name: create_scheduler(name))
+        time.sleep(0.005)
+    for thread in threads:
+        thread.join(TIMEOUT)
+    assert server.close(TIMEOUT) and len(found) == 16
+    for stream, noted, lender in found:
+        assert stream.served == len(noted.served) and not stream.rejected
+        assert stream.served + stream.dropped + stream.mailbox.replaced == 25
+        origins = [served.frame.origin for served in noted.served]
+        assert len(set(origins)) == len(origins) and lender.lent == 0
+        for served in noted.served:
+            answers = (served.exit_stage, answer(served.result))
+            assert answers == undisturbed(network, served.frame.origin)
+
+
+@pytest.mark.parametrize('name', ['onnxruntime'])
+def test_parked_cascades_of_an_engine_answer_as_undisturbed(name: str) -> None:
+    """Of the bundle that ships, on real arithmetic: bit for bit, and what is late leaves late."""
+    pytest.importorskip(name)
+    bundle = read_bundle(find_bundle('cifar10_ofa_cascade'))
+    manifest = bundle.manifest
+    (entry, *_) = [each for each in manifest.sub_networks if each.is_cascade]
+    prepared = create_engine(name, bundle, threads=1).prepare(entry, 'cpu')
+    task = manifest.make_task()
+    server, times = Server(lambda: create_scheduler('round_robin')), StageTimes()
+    noted = [Noted(), Noted(), Noted()]
+    streams = []
+    for index, outcome in enumerate(noted):
+        stream = FrameStream(
+            *(f'{index}', CountingLender(prepared), manifest.preprocessing, task),
+            *(manifest.labels, Limits, 5.0, True),
+            *(outcome.on_served, outcome.on_rejected, outcome.on_dropped, times),
+        )
+        streams.append(stream)
+        server.add(stream)
+    draw = np.random.default_rng(0)
+    pictures = [
+        RawPicture('rgb8', 32, 32, 96, draw.integers(0, 256, 3072, np.uint8).tobytes())
+        for _ in range(12)
+    ]
+    for number in range(0, 12, 3):
+        for stream, value in zip(streams, range(number, number + 3)):
+            stream.put(CameraFrame(pictures[value], time.monotonic(), value))
+        wait_for(lambda count=number // 3 + 1: all(each.served == count for each in streams))
+    assert server.close(TIMEOUT)
+    for served in (each for outcome in noted for each in outcome.served):
+        picture, placement = fitted(
+            pictures[served.frame.origin], entry.size, manifest.preprocessing
+        )
+        path = follow(prepared, picture, task)
+        expected = task.decode(path.outputs, 0, placement, manifest.labels, Limits())
+        assert served.exit_stage == path.stage
+        assert served.result.scores.tobytes() == expected.scores.tobytes()  # type: ignore[union-attr]
+    assert sum(stream.parked for stream in streams) > 0
+    prepared.close()
