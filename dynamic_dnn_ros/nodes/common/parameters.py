@@ -28,7 +28,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-ParameterValue = bool | int | float | str | tuple[float, ...]
+ParameterValue = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
 
 _TYPES: dict[type, tuple[Parameter.Type, str]] = {
     bool: (Parameter.Type.BOOL, 'boolean'),
@@ -37,6 +37,7 @@ _TYPES: dict[type, tuple[Parameter.Type, str]] = {
     str: (Parameter.Type.STRING, 'string'),
     tuple: (Parameter.Type.DOUBLE_ARRAY, 'list of doubles'),
 }
+_STRINGS = Parameter.Type.STRING_ARRAY, 'list of strings'
 
 
 #: Names that rclpy declares by itself, or later.
@@ -48,8 +49,8 @@ class ParameterSpecification:
     """
     One parameter of a node.
 
-    The type is that of `default`; a tuple of at least one double is a list of doubles. `minimum`
-    and `maximum` are inclusive. `live` parameters take effect at once, those `at_start` when the
+    The type is that of `default`; a tuple of at least one double is a list of doubles, any other
+    tuple a list of strings. `minimum` and `maximum` are inclusive. `live` parameters take effect at once, those `at_start` when the
     process starts, the others when the node is configured (`Parameters.take_over`). `check`
     returns what is wrong with a value, or None.
     """
@@ -68,12 +69,23 @@ class ParameterSpecification:
     @property
     def parameter_type(self) -> Parameter.Type:
         """Return the ROS type."""
-        return _TYPES[type(self.default)][0]
+        return self._kind[0]
 
     @property
     def type_name(self) -> str:
         """Return the type as documentation names it."""
-        return _TYPES[type(self.default)][1]
+        return self._kind[1]
+
+    @property
+    def holds_strings(self) -> bool:
+        """Tell whether it is a list of strings."""
+        return isinstance(self.default, tuple) and not any(
+            isinstance(entry, float) for entry in self.default
+        )
+
+    @property
+    def _kind(self) -> tuple[Parameter.Type, str]:
+        return _STRINGS if self.holds_strings else _TYPES[type(self.default)]
 
     @property
     def allowed(self) -> str:
@@ -104,7 +116,10 @@ class ParameterSpecification:
             if text is not None:
                 return text
             return str(value).lower() if isinstance(value, bool) else str(value)
-        if isinstance(self.default, tuple) and isinstance(value, (Sequence, array.array)):
+        if isinstance(self.default, tuple) and isinstance(value, (list, tuple, array.array)):
+            # An empty list has lost its type on the way.
+            if self.holds_strings:
+                return tuple(value) if all(isinstance(entry, str) for entry in value) else value
             if value and all(type(entry) in (int, float) for entry in value):
                 return tuple(map(float, value))
         return value
@@ -119,6 +134,8 @@ class ParameterSpecification:
         if type(value) is not type(self.default):
             return f'{given}, not {kind}. {remedy}.'
         numbers = value if isinstance(value, tuple) else (value,)
+        if self.holds_strings and not all(isinstance(entry, str) for entry in numbers):
+            return f'{given}, not {kind}. {remedy}.'
         if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
             return f'{given}, not a finite number. {remedy}.'
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -143,6 +160,8 @@ class ParameterSpecification:
             name=self.name,
             type=self.parameter_type.value,
             description=f'{self.description}{unit}{effect}',
+            # An empty list comes as one of any type.
+            dynamic_typing=self.holds_strings,
         )
         if self.choices:
             descriptor.additional_constraints = f'one of: {self.allowed}'
@@ -242,8 +261,11 @@ class Parameters:
             else:
                 self._problems[name] = problem
         if isinstance(value, tuple):
-            value = array.array('d', value)
+            value = list(value) if specification.holds_strings else array.array('d', value)
         self._node.declare_parameter(name, value, specification.descriptor(), ignore_override=True)
+        if specification.holds_strings:
+            # Of an empty list rclpy makes one of bytes.
+            self._node.set_parameters([Parameter(name, specification.parameter_type, value)])
 
     def _coerced(self, parameters: Sequence[Parameter]) -> list[Parameter]:
         """Return parameters with values of the types that are declared, where they can be."""
@@ -252,7 +274,10 @@ class Parameters:
             specification = self._table.get(parameter.name)
             if specification is not None:
                 value = specification.coerce(parameter.value)
-                if value is not parameter.value:
+                if specification.holds_strings and isinstance(value, tuple):
+                    kind = specification.parameter_type
+                    parameter = Parameter(parameter.name, kind, list(value))
+                elif value is not parameter.value:
                     parameter = Parameter(parameter.name, value=value)
             taken.append(parameter)
         return taken

@@ -31,6 +31,7 @@ TABLE = (
     ParameterSpecification(
         'name', 'a', 'What.', check=lambda value: None if value else 'empty. Give a name.'
     ),
+    ParameterSpecification('names', (), 'Which.', live=True),
 )
 
 
@@ -73,6 +74,20 @@ def test_a_list_of_numbers(graph: Graph, nodes: list[Node], value: list[float]) 
     assert parameters['bounds'] == (1.0, 2.0)
     _, parameters = declare(graph, nodes, bounds=value)
     assert parameters['bounds'] == (0.0, 4095.0)
+
+
+def test_a_list_of_strings_may_be_empty(graph: Graph, nodes: list[Node]) -> None:
+    node, parameters = declare(graph, nodes)
+    assert parameters['names'] == () and 'list of strings' in markdown_table(TABLE)
+    for value in (['front', 'rear'], [], ['front'], ()):
+        (result,) = node.set_parameters([Parameter('names', value=value)])
+        assert result.successful and parameters['names'] == tuple(value)
+        assert node.get_parameter('names').type_ is Parameter.Type.STRING_ARRAY
+    (result,) = node.set_parameters([Parameter('names', value=[1, 2])])
+    assert not result.successful
+    assert result.reason.startswith("parameter 'names' is (1, 2), not a list of strings. Set it")
+    assert parameters['names'] == ()
+    assert declare(graph, nodes, names=['left'])[1]['names'] == ('left',)
 
 
 @pytest.mark.parametrize(
