@@ -169,6 +169,21 @@ class OperatingPoints:
         """Return how many frames were measured together at most; 0: none were."""
         return self.batch_latency.shape[1] if len(self.batch_latency) else 0
 
+    def least_latency(self, sub_network: str, processor: str) -> float | None:
+        """Return the mean latency of a sub-network at its fastest point, s; None: it has none."""
+        if sub_network not in self.sub_networks or processor not in self.processors:
+            return None
+        rows = (self.sub_network == self.sub_networks.index(sub_network)) & (
+            self.processor == self.processors.index(processor)
+        )
+        return float(np.min(self.latency_mean[rows])) if np.any(rows) else None
+
+    def batch_multiples(self, sub_network: str) -> tuple[float, ...]:
+        """Return what 1, 2, ... frames take together, as multiples of what one takes."""
+        if sub_network not in self.sub_networks or not len(self.batch_latency):
+            return ()
+        return tuple(self.batch_latency[self.sub_networks.index(sub_network)].tolist())
+
     def only(self, sub_networks: Collection[str]) -> OperatingPoints:
         """Return the points of some sub-networks."""
         kept = [index for index, name in enumerate(self.sub_networks) if name in sub_networks]

@@ -47,11 +47,13 @@ class ProcessorLoop:
         self._streams: tuple[FrameStream, ...] = ()
         self._running: tuple[FrameStream, ...] = ()
         self._running_since: float | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> ProcessorLoop:
         """Begin to serve."""
         name = f'serve {self.processor}'
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
         return self
 
     # From other threads
@@ -80,10 +82,12 @@ class ProcessorLoop:
             self._woken = True
             self._condition.notify()
 
-    def close(self) -> None:
-        """End once the last stream has gone."""
+    def close(self, timeout: float) -> None:
+        """End once the last stream has gone; wait for that, `timeout` in seconds."""
         self._closed = True
         self.wake()
+        if self._thread is not None:
+            self._thread.join(timeout)
 
     def give_up(self, stream: FrameStream) -> tuple[FrameStream, ...] | None:
         """

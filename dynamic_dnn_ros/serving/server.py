@@ -100,7 +100,7 @@ class Server:
         with self._lock:
             loops, self._loops = self._loops, {}
         for loop in loops.values():
-            loop.close()
+            loop.close(max(0.0, end - time.monotonic()))
         return all(finished)
 
     def _loop(self, processor: str) -> ProcessorLoop:

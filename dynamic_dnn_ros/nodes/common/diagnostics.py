@@ -22,12 +22,19 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """What one part of a node says of itself."""
+    """
+    What one part of a node says of itself.
+
+    `stream` names the one of several streams that it is about, `hardware` its camera; empty: it is
+    about the node.
+    """
 
     part: str
     level: Level
     message: str
     values: Mapping[str, object] = field(default_factory=dict)
+    stream: str = ''
+    hardware: str = ''
 
 
 def diagnostic_array(
@@ -44,9 +51,10 @@ def diagnostic_array(
     for diagnostic in diagnostics:
         status = DiagnosticStatus()
         status.level = diagnostic.level.value
-        status.name = f'{node_name.lstrip("/")}: {diagnostic.part}'
+        owner = f'{node_name}/{diagnostic.stream}' if diagnostic.stream else node_name
+        status.name = f'{owner.lstrip("/")}: {diagnostic.part}'
         status.message = diagnostic.message
-        status.hardware_id = hardware_id
+        status.hardware_id = diagnostic.hardware or hardware_id
         status.values = [
             KeyValue(key=key, value=str(value)) for key, value in diagnostic.values.items()
         ]

@@ -50,9 +50,9 @@ class ParameterSpecification:
     One parameter of a node.
 
     The type is that of `default`; a tuple of at least one double is a list of doubles, any other
-    tuple a list of strings. `minimum` and `maximum` are inclusive. `live` parameters take effect at once, those `at_start` when the
-    process starts, the others when the node is configured (`Parameters.take_over`). `check`
-    returns what is wrong with a value, or None.
+    tuple a list of strings. `minimum` and `maximum` are inclusive. `live` parameters take effect
+    at once, those `at_start` when the process starts, the others when the node is configured
+    (`Parameters.take_over`). `check` returns what is wrong with a value, or None.
     """
 
     name: str

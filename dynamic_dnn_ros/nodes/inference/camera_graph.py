@@ -14,10 +14,13 @@ _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _MOST_NAMED = 5
 
 
-def cause_of_silence(node: Node, topic: str, compressed: bool, profile: QoSProfile) -> str:
+def cause_of_silence(
+    node: Node, base: str, topic: str, compressed: bool, profile: QoSProfile
+) -> str:
     """
     Say why a camera topic is silent, and what to do.
 
+    :param base: the topic that is to be remapped, as `image`
     :param topic: as it is remapped
     :param compressed: the node listens to `CompressedImage`, not to `Image`
     :param profile: of the node's subscription
@@ -25,13 +28,13 @@ def cause_of_silence(node: Node, topic: str, compressed: bool, profile: QoSProfi
     wanted = _COMPRESSED if compressed else _RAW
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        return _no_publisher(node, topic, compressed)
+        return _no_publisher(node, base, topic, compressed)
     alike = [publisher for publisher in publishers if publisher.topic_type == wanted]
     if not alike:
         kinds = ', '.join(sorted({publisher.topic_type for publisher in publishers}))
         return (
             f'{_names(publishers)} publishes {topic!r} as {kinds}, this node listens to {wanted}. '
-            f'{_other_transport(kinds, compressed)}'
+            f'{_other_transport(kinds, base, compressed)}'
         )
     reasons = []
     for publisher in alike:
@@ -49,7 +52,7 @@ def cause_of_silence(node: Node, topic: str, compressed: bool, profile: QoSProfi
     )
 
 
-def _no_publisher(node: Node, topic: str, compressed: bool) -> str:
+def _no_publisher(node: Node, base: str, topic: str, compressed: bool) -> str:
     wanted, other = (_COMPRESSED, _RAW) if compressed else (_RAW, _COMPRESSED)
     topics: dict[str, list[str]] = {wanted: [], other: []}
     # Pictures that this node itself draws are no camera.
@@ -63,24 +66,25 @@ def _no_publisher(node: Node, topic: str, compressed: bool) -> str:
     said = f'no node publishes {topic!r}. '
     if topics[wanted]:
         example = sorted(topics[wanted])[0].removesuffix('/compressed' if compressed else '')
+        launched = f' (of a launch file image:={example})' if base == 'image' else ''
         return (
-            f'{said}Images are on: {_listed(topics[wanted])}. Remap it: -r image:={example} '
-            f'(of a launch file image:={example}), or start the camera.'
+            f'{said}Images are on: {_listed(topics[wanted])}. Remap it: -r {base}:={example}'
+            f'{launched}, or start the camera.'
         )
     if topics[other]:
         transport = 'raw' if compressed else 'compressed'
         return (
             f'{said}Images of another kind are on: {_listed(topics[other])}. For these, set '
-            f"parameter 'image_transport' to {transport!r} and remap image."
+            f"parameter 'image_transport' to {transport!r} and remap {base}."
         )
-    return f'{said}Start the camera, or remap image to its topic.'
+    return f'{said}Start the camera, or remap {base} to its topic.'
 
 
-def _other_transport(kinds: str, compressed: bool) -> str:
+def _other_transport(kinds: str, base: str, compressed: bool) -> str:
     if kinds == (_RAW if compressed else _COMPRESSED):
         transport = 'raw' if compressed else 'compressed'
-        return f"Set parameter 'image_transport' to {transport!r} and remap image accordingly."
-    return 'Remap image to a topic of images.'
+        return f"Set parameter 'image_transport' to {transport!r} and remap {base} accordingly."
+    return f'Remap {base} to a topic of images.'
 
 
 def _names(publishers: list[TopicEndpointInfo]) -> str:

@@ -54,14 +54,17 @@ class CameraInput:
         parameters: Parameters,
         deliver: Callable[[CameraFrame], bool],
         reject: Callable[[Header, str], None],
+        base: str = 'image',
     ) -> None:
         """
         Take the transport from parameter `image_transport`; `subscribe` begins.
 
         :param deliver: called with each frame, at once; tells whether work on it begins now
         :param reject: called with the header of each frame that cannot be read, and the reason
+        :param base: its topic, without "/compressed", before it is remapped
         """
         self._node = node
+        self._base = base
         self._parameters = parameters
         self._deliver = deliver
         self._reject = reject
@@ -115,7 +118,7 @@ class CameraInput:
         if self._subscription is None or not self.silence:
             return ''
         profile = self._subscription.qos_profile
-        cause = cause_of_silence(self._node, self.topic, self._compressed, profile)
+        cause = cause_of_silence(self._node, self._base, self.topic, self._compressed, profile)
         if cause != self._said_cause:
             self._said_cause = cause
             self._say(f'No image for {self.silence:.0f} s: {cause}')
@@ -153,7 +156,7 @@ class CameraInput:
 
     @property
     def _name(self) -> str:
-        return image_topic(self._node, self._compressed)
+        return image_topic(self._node, self._compressed, self._base)
 
     def _on_image(self, data: bytes) -> None:
         before = self._last_arrival

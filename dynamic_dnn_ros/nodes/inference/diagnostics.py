@@ -21,6 +21,7 @@ def diagnose_camera(
         'served': worker.served,
         'replaced': worker.mailbox.replaced,
         'rejected': worker.rejected + camera.rejected,
+        'dropped as too late': worker.dropped,
         'stamps that jumped back': camera.stamps_back,
     }
     silence = camera.silence
@@ -55,6 +56,8 @@ def diagnose_worker(
         'state': state.name.lower(),
         'overruns of the simulated board': overruns,
         'exits passed without a confidence': worker.undecided,
+        'parked for another camera': worker.parked,
+        'late while parked': worker.overdue,
     }
     if state is WorkerState.STUCK:
         return Diagnostic(

@@ -9,6 +9,8 @@ import threading
 import time
 from typing import Any
 
+from rclpy.parameter import Parameter
+
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import read_bundle
@@ -27,8 +29,10 @@ from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
 from dynamic_dnn_ros.nodes.inference.presentation import PresentedPoints
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
-from dynamic_dnn_ros.nodes.inference.stream import Stream
+from dynamic_dnn_ros.nodes.inference.serving_process import ServingProcess
+from dynamic_dnn_ros.nodes.inference.stream import STOP_TIMEOUT, Stream
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
+from dynamic_dnn_ros.serving.stage_times import StageTimes
 
 HEARTBEAT_PERIOD = 1.0
 LAZY_PERIOD = 0.2
@@ -42,12 +46,20 @@ class InferenceNode(ManagedNode):
 
     PARAMETERS = PARAMETERS
 
-    def __init__(self, **arguments: Any) -> None:
-        """Create the node, unconfigured; arguments as for `rclpy.lifecycle.LifecycleNode`."""
+    def __init__(self, process: ServingProcess | None = None, **arguments: Any) -> None:
+        """
+        Create the node, unconfigured.
+
+        :param process: what it has in common with other nodes; None: it is alone
+        :param arguments: as for `rclpy.lifecycle.LifecycleNode`
+        """
         # Sub-networks are refused by the preparing thread, streams made by the executor's.
         self._changing = threading.RLock()
+        self._process = ServingProcess() if process is None else process
         self._forget()
         super().__init__('inference_node', **arguments)
+        self.identity = self._process.identity
+        self._process.listen(self._rescheduled)
 
     def _forget(self) -> None:
         self._served: ServedBundle | None = None
@@ -91,12 +103,17 @@ class InferenceNode(ManagedNode):
         )
         if served.unmeasured:
             self.get_logger().warning(served.unmeasured)
-        platform = self._platform = PlatformLink(self, served, self._present_again, self._pace)
-        served.processor = platform.first_processor()
+        platform = self._platform = PlatformLink(
+            self, served, self._present_again, self._follow_platform
+        )
+        served.processor = platform.choose_processor()
         first = served.begin(parameters['sub_network'])
         self._listen(platform)
         self._points = PresentedPoints(served)
-        self._add('')
+        self._times = StageTimes(self.identifier, platform.least_latency, platform.batch_latency)
+        self._process.schedule(parameters['scheduler'])
+        for name in parameters['cameras'] or ('',):
+            self._add(name)
         platform.begin()
         self._present(Application.STATE_INACTIVE)
         manifest = bundle.manifest
@@ -128,12 +145,37 @@ class InferenceNode(ManagedNode):
             return f"parameter 'sub_network': {error}"
         return None
 
+    # Streams
+
+    def parameters_changed(self) -> None:
+        """Add and remove cameras, and have another scheduler decide, as parameters say."""
+        self._process.schedule(self.parameters['scheduler'])
+        if self.configured:
+            self._follow_cameras()
+
+    def _follow_cameras(self) -> None:
+        wanted = {
+            StreamNode(self, name).identifier: name for name in self.parameters['cameras'] or ('',)
+        }
+        # Those that come have what is prepared for those that go.
+        for identifier, name in wanted.items():
+            if identifier not in self._streams:
+                self._join(name)
+        for identifier in [one for one in self._streams if one not in wanted]:
+            self._remove(identifier)
+
     def _add(self, name: str) -> Stream:
         """Make a stream; empty: the only one, which has the names of the node."""
         assert self._served is not None and self._platform is not None
+        served = self._served
+        if self._streams:
+            # What serves another one is ready.
+            other = next(iter(self._streams.values())).served
+            served = other.for_another_stream()
+            served.begin(other.serving)
         node = StreamNode(self, name)
         try:
-            stream = Stream(node, self._served, self._platform, self._points)
+            stream = Stream(node, served, self._platform, self._points, self._times, self._process)
         except Exception:
             node.destroy()
             raise
@@ -141,6 +183,41 @@ class InferenceNode(ManagedNode):
             # Replaced as a whole: other threads go through it.
             self._streams = {**self._streams, stream.identifier: stream}
         return stream
+
+    def _join(self, name: str) -> None:
+        """Add a stream while others are served."""
+        try:
+            stream = self._add(name)
+            stream.follow_platform()
+            if self.active:
+                stream.begin()
+            else:
+                stream.presentation.present(Application.STATE_INACTIVE)
+        except Exception as error:
+            self.complain(f'Camera {name!r} is not served: {error}')
+        else:
+            self.get_logger().info(f'{stream.identifier} is served from now on.')
+
+    def _remove(self, identifier: str) -> None:
+        """Finish the frame of a stream that is in work, and serve it no more."""
+        with self._changing:
+            streams = dict(self._streams)
+            stream = streams.pop(identifier)
+            self._streams = streams
+        stream.end()
+        stream.presentation.take_leave()
+        stream.presentation.wait_for_farewell(FAREWELL)
+        stream.destroy()
+        self.get_logger().info(f'{identifier} is served no more.')
+
+    def _rescheduled(self) -> None:
+        """Take note that streams of the process take turns by another scheduler now."""
+        name = self._process.scheduler
+        if self.parameters['scheduler'] != name:
+            self.set_parameters([Parameter('scheduler', value=name)])
+        self._present_again()
+
+    # What it listens to
 
     def _listen(self, platform: PlatformLink) -> None:
         for message_type, name, callback, profile in (
@@ -156,14 +233,15 @@ class InferenceNode(ManagedNode):
             self.own(self.destroy_timer, timer)
 
     def activate(self) -> None:
-        """Begin to serve the cameras."""
+        """Begin to serve the cameras that parameter `cameras` names now."""
         for stream in self._streams.values():
             stream.begin()
 
     def deactivate(self) -> None:
         """Finish the frames in work and serve no more."""
+        end = time.monotonic() + STOP_TIMEOUT
         for stream in self._streams.values():
-            stream.end()
+            stream.end(max(0.0, end - time.monotonic()))
 
     def clean_up(self) -> None:
         """Take leave of the manager and release the bundle."""
@@ -173,12 +251,14 @@ class InferenceNode(ManagedNode):
         end = time.monotonic() + FAREWELL
         for stream in streams:
             stream.presentation.wait_for_farewell(max(0.0, end - time.monotonic()))
+        for stream in streams:
+            stream.destroy()
+        if not self._process.shared:
+            self._process.server.close(STOP_TIMEOUT)
         if self._served is not None:
             self._served.exchange.close()
         if self._platform is not None:
             self._platform.end()
-        for stream in streams:
-            stream.destroy()
         self.destroy_owned()
         with self._changing:
             self._forget()
@@ -203,9 +283,9 @@ class InferenceNode(ManagedNode):
     def _say_unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
         self.get_logger().error(f'Sub-network {sub_network.id!r} is not ready: {error}')
 
-    def _pace(self) -> None:
+    def _follow_platform(self) -> None:
         for stream in self._streams.values():
-            stream.pace()
+            stream.follow_platform()
 
     # What it says of itself
 
@@ -241,8 +321,8 @@ class InferenceNode(ManagedNode):
             )
 
     def hardware_id(self) -> str:
-        """Return the camera topic."""
-        if self.parameters.problems:
+        """Return the camera topic, where there is one."""
+        if self.parameters.problems or self.parameters['cameras']:
             return ''
         compressed = self.parameters['image_transport'] == 'compressed'
         return str(self.resolve_topic_name(image_topic(self, compressed)))

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import re
+
 from dynamic_dnn_ros.bundles.profile import LARGEST_BATCH
 from dynamic_dnn_ros.engines.contract import Precision
 from dynamic_dnn_ros.engines.registry import BY_BUNDLE, engine_choices
 from dynamic_dnn_ros.nodes.common.main import EXECUTOR_PARAMETER
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.common.picture_range import PICTURE_RANGE
+from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER, scheduler_names
 from dynamic_dnn_ros.serving.tracking import tracker_names
 
 #: Values of parameter `platform` that are no platform's id.
@@ -17,6 +21,30 @@ AUTO, NONE = 'auto', 'none'
 
 #: Value of parameter `tracking` for no track ids.
 NO_TRACKING = 'none'
+
+
+MOST_CAMERAS = 32
+"""Streams of a node at most."""
+
+LONGEST_CAMERA = 64
+"""Characters of the name of a camera: it is a part of the names of topics."""
+
+_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+
+
+def cameras_problem(names: Sequence[str]) -> str | None:
+    """Return what is wrong with names of cameras, and how to mend it, or None."""
+    for name in names:
+        if len(name) > LONGEST_CAMERA or not _NAME.fullmatch(name):
+            return (
+                f'{name!r} is no name of a camera. Give letters, digits and underscores, a letter '
+                f'first, at most {LONGEST_CAMERA} of them.'
+            )
+        if names.count(name) > 1:
+            return f'{name!r} is there twice. Give each camera a name of its own.'
+    if len(names) > MOST_CAMERAS:
+        return f'these are {len(names)} cameras, and a node serves at most {MOST_CAMERAS}.'
+    return None
 
 
 PARAMETERS = (
@@ -61,6 +89,22 @@ PARAMETERS = (
     ),
     ParameterSpecification(
         'threads', 1, 'Threads of one inference on the CPU.', minimum=1, maximum=256
+    ),
+    ParameterSpecification(
+        'cameras',
+        (),
+        'Names of the cameras to serve, each a stream and an application of its own: `front` '
+        'listens to `front/image`, publishes below `~/front`, and its id ends in `/front`. Empty: '
+        'one camera without a name, on `image`.',
+        live=True,
+        check=cameras_problem,
+    ),
+    ParameterSpecification(
+        'scheduler',
+        DEFAULT_SCHEDULER,
+        'By what the streams of this process take turns on a processor.',
+        choices=scheduler_names(),
+        live=True,
     ),
     ParameterSpecification(
         'image_transport',

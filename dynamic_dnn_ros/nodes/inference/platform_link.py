@@ -25,17 +25,66 @@ from dynamic_dnn_ros.platforms.load_source import LoadSource
 from dynamic_dnn_ros.profiling.measurements import networks_of_profile
 from dynamic_dnn_ros.profiling.simulated import network_cost, simulated_profile
 from dynamic_dnn_ros.profiling.startup import measure
-from dynamic_dnn_ros.serving.pacing import BoardState, BoardWork, Pacer
+from dynamic_dnn_ros.serving.pacing import BoardModel, BoardState, BoardWork, Pacer
 
 #: s to wait for the platform before the sub-networks are measured instead.
 PLATFORM_TIMEOUT = 3.0
 
 
+class _SimulatedBoard:
+    """The pacers of the applications of a node, each with jitter of its own."""
+
+    def __init__(
+        self,
+        work: BoardModel,
+        jitter: Callable[[random.Random], float],
+        stage_work: Callable[[SubNetwork, int], float],
+        seed: int,
+    ) -> None:
+        """
+        Begin without a state: what a frame takes is not known yet.
+
+        :param jitter: as `BoardModel.jitter`
+        :param stage_work: as parameter `work` of `Pacer`
+        """
+        self._work = work
+        self._jitter = jitter
+        self._stage_work = stage_work
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._pacers: dict[str, Pacer] = {}
+        self._state: tuple[Mapping[str, float], Mapping[str, float]] | None = None
+
+    def pacer(self, application: str) -> Pacer:
+        """Return the pacer of an application; may be called from any thread."""
+        with self._lock:
+            if application not in self._pacers:
+                generator = random.Random(f'{self._seed} {application}')
+                pacer = Pacer(self._work, lambda: self._jitter(generator), self._stage_work)
+                self._pacers[application] = pacer
+                self._tell(application)
+            return self._pacers[application]
+
+    def update(self, frequencies: Mapping[str, float], slow_downs: Mapping[str, float]) -> None:
+        """Take over granted frequencies, Hz a domain, and what slows each application down."""
+        with self._lock:
+            self._state = frequencies, slow_downs
+            for application in self._pacers:
+                self._tell(application)
+
+    def _tell(self, application: str) -> None:
+        if self._state is not None:
+            frequencies, slow_downs = self._state
+            state = BoardState(frequencies, slow_downs.get(application, 1.0))
+            self._pacers[application].update(state)
+
+
 class PlatformLink:
     """
-    Listens to the platform, and finds the operating points of the application on it.
+    Listens to the platform, and finds the operating points of the bundle on it.
 
     `platform` is its id, empty while none is known; `points` are None until they are known.
+    `processor` is the one to begin with there.
     """
 
     def __init__(
@@ -48,15 +97,16 @@ class PlatformLink:
         """
         Decide by parameter `platform`; `begin` begins.
 
+        :param served: by one stream of the node
         :param on_points: called when `points` are others, from any thread
-        :param on_pacing: called when `pacing` is another
+        :param on_pacing: called when `pacing` and `processor` may be others
         """
         self._node = node
         self._parameters = node.parameters
         self._served = served
         self._on_points = on_points
         self._on_pacing = on_pacing
-        self._pacer: Pacer | None = None
+        self._board: _SimulatedBoard | None = None
         # Held where points are exchanged: by who learns of a platform, and by who measures.
         self._exchanging = threading.Lock()
         self._measuring: tuple[threading.Thread, threading.Event] | None = None
@@ -64,27 +114,44 @@ class PlatformLink:
         self._source = LoadSource()
         self.platform = ''
         self.points: OperatingPoints | None = None
+        self.processor = served.engine.processors[0]
 
     @property
     def simulated(self) -> bool:
         """Tell whether frames are held back to the pace of a simulated board."""
-        return self._pacer is not None
+        return self._board is not None
 
-    @property
-    def pacing(self) -> tuple[Pacer, str] | None:
-        """Return what holds frames back and the board's processor; None on a real platform."""
-        return None if self._pacer is None else (self._pacer, self._served.processor)
+    def pacing(self, application: str, processor: str) -> tuple[Pacer, str] | None:
+        """
+        Return what holds the frames of an application back, and its processor.
+
+        None on a real platform.
+        """
+        board = self._board
+        return None if board is None else (board.pacer(application), processor)
 
     @property
     def processors(self) -> tuple[str, ...]:
         """Return the processors that a switch may name."""
-        if self._pacer is not None and self.points is not None:
+        if self._board is not None and self.points is not None:
             return self.points.processors
         return self._served.engine.processors
 
-    def first_processor(self) -> str:
+    def least_latency(self, sub_network: SubNetwork, processor: str) -> float | None:
+        """Return the mean latency of a sub-network at its fastest point, s; None: not known."""
+        points = self.points
+        return None if points is None else points.least_latency(sub_network.id, processor)
+
+    def batch_latency(self, sub_network: SubNetwork, processor: str) -> tuple[float, ...]:
+        """Return what 1, 2, ... frames take together, by what one takes; empty: not known."""
+        points = self.points
+        if points is None or processor not in points.processors:
+            return ()
+        return points.batch_multiples(sub_network.id)
+
+    def choose_processor(self) -> str:
         """
-        Return the processor to begin with, by parameter `processor`.
+        Choose the processor to begin with, by parameter `processor`.
 
         :raises NodeError: when neither the engine nor a profile knows it
         """
@@ -99,7 +166,8 @@ class PlatformLink:
                 f"parameter 'processor' is {processor!r}, which neither the engine nor a profile "
                 f'knows. Set it to one of: {", ".join(sorted(known))}, or leave it empty.'
             )
-        return processor or self._served.engine.processors[0]
+        self.processor = processor or self._served.engine.processors[0]
+        return self.processor
 
     def begin(self) -> None:
         """Wait for the platform, or measure at once where there is none."""
@@ -144,14 +212,10 @@ class PlatformLink:
                 self._learn(message.platform, message.kind == SystemLoad.KIND_SIMULATED)
             except PlatformError as error:
                 self._node.get_logger().error(f'Frames are not paced: {error}')
-        if self._pacer is not None:
-            self._pacer.update(
-                BoardState(
-                    {domain.name: domain.granted for domain in message.domains},
-                    {row.name: row.value for row in message.slow_downs}.get(
-                        self._node.identifier, 1.0
-                    ),
-                )
+        if self._board is not None:
+            self._board.update(
+                {domain.name: domain.granted for domain in message.domains},
+                {row.name: row.value for row in message.slow_downs},
             )
 
     def _learn(self, platform: str, simulated: bool) -> None:
@@ -160,7 +224,7 @@ class PlatformLink:
         self._cease()
         self.platform = platform
         self._measure_at = math.inf
-        self._pacer = None
+        self._board = None
         hardware = hardware_name()
         engine = self._served.engine
         points = bundle.profile(platform, hardware, (engine.name, engine.precision.value))
@@ -178,7 +242,7 @@ class PlatformLink:
             return
         self.points = points
         if simulated and not self._parameters['processor']:
-            self._served.processor = points.processors[0]
+            self.processor = points.processors[0]
         self._on_pacing()
         self._on_points()
 
@@ -212,7 +276,6 @@ class PlatformLink:
         if points is not None and points.measured_elsewhere:
             sub_networks = self._served.bundle.manifest.sub_networks
             measured = networks_of_profile(board, sub_networks, points)
-        generator = random.Random(f'{self._parameters["seed"]} {self._node.identifier}')
 
         def work(
             sub_network: SubNetwork, processor: str, frequencies: Mapping[str, float]
@@ -221,7 +284,8 @@ class PlatformLink:
             parts = board.parts(cost, processor, frequencies)
             return BoardWork(parts.total, parts.busy())
 
-        self._pacer = Pacer(work, lambda: board.jitter(generator), self._served.work)
+        seed: int = self._parameters['seed']
+        self._board = _SimulatedBoard(work, board.jitter, self._served.work, seed)
         self._node.get_logger().info(
             f'{platform} is simulated: each frame lasts as long as that board would need'
         )
@@ -236,7 +300,7 @@ class PlatformLink:
         def work() -> None:
             if before is not None:
                 before[0].join()
-            processor = self._served.engine_processor(self._served.processor)
+            processor = self._served.engine_processor(self.processor)
             try:
                 points = measure(platform, self._served.exchange.each(processor), stop.is_set)
             except Exception as error:  # an engine's own errors are of any type

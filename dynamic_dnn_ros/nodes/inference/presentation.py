@@ -77,15 +77,19 @@ class Presentation:
         node: StreamNode,
         served: ServedBundle,
         message_of_points: Callable[[], OperatingPointsMessage],
+        takes_turns: Callable[[], tuple[str, str]] = lambda: ('', ''),
     ) -> None:
         """
         Create the publisher; the stream owns it.
 
         :param message_of_points: returns the operating points as they are now
+        :param takes_turns: returns the instance of the process whose streams take turns, and the
+            name of the scheduler; both empty where it is alone
         """
         self._node = node
         self._served = served
         self._message_of_points = message_of_points
+        self._takes_turns = takes_turns
         # Publications come from the executor's thread, the worker and the preparing thread.
         self._lock = threading.RLock()
         self._stamps: deque[Time] = deque(maxlen=64)
@@ -125,6 +129,7 @@ class Presentation:
             message.state = state
             message.sub_network = served.serving
             message.processor = served.processor
+            message.server, message.scheduler = self._takes_turns()
             self._publisher.publish(message)
             self._presented = True
 

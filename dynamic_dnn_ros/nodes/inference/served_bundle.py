@@ -1,11 +1,12 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The bundle that an application serves: its sub-networks, and those that it refuses to serve."""
+"""The bundle that streams serve: its sub-networks, and those that are refused to be served."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+import copy
+from dataclasses import dataclass, field, replace
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
@@ -18,12 +19,20 @@ from dynamic_dnn_ros.serving.frames import ServedFrame
 from dynamic_dnn_ros.serving.ranking import by_accuracy
 
 
+@dataclass
+class _Common:
+    """What streams have in common and is exchanged while they serve."""
+
+    works: Works = field(default_factory=dict)
+
+
 class ServedBundle:
     """
-    What an application serves, and the processor that its results name.
+    What a stream serves, and the processor that its results name.
 
     `refused` says why a sub-network is not served, by its id. `processor` may be one of a
     simulated board. `works` are those of cascades on the platform, where a profile knows them.
+    All streams of a node have bundle, engine, `refused` and `works` in common.
     """
 
     def __init__(
@@ -54,8 +63,23 @@ class ServedBundle:
         self._on_unprepared = on_unprepared
         self.processor = ''
         self.refused: dict[str, str] = {}
-        self.works: Works = {}
+        self._common = _Common()
         self._accuracies = bundle.accuracies(engine.name, engine.precision.value)
+
+    @property
+    def works(self) -> Works:
+        """Return the works of cascades on the platform, by their ids."""
+        return self._common.works
+
+    @works.setter
+    def works(self, works: Works) -> None:
+        self._common.works = works
+
+    def for_another_stream(self) -> ServedBundle:
+        """Return the same for another stream, which is to begin, and to close its exchange."""
+        another = copy.copy(self)
+        another.exchange = self.exchange.for_another_stream()
+        return another
 
     def begin(self, wished: str) -> str:
         """

@@ -37,6 +37,7 @@ class StatusPublisher:
         camera: CameraInput,
         worker: Callable[[], FrameStream | None],
         simulated: Callable[[], bool],
+        cpu_time: Callable[[], float],
         switch_answer: Callable[[], SwitchAnswer],
     ) -> None:
         """
@@ -44,6 +45,7 @@ class StatusPublisher:
 
         :param worker: returns the worker while the node is active
         :param simulated: tells whether frames are paced
+        :param cpu_time: returns what counts as this stream's since it was last asked, s
         :param switch_answer: returns the answer to the last switch
         """
         self._node = node
@@ -51,6 +53,7 @@ class StatusPublisher:
         self._camera = camera
         self._worker = worker
         self._simulated = simulated
+        self._cpu_time = cpu_time
         self._switch_answer = switch_answer
         self._busy: dict[str, float] = {}
         self._overruns_of_board = Overruns()
@@ -87,6 +90,8 @@ class StatusPublisher:
             InferenceStatus.STAGE_INFERENCE: served.inference,
             InferenceStatus.STAGE_DECODING: served.decoding,
         }
+        if served.parked:
+            stages[InferenceStatus.STAGE_PARKED] = served.parked
         if tracking is not None:
             stages[InferenceStatus.STAGE_TRACKING] = tracking
         status.stages = named_values({**stages, InferenceStatus.STAGE_TOTAL: total})
@@ -94,6 +99,7 @@ class StatusPublisher:
         status.overrun = overrun
         status.work = self._served.work_of(served)
         status.exit_stage = served.exit_stage
+        status.batch = served.batch
         self._publisher.publish(status)
 
     def frame_rejected(self, header: Header, reason: str) -> None:
@@ -113,7 +119,7 @@ class StatusPublisher:
             added = dict(served.remarks.busy)
         else:
             added = {} if served.processor == 'cpu' else {served.processor: served.inference}
-            added['cpu'] = time.process_time() - self._busy.get('cpu', 0.0)
+            added['cpu'] = self._cpu_time()
         # Replaced as a whole: other threads read it.
         self._busy = {
             domain: self._busy.get(domain, 0.0) + added.get(domain, 0.0)
@@ -143,6 +149,8 @@ class StatusPublisher:
             status.served = worker.served
             status.replaced = worker.mailbox.replaced
             status.rejected = worker.rejected + self._camera.rejected
+            status.dropped = worker.dropped
+            status.parked = worker.parked
         answer = self._switch_answer()
         status.switch_manager = answer.manager
         status.switch_sequence = answer.sequence

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import time
 
 from std_msgs.msg import Header
 
-from dynamic_dnn_ros.msg import Application, SubNetworkSwitch
+from dynamic_dnn_ros.msg import Application, PerformanceTarget, SubNetworkSwitch
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
@@ -23,16 +24,28 @@ from dynamic_dnn_ros.nodes.inference.presentation import (
 from dynamic_dnn_ros.nodes.inference.rejections import Rejections
 from dynamic_dnn_ros.nodes.inference.results.results import Published, Results
 from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
+from dynamic_dnn_ros.nodes.inference.serving_process import ServingProcess
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
 from dynamic_dnn_ros.serving.frames import CameraFrame, WorkerState
 from dynamic_dnn_ros.serving.pacing import PacedLender, Pacer
-from dynamic_dnn_ros.serving.server import Server
-from dynamic_dnn_ros.serving.stream import FrameStream
+from dynamic_dnn_ros.serving.stage_times import StageTimes
+from dynamic_dnn_ros.serving.stream import FrameStream, Terms
 
-#: s that a frame in work may take when a stream stops.
+#: s that frames in work may take when streams stop.
 STOP_TIMEOUT = 5.0
+
+
+def terms_of(target: PerformanceTarget) -> Terms:
+    """Return what a target asks of each frame; one without an application asks nothing."""
+    if not target.application:
+        return Terms()
+    return Terms(
+        latency=target.latency or None,
+        priority=target.priority,
+        droppable=target.late_frames == PerformanceTarget.LATE_FRAMES_DROP,
+    )
 
 
 class Stream:
@@ -49,34 +62,43 @@ class Stream:
         served: ServedBundle,
         platform: PlatformLink,
         points: PresentedPoints,
+        times: StageTimes,
+        process: ServingProcess,
     ) -> None:
         """
         Create what it publishes and listens to.
 
+        :param served: by this stream; a sub-network of it serves already
+        :param times: what stages take, one for all streams of the node
         :raises NodeError: when nothing publishes results of the bundle's task
         :raises TrackingError: when what parameter `tracking` names is not installed
         """
+        self.served = served
         self._node = node
-        self._served = served
         self._platform = platform
-        self._server = Server()
+        self._times = times
+        self._process = process
         self._worker: FrameStream | None = None
+        self._terms = Terms()
         self._pacing: tuple[Pacer, str] | None = None
         self._has_served = False
         manifest = served.bundle.manifest
-        self._camera = CameraInput(node.node, node.parameters, self._deliver, self._reject)
+        base = f'{node.name}/image' if node.name else 'image'
+        self._camera = CameraInput(node.node, node.parameters, self._deliver, self._reject, base)
         self._rejections = Rejections(self._say_rejected, self._say_accepted)
         self._results = Results(
             node, manifest.task.name, manifest.name, manifest.labels, self._on_published
         )
-        self.presentation = Presentation(node, served, lambda: points.message(platform.points))
+        self.presentation = Presentation(
+            node, served, lambda: points.message(platform.points), self._takes_turns
+        )
         self._switches = SwitchReceiver(
             node.identifier,
             served,
             lambda: platform.processors,
             self.pace,
             lambda: self._statuses.switch_answered(),
-            self.presentation.switched,
+            self._switched,
             node.get_logger(),
         )
         self._statuses = StatusPublisher(
@@ -85,6 +107,7 @@ class Stream:
             self._camera,
             lambda: self._worker,
             lambda: platform.simulated,
+            process.take_cpu_time,
             lambda: self._switches.answer,
         )
         node.listen(SubNetworkSwitch, SWITCH_TOPIC, self._switches.receive, qos.SUB_NETWORK_SWITCH)
@@ -97,14 +120,14 @@ class Stream:
     # What it does
 
     def begin(self) -> None:
-        """Begin to serve; the camera is subscribed to at once, unless nobody need want results."""
+        """Begin to serve."""
         self._camera.reset()
         self._statuses.overruns = 0
         self._has_served = False
-        parameters, manifest = self._node.parameters, self._served.bundle.manifest
-        self._worker = FrameStream(
+        parameters, manifest = self._node.parameters, self.served.bundle.manifest
+        worker = FrameStream(
             self.identifier,
-            PacedLender(self._served.exchange, lambda: self._pacing),
+            PacedLender(self.served.exchange, lambda: self._pacing),
             manifest.preprocessing,
             manifest.make_task(),
             manifest.labels,
@@ -113,30 +136,34 @@ class Stream:
             parameters['reduced_decoding'],
             self._results.publish,
             self._on_rejected,
+            times=self._times,
         )
+        worker.terms = self._terms
         self.pace()
+        self._node.enable()
         self._results.begin()
-        self._server.add(self._worker)
+        self._process.server.add(worker)
+        self._worker = worker
         if not parameters['lazy']:
             self._camera.subscribe()
         self.presentation.present(Application.STATE_ACTIVE)
 
-    def end(self) -> None:
-        """Finish the frame in work and serve no more."""
+    def end(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Finish the frame in work and serve no more; `timeout` in seconds."""
         self._camera.unsubscribe()
         self._rejections.end()
         worker, self._worker = self._worker, None
-        if worker is not None and not self._server.remove(worker, STOP_TIMEOUT):
+        if worker is not None and not self._process.server.remove(worker, timeout):
             self._node.get_logger().error(
                 f'The frame in work was not done after {STOP_TIMEOUT:g} s and is abandoned.'
             )
-        self._results.end(STOP_TIMEOUT)
+        self._results.end(timeout)
         self.presentation.present(Application.STATE_INACTIVE)
 
     def destroy(self) -> None:
-        """Destroy what it published and listened to."""
-        self._server.close(0.0)
+        """Destroy what it published and listened to, and give its sub-network back."""
         self._node.destroy()
+        self.served.exchange.close()
 
     def subscribe_if_wanted(self, active: bool) -> None:
         """Subscribe to the camera of an active node while somebody wants results."""
@@ -151,9 +178,15 @@ class Stream:
         self._statuses.heartbeat()
         self._rejections.tick(time.monotonic())
 
+    def follow_platform(self) -> None:
+        """Take over processor and pace of the platform, which is another one now."""
+        if self._platform.simulated and not self._node.parameters['processor']:
+            self.served.processor = self._platform.processor
+        self.pace()
+
     def pace(self) -> None:
-        """Take over the pace of the platform, which is another one now."""
-        self._pacing = self._platform.pacing
+        """Take over the pace of the platform, or another processor."""
+        self._pacing = self._platform.pacing(self.identifier, self.served.processor)
 
     def diagnose(self) -> Sequence[Diagnostic]:
         """Return the state of the camera, of the worker and of results."""
@@ -161,11 +194,26 @@ class Stream:
         if worker is None:
             return ()
         platform, overruns = self._platform.platform, self._statuses.overruns
-        return (
+        parts = (
             diagnose_camera(self._camera, worker, *self._rejections.present),
-            diagnose_worker(worker, self._served, platform, overruns),
+            diagnose_worker(worker, self.served, platform, overruns),
             self._results.diagnose(),
         )
+        name, topic = self._node.name, self._camera.topic
+        return [replace(part, stream=name, hardware=topic) for part in parts]
+
+    def _takes_turns(self) -> tuple[str, str]:
+        """Return the process whose streams take turns, and by which scheduler; empty: it alone."""
+        process = self._process
+        if self._node.name or process.shared:
+            return process.identity.instance, process.scheduler
+        return '', ''
+
+    def _switched(self, switch: SubNetworkSwitch) -> None:
+        self._terms = terms_of(switch.target)
+        if self._worker is not None:
+            self._worker.terms = self._terms
+        self.presentation.switched(switch)
 
     # Frames
 

@@ -557,9 +557,10 @@ def tell(application: Served, loads: Any, message: SystemLoad) -> None:
     assert link is not None
     loads.publish(message)
     application.graph.spin_until(lambda: link.platform == message.platform)
-    pacer = link._pacer
-    if pacer is None:
+    pacing = link.pacing(ID, 'gpu')
+    if pacing is None:
         return
+    pacer, _ = pacing
     frequencies = {row.name: row.granted for row in message.domains}
     state = BoardState(frequencies, message.slow_downs[0].value)
     application.graph.spin_until(lambda: pacer._state == state)

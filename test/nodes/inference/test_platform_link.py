@@ -43,7 +43,7 @@ class Link:
             serving_node(graph, **parameters),
             self.served,
             lambda: self.points.append(self.link.points.platform if self.link.points else ''),
-            lambda: self.paces.append(self.link.pacing[1] if self.link.pacing else ''),
+            lambda: self.paces.append(self.link.processor if self.link.simulated else ''),
         )
 
     def close(self) -> None:
@@ -187,6 +187,6 @@ def test_first_processor(
     link = make_link(platform=platform, processor=processor)
     if first is None:
         with pytest.raises(NodeError, match='Set it to one of: cpu, or leave it empty'):
-            link.link.first_processor()
+            link.link.choose_processor()
     else:
-        assert link.link.first_processor() == first
+        assert link.link.choose_processor() == first

@@ -145,7 +145,7 @@ def test_a_newer_switch_that_comes_while_one_is_told_of_stays_the_last(
     monkeypatch.setattr(receiver, '_on_exchanged', come_in_between)
     receiver.switch('s1', 1)
     receiver.engine.open_gates()
-    receiver.wait_for(lambda: bool(newer))
+    receiver.wait_for(lambda: bool(newer) and newer[0].ident is not None)
     newer[0].join()
     receiver.wait_for(lambda: len(receiver.answers) == 2)
     assert receiver.answer == SwitchAnswer('m', 2, APPLIED, '')
