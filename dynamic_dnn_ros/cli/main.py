@@ -158,6 +158,12 @@ def missing_module(name: str, error: ModuleNotFoundError) -> str:
             'distribution and the workspace that holds dynamic_dnn_ros, or run `make demo` in '
             'the sources, which brings ROS 2 along.'
         )
+    if missing.startswith('dynamic_dnn_ros.'):
+        return (
+            f'dynamic-dnn {name} needs {missing}, which the installed package lacks: its files '
+            'have changed since it was built. Build it again: `make build` in the sources, or '
+            '`colcon build` in the workspace.'
+        )
     extras = OWN_EXTRA.get(missing, COMMANDS[name].extras)
     return (
         f'dynamic-dnn {name} needs {missing}, which is not installed. Install it: '

@@ -284,7 +284,7 @@ def test_export_puts_graphs_into_the_bundle(
     assert 'no graphs for ONNX Runtime and OpenVINO of s0, s1, s2' in capsys.readouterr().out
     assert run('export', folder) == 0
     assert '3 graphs' in capsys.readouterr().out
-    assert run('check', folder) == 0
+    assert run('check', folder, '--engine', 'torch') == 0
     assert 'no graphs' not in capsys.readouterr().out
     assert run('export', folder, '--sub-networks', 's0') == 1
     assert '--sub-networks needs --output' in capsys.readouterr().err
@@ -295,6 +295,27 @@ def test_export_puts_graphs_into_the_bundle(
     write_bundle(folder, bundle.manifest, weights_content(weights), other_files=bundle.other_files)
     assert run('check', folder) == 1
     assert 's0.graph: was made for sub-network' in capsys.readouterr().err
+
+
+def test_check_runs_every_engine_that_is_installed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    assert run('export', folder) == 0
+    assert run('check', folder) == 0
+    assert 'onnxruntime: 3 sub-networks run, answer as recorded' in capsys.readouterr().out
+    # A graph of the right name and key, whose model is none: PyTorch does not need it.
+    bundle = read_bundle(folder)
+    header, _, _ = bundle.other_files['s1.graph'].partition(b'\n')
+    files = {**bundle.other_files, 's1.graph': header + b'\nno model'}
+    write_bundle(folder, bundle.manifest, bundle.weights_content, other_files=files)
+    assert run('check', folder, '--engine', 'torch') == 0
+    capsys.readouterr()
+    assert run('check', folder) == 1
+    checked = capsys.readouterr()
+    assert 'onnxruntime: 2 sub-networks run' in checked.out
+    assert 'PROBLEM onnxruntime: ' in checked.out and "'s1'" in checked.err
 
 
 def test_export_without_onnx(

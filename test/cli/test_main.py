@@ -86,6 +86,7 @@ def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ('rclpy', 'needs ROS 2, but rclpy cannot be imported'),
         ('matplotlib', "pip install 'dynamic_dnn_ros[demo]'"),
+        ('dynamic_dnn_ros.cli.demo', 'Build it again: `make build`'),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(hidden: str, said: str, tmp_path: Path) -> None:

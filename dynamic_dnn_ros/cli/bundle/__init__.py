@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--engine',
         default=BY_BUNDLE,
         choices=engine_choices(),
-        help='default: PyTorch for a super-network, ONNX Runtime for separate models',
+        help='check with this one alone; default: with all that are installed and run it',
     )
     export_action.add_argument(
         '--output',

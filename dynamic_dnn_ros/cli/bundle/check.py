@@ -22,6 +22,13 @@ from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, PreparedSubNetwork
+from dynamic_dnn_ros.engines.registry import (
+    BY_BUNDLE,
+    ENGINE_NAMES,
+    default_engine,
+    installed_engines,
+    suitable_engines,
+)
 from dynamic_dnn_ros.engines.verification import ResponseError, record, verify_recorded
 from dynamic_dnn_ros.profiling.accuracy import measure_accuracies, open_labelled
 from dynamic_dnn_ros.tasks.contract import Metric, Task, TaskError
@@ -67,8 +74,8 @@ def check(
             f'{", ".join(sorted(stray))}: not of the bundle, and gone when it is written again'
         )
     _check_profiles(bundle, findings)
-    if isinstance(bundle.manifest.source, SuperNetwork):
-        _check_graphs(bundle, findings)
+    of_a_super_network = isinstance(bundle.manifest.source, SuperNetwork)
+    complete = _check_graphs(bundle, findings) if of_a_super_network else True
     unknown = [each.id for each in bundle.manifest.sub_networks if not each.accuracy_is_known]
     if unknown:
         findings.say(
@@ -76,6 +83,8 @@ def check(
             'is never served by what is not known'
         )
     prepared = _check_sub_networks(bundle, engine_name, not record_responses, findings)
+    if engine_name == BY_BUNDLE and complete:
+        _check_other_engines(bundle, not record_responses, findings)
     if data is not None and prepared:
         _check_accuracies(bundle, prepared, data, findings)
     if record_responses:
@@ -104,8 +113,12 @@ def _check_profiles(bundle: Bundle, findings: Findings) -> None:
         findings.say('no profile: latencies are measured when a node starts')
 
 
-def _check_graphs(bundle: Bundle, findings: Findings) -> None:
-    """Look whether the graphs are those of the sub-networks as they are now."""
+def _check_graphs(bundle: Bundle, findings: Findings) -> bool:
+    """
+    Look whether the graphs are those of the sub-networks as they are now.
+
+    :return: whether the bundle has those in float32 of all sub-networks
+    """
     manifest = bundle.manifest
     weights_sha256 = manifest.weights_sha256
     lacking = []
@@ -134,6 +147,7 @@ def _check_graphs(bundle: Bundle, findings: Findings) -> None:
             "installed they are made when they are needed; 'dynamic-dnn bundle export' puts them "
             'into the bundle for computers without it'
         )
+    return not lacking
 
 
 def _check_sub_networks(
@@ -169,6 +183,40 @@ def _check_sub_networks(
             "accuracy. 'dynamic-dnn bundle check --data ... --record' measures and records them."
         )
     return all_prepared
+
+
+def _check_other_engines(bundle: Bundle, compare: bool, findings: Findings) -> None:
+    """Run every sub-network with each other engine that is installed here, as a node may."""
+    manifest = bundle.manifest
+    task = manifest.make_task()
+    for name in suitable_engines(manifest):
+        if name == default_engine(manifest) or name not in installed_engines():
+            continue
+        try:
+            engine = open_engine(name, bundle, threads=1)
+        except (BundleError, EngineError) as error:
+            if name in ENGINE_NAMES:
+                findings.problem(error)
+            else:  # One of another package need not run everything.
+                findings.say(f'{name}: does not run this bundle: {error}')
+            continue
+        sound, furthest = 0, math.nan
+        for entry in manifest.sub_networks:
+            try:
+                prepared = engine.prepare(entry, engine.processors[0])
+                try:
+                    _check_outputs(prepared, manifest.labels, task)
+                    found = verify_recorded(prepared, bundle.responses, task) if compare else None
+                finally:
+                    prepared.close()
+            except (BundleError, EngineError) as error:
+                findings.problem(f'{name}: {error}')
+                continue
+            sound += 1
+            if found is not None:
+                furthest = max(found, 0.0 if math.isnan(furthest) else furthest)
+        said = '' if math.isnan(furthest) else f', answer as recorded (depart by {furthest:.2%})'
+        findings.say(f'{name}: {sound} sub-networks run{said}')
 
 
 def _check_outputs(
