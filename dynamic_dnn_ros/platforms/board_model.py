@@ -55,9 +55,13 @@ class MeasuredTimes:
     What was measured of one network on one processor, at the board's reference clocks.
 
     `gpu` seconds that follow the GPU's clock, `accelerator` seconds on a processor whose clock
-    is not managed, `rest` all other seconds. Intensities: how much more power than the board's
-    average network it takes on the GPU, in memory and on the accelerator while it keeps them
-    busy.
+    is not managed, `rest` all other seconds, which the board's model divides. Where other clocks
+    were changed too, `memory` follows that of the memory, `host` and `launch` that of the CPU,
+    `fixed` none; `launch` goes on while the GPU works. GPU and memory overlap by the exponent
+    `overlap`, both together and the launches by `launch_overlap` (see `overlapped`). The CPU's
+    part keeps up to `threads` cores busy and takes longer where there are fewer. Intensities:
+    how much more power than the board's average network it takes on the GPU, in memory and on
+    the accelerator while it keeps them busy.
     """
 
     processor: str
@@ -67,6 +71,13 @@ class MeasuredTimes:
     gpu_intensity: float = 1.0
     memory_intensity: float = 1.0
     accelerator_intensity: float = 1.0
+    memory: float = 0.0
+    host: float = 0.0
+    launch: float = 0.0
+    fixed: float = 0.0
+    overlap: float = 1.0
+    launch_overlap: float = 1.0
+    threads: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -85,11 +96,13 @@ class MeasuredNetwork:
 @dataclass(frozen=True)
 class LatencyParts:
     """
-    Seconds of one inference, by what they scale with; they follow one another.
+    Seconds of one inference, by what they scale with.
 
     `host` runs on one CPU core, `parallel` on all `cores` of them, `gpu` is bound by the GPU
     clock, `memory` by the memory clock; `fixed` scales with nothing and is spent on the host,
-    `accelerator` scales with nothing and is spent on `processor`.
+    `accelerator` scales with nothing and is spent on `processor`. They follow one another, but
+    for GPU and memory, which overlap by the exponent `overlap`, and `launch`, CPU time beside
+    the two, by `launch_overlap`. `threads` cores work while the CPU does.
     """
 
     host: float
@@ -103,15 +116,31 @@ class LatencyParts:
     gpu_intensity: float = 1.0
     memory_intensity: float = 1.0
     accelerator_intensity: float = 1.0
+    launch: float = 0.0
+    overlap: float = 1.0
+    launch_overlap: float = 1.0
+    threads: float = 1.0
 
     @cached_property
     def total(self) -> float:
         """Return the latency of the board model, s."""
-        return self.host + self.parallel + self.gpu + self.memory + self.fixed + self.accelerator
+        if self.overlap == 1.0 and not self.launch:
+            return (
+                self.host + self.parallel + self.gpu + self.memory + self.fixed + self.accelerator
+            )
+        working = overlapped(self._computing, self.launch, self.launch_overlap)
+        return self.host + self.parallel + working + self.fixed + self.accelerator
+
+    @cached_property
+    def _computing(self) -> float:
+        """Return the seconds for which GPU or memory are at work."""
+        return overlapped(self.gpu, self.memory, self.overlap)
 
     @cached_property
     def processor_share(self) -> float:
         """Return the share of the latency for which it keeps its processor, 0..1."""
+        if self.launch:
+            return (self.parallel + self._computing + self.accelerator) / self.total
         return 1.0 - (self.host + self.fixed) / self.total
 
     def busy(self) -> dict[str, float]:
@@ -121,11 +150,15 @@ class LatencyParts:
         CPU time counts once a core. The processor that waits for memory counts as busy, as its
         load counter does.
         """
+        on_host = (self.host + self.launch) * min(self.threads, self.cores) + self.fixed
         busy = {
-            'cpu': self.host + self.fixed + self.parallel * self.cores,
+            'cpu': on_host + self.parallel * self.cores,
             'gpu': self.gpu,
             'memory': self.memory,
         }
+        if self.processor == 'gpu' and self.overlap != 1.0:
+            busy['gpu'] = self._computing
+            return busy
         busy[self.processor] = busy.get(self.processor, 0.0) + self.memory + self.accelerator
         return busy
 
@@ -143,17 +176,41 @@ class LatencyParts:
         return busy
 
 
+def overlapped(one: float, other: float, exponent: float) -> float:
+    """
+    Return how long two take that work at the same time: (one^p + other^p)^(1/p), s.
+
+    With an exponent of 1 they follow one another, with an infinite one the longer one decides.
+    Layers of a network lie between: some wait for the one, some for the other.
+    """
+    if exponent == 1.0:
+        return one + other
+    longer, shorter = (one, other) if one > other else (other, one)
+    if not longer > 0.0:
+        return 0.0
+    return float(longer * (1.0 + (shorter / longer) ** exponent) ** (1.0 / exponent))
+
+
 @dataclass(frozen=True)
 class DomainModel:
-    """One frequency domain: table in Hz, dynamic power C V^2 f, voltage as points (Hz, V)."""
+    """
+    One frequency domain: table in Hz, dynamic power C V^2 f, voltage as points (Hz, V).
+
+    `rails` are those that it is on, each with its share of that power, the largest one first.
+    """
 
     name: str
     frequencies: tuple[float, ...]
     governor: str
-    rail: str
+    rails: tuple[tuple[str, float], ...]
     capacitance: float
     idle_share: float
     voltage: tuple[tuple[float, float], ...]
+
+    @property
+    def rail(self) -> str:
+        """Return the rail that most of its power is on."""
+        return self.rails[0][0]
 
     def dynamic_power(self, frequency: float, activity: float) -> float:
         """
@@ -310,7 +367,7 @@ class BoardModel:
                 name=name,
                 frequencies=tuple(float(f) for f in sorted(entry['frequencies']['value'])),
                 governor=str(entry['governor']['value']),
-                rail=str(entry['rail']['value']),
+                rails=_rails(entry['rail']['value']),
                 capacitance=_number(entry['capacitance']),
                 idle_share=_number(entry['idle_share']),
                 voltage=tuple((float(f), float(v)) for f, v in entry['voltage']['value']),
@@ -416,7 +473,8 @@ class BoardModel:
         self._static = {k: float(v) for k, v in power['idle']['value'].items()}
         for name, domain in self.domains.items():
             idle = domain.idle_share * domain.full_power(self.reference_frequencies[name])
-            self._static[domain.rail] = max(self._static[domain.rail] - idle, 0.0)
+            for rail, share in domain.rails:
+                self._static[rail] = max(self._static[rail] - share * idle, 0.0)
         self.total_power_rail = str(power['total_rail']['value'])
         self._remainder = _number(power['remainder'])
         self._overhead = {k: float(v) for k, v in power['overhead']['value'].items()}
@@ -452,7 +510,7 @@ class BoardModel:
         """
         Return the parts of the latency of one inference, preprocessing included.
 
-        t = sum over terms x and clocks c of a(x, c) x f_reference(c) / f(c).
+        Of a network by its cost: sum over terms x and clocks c of a(x, c) x f_reference(c) / f(c).
 
         :param work: a network by its cost, or one that was measured
         :raises PlatformError: for an unknown processor or a frequency that is missing
@@ -484,13 +542,19 @@ class BoardModel:
                     f'Choose of: {", ".join(work.processors)}',
                 )
             host_share, memory_share, fixed_share = self._rest
+            cores = self.power_mode.cores
+            cpu *= max(1.0, times.threads / cores)
             return LatencyParts(
-                host=times.rest * host_share * cpu,
+                host=(times.rest * host_share + times.host) * cpu,
                 parallel=0.0,
                 gpu=times.gpu * gpu,
-                memory=times.rest * memory_share * memory,
-                fixed=times.rest * fixed_share,
-                cores=self.power_mode.cores,
+                memory=(times.rest * memory_share + times.memory) * memory,
+                fixed=times.rest * fixed_share + times.fixed,
+                launch=times.launch * cpu,
+                overlap=times.overlap,
+                launch_overlap=times.launch_overlap,
+                threads=times.threads,
+                cores=cores,
                 processor=processor,
                 accelerator=times.accelerator,
                 gpu_intensity=times.gpu_intensity,
@@ -575,7 +639,9 @@ class BoardModel:
         rails = self._static.copy()
         for name, domain in self.domains.items():
             share = domain.idle_share + (1.0 - domain.idle_share) * activity.get(name, 0.0)
-            rails[domain.rail] += self._full(name, frequencies[name]) * share
+            watts = self._full(name, frequencies[name]) * share
+            for rail, part in domain.rails:
+                rails[rail] += watts * part
         for name, accelerator in self.accelerators.items():
             if name in activity:
                 rails[accelerator.rail] += accelerator.power * activity[name]
@@ -652,6 +718,16 @@ def _file(path: Path, _modified: int) -> Mapping[str, Any]:
 
 def _number(entry: Mapping[str, Any]) -> float:
     return float(entry['value'])
+
+
+def _rails(value: object) -> tuple[tuple[str, float], ...]:
+    """Return the rails of a domain, each with its share: one name, or shares by name."""
+    if not isinstance(value, Mapping):
+        return ((str(value), 1.0),)
+    return tuple(
+        (str(rail), float(share))
+        for rail, share in sorted(value.items(), key=lambda item: -float(item[1]))
+    )
 
 
 def _interpolate(points: tuple[tuple[float, float], ...], x: float) -> float:
