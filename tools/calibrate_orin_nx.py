@@ -21,7 +21,7 @@ import yaml
 
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_model import BoardModel, MeasuredNetwork, NetworkCost
-from dynamic_dnn_ros.platforms.calibration import (
+from dynamic_dnn_ros.platforms.calibration.refit import (
     contention_errors,
     fit_contention,
     fit_costs,

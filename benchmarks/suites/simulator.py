@@ -28,7 +28,7 @@ from dynamic_dnn_ros.platforms.board_model import (
     NetworkCost,
     load_board,
 )
-from dynamic_dnn_ros.platforms.calibration import (
+from dynamic_dnn_ros.platforms.calibration.refit import (
     THROUGHPUT,
     at_clocks,
     contention_errors,

@@ -132,6 +132,11 @@ COMMANDS = {
         'torch',
         'chain sub-networks, so that easy pictures take a small one and hard ones a large one',
     ),
+    'calibrate': Command(
+        'dynamic_dnn_ros.cli.calibrate',
+        'simulate',
+        'make a simulated board from a table of measurements, and say how far it is off',
+    ),
     'simulate': Command(
         'dynamic_dnn_ros.cli.simulate',
         'simulate',

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dynamic_dnn_ros.platforms.board_model import load_board
-from dynamic_dnn_ros.platforms.calibration import (
+from dynamic_dnn_ros.platforms.calibration.refit import (
     THROUGHPUT,
     at_clocks,
     contention_errors,

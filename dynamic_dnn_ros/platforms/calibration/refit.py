@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Fit a board's file to networks that were measured on it, and say how far the model is off.
+Fit single parameters of a board file that exists to networks that were measured on that board.
 
 Needs SciPy, which nothing else of the package does. docs/simulation.md has the formulas.
 """
