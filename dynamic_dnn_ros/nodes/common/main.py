@@ -1,11 +1,13 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Run one node as a process that ends in order on SIGINT and SIGTERM."""
+"""Run one node as a process that ends in order on SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 import signal
+import sys
 import threading
 import traceback
 
@@ -13,12 +15,16 @@ import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from dynamic_dnn_ros.nodes.common.last_resort import arm_last_resort
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 
 SPIN_TIMEOUT = 0.1
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""That ask a node to end; the last one when its terminal is closed."""
 
 #: Values of parameter `executor`.
 SINGLE_THREADED, EVENTS = 'single_threaded', 'events'
@@ -64,7 +70,7 @@ def run(
     Spin a node until a signal asks it to end.
 
     rclpy's own handlers would shut the context down before the node can say that it leaves or
-    give its lease back, so the signals are handled here.
+    give its lease back, so the signals are handled here. A node that does not end is ended.
 
     :param create: makes the node once the context is there
     :param arguments: command line, that of the process where None
@@ -72,8 +78,11 @@ def run(
     :return: exit code, 0 after an orderly end
     """
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    for number in SIGNALS:
+        # nohup has SIGHUP ignored.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: ended.set())
+    arm_last_resort(Path(sys.argv[0]).name, SIGNALS, ended.is_set)
     provide_log_folder()
     rclpy.init(
         args=list(arguments) if arguments is not None else None,

@@ -53,7 +53,7 @@ def started(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize('executor', EXECUTOR_PARAMETER.choices)
 def test_goes_on_after_a_failed_callback_and_ends_in_order(
     domain_id: int, executor: str, number: int
