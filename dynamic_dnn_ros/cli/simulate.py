@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`dynamic-dnn simulate`: run a scenario on a simulated board under one manager or several."""
+"""`dynamic-dnn simulate`: run a scenario on a simulated board, or requests from traces."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.cli.request_simulation import chosen_schedulers, simulate_requests
 from dynamic_dnn_ros.cli.simulation_picture import draw
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.scheduling.registry import scheduler_names
 from dynamic_dnn_ros.simulation.figures import table
+from dynamic_dnn_ros.simulation.requests.compare import choices
+from dynamic_dnn_ros.simulation.requests.workload import is_request_workload
 from dynamic_dnn_ros.simulation.runner import (
     GOVERNORS,
     OURS,
@@ -23,7 +27,7 @@ from dynamic_dnn_ros.simulation.runner import (
     parse_governors,
     sweep,
 )
-from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError, read_scenario
 from dynamic_dnn_ros.simulation.workloads import workloads
 
 ERRORS = (BundleError, PlatformError, ScenarioError)
@@ -41,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=OURS,
         help=f'one or several, with commas between, or "all": {", ".join(manager_names())}; '
         'default: %(default)s',
+    )
+    parser.add_argument(
+        '--scheduler',
+        default='',
+        help='one or several, with commas between, or "all": '
+        f'{", ".join(choices())}; default: as the scenario says, all for requests',
     )
     parser.add_argument(
         '--governor',
@@ -108,6 +118,10 @@ def simulate(arguments: argparse.Namespace) -> str:
     for name in ('seeds', 'jobs'):
         if getattr(arguments, name) < 1:
             raise ScenarioError(f'--{name} {getattr(arguments, name)}', 'is too few', 'Give 1')
+    path = find_scenario(arguments.scenario)
+    mapping = read_scenario(path)
+    if is_request_workload(mapping):
+        return simulate_requests(arguments, mapping, path)
     known = manager_names()
     managers = known if arguments.manager == 'all' else arguments.manager.split(',')
     unknown = [name for name in managers if name not in known]
@@ -116,9 +130,13 @@ def simulate(arguments: argparse.Namespace) -> str:
             f'manager {unknown[0]!r}', 'is unknown', f'Choose of: {", ".join(known)}'
         )
     governors = parse_governors(arguments.governor)
-    path = find_scenario(arguments.scenario)
-    scenario = Scenario.from_file(path)
+    scenario = Scenario.from_mapping(mapping, path)
     board = boards_of(scenario)(scenario.power_mode)
+    scenarios = [scenario]
+    if arguments.scheduler:
+        known = scheduler_names()
+        names = chosen_schedulers(arguments.scheduler, known)
+        scenarios = [scenario.scheduled(name) for name in names]
     rails = tuple(board.power(board.reference_frequencies, {}))
     if arguments.rail and arguments.rail not in rails:
         raise ScenarioError(
@@ -127,7 +145,8 @@ def simulate(arguments: argparse.Namespace) -> str:
     networks = workloads(scenario, board, path.parent, levels)
     runs = sweep(
         [
-            Job(scenario, networks, manager, governors, scenario.seed + seed, arguments.rail)
+            Job(each, networks, manager, governors, scenario.seed + seed, arguments.rail)
+            for each in scenarios
             for manager in managers
             for seed in range(arguments.seeds)
         ],

@@ -12,7 +12,7 @@ from typing import Any
 NEUTRAL = '#546e7a'
 DOMAIN_COLOURS = {'gpu': '#1565c0', 'cpu': '#ef6c00', 'memory': '#6a1b9a'}
 
-_STYLE = {
+STYLE = {
     'font.size': 9,
     'axes.spines.top': False,
     'axes.spines.right': False,
@@ -40,7 +40,7 @@ def time_figure(
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(heights), 1, figsize=size, sharex=True, gridspec_kw={'height_ratios': heights}
         )

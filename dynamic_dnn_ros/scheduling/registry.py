@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
+from dynamic_dnn_ros.scheduling.apparent_tardiness import ApparentTardiness
 from dynamic_dnn_ros.scheduling.arrival_order import FirstComeFirstServed, NewestFrame
 from dynamic_dnn_ros.scheduling.contract import Scheduler
 from dynamic_dnn_ros.scheduling.dysta import Dysta
 from dynamic_dnn_ros.scheduling.earliest_deadline import EarliestDeadlineFirst
-from dynamic_dnn_ros.scheduling.fewest_late import FewestLate
 from dynamic_dnn_ros.scheduling.fluid_batching import FluidBatching
 from dynamic_dnn_ros.scheduling.planaria import Planaria
 from dynamic_dnn_ros.scheduling.prema import Prema
@@ -25,7 +25,7 @@ GROUP = 'dynamic_dnn_ros.schedulers'
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     each.name: each
     for each in (
-        FewestLate,
+        ApparentTardiness,
         EarliestDeadlineFirst,
         FluidBatching,
         Dysta,
@@ -39,7 +39,7 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = {
     )
 }
 
-DEFAULT_SCHEDULER = FewestLate.name
+DEFAULT_SCHEDULER = ApparentTardiness.name
 """What decides where nobody asks for another one."""
 
 _OTHERS = Extensions(GROUP, 'scheduler', SCHEDULERS, Scheduler)

@@ -68,8 +68,8 @@ def application_figures(run: ApplicationRun, start: float, end: float) -> Applic
         float(np.mean([f.quantile for f in asked])) if asked else DEFAULT_LATENCY_QUANTILE
     )
     accuracy = float(np.mean([f.accuracy for f in frames])) if frames else math.nan
-    replaced = sum(start <= at < end for at in run.replaced)
-    served = 1.0 - replaced / arrived if arrived else 1.0
+    left_out = sum(start <= at < end for at in (*run.replaced, *run.dropped))
+    served = 1.0 - left_out / arrived if arrived else 1.0
     others = _missed_of_targets(run, start, end)
     return ApplicationFigures(
         run.id,
@@ -121,6 +121,7 @@ def table(runs: Sequence[Run]) -> str:
     ]
     for run in runs:
         module, processing = rails_of(run)
+        name = ', '.join((run.manager, *run.schedulers))
         for index, each in enumerate(figures(run)):
             joules = [
                 f'{energy(run, rail, above):.1f}' if index == 0 else '"'
@@ -129,7 +130,7 @@ def table(runs: Sequence[Run]) -> str:
             ]
             clocks = str(run.clock_changes) if index == 0 else '"'
             lines.append(
-                f'| {run.manager} | {run.seed} | {each.id} | {each.late:.1%} ({each.allowed:.0%})'
+                f'| {name} | {run.seed} | {each.id} | {each.late:.1%} ({each.allowed:.0%})'
                 f'{"" if each.met else " missed"} | {each.served:.1%} | {each.p95 * 1e3:.1f} '
                 f'| {each.accuracy:.1%} | {joules[0]} | {joules[1]} | {joules[2]} | {joules[3]} '
                 f'| {each.switches} | {clocks} |'
@@ -159,6 +160,7 @@ def _missed_of_targets(run: ApplicationRun, start: float, end: float) -> float:
         if target.rate and arrived:
             # What the camera does not deliver is nobody's fault.
             wanted = min(target.rate * (finish - begin), arrived)
-            served = arrived - sum(begin <= at < finish for at in run.replaced)
+            left_out = sum(begin <= at < finish for at in (*run.replaced, *run.dropped))
+            served = arrived - left_out
             total += weight * max(1.0 - served / wanted - RATE_TOLERANCE, 0.0)
     return total

@@ -3,9 +3,10 @@
 """
 Applications x decider x board in simulated time: the one event loop. Every figure is simulated.
 
-The decider is the very object that the node runs. Applications serve a camera by a newest-frame
-mailbox, as the inference node does. A heap of what is to come, and the next event of the board,
-which is asked for it: nothing ever has to be taken out of the heap.
+The decider is the very object that the node runs, and so is the scheduler where applications take
+turns. Applications serve a camera by a newest-frame mailbox, as the inference node does. A heap of
+what is to come, and the next event of the board, which is asked for it: nothing ever has to be
+taken out of the heap.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from dynamic_dnn_ros.management.observations import (
     Status,
     StatusEvent,
 )
-from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.management.targets import LateFrames, Target
+from dynamic_dnn_ros.scheduling.contract import Drop, Job, Wait
 from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run, Sample, SimulatedFrame
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 from dynamic_dnn_ros.simulation.scene import WHOLE, Scene
+from dynamic_dnn_ros.simulation.server import Server, Turn
 
 DECISION_PERIOD = 0.5
 LOAD_PERIOD = 0.1
@@ -126,6 +129,7 @@ class SimulatedApplication:
         factor: Callable[[], float] = exactly,
         arrivals: random.Random | None = None,
         scene: Scene | None = None,
+        server: Server | None = None,
     ) -> None:
         """
         Prepare it; it is not there yet.
@@ -134,12 +138,15 @@ class SimulatedApplication:
         :param factor: draws by which factor the next frame is slower than the board has it
         :param arrivals: of the camera's jitter
         :param scene: tells the paths of pictures; without one each takes the largest
+        :param server: where it takes turns with others; none: its frames share the board
         """
         self.application = application
         self.camera = camera
         self.factor = factor
         self.arrivals = arrivals or random.Random()
         self.scene = scene or Scene({}, lambda _: 1.0, random.Random())
+        self.server = server
+        self.turn: Turn | None = None
         self.run = ApplicationRun(application.id)
         self.serving = (application.sub_network, application.processor)
         self.present = False
@@ -238,7 +245,10 @@ class Loop:
             events += 1
             board.advance(due)
             if finished is not None:
-                self._served(finished, due)
+                if finished.server is None:
+                    self._served(finished, due)
+                else:
+                    self._stage_done(finished, finished.server, due)
             elif queue and queue[0][0] <= due:
                 _, _, action = heapq.heappop(queue)
                 action(due)
@@ -266,6 +276,10 @@ class Loop:
             self.board.end(application.working)
             application.working = None
         del self.applications[application.id]
+        if application.server is not None:
+            application.turn, application.mailbox = None, _NOBODY
+            application.server.leave(application.id)
+            self._take_turns(application.server, now)
         if self.manager.remove_application(application.id):
             self.decide(now)
 
@@ -296,7 +310,9 @@ class Loop:
         if application.mailbox != _NOBODY:
             application.run.replaced.append(application.mailbox)
         application.mailbox = now
-        if application.working is None:
+        if application.server is not None:
+            self._take_turns(application.server, now)
+        elif application.working is None:
             self._work(application, now)
 
     def _work(self, application: SimulatedApplication, now: float) -> None:
@@ -315,12 +331,27 @@ class Loop:
         assert work is not None
         application.working = None
         self.board.end(work)
+        service = now - application.work_started
+        self._complete(application, work.busy, service, now, lambda: self._work(application, now))
+
+    def _complete(
+        self,
+        application: SimulatedApplication,
+        busy: Mapping[str, float],
+        service: float,
+        now: float,
+        go_on: Callable[[], None],
+    ) -> None:
+        """
+        Count a frame that is done, go on, and tell the decider.
+
+        :param service: s that it was worked on
+        """
         application.served += 1
-        for domain, seconds in work.busy.items():
+        for domain, seconds in busy.items():
             application.busy[domain] = application.busy.get(domain, 0.0) + seconds
         sub_network, processor = application.work_option
         path, exit_stage = application.work_path
-        service = now - application.work_started
         total = now - application.work_arrival
         asked = application.target
         application.run.frames.append(
@@ -347,9 +378,110 @@ class Loop:
             work=path,
             exit_stage=exit_stage,
         )
-        self._work(application, now)
+        go_on()
         if self._observe(status, now):
             self.decide(now)
+
+    # Applications that take turns.
+
+    def _take_turns(self, server: Server, now: float) -> None:
+        """Have each idle processor run the stage that the scheduler wants."""
+        members = [a for a in self.applications.values() if a.server is server]
+        while True:
+            waiting: dict[str, list[tuple[Job, SimulatedApplication]]] = {}
+            for application in members:
+                job = self._head(application, server, now)
+                if job is not None:
+                    processor = _processor(application)
+                    waiting.setdefault(processor, []).append((job, application))
+            dropped = False
+            for processor, heads in waiting.items():
+                if server.is_busy(processor):
+                    continue
+                heads.sort(key=lambda pair: pair[0].arrival)
+                decision = server.decide(processor, now, [job for job, _ in heads])
+                if isinstance(decision, Wait):
+                    self.at(decision.until, lambda at: self._take_turns(server, at))
+                    continue
+                chosen = [a for job, a in heads if any(job is each for each in decision.jobs)]
+                if isinstance(decision, Drop):
+                    dropped = True
+                    for application in chosen:
+                        self._drop(application)
+                    continue
+                for application in chosen:
+                    self._run_stage(application, server, processor, now)
+            if not dropped:
+                return
+
+    def _head(self, application: SimulatedApplication, server: Server, now: float) -> Job | None:
+        """Return the frame of an application that is next, none where there is none."""
+        if application.turn is not None:
+            return application.turn.job
+        if application.mailbox == _NOBODY:
+            return None
+        arrival, target = application.mailbox, application.target
+        time = target.latency if target is not None and target.latency else None
+        if time is None:
+            time = 1.0 / application.camera.rate_at(arrival)
+        return Job(
+            application.id,
+            server.work(application.application, *application.serving),
+            arrival,
+            arrival + time,
+            target.priority if target is not None else 0,
+            target is not None and target.late_frames is LateFrames.DROP,
+        )
+
+    def _drop(self, application: SimulatedApplication) -> None:
+        if application.turn is not None:
+            application.run.dropped.append(application.turn.job.arrival)
+            application.turn = None
+        else:
+            application.run.dropped.append(application.mailbox)
+            application.mailbox = _NOBODY
+
+    def _run_stage(
+        self, application: SimulatedApplication, server: Server, processor: str, now: float
+    ) -> None:
+        """Let the next stage of an application's frame begin, and the frame where it has not."""
+        turn = application.turn
+        if turn is None:
+            job = self._head(application, server, now)
+            assert job is not None
+            application.work_arrival, application.mailbox = application.mailbox, _NOBODY
+            application.work_option = application.serving
+            application.work_path = application.scene.path(application.serving[0], now)
+            turn = application.turn = Turn(
+                job,
+                server.shares(application.application, application.serving[0]),
+                application.work_path,
+                application.factor(),
+            )
+        application.work_started = now
+        application.working = self.board.begin(
+            application.id,
+            *application.work_option,
+            turn.factor,
+            turn.shares[turn.job.stage],
+        )
+        server.begin(processor, application.id)
+
+    def _stage_done(self, application: SimulatedApplication, server: Server, now: float) -> None:
+        work, turn = application.working, application.turn
+        assert work is not None and turn is not None
+        application.working = None
+        self.board.end(work)
+        server.end(application.id)
+        turn.advance(now, now - application.work_started, work.busy)
+        server.learn(application.application, *application.work_option, turn)
+        if not turn.done:
+            self._take_turns(server, now)
+            return
+        application.turn = None
+        self._complete(
+            application, turn.busy, turn.job.spent, now, lambda: self._take_turns(server, now)
+        )
 
     # The decider.
 
@@ -453,3 +585,8 @@ class Loop:
     def _decide_regularly(self, now: float) -> None:
         self.at(now + DECISION_PERIOD, self._decide_regularly)
         self.decide(now)
+
+
+def _processor(application: SimulatedApplication) -> str:
+    """Return where an application's next stage runs."""
+    return (application.serving if application.turn is None else application.work_option)[1]

@@ -206,6 +206,8 @@ class _Stretch:
             for script in scenario.applications
             if script.starts <= time and (script.ends is None or time < script.ends)
         ]
+        # Who takes turns waits for the others' stages: only a trial shows for how long.
+        self._turns = bool(scenario.servers) and len(self._scripts) > 1
         self._time = time
         self._targets = [self._target(script) for script in self._scripts]
         self._rates = [script.camera.rate_at(time) for script in self._scripts]
@@ -258,7 +260,7 @@ class _Stretch:
         highest = np.array([self._board.domains[name].frequencies[-1] for name in domains])
         demand = np.array([self._load.get(n, 0.0) for n in domains]) * highest / settings
         missed = np.zeros((*counts, len(settings)))
-        surely = np.ones((*counts, len(settings)), dtype=bool)
+        surely = np.full((*counts, len(settings)), not self._turns)
         objective = np.zeros((*counts, len(settings)))
         utilisation = np.zeros((*counts, len(settings), len(domains)))
         activity = np.zeros((*counts, len(settings), powers(self._board)[1].shape[1]))

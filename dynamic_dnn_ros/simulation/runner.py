@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.contract import Decider
@@ -23,6 +22,7 @@ from dynamic_dnn_ros.simulation.oracle import Oracle
 from dynamic_dnn_ros.simulation.rails import with_power_of
 from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.side_by_side import side_by_side
 from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.world import World
 
@@ -175,12 +175,4 @@ def sweep(jobs: Sequence[Job], processes: int = 1, backend: str = 'loky') -> lis
     :param processes: at once; 1: in this process
     :param backend: of joblib, e.g. `ray` for a cluster, once it is registered
     """
-    if processes == 1:
-        return [run(job) for job in jobs]
-    # Imported here: joblib is an extra, and a single run does without.
-    from joblib import Parallel, delayed
-
-    found: list[Any] = Parallel(n_jobs=processes, backend=backend)(
-        delayed(run)(job) for job in jobs
-    )
-    return list(found)
+    return side_by_side(run, jobs, processes, backend)

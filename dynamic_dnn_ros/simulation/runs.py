@@ -51,12 +51,13 @@ class Sample(NamedTuple):
 
 @dataclass
 class ApplicationRun:
-    """Frames of one application: served ones, and arrivals of those replaced or left over."""
+    """Frames of one application: served ones, and arrivals of all, those replaced and dropped."""
 
     id: str
     frames: list[SimulatedFrame] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     replaced: list[float] = field(default_factory=list)
+    dropped: list[float] = field(default_factory=list)
     targets: list[tuple[float, Target | None]] = field(default_factory=list)
     switches: list[tuple[float, str]] = field(default_factory=list)
 
@@ -75,9 +76,10 @@ class Run:
     One simulated run.
 
     `energy` in joules by rail, from `measured_from` on; `idle_power` watts by rail of the idle
-    board at its lowest clocks; `foreign_late` is the share of the time with other load for which
-    that lagged behind. `wall`, `deciding` and `observing` are seconds of processor time that the
-    run took: all of it, decisions, and what the manager made of frames and loads.
+    board at its lowest clocks; `schedulers` are those of the servers; `foreign_late` is the share
+    of the time with other load for which that lagged behind. `wall`, `deciding` and `observing`
+    are seconds of processor time that the run took: all of it, decisions, and what the manager
+    made of frames and loads.
     """
 
     scenario: str
@@ -90,6 +92,7 @@ class Run:
     duration: float
     measured_from: float
     seed: int
+    schedulers: tuple[str, ...] = ()
     applications: dict[str, ApplicationRun] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     settings: list[tuple[float, tuple[DomainFrequency, ...] | None]] = field(default_factory=list)

@@ -9,7 +9,7 @@ Times in seconds from the beginning; docs/scenarios.md explains every field.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 import math
 from pathlib import Path
@@ -19,6 +19,7 @@ import jsonschema
 import yaml
 
 from dynamic_dnn_ros.management.targets import LateFrames, Objective, Target, TargetError
+from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER, scheduler_names
 from dynamic_dnn_ros.simulation.scenario_schema import SCHEMA
 from dynamic_dnn_ros.yaml_files import read_yaml
 
@@ -97,6 +98,15 @@ class ApplicationScript:
 
 
 @dataclass(frozen=True)
+class ServerScript:
+    """Applications that take turns on each processor, as the scheduler of that name says."""
+
+    name: str
+    scheduler: str
+    applications: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OtherLoad:
     """Load that is not ours, 0..1 of each domain at its highest clock, from `at` to `until`."""
 
@@ -159,7 +169,8 @@ class Scenario:
     """
     A whole scenario. Figures are taken from `measured_from` to `duration`, seconds.
 
-    `scale` multiplies parameters of the board's model, by name.
+    `scale` multiplies parameters of the board's model, by name. Applications of no server share
+    the board at once, as processes of their own do.
     """
 
     name: str
@@ -175,6 +186,19 @@ class Scenario:
     power_modes: tuple[tuple[float, str], ...] = ()
     sensors: Sensors = Sensors()
     delays: Delays = Delays()
+    servers: tuple[ServerScript, ...] = ()
+
+    def scheduled(self, scheduler: str) -> Scenario:
+        """
+        Return the same scenario with another scheduler.
+
+        :param scheduler: of all servers, or of one server of all applications where there is none
+        """
+        servers = tuple(replace(server, scheduler=scheduler) for server in self.servers)
+        return replace(self, servers=servers or (self._one_server(scheduler),))
+
+    def _one_server(self, scheduler: str) -> ServerScript:
+        return ServerScript('server', scheduler, tuple(script.id for script in self.applications))
 
     def other_load_at(self, time: float) -> dict[str, float]:
         """Return the load that is not ours at a time, summed where it overlaps, at most 1."""
@@ -210,7 +234,7 @@ class Scenario:
         :param where: named in errors, the file usually
         :raises ScenarioError: naming the field, what is wrong with it, and the remedy
         """
-        _check(mapping, where)
+        check_mapping(mapping, SCHEMA, where)
         platform = mapping['platform']
         duration = float(mapping['duration'])
         sensors = mapping.get('sensors', {})
@@ -252,7 +276,23 @@ class Scenario:
                 temperature=Sensor(**sensors.get('temperature', {})),
             ),
             delays=Delays(**mapping.get('delays', {})),
+            servers=tuple(
+                ServerScript(
+                    entry['name'],
+                    entry.get('scheduler', DEFAULT_SCHEDULER),
+                    tuple(entry['applications']),
+                )
+                for entry in _of(mapping, 'servers')
+            ),
         )
+        if 'scheduler' in mapping:
+            if scenario.servers:
+                raise ScenarioError(
+                    f'{where}: scheduler',
+                    'stands beside servers, which name their own',
+                    "Leave out one: 'scheduler' is for one server of all applications",
+                )
+            scenario = scenario.scheduled(mapping['scheduler'])
         scenario._agree(where)
         return scenario
 
@@ -263,11 +303,7 @@ class Scenario:
 
         :raises ScenarioError: when the file cannot be read or is no scenario
         """
-        try:
-            mapping = read_yaml(path)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ScenarioError(path, f'cannot be read ({error})', 'Give a YAML file') from error
-        return cls.from_mapping(mapping, path)
+        return cls.from_mapping(read_scenario(path), path)
 
     def _agree(self, where: object) -> None:
         """Check what no schema can: times against each other, names that occur twice."""
@@ -290,6 +326,7 @@ class Scenario:
                     f'is not after its start at {application.starts}',
                     'Give a later time, or leave it out',
                 )
+        self._agree_on_servers(where, names)
         for index, entry in enumerate(self.other_load):
             if entry.until <= entry.at:
                 raise ScenarioError(
@@ -304,8 +341,47 @@ class Scenario:
                     'Give at least one of cpu, gpu, memory',
                 )
 
+    def _agree_on_servers(self, where: object, applications: Sequence[str]) -> None:
+        """Check that servers have known schedulers, and each application is of one at most."""
+        served: list[str] = []
+        names = [server.name for server in self.servers]
+        for server in self.servers:
+            place = f'{where}: servers: {server.name}'
+            if names.count(server.name) > 1:
+                raise ScenarioError(place, 'is there twice', _UNIQUE)
+            if server.scheduler not in scheduler_names():
+                raise ScenarioError(
+                    f'{place}: scheduler {server.scheduler!r}',
+                    'is unknown',
+                    f'Choose of: {", ".join(scheduler_names())}',
+                )
+            for name in server.applications:
+                if name not in applications:
+                    raise ScenarioError(
+                        f'{place}: {name!r}',
+                        'is no application',
+                        f'Choose of: {", ".join(applications)}',
+                    )
+                if name in served:
+                    raise ScenarioError(
+                        f'{place}: {name!r}', 'is named twice', 'Give it one server'
+                    )
+                served.append(name)
+
 
 _UNIQUE = 'Give each its own'
+
+
+def read_scenario(path: Path) -> Any:
+    """
+    Return the data of a file, of whatever kind of scenario.
+
+    :raises ScenarioError: when it cannot be read
+    """
+    try:
+        return read_yaml(path)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScenarioError(path, f'cannot be read ({error})', 'Give a YAML file') from error
 
 
 def _of(mapping: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
@@ -313,13 +389,19 @@ def _of(mapping: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _check(mapping: Any, where: object) -> None:
+def check_mapping(mapping: Any, schema: Mapping[str, Any], where: object) -> None:
+    """
+    Check the data of a YAML file against a schema.
+
+    :param where: named in errors, the file usually
+    :raises ScenarioError: naming the field, what is wrong with it, and the remedy
+    """
     unbounded = _unbounded(mapping, '')
     if unbounded is not None:
         # Comparisons with it are all false, so the schema lets it pass.
         raise ScenarioError(f'{where}: {unbounded}', 'is not a number', 'Give a finite one')
     error = jsonschema.exceptions.best_match(
-        jsonschema.Draft7Validator(SCHEMA).iter_errors(mapping)
+        jsonschema.Draft7Validator(schema).iter_errors(mapping)
     )
     if error is None:
         return

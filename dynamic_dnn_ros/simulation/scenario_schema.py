@@ -120,6 +120,15 @@ _APPLICATION = _object(
     ('id', 'network', 'camera'),
 )
 
+_SERVER = _object(
+    {
+        'name': {'type': 'string', 'minLength': 1},
+        'scheduler': {'type': 'string', 'minLength': 1},
+        'applications': {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1},
+    },
+    ('name', 'applications'),
+)
+
 _SENSOR = _object(
     {
         'noise': {'type': 'number', 'minimum': 0, 'maximum': 1},
@@ -145,6 +154,8 @@ SCHEMA: dict[str, Any] = _object(
         'measured_from': _TIME,
         'seed': {'type': 'integer', 'minimum': 0},
         'applications': {'type': 'array', 'items': _APPLICATION, 'minItems': 1},
+        'scheduler': {'type': 'string', 'minLength': 1},
+        'servers': _list(_SERVER),
         'other_load': _list(
             _object({'at': _TIME, 'until': {'type': 'number'}, **_LOADS}, ('at',))
         ),

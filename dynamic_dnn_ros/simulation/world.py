@@ -24,6 +24,7 @@ from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import ApplicationScript, Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.scene import Scene
 from dynamic_dnn_ros.simulation.sensing import Sensing
+from dynamic_dnn_ros.simulation.server import Server
 from dynamic_dnn_ros.simulation.workload import Workload
 
 
@@ -136,6 +137,7 @@ class World:
             duration=scenario.duration,
             measured_from=scenario.measured_from,
             seed=self.seed,
+            schedulers=tuple(server.scheduler for server in scenario.servers),
             idle_power=dict(zip(self.board.rails, idle)),
         )
         self._loop = Loop(
@@ -145,6 +147,10 @@ class World:
             scenario.delays,
             self.run_record,
         )
+        self._servers: dict[str, Server] = {}
+        for script in scenario.servers:
+            server = Server(script.name, script.scheduler)
+            self._servers.update(dict.fromkeys(script.applications, server))
         self._all: list[tuple[ApplicationScript, SimulatedApplication, Slowness]] = []
         self._lay_out(model, workloads)
 
@@ -233,6 +239,7 @@ class World:
                 script.difficulty_at,
                 random.Random(f'{self.seed}/{script.id}/pictures'),
             ),
+            self._servers.get(script.id),
         )
         return script, application, slowness
 

@@ -13,6 +13,8 @@ import yaml
 
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.management.registry import GROUP
+from dynamic_dnn_ros.scheduling.registry import scheduler_names
+from dynamic_dnn_ros.simulation.requests.compare import choices
 from support.scenarios import FRONT, application, mapping
 
 
@@ -101,3 +103,43 @@ def test_keeps_the_power_of_a_rail_low(tmp_path: Path, capsys: pytest.CaptureFix
     (module, processing), (other_module, other_processing) = joules
     assert module < other_module
     assert other_processing < processing
+
+
+def requests(folder: Path) -> str:
+    """Write a workload of few requests and return its path."""
+    networks = [{'synthetic': 'mobilenet', 'pattern': 'block'}, {'synthetic': 'bert'}]
+    return scenario(folder, {'requests': {'rates': [20], 'count': 30, 'networks': networks}})
+
+
+def test_compares_schedulers_on_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('matplotlib')
+    picture = tmp_path / 'requests.png'
+    arguments = ['simulate', requests(tmp_path), '--scheduler', 'all', '--seeds', '2']
+    assert main([*arguments, '--picture', str(picture)]) == 0
+    printed = capsys.readouterr().out
+    assert 'simulated' in printed
+    rows = [line for line in printed.splitlines() if line.startswith('| 20 |')]
+    assert [row.split('|')[3].strip() for row in rows] == list(choices())
+    assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+def test_runs_a_scenario_under_a_scheduler(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = scenario(tmp_path, mapping(duration=6.0))
+    arguments = ['--scheduler', 'dysta,first_come', '--manager', 'smallest', '--picture', 'none']
+    assert main(['simulate', path, *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert '| smallest, dysta |' in printed and '| smallest, first_come |' in printed
+
+
+def test_a_scheduler_that_does_not_exist_is_answered_by_all_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for write in (lambda folder: scenario(folder, mapping(duration=6.0)), requests):
+        path = write(tmp_path)
+        assert main(['simulate', path, '--scheduler', 'fifo', '--picture', 'none']) != 0
+        printed = capsys.readouterr().err
+        assert "'fifo'" in printed and all(name in printed for name in scheduler_names())

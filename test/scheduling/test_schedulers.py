@@ -11,9 +11,9 @@ import random
 from hypothesis import given, settings, strategies
 import pytest
 
+from dynamic_dnn_ros.scheduling.apparent_tardiness import PATIENCE
 from dynamic_dnn_ros.scheduling.checks import Frame, check_scheduler, drawn_frames, run_schedule
 from dynamic_dnn_ros.scheduling.contract import Decision, Drop, Job, Run, Scheduler, Wait, Work
-from dynamic_dnn_ros.scheduling.fewest_late import PATIENCE
 from dynamic_dnn_ros.scheduling.registry import (
     DEFAULT_SCHEDULER,
     SCHEDULERS,
@@ -173,12 +173,25 @@ def test_the_longest_frame_is_late_where_not_all_can_be_on_time() -> None:
     assert all(ends[job] <= 8.5 for job in short)
 
 
-def test_short_frames_pass_where_there_is_slack() -> None:
-    long = Job('/long', LONG, 0.0, deadline=11.0)
+def test_short_frames_pass_and_urgent_ones_before_them() -> None:
+    long = Job('/long', LONG, 0.0, deadline=100.0)
     short = Job('/short', SHORT, 0.0, deadline=100.0)
     assert chosen(DEFAULT_SCHEDULER, 0.0, long, short) is short
-    long.deadline = 9.0
-    assert chosen(DEFAULT_SCHEDULER, 0.0, long, short) is long
+    # Of equal length, the one that is about to be late.
+    urgent = Job('/urgent', SHORT, 0.0, deadline=4.0)
+    assert chosen(DEFAULT_SCHEDULER, 0.0, short, urgent) is urgent
+    # One that would be late if it waited even for the rest of another one.
+    begun = Job('/begun', SHORT, 0.0, deadline=100.0, stage=1, last_run=1.0)
+    waits = Job('/waits', SHORT, 1.0, deadline=3.5)
+    assert chosen(DEFAULT_SCHEDULER, 1.0, begun, waits) is waits
+    begun.deadline = 3.5  # it cannot wait for that any more
+    assert chosen(DEFAULT_SCHEDULER, 1.0, begun, waits) is begun
+
+
+def test_a_frame_that_is_late_loses_against_one_that_is_not() -> None:
+    late = Job('/late', SHORT, 0.0, deadline=1.0)
+    urgent = Job('/urgent', SHORT, 0.0, deadline=2.5)
+    assert chosen(DEFAULT_SCHEDULER, 0.0, late, urgent) is urgent
 
 
 def test_a_higher_priority_is_on_time_where_not_all_can_be() -> None:
