@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Run one node as a process that ends in order on SIGINT, SIGTERM and SIGHUP."""
+"""Run nodes as a process that ends in order on SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -69,12 +69,28 @@ def run(
     """
     Spin a node until a signal asks it to end.
 
-    rclpy's own handlers would shut the context down before the node can say that it leaves or
-    give its lease back, so the signals are handled here. A node that does not end is ended.
-
     :param create: makes the node once the context is there
     :param arguments: command line, that of the process where None
     :param make_executor: makes what spins the node
+    :return: exit code, 0 after an orderly end
+    """
+    return run_all(lambda: [create()], arguments, make_executor)
+
+
+def run_all(
+    create: Callable[[], Sequence[ManagedNode]],
+    arguments: Sequence[str] | None = None,
+    make_executor: Callable[[ManagedNode], Executor] = single_threaded,
+) -> int:
+    """
+    Spin nodes until a signal asks them to end.
+
+    rclpy's own handlers would shut the context down before a node can say that it leaves or
+    give its lease back, so the signals are handled here. A process that does not end is ended.
+
+    :param create: makes the nodes once the context is there, at least one
+    :param arguments: command line, that of the process where None
+    :param make_executor: makes what spins them, as the first one asks for
     :return: exit code, 0 after an orderly end
     """
     ended = threading.Event()
@@ -89,25 +105,29 @@ def run(
         signal_handler_options=SignalHandlerOptions.NO,
     )
     try:
-        node = create()
-        executor = make_executor(node)
-        executor.add_node(node)
+        nodes = create()
+        executor = make_executor(nodes[0])
+        for node in nodes:
+            executor.add_node(node)
         try:
-            node.start()
-            configured = False
+            for node in nodes:
+                node.start()
+            configured = 0
             while not ended.is_set():
-                if node.configured != configured:
-                    configured = node.configured
-                    keep_out_of_collections(configured)
+                if (now := sum(node.configured for node in nodes)) != configured:
+                    configured = now
+                    keep_out_of_collections(configured > 0)
                 try:
                     executor.spin_once(timeout_sec=SPIN_TIMEOUT)
                 except Exception:
                     # A robot is better off with a node that lost one message than without it.
-                    node.complain(f'A callback failed:\n{traceback.format_exc()}')
+                    nodes[0].complain(f'A callback failed:\n{traceback.format_exc()}')
         finally:
-            node.stop()
+            for node in nodes:
+                node.stop()
             executor.shutdown()
-            node.destroy_node()
+            for node in nodes:
+                node.destroy_node()
     finally:
         rclpy.try_shutdown()
     return 0

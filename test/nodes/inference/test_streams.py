@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 import threading
 import time
 from typing import Any
@@ -29,6 +30,7 @@ from dynamic_dnn_ros.scheduling.registry import scheduler_names
 from dynamic_dnn_ros.serving.stream import Terms
 from support.graph import LATCHED, Graph
 from support.images import image_message, noise
+from support.process import NodeProcess
 
 NODE = '/inference_node'
 
@@ -248,3 +250,47 @@ def test_another_node_that_serves_the_same_camera_gives_way(
     graph.spin_until(lambda: not second.node.configured, timeout=10.0)
     assert first.node.active
     assert f"'{NODE}/front' serves already" in second.node.problem
+
+
+def test_nodes_of_one_process_take_turns_by_one_scheduler(
+    graph: Graph, bundle: Bundle, tmp_path: Path
+) -> None:
+    listed = tmp_path / 'nodes.yaml'
+    listed.write_text(
+        f'scheduler: round_robin\n'
+        f'nodes:\n'
+        f'  - parameters: {{bundle: {bundle.folder}, platform: none, cameras: [front]}}\n'
+        f'    remappings: {{front/image: /camera}}\n'
+        f'  - name: other\n'
+        f'    parameters: {{bundle: {bundle.folder}, platform: none}}\n'
+        f'    remappings: {{image: /camera}}\n'
+    )
+    applications = graph.collect(
+        Application, '/dynamic_dnn/application', qos.APPLICATION_SUBSCRIPTION
+    )
+    results = [
+        graph.collect(Classification, f'{name}/classification')
+        for name in (f'{NODE}/front', '/other')
+    ]
+    images = graph.publisher(Image, '/camera')
+    with NodeProcess('inference_server', graph.domain_id, arguments=[str(listed)]) as process:
+        for name in (f'{NODE}/front', '/other'):
+            applications.wait_for(
+                lambda one, name=name: (one.id, one.state) == (name, Application.STATE_ACTIVE),
+                timeout=60.0,
+            )
+        presented = {one.id: one for one in applications.messages}
+        assert len({one.server for one in presented.values()}) == 1
+        assert {one.scheduler for one in presented.values()} == {'round_robin'}
+        graph.wait_for_subscriptions(images, 2)
+        for collected in results:
+            graph.wait_for_publishers(collected.topic)
+        images.publish(image_message(noise(40, 30, 1)))
+        assert [collected.wait(1, 30.0)[0].application for collected in results] == [
+            f'{NODE}/front',
+            '/other',
+        ]
+        # What one of them is set to holds for both.
+        assert graph.set_parameter('/other', 'scheduler', 'earliest_deadline') == (True, '')
+        assert graph.parameter(NODE, 'scheduler') == 'earliest_deadline'
+        assert process.stop() == 0
