@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dynamic_dnn_ros.management.targets import Objective
-from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
+from dynamic_dnn_ros.simulation.requests.workload import RequestWorkload, is_request_workload
+from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError, read_scenario
 from support.scenarios import FRONT, REAR, application, mapping
 from support.shared_data import REPOSITORY
 
@@ -127,4 +128,8 @@ def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
     'path', sorted((REPOSITORY / 'config' / 'scenarios').glob('*.yaml')), ids=lambda p: p.stem
 )
 def test_scenarios_that_ship_can_be_read(path: Path) -> None:
-    assert Scenario.from_file(path).applications
+    data = read_scenario(path)
+    if is_request_workload(data):
+        assert RequestWorkload.from_mapping(data, path).traces
+    else:
+        assert Scenario.from_mapping(data, path).applications
