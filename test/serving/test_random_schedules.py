@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from support.random_schedules import SCHEDULES, Schedule, play
 
-#: `benchmarks/random_schedules.py` tries 10,000.
+#: `RANDOM_SCHEDULES=10000 pytest test/serving/test_random_schedules.py` tries that many.
 EXAMPLES = int(os.environ.get('RANDOM_SCHEDULES', '200'))
 
 
