@@ -167,18 +167,22 @@ class FrameStream:
 
     # Who brings frames, and who looks
 
-    def put(self, frame: CameraFrame) -> None:
-        """Leave a frame; may be called from any thread."""
-        last, self._last_arrival = self._last_arrival, frame.arrival
-        if last is not None:
-            interval = max(0.0, frame.arrival - last)
-            known = self.period
-            self.period = interval if not known else known + _NEWEST * (interval - known)
+    def put(self, frame: CameraFrame) -> bool:
+        """
+        Leave a frame; may be called from any thread, of one stream from one at a time.
+
+        :return: whether the processor is idle, so that work on the frame begins now
+        """
+        self._learn_period(frame.arrival)
         if self.mailbox.newest is None:
             self._waits_since = frame.arrival
         self.mailbox.put(frame)
-        if self.host is not None:
-            self.host.wake()
+        host = self.host
+        if host is None:
+            return False
+        idle = host.running_since is None
+        host.wake()
+        return idle
 
     def state(self) -> tuple[WorkerState, float]:
         """
@@ -291,6 +295,9 @@ class FrameStream:
 
     def fail(self, error: Exception) -> None:
         """Give up the frame in work, which an error ended."""
+        if self.abandoned:
+            self.abandon()
+            return
         passage, self.in_work = self.in_work, None
         assert passage is not None
         passage.release()
@@ -316,6 +323,16 @@ class FrameStream:
             self.dropped += 1
 
     # The state
+
+    def _learn_period(self, arrival: float) -> None:
+        """Take one interval into the mean; a pause of the camera counts as two periods."""
+        last, self._last_arrival = self._last_arrival, arrival
+        if last is None:
+            return
+        interval, known = max(0.0, arrival - last), self.period
+        if known:
+            interval = known + _NEWEST * (min(interval, 2 * known) - known)
+        self.period = interval
 
     def _be(self, state: WorkerState) -> None:
         self._state = (state, time.monotonic())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 import math
 import time
 
@@ -125,7 +126,7 @@ def test_without_a_latency_a_frame_has_a_period_of_its_camera(bench: Bench, told
     assert told.seen[-1][0].deadline == math.inf
     bench.turn(), bench.turn()
     bench.front.terms = Terms(None, droppable=True)
-    bench.front.put(type(first)(first.picture, first.arrival + 0.1, 2))
+    bench.front.put(replace(first, arrival=first.arrival + 0.1))
     bench.rear.put(frame(3))
     bench.turn()
     job = next(job for job in told.seen[-1] if job.stream == 'front')
@@ -209,6 +210,18 @@ def test_a_newer_frame_takes_the_place_of_one_that_was_offered(told: Told) -> No
     bench.rear.put(frame(3))
     bench.turn()
     assert bench.rear.dropped == 0 and bench.rear.mailbox.replaced == 1, 'the newer one is kept'
+
+
+def test_the_period_of_a_camera_is_a_mean_that_outlives_a_pause() -> None:
+    stream = make_stream('front', CountingLender(NotingNetwork('s0', 1)), Outcome())
+    assert stream.period == 0.0
+    arrival, sent = 0.0, frame(1)
+    for _ in range(20):
+        assert not stream.put(replace(sent, arrival=arrival)), 'nobody serves it'
+        arrival += 0.05
+    assert stream.period == pytest.approx(0.05)
+    stream.put(replace(sent, arrival=arrival + 3600.0))
+    assert stream.period == pytest.approx(0.055)
 
 
 # Batches

@@ -30,7 +30,16 @@ from dynamic_dnn_ros.serving.stage_times import StageTimes
 from dynamic_dnn_ros.serving.stream import FrameStream
 from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.tasks.contract import Limits
-from support.streams import CountingLender, NotingNetwork, answer, frame, make_stream, undisturbed
+from support.streams import (
+    FAILS,
+    CountingLender,
+    NotingNetwork,
+    answer,
+    frame,
+    make_stream,
+    picture,
+    undisturbed,
+)
 from support.streams import Outcome as Noted
 
 TIMEOUT = 10.0
@@ -334,6 +343,32 @@ def test_a_stage_that_hangs_costs_its_stream_only() -> None:
     assert server.close(TIMEOUT)
 
 
+def test_tells_whether_work_on_a_frame_begins_now() -> None:
+    slow = Slow('s0', 1)
+    server = Server()
+    streams = [make_stream(name, CountingLender(slow), Noted()) for name in ('front', 'rear')]
+    for stream in streams:
+        server.add(stream)
+    assert streams[0].put(frame(1))
+    assert slow.runs.wait(TIMEOUT)
+    assert not streams[1].put(frame(2)), "the other's frame is in work"
+    slow.go_on.set()
+    assert server.close(TIMEOUT)
+
+
+def test_a_stage_that_fails_after_its_stream_has_gone_is_told_nobody() -> None:
+    slow, noted = Slow('s0', 1), Noted()
+    server, lender = Server(), CountingLender(slow)
+    stream = make_stream('front', lender, noted)
+    server.add(stream)
+    stream.put(CameraFrame(picture(FAILS), time.monotonic(), 1))
+    assert slow.runs.wait(TIMEOUT)
+    assert not server.remove(stream, 0.01)
+    slow.go_on.set()
+    assert stream.gone.wait(TIMEOUT)
+    assert (stream.dropped, stream.rejected, lender.lent, noted.told) == (1, 0, 0, [])
+
+
 def test_a_stream_follows_its_sub_network_to_another_processor() -> None:
     slow, there = Slow('s0', 1), NotingNetwork('s0', 1)
     there.processor = 'gpu'
@@ -429,10 +464,10 @@ def test_parked_cascades_of_an_engine_answer_as_undisturbed(name: str) -> None:
         wait_for(lambda count=number // 3 + 1: all(each.served == count for each in streams))
     assert server.close(TIMEOUT)
     for served in (each for outcome in noted for each in outcome.served):
-        picture, placement = fitted(
+        pixels, placement = fitted(
             pictures[served.frame.origin], entry.size, manifest.preprocessing
         )
-        path = follow(prepared, picture, task)
+        path = follow(prepared, pixels, task)
         expected = task.decode(path.outputs, 0, placement, manifest.labels, Limits())
         assert served.exit_stage == path.stage
         assert served.result.scores.tobytes() == expected.scores.tobytes()  # type: ignore[union-attr]
