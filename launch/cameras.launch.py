@@ -14,7 +14,7 @@ CAMERAS = Argument('cameras', None, 'YAML file that lists the cameras, as config
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return an inference node for each camera, one manager node and one platform node."""
+    """Return the inference nodes of the cameras, one manager node and one platform node."""
     return described(
         (CAMERAS, *EVERY_APPLICATION, *SYSTEM),
         lambda values: node_actions(values, read_cameras(Path(values['cameras']).expanduser())),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamic_dnn_ros.files import PACKAGE, share_folder
 from dynamic_dnn_ros.launching.arguments import Argument
-from dynamic_dnn_ros.launching.cameras import Camera
+from dynamic_dnn_ros.launching.cameras import Serving
 from dynamic_dnn_ros.launching.processes import NodeDescription, describe_nodes, is_true
 
 if TYPE_CHECKING:
@@ -72,13 +72,13 @@ def described(
     )
 
 
-def node_actions(values: Values, cameras: Sequence[Camera]) -> list[LaunchDescriptionEntity]:
+def node_actions(values: Values, serving: Sequence[Serving]) -> list[LaunchDescriptionEntity]:
     """
     Return the nodes of a system as actions.
 
     :param values: of all `arguments.SYSTEM`, and of those of applications that are declared
     """
-    return [_action(values, node) for node in describe_nodes(values, cameras)]
+    return [_action(values, node) for node in describe_nodes(values, serving)]
 
 
 def _action(values: Values, node: NodeDescription) -> LaunchDescriptionEntity:

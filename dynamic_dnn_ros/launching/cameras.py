@@ -1,136 +1,186 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""N cameras from one YAML file, each with a bundle and parameters of its own."""
+"""N cameras from one YAML file: an inference node for each of them, or one for all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-import difflib
 from pathlib import Path
 import re
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
-from dynamic_dnn_ros.nodes.common.lifecycle import COMMON_PARAMETERS
-from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
+from dynamic_dnn_ros.nodes.common.written_parameters import (
+    WrittenError,
+    check_keys,
+    checked_parameters,
+)
+from dynamic_dnn_ros.nodes.inference.node_list import TABLE
+from dynamic_dnn_ros.nodes.inference.parameters import cameras_problem
 from dynamic_dnn_ros.yaml_files import read_yaml
 
-TEXT_KEYS = ('name', 'image', 'bundle', 'image_transport')
-KEYS = (*TEXT_KEYS, 'parameters')
+#: What each camera may have of its own, or all of them where they share a node.
+OF_NODE = ('bundle', 'image_transport', 'parameters')
+
+OF_CAMERA = ('name', 'image')
+
+KEYS = (*OF_CAMERA, *OF_NODE)
 
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
-_TABLE = {row.name: row for row in (*COMMON_PARAMETERS, *PARAMETERS)}
 
 
-class CamerasError(RuntimeError):
-    """A file of cameras cannot be used. The text names the file, the camera and the remedy."""
+class Serving(Protocol):
+    """An inference node, and what it serves."""
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace of the node, empty for the root."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Return parameters of that node alone."""
+
+    @property
+    def remappings(self) -> Mapping[str, str]:
+        """Return its camera topics by the names that it has for them."""
 
 
 @dataclass(frozen=True)
 class Camera:
     """
-    A camera and the inference node that serves it.
+    A camera that has an inference node of its own.
 
-    `namespace` of that node, empty for the root; `image` its topic without "/compressed",
-    relative to the namespace unless it begins with "/"; `parameters` of that node alone.
+    `image` is its topic without "/compressed", relative to the namespace unless it begins with
+    "/".
     """
 
     namespace: str
     image: str = 'image'
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def remappings(self) -> dict[str, str]:
+        """Return the camera topic, raw and compressed."""
+        return _remappings('image', self.image)
 
-def read_cameras(path: Path) -> tuple[Camera, ...]:
+
+@dataclass(frozen=True)
+class SharedNode:
     """
-    Return the cameras that a file lists; config/cameras.yaml shows every key.
+    Cameras that one inference node serves, each as a stream.
 
-    :raises CamerasError: naming the file, the camera, the key and the remedy
+    `images` are their topics by their names, relative to these unless they begin with "/".
+    """
+
+    images: Mapping[str, str]
+    given: Mapping[str, Any] = field(default_factory=dict)
+    namespace: str = ''
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return parameters of the node."""
+        return {**self.given, 'cameras': list(self.images)}
+
+    @property
+    def remappings(self) -> dict[str, str]:
+        """Return the camera topics, raw and compressed."""
+        found = {}
+        for name, image in self.images.items():
+            topic = image if image.startswith('/') else f'{name}/{image}'
+            found.update(_remappings(f'{name}/image', topic))
+        return found
+
+
+def read_cameras(path: Path) -> tuple[Serving, ...]:
+    """
+    Return the inference nodes for the cameras of a file; config/cameras.yaml shows every key.
+
+    :raises WrittenError: naming the file, the camera, the key and the remedy
     """
     try:
         document = read_yaml(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CamerasError(f'{path} cannot be read: {error}') from error
-    if not isinstance(document, dict) or set(document) != {'cameras'}:
-        raise CamerasError(
-            f'{path}: the one key at the top has to be "cameras", with a list below it. '
-            'config/cameras.yaml of the package shows one.'
+        raise WrittenError(f'{path} cannot be read: {error}') from error
+    if not isinstance(document, dict) or 'cameras' not in document:
+        raise WrittenError(
+            f'{path}: there is no list "cameras" at the top. config/cameras.yaml of the package '
+            'shows one.'
         )
+    share = document.get('share', False)
+    if not isinstance(share, bool):
+        raise WrittenError(f'{path}: share is {share!r}. Give true or false.')
+    check_keys(str(path), document, ('share', 'cameras', *(OF_NODE if share else ())))
     rows = document['cameras']
     if not isinstance(rows, list) or not rows:
-        raise CamerasError(
+        raise WrittenError(
             f'{path}: "cameras" holds no list of cameras. Add one: "- name: front".'
         )
-    cameras = tuple(_camera(path, number, row) for number, row in enumerate(rows, 1))
+    cameras = [_camera(path, number, row, share) for number, row in enumerate(rows, 1)]
     names = [camera.namespace for camera in cameras]
     for name in names:
         if names.count(name) > 1:
-            raise CamerasError(
-                f'{path}: camera {name!r} is listed twice. Two nodes of one name cannot run: '
-                'give one of them another name.'
+            raise WrittenError(
+                f'{path}: camera {name!r} is listed twice. Give one of the two another name.'
             )
-    return cameras
+    if not share:
+        return tuple(cameras)
+    problem = cameras_problem(names)
+    if problem is not None:
+        raise WrittenError(f'{path}: {problem}')
+    images = {camera.namespace: camera.image for camera in cameras}
+    return (SharedNode(images, _of_node(str(path), document)),)
 
 
-def _camera(path: Path, number: int, row: Any) -> Camera:
+def _camera(path: Path, number: int, row: Any, share: bool) -> Camera:
     where = f'{path}: camera {number}'
     if not isinstance(row, dict):
-        raise CamerasError(f'{where} is {row!r}. Give keys and values: "- name: front".')
-    for key in row:
-        if key not in KEYS:
-            raise CamerasError(
-                f'{where} has an unknown key {key!r}{_near(key, KEYS)}. Known: {", ".join(KEYS)}.'
+        raise WrittenError(f'{where} is {row!r}. Give keys and values: "- name: front".')
+    check_keys(where, row, KEYS)
+    for key in OF_NODE:
+        if share and key in row:
+            raise WrittenError(
+                f'{where}: {key} is that of all cameras of a node. Give it once, beside "share".'
             )
-    for key in TEXT_KEYS:
-        if key in row and not isinstance(row[key], str):
-            raise CamerasError(
-                f'{where}: {key} is {row[key]!r}, not text. Put it into quotes: '
-                f'{key}: "{row[key]}"'
-            )
-    name = row.get('name', '')
+    name, image = _text(where, row, 'name', ''), _text(where, row, 'image', 'image')
     if not _NAME.fullmatch(name):
-        raise CamerasError(
+        raise WrittenError(
             f'{where}: name is {name!r}, which is no namespace. Give letters, digits and '
             'underscores, as in "name: front".'
         )
     where = f'{where} ({name})'
-    image = row.get('image', 'image')
     if not image or image.endswith(('/', '/compressed')):
-        raise CamerasError(
+        raise WrittenError(
             f'{where}: image is {image!r}. Name the topic without "/compressed", and set '
             'image_transport: compressed where it has no other.'
         )
-    parameters = dict(_parameters(where, row.get('parameters') or {}))
+    return Camera(name, image, {} if share else _of_node(where, row))
+
+
+def _of_node(where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row says of its node, as parameters."""
+    parameters = checked_parameters(where, row.get('parameters'), TABLE, 'inference_node')
+    if 'cameras' in parameters:
+        raise WrittenError(f'{where}: cameras stand in the list, not below parameters.')
     for key in ('bundle', 'image_transport'):
-        if row.get(key):
+        value = _text(where, row, key, '')
+        if value:
             if key in parameters:
-                raise CamerasError(f'{where}: {key} is given twice, once below parameters.')
-            parameters[key] = _checked(where, key, row[key])
-    return Camera(name, image, parameters)
+                raise WrittenError(f'{where}: {key} is given twice, once below parameters.')
+            parameters |= checked_parameters(where, {key: value}, TABLE, 'inference_node')
+    return parameters
 
 
-def _parameters(where: str, rows: Any) -> dict[str, Any]:
-    if not isinstance(rows, dict):
-        raise CamerasError(f'{where}: parameters are {rows!r}. Give keys and values.')
-    return {name: _checked(where, name, value) for name, value in rows.items()}
-
-
-def _checked(where: str, name: Any, value: Any) -> Any:
-    """Return the value of a parameter, checked as the node itself checks it."""
-    specification = _TABLE.get(name)
-    if specification is None:
-        raise CamerasError(
-            f'{where}: inference_node has no parameter {name!r}{_near(str(name), _TABLE)}. '
-            'docs/parameters.md lists them.'
+def _text(where: str, row: Mapping[str, Any], key: str, default: str) -> str:
+    value = row.get(key, default)
+    if not isinstance(value, str):
+        raise WrittenError(
+            f'{where}: {key} is {value!r}, not text. Put it into quotes: {key}: "{value}"'
         )
-    value = specification.coerce(value)
-    problem = specification.problem(value)
-    if problem is not None:
-        raise CamerasError(f'{where}: {problem}')
     return value
 
 
-def _near(given: str, known: Any) -> str:
-    found = difflib.get_close_matches(str(given), list(known), 1)
-    return f' (did you mean {found[0]!r}?)' if found else ''
+def _remappings(name: str, topic: str) -> dict[str, str]:
+    # Relative names of a remap are those of the node's namespace.
+    return {name: topic, f'{name}/compressed': f'{topic}/compressed'}

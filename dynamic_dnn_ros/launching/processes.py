@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import math
 from typing import Any
 
-from dynamic_dnn_ros.launching.cameras import Camera
+from dynamic_dnn_ros.launching.cameras import Serving
 
 INFERENCE, MANAGER, PLATFORM = 'inference_node', 'manager_node', 'platform_node'
 
@@ -64,23 +64,22 @@ def number(name: str, text: str, zero: bool = False) -> float:
 
 
 def describe_nodes(
-    values: Mapping[str, str], cameras: Sequence[Camera]
+    values: Mapping[str, str], serving: Sequence[Serving]
 ) -> tuple[NodeDescription, ...]:
     """
-    Return the nodes of a system: one for each camera, and at most one manager and one platform.
+    Return the nodes of a system: those that serve, and at most one manager and one platform.
 
-    :param values: arguments by name; what a camera says itself goes over them
+    :param values: arguments by name; what a serving node says itself goes over them
     """
     namespace = values['manager_namespace']
     nodes = [
         NodeDescription(
             INFERENCE,
-            camera.namespace,
-            {**_given(values, OF_INFERENCE), **camera.parameters},
-            # Relative names of a remap are those of the node's namespace.
-            {'image': camera.image, 'image/compressed': f'{camera.image}/compressed'},
+            node.namespace,
+            {**_given(values, OF_INFERENCE), **node.parameters},
+            node.remappings,
         )
-        for camera in cameras
+        for node in serving
     ]
     if is_true('manager', values['manager']):
         nodes.append(NodeDescription(MANAGER, namespace, _given(values, OF_MANAGER)))

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.launching.bags import (
     choose_topics,
     recorded_topics,
 )
-from dynamic_dnn_ros.launching.cameras import Camera, CamerasError, read_cameras
+from dynamic_dnn_ros.launching.cameras import Camera, SharedNode, read_cameras
 from dynamic_dnn_ros.launching.processes import (
     OF_INFERENCE,
     OF_MANAGER,
@@ -37,6 +37,7 @@ from dynamic_dnn_ros.launching.processes import (
     number,
 )
 from dynamic_dnn_ros.nodes.common.lifecycle import COMMON_PARAMETERS
+from dynamic_dnn_ros.nodes.common.written_parameters import WrittenError
 from dynamic_dnn_ros.nodes.inference.node import InferenceNode
 from dynamic_dnn_ros.nodes.manager.node import ManagerNode
 from dynamic_dnn_ros.nodes.platform.node import PlatformNode
@@ -149,6 +150,35 @@ def test_what_a_camera_says_goes_over_the_arguments() -> None:
     assert rear.remappings['image/compressed'] == '/rear_camera/image/compressed'
 
 
+def test_cameras_that_share_a_node_are_its_streams(tmp_path: Path) -> None:
+    path = tmp_path / 'cameras.yaml'
+    path.write_text(
+        'share: true\nbundle: mine\nparameters: {threads: 2}\n'
+        'cameras: [{name: front, image: image_raw}, {name: rear, image: /rear_camera/image}]\n'
+    )
+    shared = read_cameras(path)
+    assert shared == (
+        SharedNode(
+            {'front': 'image_raw', 'rear': '/rear_camera/image'}, {'bundle': 'mine', 'threads': 2}
+        ),
+    )
+    node = describe_nodes(values(bundle='theirs'), shared)[0]
+    assert (node.executable, node.namespace) == ('inference_node', '')
+    assert node.parameters == {
+        'manager_namespace': '/dynamic_dnn',
+        'image_transport': 'raw',
+        'bundle': 'mine',
+        'threads': 2,
+        'cameras': ['front', 'rear'],
+    }
+    assert node.remappings == {
+        'front/image': 'front/image_raw',
+        'front/image/compressed': 'front/image_raw/compressed',
+        'rear/image': '/rear_camera/image',
+        'rear/image/compressed': '/rear_camera/image/compressed',
+    }
+
+
 def test_arguments_that_are_neither_true_nor_false_nor_a_number() -> None:
     assert is_true('loop', 'True') and not is_true('loop', '0')
     with pytest.raises(ArgumentError, match=r"loop is 'yes'\. Give true or false"):
@@ -179,10 +209,15 @@ def test_the_example_of_cameras_can_be_read() -> None:
 @pytest.mark.parametrize(
     ('text', 'problem'),
     [
-        ('', 'the one key at the top has to be "cameras"'),
+        ('', 'there is no list "cameras" at the top'),
         ('cameras: []', 'holds no list of cameras'),
         ('cameras: {front: {}}', 'holds no list of cameras'),
-        ('camera: [{name: front}]', 'the one key at the top has to be "cameras"'),
+        ('camera: [{name: front}]', 'there is no list "cameras" at the top'),
+        ('{cameras: [{name: a}], bundle: x}', "unknown key 'bundle'. Known: share, cameras"),
+        ('{cameras: [{name: a}], share: 2}', 'share is 2. Give true or false.'),
+        ('{share: true, cameras: [{name: a, bundle: x}]}', 'Give it once, beside "share".'),
+        ('{share: true, cameras: [{name: a/b}]}', "'a/b' is no name of a camera"),
+        ('cameras: [{name: a, parameters: {cameras: [b]}}]', 'cameras stand in the list'),
         ('cameras: [front]', "camera 1 is 'front'. Give keys and values"),
         ('cameras: [{image: /a}]', "name is '', which is no namespace"),
         ('cameras: [{name: /front}]', "name is '/front', which is no namespace"),
@@ -209,7 +244,7 @@ def test_a_bad_file_of_cameras_is_named(tmp_path: Path, text: str | None, proble
     path = tmp_path / 'cameras.yaml'
     if text is not None:
         path.write_text(text)
-    with pytest.raises(CamerasError) as error:
+    with pytest.raises(WrittenError) as error:
         read_cameras(path)
     assert str(path) in str(error.value)
     assert problem in str(error.value)
