@@ -28,7 +28,7 @@ from dynamic_dnn_ros.nodes.inference.serving_process import ServingProcess
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
-from dynamic_dnn_ros.serving.frames import CameraFrame, WorkerState
+from dynamic_dnn_ros.serving.frames import CameraFrame
 from dynamic_dnn_ros.serving.pacing import PacedLender, Pacer
 from dynamic_dnn_ros.serving.stage_times import StageTimes
 from dynamic_dnn_ros.serving.stream import FrameStream, Terms
@@ -218,11 +218,7 @@ class Stream:
     # Frames
 
     def _deliver(self, frame: CameraFrame) -> bool:
-        if self._worker is None:
-            return False
-        idle = self._worker.state()[0] is WorkerState.IDLE
-        self._worker.put(frame)
-        return idle
+        return self._worker is not None and self._worker.put(frame)
 
     def _on_published(self, published: Published) -> None:
         self._statuses.frame_served(published.served, published.tracking)
