@@ -150,7 +150,7 @@ def test_late_frames_are_dropped_where_they_may_be(bench: Bench, told: Told) -> 
 def test_a_stream_alone_drops_its_late_frames(told: Told) -> None:
     bench = Bench(NotingNetwork('s0', 2), create_scheduler('earliest_deadline'))
     bench.rear.leaving = True
-    bench.front.terms = Terms(0.005, droppable=True)
+    bench.front.terms = Terms(0.5, droppable=True)
     bench.turn()
     bench.front.put(frame(1))
     assert bench.turn(ahead=1.0) is None

@@ -25,7 +25,9 @@ STAGES = (
 
 class Prepared(PreparedSubNetwork):
     def __init__(self, name: str = 's0', stages: tuple[Stage, ...] = (), batch: int = 1) -> None:
-        super().__init__(SubNetwork(name, {}, Size(8, 8), 0.5, 5_000_000, 1, 1, stages), 'cpu')
+        super().__init__(
+            SubNetwork(name, {}, Size(8, 8), 0.5, 5_000_000, 1, 1, stages=stages), 'cpu'
+        )
         if stages:
             self.stages = stages_of(self.sub_network)
         self.largest_batch = batch
