@@ -20,7 +20,7 @@ from support.shared_data import shared_data
 
 PLATFORM = 'xavier_nx_simulated'
 BOARD = load_board(PLATFORM)
-BOARDS = ('xavier_nx', 'orin_nx')
+BOARDS = ('xavier_nx', 'orin_nx', 'tx2', 'agx_orin')
 ORIN = load_board('orin_nx_simulated')
 HIGHEST = {'cpu': 1420.8e6, 'gpu': 1109.25e6, 'memory': 1600e6}
 LOWER = {**HIGHEST, 'gpu': 803.25e6}

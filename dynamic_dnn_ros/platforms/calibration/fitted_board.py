@@ -89,9 +89,19 @@ class BoardFile:
         latency = result['latency']
         latency['reference_frequencies'] = {
             'value': dict(reference.clocks),
-            'source': f'the highest clocks of {table.name}',
+            'source': f'the highest clocks of {table.name}; {self._assumed} where it has none',
         }
-        latency['reference_cores'] = {'value': reference.cores, 'source': self._fitted}
+        if any(row.cores for row in table.rows):
+            latency['reference_cores'] = {
+                'value': reference.cores,
+                'source': f'the most cores of {table.name}',
+            }
+        for processor in latency['processors'].values():
+            # No network of the table is known by its cost: all such are extrapolated.
+            processor['calibrated'] = {
+                'value': {name: [0, 0] for name in processor['calibrated']['value']},
+                'source': f'no network of {table.name} is known by its cost',
+            }
         if len(table.clocks('memory')) > 1:
             latency['memory_share'] = {
                 'value': 0.0,
@@ -179,7 +189,8 @@ class BoardFile:
         if times is None or place not in (*DOMAINS, processor):
             return
         kind = place if place in DOMAINS else 'accelerator'
-        times[f'{kind}_intensity'] = factor
+        if abs(factor - 1.0) > 1e-3:
+            times[f'{kind}_intensity'] = factor
 
     def add_accelerators(self, found: Mapping[str, tuple[str, float]], source: str) -> None:
         """Add the processors that are no frequency domain: their rail, and W at work."""

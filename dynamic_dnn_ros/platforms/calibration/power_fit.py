@@ -177,11 +177,13 @@ class _Rails:
             known.add(('idle', domain), -1.4, 1.0)  # a fifth
             known.add(('rise', domain), math.log(0.3), 0.7)
             known.add(('knee', domain), 0.0, 1.0)  # halfway
+        # One network alone is the average one.
+        own = 0.3 if len(self._subjects) > 1 else 1e-6
         for place in self._places:
             if place == 'cpu':
                 continue
             for subject in self._subjects:
-                known.add(('intensity', place, subject), 0.0, 0.3)
+                known.add(('intensity', place, subject), 0.0, own)
         return known
 
     def _value(self, parameters: Array, *name: object) -> Array:

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 import math
 from pathlib import Path
 import re
-from statistics import median
+from statistics import median_low
 
 DOMAINS = ('cpu', 'gpu', 'memory')
 COLUMNS = (
@@ -318,7 +318,7 @@ def _whole(where: str, name: str, value: float) -> int:
 
 
 def _check_durations(name: str, rows: Sequence[Row]) -> None:
-    middle = median(row.latency for row in rows)
+    middle = median_low(row.latency for row in rows)
     if middle > _LONG:
         raise TableError(
             name,
