@@ -99,7 +99,11 @@ class Observation:
         if message.application != self.run.application:
             return
         self.run.counts = FrameCounts(
-            message.received, message.served, message.replaced, message.rejected
+            message.received,
+            message.served,
+            message.replaced,
+            message.rejected,
+            message.dropped,
         )
         if message.event != InferenceStatus.EVENT_SERVED:
             return

@@ -13,6 +13,7 @@ from dynamic_dnn_ros.cli.demo.display import (
     LineDisplay,
     recent_frames,
     render,
+    render_cameras,
     render_summary,
     sparkline,
 )
@@ -95,6 +96,18 @@ def test_latency_of_another_phase_does_not_count() -> None:
 def test_sparkline() -> None:
     assert sparkline([0.0, 0.5, 1.0]) == '▁▅█'
     assert sparkline([]) == ''
+
+
+def test_cameras_beside_the_first_have_a_row_and_a_line_each() -> None:
+    run, other = until(demo_run(), 20.0), until(demo_run(seed=1), 20.0)
+    other.application = '/inference_node/camera_2'
+    run.others = [other]
+    assert '/inference_node/camera_2' in drawn(render(run, 20.0, ''), 160).replace('\n', '')
+    stream = io.StringIO()
+    LineDisplay(stream).update(run, 20.0, '')
+    (line,) = [one for one in stream.getvalue().splitlines() if other.application in one]
+    assert 'p95' in line and ' received, ' in line
+    assert 'camera_2' in drawn(render_cameras(run), 160)
 
 
 def test_lines_come_once_a_second_and_name_each_phase() -> None:

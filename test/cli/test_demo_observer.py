@@ -91,7 +91,7 @@ def observe(graph: Graph) -> Callable[..., Observer]:
     """Make the demo's node, spun together with the test's."""
 
     def make() -> Observer:
-        observer = Observer(graph.context, NODE)
+        observer = Observer(graph.context, [NODE])
         graph.add_node(observer)
         return observer
 
@@ -224,8 +224,8 @@ def test_targets_are_sent_as_they_are_meant(
     targets = graph.collect(PerformanceTarget, '/dynamic_dnn/performance_target')
     observer = observe()
     graph.spin_until(lambda: observer.heard)
-    observer.send(Goal(latency=0.025, accuracy=0.9, objective=Objective.MAXIMUM_ACCURACY))
-    observer.send(Goal(clear=True))
+    observer.send(NODE, Goal(latency=0.025, accuracy=0.9, objective=Objective.MAXIMUM_ACCURACY))
+    observer.send(NODE, Goal(clear=True))
     first, second = targets.wait(2)
     assert (first.application, first.latency, first.accuracy) == (NODE, 0.025, 0.9)
     assert first.latency_quantile == 0.95
@@ -267,7 +267,7 @@ def test_recording_holds_every_message_as_it_was(
         sent = {topic, *publish_all(graph)}
         graph.spin_until(lambda: observer.errors and observer.seen)
         graph.spin_for(0.2)
-        observer.send(Goal(latency=0.025))
+        observer.send(NODE, Goal(latency=0.025))
         graph.spin_for(0.5)
     records = list(read_bag(tmp_path / 'bag'))
     assert {record.topic for record in records} == {*sent, '/dynamic_dnn/performance_target'}

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from dynamic_dnn_ros.cli.demo.script import Candidate, Goal, write_script
+from dynamic_dnn_ros.cli.demo.script import Candidate, Goal, goals_of_others, write_script
 from dynamic_dnn_ros.management.targets import Objective
 
 BUNDLES = [
@@ -65,3 +65,14 @@ def test_goal_in_words() -> None:
     goal = Goal(latency=0.025, accuracy=0.915)
     assert goal.text == 'p95 ≤ 25 ms, accuracy ≥ 91.5%, least energy'
     assert Goal(clear=True).text == 'no target'
+
+
+def test_cameras_that_take_turns_are_given_the_time_of_each() -> None:
+    candidates = [Candidate('s0', 0.8, 0.01), Candidate('s1', 0.9, 0.03)]
+    alone, four = (write_script(candidates, 30.0, cameras) for cameras in (1, 4))
+    for one, other in zip(alone, four):
+        factor = 4 if one.possible else 1
+        assert other.goal.latency == pytest.approx(factor * one.goal.latency, rel=0.15)
+    others = goals_of_others(four, 4)
+    assert len(others) == 3 and goals_of_others(alone, 1) == []
+    assert all(goal.latency and not goal.clear for goal in others)

@@ -10,11 +10,11 @@ import math
 
 import pytest
 
+from dynamic_dnn_ros.cli.demo.cameras import camera_rows
+from dynamic_dnn_ros.cli.demo.page import as_json, as_markdown
 from dynamic_dnn_ros.cli.demo.run_record import FrameRecord, PhaseRecord, RunRecord
 from dynamic_dnn_ros.cli.demo.script import Goal, Phase
 from dynamic_dnn_ros.cli.demo.summary import (
-    as_json,
-    as_markdown,
     failures,
     latency_quantile,
     platform_title,
@@ -129,3 +129,21 @@ def test_page_says_that_it_is_simulated_and_extrapolated() -> None:
     measured = dataclasses.replace(run, simulated=False, extrapolated=False, platform='linux')
     assert platform_title(measured) == 'Linux'
     assert 'simulated' not in as_markdown(measured, [])
+
+
+def test_each_of_several_cameras_has_a_row() -> None:
+    run, other = demo_run(), demo_run(seed=1)
+    other.application = '/inference_node/camera_2'
+    goal = Goal(latency=0.2)
+    other.phases = [PhaseRecord(Phase('all', goal, 42.0), 2.0, 44.0)]
+    other.counts = dataclasses.replace(other.counts, dropped=5)
+    assert 'Cameras' not in as_markdown(run, summarise(run))
+    run.others = [other]
+    first, second = camera_rows(run)
+    assert first[:3] == ['inference_node', 'see above', '–']
+    assert second[:3] == ['camera_2', goal.text, 'met'] and second[-1] == '5'
+    assert as_markdown(run, summarise(run)).count('| camera_2 | p95 ≤ 200 ms') == 1
+    (row,) = json.loads(as_json(run, summarise(run)))['other_cameras']
+    assert row['application'] == other.application and row['counts']['dropped'] == 5
+    other.frames.clear()
+    assert failures(run, summarise(run)) == ['no frame of /inference_node/camera_2 was served']

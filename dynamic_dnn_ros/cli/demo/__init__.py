@@ -12,6 +12,7 @@ from pathlib import Path
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.cli.demo.options import (
     LEAST_SECONDS,
+    MOST_CAMERAS,
     PICTURE_RATE,
     PLATFORM,
     SECONDS,
@@ -55,10 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'xavier_nx_simulated or orin_nano_simulated',
     )
     parser.add_argument(
+        '--cameras',
+        type=_cameras,
+        default=1,
+        metavar='N',
+        help='cameras that one inference node serves, each a stream with a target of its own: the '
+        'first one has the targets that change (default: %(default)s)',
+    )
+    parser.add_argument(
         '--rate',
         type=number,
-        help="frames in a second; 0: the source's own rate (default: 15 for pictures and "
-        'videos, else 0)',
+        help="frames in a second of each camera; 0: the source's own rate (default: 15 for "
+        'pictures and videos, shared by the cameras, else 0)',
     )
     parser.add_argument(
         '--transport',
@@ -97,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         source, path = 'camera', arguments.camera
     else:
         source, path = 'pictures', ''
-    default_rate = PICTURE_RATE if source in ('pictures', 'video') else 0.0
+    default_rate = PICTURE_RATE / arguments.cameras if source in ('pictures', 'video') else 0.0
     return run_demo(
         Options(
             source=source,
@@ -110,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
             output=arguments.output,
             record=arguments.record,
             stand_in=arguments.stand_in,
+            cameras=arguments.cameras,
         )
     )
 
@@ -137,6 +147,13 @@ def _seconds(text: str) -> float:
             'has to last until its target is judged'
         )
     return value
+
+
+def _cameras(text: str) -> int:
+    """Return a number of cameras that was given on the command line."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_CAMERAS:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 1 to {MOST_CAMERAS}')
+    return int(text)
 
 
 def number(text: str) -> float:

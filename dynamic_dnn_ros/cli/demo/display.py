@@ -10,12 +10,13 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from dynamic_dnn_ros.cli.demo.cameras import CAMERA_COLUMNS, camera_rows
+from dynamic_dnn_ros.cli.demo.page import as_markdown
 from dynamic_dnn_ros.cli.demo.run_record import FrameRecord, PhaseRecord, RunRecord
 from dynamic_dnn_ros.cli.demo.script import QUANTILE
 from dynamic_dnn_ros.cli.demo.summary import (
     COLUMNS,
     PhaseSummary,
-    as_markdown,
     cells,
     latency_quantile,
     milliseconds,
@@ -111,6 +112,7 @@ def frames_text(run: RunRecord) -> str:
     """Return how many frames came, and what became of them."""
     counts = run.counts
     text = f'{counts.received} received, {counts.served} served, {counts.replaced} replaced'
+    text += f', {counts.dropped} dropped' if counts.dropped else ''
     return f'{text}, {counts.rejected} rejected' if counts.rejected else text
 
 
@@ -203,6 +205,13 @@ class LineDisplay:
             f'{state_text(run)} | {frequencies_text(run)} | {power_text(run)} | '
             f'{frames_text(run)}'
         )
+        for other in run.others:
+            _, latency, target = _target_and_latency(other, now)
+            sub_network = other.frames[-1].sub_network if other.frames else 'none'
+            self.say(
+                f'         {sub_network:<4} p95 {milliseconds(latency)} of {target * 1e3:.3g} ms, '
+                f'{state_text(other)} | {other.application} | {frames_text(other)}'
+            )
 
     def stop(self) -> None:
         """Nothing is left open."""
@@ -246,6 +255,8 @@ class TableDisplay:
     def report(self, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
         """Print the summary as a table."""
         self._console.print(render_summary(phases))
+        if run.others:
+            self._console.print(render_cameras(run))
         for note in notes(run, phases):
             self._console.print(note.replace('**', ''), style='dim', highlight=False)
 
@@ -254,24 +265,10 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
     """Return the table as rich draws it."""
     from rich.console import Group
     from rich.panel import Panel
-    from rich.text import Text
-
-    record, latency, target = _target_and_latency(run, now)
-    sub_network = run.frames[-1].sub_network if run.frames else ''
-    accuracy = run.accuracies.get(sub_network, math.nan)
-    state = state_text(run)
-    colour = state_colour(state)
 
     application = application_table('latency p95')
-    against = f' of {target * 1e3:.3g} ms' if target else ''
-    good = not target or latency <= target
-    application.add_row(
-        run.application,
-        record.phase.goal.text if record is not None else 'none yet',
-        f'{sub_network} ({accuracy:.1%})' if math.isfinite(accuracy) else sub_network,
-        Text(f'{milliseconds(latency)}{against}', style='green' if good else 'red'),
-        Text(state, style=colour),
-    )
+    for one in (run, *run.others):
+        application.add_row(*_application_cells(one, now))
 
     facts = facts_table([*platform_facts(run), *application_facts(run, seen)])
 
@@ -281,6 +278,24 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
         subtitle=honesty(run),
         border_style='blue' if run.simulated else 'green',
     )
+
+
+def _application_cells(run: RunRecord, now: float) -> list[Any]:
+    from rich.text import Text
+
+    record, latency, target = _target_and_latency(run, now)
+    sub_network = run.frames[-1].sub_network if run.frames else ''
+    accuracy = run.accuracies.get(sub_network, math.nan)
+    state = state_text(run)
+    against = f' of {target * 1e3:.3g} ms' if target else ''
+    good = not target or latency <= target
+    return [
+        run.application,
+        record.phase.goal.text if record is not None else 'none yet',
+        f'{sub_network} ({accuracy:.1%})' if math.isfinite(accuracy) else sub_network,
+        Text(f'{milliseconds(latency)}{against}', style='green' if good else 'red'),
+        Text(state, style=state_colour(state)),
+    ]
 
 
 def state_colour(state: str) -> str:
@@ -366,6 +381,20 @@ def render_summary(phases: Sequence[PhaseSummary]) -> Any:
         colour = 'white' if phase.met is None else ('green' if phase.met else 'red')
         row: list[Any] = [cells(phase)[index] for index in shown]
         row[2] = Text(row[2], style=colour)
+        table.add_row(*row)
+    return table
+
+
+def render_cameras(run: RunRecord) -> Any:
+    """Return what became of each camera as rich prints it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, title in enumerate(CAMERA_COLUMNS):
+        table.add_column(Text(title), justify='right' if index >= 4 else 'left')
+    for row in camera_rows(run):
         table.add_row(*row)
     return table
 

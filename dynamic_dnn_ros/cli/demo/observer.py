@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -74,19 +74,31 @@ def candidates_of(message: Application) -> list[Candidate]:
     return found
 
 
-class Observer(Node):
-    """Sends targets to one application, and keeps a `RunRecord`."""
+def _own_topics(application: str) -> tuple[tuple[type, str, QoSProfile], ...]:
+    """Return the topics that an application has for itself."""
+    return (
+        (SubNetworkSwitch, f'{application}/sub_network_switch', qos.SUB_NETWORK_SWITCH),
+        (Classification, f'{application}/classification', qos.RESULT),
+        (Detections, f'{application}/detections', qos.RESULT),
+        (Segmentation, f'{application}/segmentation', qos.RESULT),
+    )
 
-    def __init__(self, context: Context, application: str) -> None:
+
+class Observer(Node):
+    """Sends targets to applications, and keeps a `RunRecord` of each."""
+
+    def __init__(self, context: Context, applications: Sequence[str]) -> None:
         """
         Create the node.
 
-        :param application: id of the application
+        :param applications: their ids; the first one is looked at more closely
         """
         super().__init__('demo', context=context, start_parameter_services=False)
         self._began = time.monotonic()
-        self._heard = Observation(application, lambda: self.now)
+        self._all_heard = [Observation(one, lambda: self.now) for one in applications]
+        self._heard = self._all_heard[0]
         self.run = self._heard.run
+        self.run.others = [one.run for one in self._all_heard[1:]]
         self.active: set[str] = set()
         self.errors: dict[str, str] = {}
         self.pictures: list[tuple[str, bytes]] = []
@@ -96,49 +108,48 @@ class Observer(Node):
         self._targets = self.create_publisher(
             PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET
         )
-        listened: tuple[tuple[type, str, QoSProfile, Callable[[Any], None]], ...] = (
+        listened: list[tuple[type, str, QoSProfile, Callable[[Any], None]]] = [
             (
                 Application,
                 f'{NAMESPACE}/application',
                 qos.APPLICATION_SUBSCRIPTION,
-                self._heard.on_application,
+                self._to_all(Observation.on_application),
             ),
             (
                 InferenceStatus,
                 f'{NAMESPACE}/inference_status',
                 qos.INFERENCE_STATUS,
-                self._heard.on_status,
+                self._to_all(Observation.on_status),
             ),
             (SystemLoad, f'{NAMESPACE}/system_load', qos.SYSTEM_LOAD, self._heard.on_load),
             (
                 ManagerStatus,
                 f'{NAMESPACE}/manager_status',
                 qos.MANAGER_STATUS,
-                self._heard.on_manager,
-            ),
-            (
-                SubNetworkSwitch,
-                f'{application}/sub_network_switch',
-                qos.SUB_NETWORK_SWITCH,
-                self._heard.on_switch,
-            ),
-            (
-                Classification,
-                f'{application}/classification',
-                qos.RESULT,
-                self._heard.on_classification,
-            ),
-            (Detections, f'{application}/detections', qos.RESULT, self._heard.on_detections),
-            (
-                Segmentation,
-                f'{application}/segmentation',
-                qos.RESULT,
-                self._heard.on_segmentation,
+                self._to_all(Observation.on_manager),
             ),
             (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS, self._on_diagnostics),
-        )
+        ]
+        for heard in self._all_heard:
+            callbacks = (
+                heard.on_switch,
+                heard.on_classification,
+                heard.on_detections,
+                heard.on_segmentation,
+            )
+            rows = zip(_own_topics(heard.run.application), callbacks)
+            listened += [(*own, callback) for own, callback in rows]
         for message_type, topic, profile, callback in listened:
             self.create_subscription(message_type, topic, callback, profile)
+
+    def _to_all(self, take: Callable[[Observation, Any], None]) -> Callable[[Any], None]:
+        """Return a callback that has each record take what concerns its application."""
+
+        def tell(message: Any) -> None:
+            for heard in self._all_heard:
+                take(heard, message)
+
+        return tell
 
     def record(self, recording: BagWriter, images: bool) -> None:
         """
@@ -154,14 +165,7 @@ class Observer(Node):
             (ManagerStatus, f'{NAMESPACE}/manager_status', qos.MANAGER_STATUS),
             (ManagerInputs, f'{NAMESPACE}/manager_inputs', qos.MANAGER_INPUTS),
             (PerformanceTarget, f'{NAMESPACE}/performance_target', qos.PERFORMANCE_TARGET),
-            (
-                SubNetworkSwitch,
-                f'{self.run.application}/sub_network_switch',
-                qos.SUB_NETWORK_SWITCH,
-            ),
-            (Classification, f'{self.run.application}/classification', qos.RESULT),
-            (Detections, f'{self.run.application}/detections', qos.RESULT),
-            (Segmentation, f'{self.run.application}/segmentation', qos.RESULT),
+            *(row for heard in self._all_heard for row in _own_topics(heard.run.application)),
             (DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS),
         ]
         if images:
@@ -203,9 +207,9 @@ class Observer(Node):
         """Return the seconds since the start of the observation."""
         return time.monotonic() - self._began
 
-    def send(self, goal: Goal) -> None:
-        """Ask the application for something."""
-        message = target_message(self.run.application, goal)
+    def send(self, application: str, goal: Goal) -> None:
+        """Ask an application for something."""
+        message = target_message(application, goal)
         message.header.stamp = self.get_clock().now().to_msg()
         self._targets.publish(message)
 
@@ -231,11 +235,17 @@ class Observer(Node):
 
     @property
     def has_operating_points(self) -> bool:
-        """Tell whether the application has presented operating points."""
-        return (
-            self.presented is not None
-            and self.presented.operating_points.kind != OperatingPoints.KIND_NONE
+        """Tell whether all applications have presented operating points."""
+        return all(
+            heard.presented is not None
+            and heard.presented.operating_points.kind != OperatingPoints.KIND_NONE
+            for heard in self._all_heard
         )
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether frames of all applications were served."""
+        return all(heard.run.frames for heard in self._all_heard)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

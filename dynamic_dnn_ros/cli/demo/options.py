@@ -11,6 +11,8 @@ SECONDS = 42.0
 LEAST_SECONDS = 6.0
 """A second for each part of the run: less, and no target is judged."""
 PICTURE_RATE = 15.0
+MOST_CAMERAS = 8
+"""The table has a row for each."""
 PLATFORM = 'xavier_nx_simulated'
 
 
@@ -21,7 +23,7 @@ class Options:
 
     `seconds` is its length; `rate`, hertz, 0: the source's own. An empty `bundle` leaves the
     choice to the inference node. `stand_in` is a table of latencies: networks that compute nothing
-    stand in for those that it measured.
+    stand in for those that it measured. `cameras` are served by one node; all get the same frames.
     """
 
     source: str
@@ -34,3 +36,4 @@ class Options:
     output: Path
     record: Path | None
     stand_in: Path | None = None
+    cameras: int = 1

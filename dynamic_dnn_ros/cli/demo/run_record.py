@@ -73,6 +73,7 @@ class FrameCounts:
     served: int = 0
     replaced: int = 0
     rejected: int = 0
+    dropped: int = 0
 
 
 @dataclass
@@ -82,7 +83,8 @@ class RunRecord:
 
     `metric` is what accuracies are, as people call it; `stand_ins` names the table of latencies
     where networks that compute nothing stood in for measured ones; `stages` has the names of
-    those of each sub-network that has several.
+    those of each sub-network that has several. `others` are records of cameras whose targets stay
+    what they are, each with one phase.
     """
 
     application: str = ''
@@ -104,6 +106,7 @@ class RunRecord:
     switches: list[SwitchRecord] = field(default_factory=list)
     counts: FrameCounts = FrameCounts()
     result: str = ''
+    others: list[RunRecord] = field(default_factory=list)
 
     def phase_at(self, time: float) -> PhaseRecord | None:
         """Return the phase in force at a time."""

@@ -65,12 +65,13 @@ class Candidate:
     latency: float
 
 
-def write_script(candidates: Sequence[Candidate], seconds: float) -> list[Phase]:
+def write_script(candidates: Sequence[Candidate], seconds: float, cameras: int = 1) -> list[Phase]:
     """
     Return phases that make the manager use what the bundle offers.
 
     :param candidates: the bundle's sub-networks on this platform
     :param seconds: length of all phases together
+    :param cameras: that take turns: a frame may have to wait for one of each
     :raises ValueError: when there are no candidates with a finite latency
     """
     usable = [candidate for candidate in candidates if math.isfinite(candidate.latency)]
@@ -83,8 +84,8 @@ def write_script(candidates: Sequence[Candidate], seconds: float) -> list[Phase]
     slowest = max(candidate.latency for candidate in usable)
     accuracies = sorted(candidate.accuracy for candidate in usable)
     # Above what the best needs even at lower clocks; and out of the reach of the slowest.
-    relaxed = _rounded_up(1.5 * slowest)
-    tight = _rounded_up(math.sqrt(fastest * slowest) * 1.1)
+    relaxed = _rounded_up(1.5 * slowest * cameras)
+    tight = _rounded_up(math.sqrt(fastest * slowest) * 1.1 * cameras)
     accurate = math.floor(accuracies[-2:][0] * 1e3) / 1e3
     impossible = _rounded_up(0.3 * fastest)
     goals = [
@@ -96,6 +97,12 @@ def write_script(candidates: Sequence[Candidate], seconds: float) -> list[Phase]
         ('withdrawn', Goal(clear=True), True),
     ]
     return [Phase(name, goal, seconds / len(goals), possible) for name, goal, possible in goals]
+
+
+def goals_of_others(script: Sequence[Phase], cameras: int) -> list[Goal]:
+    """Return what the other cameras are asked for all the time, of what a script asks in turn."""
+    lasting = [phase.goal for phase in script if phase.possible and not phase.goal.clear]
+    return [lasting[number % len(lasting)] for number in range(cameras - 1)]
 
 
 def _rounded_up(value: float) -> float:

@@ -27,6 +27,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from dynamic_dnn_ros.cli.demo.display import Display, choose_display, headline
 from dynamic_dnn_ros.cli.demo.observer import NAMESPACE, Observer, candidates_of
 from dynamic_dnn_ros.cli.demo.options import Options
+from dynamic_dnn_ros.cli.demo.page import as_json, as_markdown
 from dynamic_dnn_ros.cli.demo.picture import draw
 from dynamic_dnn_ros.cli.demo.processes import (
     ProcessError,
@@ -35,10 +36,10 @@ from dynamic_dnn_ros.cli.demo.processes import (
     isolated_environment,
 )
 from dynamic_dnn_ros.cli.demo.run_record import PhaseRecord, RunRecord
-from dynamic_dnn_ros.cli.demo.script import Phase, write_script
+from dynamic_dnn_ros.cli.demo.script import Phase, goals_of_others, write_script
 from dynamic_dnn_ros.cli.demo.sheet import draw_sheet
 from dynamic_dnn_ros.cli.demo.stand_in import stand_in_bundle
-from dynamic_dnn_ros.cli.demo.summary import as_json, as_markdown, failures, summarise
+from dynamic_dnn_ros.cli.demo.summary import failures, summarise
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 
 PACKAGE = 'dynamic_dnn_ros'
@@ -78,8 +79,7 @@ def run_demo(options: Options) -> int:
         print(f'dynamic-dnn demo: {error}', file=sys.stderr)
         return 1
     phases = summarise(run)
-    summary = as_markdown(run, phases)
-    (options.output / 'summary.md').write_text(summary)
+    (options.output / 'summary.md').write_text(as_markdown(run, phases))
     (options.output / 'summary.json').write_text(as_json(run, phases))
     draw(run, phases, options.output / 'demo.png')
     display.report(run, phases)
@@ -181,7 +181,7 @@ def _observe_graph(
         provide_log_folder()
         context.init(args=None, domain_id=domain)
         stack.callback(context.try_shutdown)
-        observer = Observer(context, APPLICATION)
+        observer = Observer(context, applications_of(options))
         stack.callback(observer.destroy_node)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(observer)
@@ -195,6 +195,28 @@ def _observe_graph(
         observer.run.source = _source_text(options)
         observer.run.stand_ins = options.stand_in.name if options.stand_in is not None else ''
         return observer.run, observer.pictures
+
+
+def applications_of(options: Options) -> list[str]:
+    """Return the ids of the applications: that of the node, or one for each of its cameras."""
+    if options.cameras == 1:
+        return [APPLICATION]
+    return [f'{APPLICATION}/{name}' for name in _names(options)]
+
+
+def _names(options: Options) -> list[str]:
+    return [f'camera_{number}' for number in range(1, options.cameras + 1)]
+
+
+def _streams(options: Options) -> list[str]:
+    """Return arguments by which the inference node serves several cameras, of one topic."""
+    if options.cameras == 1:
+        return []
+    arguments = ['-p', f'cameras:=[{",".join(_names(options))}]']
+    for name in _names(options):
+        for topic in ('image', 'image/compressed'):
+            arguments += ['-r', f'{name}/{topic}:=/{topic}']
+    return arguments
 
 
 def _start(group: ProcessGroup, executables: Path, options: Options) -> None:
@@ -220,6 +242,7 @@ def _start(group: ProcessGroup, executables: Path, options: Options) -> None:
                 '--ros-args',
                 *('-r', f'__ns:={namespace or "/"}'),
                 *_parameters(arguments[name]),
+                *(_streams(options) if name == APPLICATION else ()),
             ],
         )
 
@@ -255,7 +278,7 @@ def _wait_until_active(
                 continue
             if now - errors_since.setdefault(name, now) > ERROR_PATIENCE:
                 raise DemoError(f'{name} did not start. {observer.errors[name]}')
-        if not waiting and observer.has_operating_points and observer.run.frames:
+        if not waiting and observer.has_operating_points and observer.serves:
             if observer.heard and observer.run.loads:
                 return
         if now > deadline:
@@ -277,7 +300,7 @@ def _why_not_started(group: ProcessGroup, observer: Observer, waiting: list[str]
         text
         for there, text in (
             (observer.has_operating_points, 'the application presented no operating points'),
-            (observer.run.frames, 'no frame was served'),
+            (observer.serves, 'no frame was served'),
             (observer.heard, 'the manager does not listen to targets'),
             (observer.run.loads, 'the platform node published no load'),
         )
@@ -299,12 +322,15 @@ def _follow_script(
     run = observer.run
     assert observer.presented is not None
     display.say(headline(run))
-    script = write_script(candidates_of(observer.presented), options.seconds)
+    script = write_script(candidates_of(observer.presented), options.seconds, options.cameras)
     run.phases = _schedule(script, observer.now)
+    for other, goal in zip(run.others, goals_of_others(script, options.cameras)):
+        other.phases = _schedule([Phase('all', goal, options.seconds)], observer.now)
+        observer.send(other.application, goal)
     display.start()
     try:
         for record in run.phases:
-            observer.send(record.phase.goal)
+            observer.send(run.application, record.phase.goal)
             looked = False
             while observer.now < record.end:
                 spin_once(executor)

@@ -1,16 +1,13 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The summary of a run: a row for each phase, as markdown and as JSON."""
+"""The summary of a run: a row for each phase."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-import json
+from dataclasses import dataclass
 import math
-import platform
-from typing import Any
 
 from dynamic_dnn_ros.cli.demo.run_record import (
     DecisionRecord,
@@ -143,6 +140,7 @@ def failures(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
     for phase in phases:
         if not phase.frames:
             found.append(f'no frame was served in phase {phase.name!r}')
+    found += [f'no frame of {one.application} was served' for one in run.others if not one.frames]
     if not run.loads:
         found.append('the platform node published no load')
     answered = {record.phase.name: False for record in run.phases if not record.phase.goal.clear}
@@ -156,47 +154,6 @@ def failures(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
         if not was
     ]
     return found
-
-
-def as_json(run: RunRecord, phases: Sequence[PhaseSummary]) -> str:
-    """Return the summary as JSON; what is not known is null."""
-    content = {
-        'kind': 'simulated' if run.simulated else 'measured',
-        'extrapolated': run.extrapolated,
-        'platform': run.platform,
-        'host': {'machine': platform.machine(), 'system': platform.platform()},
-        'application': run.application,
-        'bundle': run.bundle,
-        'engine': run.engine,
-        'source': run.source,
-        'frames': asdict(run.counts),
-        'switches': len(run.switches),
-        'failures': failures(run, phases),
-        'phases': [asdict(phase) for phase in phases],
-    }
-    return json.dumps(_without_nan(content), indent=2, allow_nan=False) + '\n'
-
-
-def as_markdown(run: RunRecord, phases: Sequence[PhaseSummary]) -> str:
-    """Return the summary as a page."""
-    lines = [
-        '# Run of the demo',
-        '',
-        f'- Platform: {platform_text(run)}',
-        f'- Application: `{run.application}` serves bundle `{run.bundle}` ({run.engine})',
-        f'- Frames: {_counts_text(run)}',
-        f'- Switches of the sub-network: {len(run.switches)}',
-        '',
-        _row(COLUMNS),
-        _row(['---'] * len(COLUMNS)),
-        *(_row(cells(phase)) for phase in phases),
-        '',
-        *(f'{note}\n' for note in notes(run, phases)),
-    ]
-    problems = failures(run, phases)
-    if problems:
-        lines += ['**The run failed:**', '', *(f'- {problem}' for problem in problems)]
-    return '\n'.join(lines).rstrip() + '\n'
 
 
 def cells(phase: PhaseSummary) -> list[str]:
@@ -290,18 +247,6 @@ def quantity(value: float, form: str) -> str:
     return form.format(value) if math.isfinite(value) else '–'
 
 
-def _counts_text(run: RunRecord) -> str:
-    counts = run.counts
-    return (
-        f'{counts.received} received from {run.source}, {counts.served} served, '
-        f'{counts.replaced} replaced by newer ones, {counts.rejected} rejected'
-    )
-
-
-def _row(texts: Sequence[str]) -> str:
-    return f'| {" | ".join(texts)} |'
-
-
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if math.isfinite(value)]
     return sum(known) / len(known) if known else math.nan
@@ -312,13 +257,3 @@ def _mean_frequencies(loads: Sequence[LoadRecord]) -> dict[str, float]:
     return {
         name: _mean([load.frequencies.get(name, math.nan) for load in loads]) for name in names
     }
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
