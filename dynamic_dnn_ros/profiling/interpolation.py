@@ -16,6 +16,9 @@ Column = NDArray[np.float64]
 
 _NEIGHBOUR_POWER = 2.0
 
+_CONSTANTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
+"""What no clock touches, as a share of the smallest figure, that is tried where work overlaps."""
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -23,15 +26,17 @@ class Surface:
     A figure as a function of the clocks: c + sum over domains d of b_d g(f_d), all b_d >= 0.
 
     The least relative squares decide (of the logarithm, where `logarithmic`; then c is free,
-    else it is >= 0 too). With `residuals`, what measured settings deviate from it is carried
-    over to those between them, weighted by the inverse square of the distance (Shepard, A
-    two-dimensional interpolation function for irregularly-spaced data, 1968).
+    else it is >= 0 too). With an `exponent` p above 1 it is c + (sum of (b_d g(f_d))^p)^(1/p):
+    work that goes on at the same time. With `residuals`, what measured settings deviate from it
+    is carried over to those between them, weighted by the inverse square of the distance
+    (Shepard, A two-dimensional interpolation function for irregularly-spaced data, 1968).
     """
 
     name: str
     terms: Callable[[Table], Table]
     logarithmic: bool = False
     residuals: bool = False
+    exponent: float = 1.0
 
     def predict(self, settings: Table, values: Column, wanted: Table) -> Column:
         """
@@ -42,6 +47,11 @@ class Surface:
         :param wanted: shape (m, domains), Hz
         """
         highest = settings.max(axis=0)
+        if self.exponent != 1.0:
+            predicted, at_measured = self._overlapping(
+                self.terms(settings / highest), values, self.terms(wanted / highest)
+            )
+            return self._corrected(highest, settings, values / at_measured, wanted, predicted)
         basis, wanted_basis = self._basis(settings / highest), self._basis(wanted / highest)
         if self.logarithmic:
             fitted = _constrained(basis, np.log(values), first_free=True)
@@ -50,27 +60,60 @@ class Surface:
             weighted = basis / values[:, None]
             fitted = _constrained(weighted, np.ones(len(values)), first_free=False)
             predicted, at_measured = wanted_basis @ fitted, basis @ fitted
+        ratios = values / np.maximum(at_measured, np.finfo(float).tiny)
+        return self._corrected(highest, settings, ratios, wanted, predicted)
+
+    def _corrected(
+        self, highest: Column, settings: Table, ratios: Column, wanted: Table, predicted: Column
+    ) -> Column:
         if not self.residuals:
             return predicted
-        ratios = values / np.maximum(at_measured, np.finfo(float).tiny)
         return predicted * _carried_over(highest / settings, ratios, highest / wanted)
+
+    def _overlapping(self, terms: Table, values: Column, wanted: Table) -> tuple[Column, Column]:
+        """Return the figure where it is wanted and where it was measured."""
+        best, least = (np.zeros(len(wanted)), np.zeros(len(terms))), np.inf
+        power, powers = terms**self.exponent, wanted**self.exponent
+        for share in _CONSTANTS:
+            constant = share * values.min()
+            rest = values - constant
+            # Relative errors of the figure, in first order: so the squares stay linear.
+            weight = 1.0 / (self.exponent * rest ** (self.exponent - 1.0) * values)
+            fitted = _constrained(
+                power * weight[:, None],
+                rest * weight * rest ** (self.exponent - 1.0),
+                first_free=False,
+            )
+            measured = constant + (power @ fitted) ** (1.0 / self.exponent)
+            error = float(np.sum((measured / values - 1.0) ** 2))
+            if error < least:
+                found = constant + (powers @ fitted) ** (1.0 / self.exponent)
+                best, least = (found, measured), error
+        return best
 
     def _basis(self, clocks: Table) -> Table:
         return np.column_stack((np.ones(len(clocks)), self.terms(clocks)))
 
 
-def _both(name: str, terms: Callable[[Table], Table], logarithmic: bool = False) -> list[Surface]:
+def _both(
+    name: str,
+    terms: Callable[[Table], Table],
+    logarithmic: bool = False,
+    exponent: float = 1.0,
+) -> list[Surface]:
     return [
-        Surface(name, terms, logarithmic),
-        Surface(f'{name} with residuals', terms, logarithmic, residuals=True),
+        Surface(name, terms, logarithmic, exponent=exponent),
+        Surface(f'{name} with residuals', terms, logarithmic, residuals=True, exponent=exponent),
     ]
 
 
 LATENCY_SURFACES = (
     *_both('a + sum b / f', lambda clocks: 1.0 / clocks),
     *_both('a x product f^-b', lambda clocks: -np.log(clocks), logarithmic=True),
+    *_both('a + (sum (b / f)^2)^(1/2)', lambda clocks: 1.0 / clocks, exponent=2.0),
+    *_both('a + (sum (b / f)^4)^(1/4)', lambda clocks: 1.0 / clocks, exponent=4.0),
 )
-"""Work that each clock slows down adds up; or it overlaps, and the exponents are below 1."""
+"""Work that each clock slows down adds up, or it overlaps, more or less."""
 
 POWER_SURFACES = (
     *_both('a + sum b f', lambda clocks: clocks),
@@ -98,6 +141,9 @@ def best_surface(
 
     :param columns: the figure of each sub-network at the settings
     """
+    if settings.shape[1] == 1:
+        # With one clock nothing overlaps.
+        surfaces = [surface for surface in surfaces if surface.exponent == 1.0]
     errors = [
         np.concatenate([leave_one_out(surface, settings, values) for values in columns])
         for surface in surfaces
@@ -116,6 +162,9 @@ def _constrained(matrix: Table, values: Column, first_free: bool) -> Column:
     always = (0,) if first_free else ()
     optional = [term for term in range(terms) if term not in always]
     best, least = np.zeros(terms), np.inf
+    whole = np.linalg.lstsq(matrix, values, rcond=None)[0]
+    if np.all(whole[len(always) :] >= 0):
+        return np.asarray(whole)
     for size in range(len(optional) + 1):
         for some in combinations(optional, size):
             used = [*always, *some]

@@ -28,6 +28,11 @@ CHOSEN = np.array(chosen_settings(TABLES, 9))
         (lambda f: 1e-3 + 2e6 / f[:, 0] + 5e6 / f[:, 1], 'a + sum b / f'),
         (lambda f: 5e6 / f[:, 1], 'a'),
         (lambda f: 2e3 / (f[:, 0] ** 0.3 * f[:, 1] ** 0.5), 'a x product f^-b'),
+        (lambda f: np.hypot(4e6 / f[:, 0], 5e6 / f[:, 1]), 'a + (sum (b / f)^2)^(1/2)'),
+        (
+            lambda f: ((4e6 / f[:, 0]) ** 4 + (5e6 / f[:, 1]) ** 4) ** 0.25,
+            'a + (sum (b / f)^4)^(1/4)',
+        ),
     ],
 )
 def test_finds_the_law_behind_latencies(
