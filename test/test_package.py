@@ -21,7 +21,7 @@ import dynamic_dnn_ros
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'dynamic_dnn_ros'
 COMMANDS = ['dynamic-dnn']
-NODES = ['camera_node', 'inference_node', 'manager_node', 'platform_node']
+NODES = ['camera_node', 'inference_node', 'inference_server', 'manager_node', 'platform_node']
 
 
 @pytest.fixture(scope='module')

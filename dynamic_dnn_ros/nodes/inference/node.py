@@ -32,6 +32,7 @@ from dynamic_dnn_ros.nodes.inference.served_bundle import ServedBundle
 from dynamic_dnn_ros.nodes.inference.serving_process import ServingProcess
 from dynamic_dnn_ros.nodes.inference.stream import STOP_TIMEOUT, Stream
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
+from dynamic_dnn_ros.scheduling.registry import UnknownSchedulerError, create_scheduler
 from dynamic_dnn_ros.serving.stage_times import StageTimes
 
 HEARTBEAT_PERIOD = 1.0
@@ -129,7 +130,12 @@ class InferenceNode(ManagedNode):
             )
 
     def contradiction(self, given: Mapping[str, Any]) -> str | None:
-        """Return that the bundle lacks the sub-network to begin with, or None."""
+        """Return that the bundle lacks a sub-network, or a scheduler does not load, or None."""
+        if 'scheduler' in given:
+            try:
+                create_scheduler(given['scheduler'])
+            except UnknownSchedulerError as error:
+                return f"parameter 'scheduler': {error}"
         wished = given.get('sub_network', '')
         if not wished:
             return None

@@ -364,3 +364,22 @@ def test_distances_are_served_where_their_range_is_given(
         assert set(np.asarray(camera.frames[0].picture.open()).ravel()) == {131}
     else:
         assert 'picture_range' in camera.rejected[0]
+
+
+@pytest.mark.parametrize(
+    ('remap', 'topic'),
+    [
+        ('front/image:=/camera', '/camera/compressed'),
+        ('front/image/compressed:=/jpeg', '/jpeg'),
+        ('image:=/camera', '/front/image/compressed'),
+    ],
+)
+def test_the_topic_of_a_camera_with_a_name_is_remapped_by_it(
+    graph: Graph, remap: str, topic: str
+) -> None:
+    arguments = ['--ros-args', '-p', 'image_transport:=compressed', '-r', remap]
+    node = Node('input', context=graph.context, cli_args=arguments)
+    graph.add_node(node)
+    nothing = (lambda frame: False, lambda header, reason: None)
+    camera = CameraInput(node, Parameters(node, PARAMETERS), *nothing, 'front/image')
+    assert camera.topic == topic

@@ -13,11 +13,12 @@ import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Outputs
-from dynamic_dnn_ros.msg import SystemLoad
+from dynamic_dnn_ros.msg import FrequencyDomain, NamedValue, SystemLoad
 from dynamic_dnn_ros.nodes.common.lifecycle import NodeError
 from dynamic_dnn_ros.nodes.inference import platform_link
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
 from dynamic_dnn_ros.platforms import load_source
+from dynamic_dnn_ros.serving.pacing import BoardState
 from support import gated_engine
 from support.gated_engine import GatedEngine, GatedSubNetwork
 from support.graph import Graph
@@ -190,3 +191,22 @@ def test_first_processor(
             link.link.choose_processor()
     else:
         assert link.link.choose_processor() == first
+
+
+def test_each_stream_is_slowed_down_as_the_platform_says(make_link: Callable[..., Link]) -> None:
+    link = make_link(platform='auto').link
+    assert link.pacing('/node/front', 'gpu') is None
+    load = SystemLoad(platform=XAVIER, kind=SystemLoad.KIND_SIMULATED)
+    load.domains = [FrequencyDomain(name='gpu', granted=5e8)]
+    load.slow_downs = [NamedValue(name='/node/front', value=1.5)]
+    link.receive(load)
+    paced = [link.pacing(f'/node/{name}', 'gpu') for name in ('front', 'rear')]
+    pacers = [pacing[0] for pacing in paced if pacing is not None]
+    assert [pacer._state for pacer in pacers] == [
+        BoardState({'gpu': 5e8}, 1.5),
+        BoardState({'gpu': 5e8}, 1.0),
+    ]
+    load.slow_downs[0].value = 2.0
+    link.receive(load)
+    state = pacers[0]._state
+    assert state is not None and state.slow_down == 2.0

@@ -103,14 +103,14 @@ class Camera:
         result: Classification = self.results.wait_for(lambda one: one.header == message.header)
         return result
 
-    def switch(self, sub_network: str, **asked: Any) -> None:
+    def switch(self, sub_network: str, sequence: int = 1, **asked: Any) -> None:
         """Hand a target over together with a switch."""
         self.graph.wait_for_subscriptions(self.switches)
         target = PerformanceTarget(application=self.id, **asked)
         message = SubNetworkSwitch(
             application=self.id, manager='test', sub_network=sub_network, target=target
         )
-        message.sequence = 1
+        message.sequence = sequence
         self.switches.publish(message)
 
 
@@ -158,6 +158,12 @@ def test_each_camera_has_results_target_sub_network_and_counts_of_its_own(
     assert node.status('rear', InferenceStatus.EVENT_SERVED).batch == 1
     terms = {stream.name: stream.terms for stream in node.node._process.server.streams}
     assert terms == {front.id: Terms(), rear.id: Terms(0.25, 7, True)}
+    # A frame that no sub-network can serve in time is given up where the target says so.
+    rear.switch('s0', 2, latency=1e-6, late_frames=PerformanceTarget.LATE_FRAMES_DROP)
+    node.applications.wait_for(lambda one: one.target.latency == 1e-6)
+    rear.send()
+    beat = node.statuses.wait_for(lambda one: one.application == rear.id and one.dropped > 0)
+    assert (beat.served, beat.dropped, beat.received) == (2, 1, 3)
     # They say who takes turns with whom; another scheduler is chosen while they are served.
     presented = [node.presented(name, Application.STATE_ACTIVE) for name in ('front', 'rear')]
     assert {one.server for one in presented} == {node.node.identity.instance}
