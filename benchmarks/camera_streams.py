@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 import gc
 import heapq
 import json
 import os
-from pathlib import Path
 import sys
 import time
 from typing import Any
 
 import numpy as np
 import psutil
-
-FOLDER = Path(__file__).resolve().parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parent / 'test')]
-
 from waiting_batches import BatchAndWait
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
@@ -44,7 +39,6 @@ from dynamic_dnn_ros.serving.server import Server
 from dynamic_dnn_ros.serving.stage_times import StageTimes
 from dynamic_dnn_ros.serving.stream import FrameStream, Terms
 from dynamic_dnn_ros.tasks.contract import Limits
-from support.cascades import with_cascades
 
 ENGINE = 'onnxruntime'
 FRAME = (256, 192)
@@ -97,7 +91,12 @@ class Segment:
 
 @dataclass
 class Outcome:
-    """What became of the frames of one stream; `responses` from arrival to result, s."""
+    """
+    What became of the frames of one stream.
+
+    `responses` from arrival to result and `services` without waiting, s; `preemptions` the time
+    that a frame was parked and that of its inference, s; `batches` the frames it ran with.
+    """
 
     offered: int = 0
     responses: list[float] = field(default_factory=list)
@@ -114,8 +113,7 @@ class Outcome:
         self.responses.append(time.monotonic() - served.frame.arrival)
         self.services.append(served.preprocessing + served.inference + served.decoding)
         self.batches.append(served.batch)
-        if served.parked:
-            self.preemptions.append((served.parked, served.inference))
+        self.preemptions.append((served.parked, served.inference))
 
 
 class Host:
@@ -134,6 +132,10 @@ class Host:
             raise SystemExit('the sub-networks are not ready after 60 s')
         gc.collect()
         gc.freeze()
+
+    def close(self) -> None:
+        """Let all sub-networks go."""
+        self._exchange.close()
 
     def run(self, segment: Segment) -> dict[str, Any]:
         """Serve a segment; return what became of its frames."""
@@ -238,7 +240,9 @@ def with_long_cascade(bundle: Bundle) -> Bundle:
     cascade = SubNetwork(
         'long', {}, last.size, last.accuracy, whole, last.parameters, last.layers, stages=stages
     )
-    return with_cascades(bundle, cascade)
+    manifest = bundle.manifest
+    added = replace(manifest, sub_networks=(*manifest.sub_networks, cascade))
+    return replace(bundle, manifest=added)
 
 
 def _picture(seed: int) -> RawPicture:
@@ -260,6 +264,7 @@ def main() -> int:
     print('ready', flush=True)
     for line in sys.stdin:
         print(json.dumps(host.run(Segment.of(line))), flush=True)
+    host.close()
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 import io
+import threading
 from typing import Any
 
 import pytest
@@ -219,3 +220,33 @@ def test_a_long_watch_keeps_a_bounded_record() -> None:
         )
     assert 10 <= len(observation.run.frames) <= 20
     assert observation.run.frames[-1].time == 999.0
+
+
+def test_what_is_waited_for_is_not_waited_for_under_the_lock(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that hears others takes the lock: with it held, nothing would come."""
+    client = system._client
+    free: list[bool] = []
+
+    def take() -> None:
+        free.append(system.lock.acquire(timeout=1.0))
+        if free[-1]:
+            system.lock.release()
+
+    def look() -> None:
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+
+    for name in ('applications', 'targets'):
+        real = getattr(client, name)
+
+        def looking(real: Any = real) -> Any:
+            look()
+            return real()
+
+        monkeypatch.setattr(client, name, looking)
+    assert system.has_heard_all in (True, False)
+    lines_of(system), system_data(system)
+    assert len(free) >= 4 and all(free)

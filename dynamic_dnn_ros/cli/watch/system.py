@@ -72,10 +72,12 @@ class System:
     def has_heard_all(self) -> bool:
         """Tell whether everybody who is found has spoken."""
         count, namespace = self._client.node.count_publishers, self._client.manager_namespace
+        # These are waited for, and the thread that hears them waits for the lock.
+        applications = self.applications
         with self.lock:
             return (
                 len(self.observations) >= count(f'{namespace}/application')
-                and self.observations.keys() >= self.applications.keys()
+                and self.observations.keys() >= applications.keys()
                 and self.has_manager >= bool(count(f'{namespace}/manager_status'))
                 and self.has_platform >= bool(count(f'{namespace}/system_load'))
             )

@@ -158,8 +158,8 @@ def title(system: System) -> str:
 
 def lines_of(system: System) -> list[str]:
     """Return how things stand as plain lines."""
+    reports = system.reports  # waited for, so without the lock
     with system.lock:
-        reports = system.reports
         lines = [f'{title(system)}: {", ".join(f"{n} {t}" for n, t in _board_facts(system))}']
         lines.append(f'manager: {manager_text(system)}')
         for name in sorted({*system.observations, *reports}):
@@ -194,8 +194,8 @@ def render(system: System) -> Any:
     from rich.panel import Panel
     from rich.text import Text
 
+    reports = system.reports  # waited for, so without the lock
     with system.lock:
-        reports = system.reports
         table = application_table('latency')
         parts: list[Any] = [table]
         for name in sorted({*system.observations, *reports}):
@@ -224,8 +224,9 @@ def render(system: System) -> Any:
 
 def system_data(system: System) -> dict[str, Any]:
     """Return how things stand for scripts, in SI units; null for what is not known."""
+    # Waited for, so without the lock.
+    applications, reports = system.applications, system.reports
     with system.lock:
-        applications, reports = system.applications, system.reports
         load = system.board.loads[-1] if system.board.loads and system.has_platform else None
         status = system.manager
         rows: dict[str, Any] = {}
