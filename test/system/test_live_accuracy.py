@@ -12,7 +12,7 @@ from support.shared_data import CIFAR10_TEST, shared_data, shipped_bundle
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
-PICTURES = 1000
+PICTURES = 500
 TOLERANCE = 0.005
 """Of the top-1 accuracy: 0.5 points."""
 
