@@ -42,6 +42,18 @@ def gpu_and_memory(exponent: float = 3.0, network: str = 'net', noise: float = 0
     return rows
 
 
+def cpu_and_gpu_at_one_memory_clock(noise: float = 0.0) -> list[Row]:
+    """Return a network that waits for GPU or memory, and whose CPU time adds."""
+    generator = np.random.default_rng(3)
+    rows = []
+    for cpu, gpu in product(CPU, GPU):
+        compute = overlapped(0.015 * GPU[-1] / gpu, 0.02, 3.0)
+        latency = compute + 0.004 * CPU[-1] / cpu + 0.002
+        latency *= float(np.exp(noise * generator.standard_normal()))
+        rows.append(Row(len(rows), 'net', 'gpu', 0, 0, {'cpu': cpu, 'gpu': gpu}, latency))
+    return rows
+
+
 def cpu_and_gpu(noise: float = 0.0) -> list[Row]:
     """Return a network whose kernels are launched while the GPU works."""
     generator = np.random.default_rng(2)

@@ -7,9 +7,10 @@ The law of a network's latency against clocks, cores and image size, fitted to m
     compute = ((gpu g)^p + (memory m)^p)^(1/p),    F = max(1, threads / cores)
 
 with c, g, m the highest clock of CPU, GPU and memory over the present one. GPU and memory overlap,
-since some layers wait for one and some for the other; kernels are launched beside the two, host
-work comes before or after. Sizes of one network's pictures share p, q and threads; each part is a
-power of the picture's area, from which each size may depart.
+since some layers wait for one and some for the other, also where the memory has one clock alone.
+Kernels are launched beside the two, host work comes before or after. Sizes of one network's
+pictures share p, q and threads; each part is a power of the picture's area, from which each size
+may depart.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 import math
 
 import numpy as np
@@ -40,6 +42,9 @@ _THREADS, _THREADS_DEVIATION = 1.5, 0.5
 _NOISE, _LEAST_NOISE, _MOST_NOISE = 0.015, 0.004, 0.04
 _UTILISATION_NOISE = 0.1
 """Standard deviation between a load counter and the share of time that the law finds busy."""
+
+_CLOCKS_OF_A_FLOOR = 3
+"""Of the GPU, from which on they can tell that it waits for memory whose clock is one."""
 
 _MOST_ROWS = 500
 """Of one network that a fit looks at: more do not change it."""
@@ -100,12 +105,20 @@ class Overlap:
 class LatencyLaw:
     """The law of one network on one processor, with the parts that its settings can tell."""
 
-    def __init__(self, processor: str, every: Settings, launches: bool, overlap: Overlap) -> None:
+    def __init__(
+        self,
+        processor: str,
+        every: Settings,
+        launches: bool,
+        overlap: Overlap,
+        floor: bool = False,
+    ) -> None:
         """
         Take the parts whose clock varies, and what is known of them beforehand.
 
         :param every: all settings at which the law is asked for
         :param launches: whether launches go on beside the GPU; else all CPU time adds
+        :param floor: whether the GPU overlaps with memory whose clock is always the same
         """
         self.overlap = overlap
         varies = {domain: len(np.unique(every.stretch[domain])) > 1 for domain in DOMAINS}
@@ -113,7 +126,7 @@ class LatencyLaw:
         self.parts = ['fixed']
         if varies[GPU] and processor != CPU:
             self.parts.append('gpu')
-        if varies['memory']:
+        if varies['memory'] or floor:
             self.parts.append('memory')
         if varies[CPU] or cores:
             self.parts.append('host')
@@ -310,8 +323,8 @@ def _fit_one(
     goal = np.log(latency / mean)
     network, processor = key
 
-    def attempt(launches: bool) -> FittedLatency:
-        law = LatencyLaw(processor, Settings.of(every, reference), launches, overlap)
+    def attempt(launches: bool, floor: bool = False) -> FittedLatency:
+        law = LatencyLaw(processor, Settings.of(every, reference), launches, overlap, floor)
 
         def residual(parameters: Array) -> Array:
             total, compute, busy = law.timing(parameters, settings)
@@ -324,11 +337,14 @@ def _fit_one(
 
         return FittedLatency(network, processor, law, fit(residual, law.prior, starts), mean)
 
-    added = attempt(launches=False)
-    if processor != GPU or not added.law.can_overlap:
-        return added
-    beside = attempt(launches=True)
-    return beside if beside.fit.evidence > added.fit.evidence else added
+    laws = [attempt(launches=False)]
+    if processor == GPU:
+        parts = laws[0].law.parts
+        told = len(np.unique(settings.stretch[GPU])) >= _CLOCKS_OF_A_FLOOR
+        floors = (False, True) if told and 'memory' not in parts else (False,)
+        beside = (False, True) if laws[0].law.can_overlap else (False,)
+        laws += [attempt(*each) for each in product(beside, floors) if any(each)]
+    return max(laws, key=lambda each: each.fit.evidence)
 
 
 def _loads(
