@@ -2,16 +2,20 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compute the latency coefficients of config/platforms/xavier_nx.yaml from published figures.
+Compute coefficients of config/platforms/xavier_nx.yaml from published figures.
 
-Usage: calibrate_xavier_nx.py LEVELS.json, where LEVELS.json holds the thirteen sub-networks that
-were published with Dynamic-OFA: configuration, session and latency on the GPU of a Xavier NX.
-Prints the coefficients and their errors; docs/simulation.md explains the steps.
+Usage: calibrate_xavier_nx.py LEVELS.json [POWER_MODES.csv], where LEVELS.json holds the thirteen
+sub-networks that were published with Dynamic-OFA: configuration, session and latency on the GPU
+of a Xavier NX. POWER_MODES.csv holds the power of the module in its modes, under one to three
+instances of one network, with the load of CPU and GPU. Prints the coefficients and their errors;
+docs/simulation.md explains the steps.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,9 @@ from typing import Any
 import numpy as np
 
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
+from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.platforms.calibration.power_fit import ALL, FittedPower, Load, fit_power
+from dynamic_dnn_ros.platforms.calibration.table import DOMAINS, Row
 
 CPU, GPU, LOW_GPU, MEMORY = 1420.8e6, 1109.25e6, 803.25e6, 1600e6
 BANDWIDTH = 2 * 16 * MEMORY * 0.6  # bytes/s: 128-bit LPDDR4x, two transfers a clock, 60 % assumed
@@ -71,11 +78,88 @@ def fit(cost: np.ndarray, latency: np.ndarray, second: np.ndarray) -> tuple[np.n
     return best[1], best[2]
 
 
+HIGHEST = {'cpu': 1907.2e6, 'gpu': 1109.25e6, 'memory': 1866e6}
+MODULE = 'VDD_IN'
+MEMORY_LOAD = 0.3
+"""Share of the GPU's load that memory has, assumed: it was not measured."""
+
+OUTLIER = ('20W_4CORE', 1)
+"""Power mode and instances of a row that is 3 W below those beside it."""
+
+
+def power_loads(path: Path) -> list[Load]:
+    """Return what each row kept busy, at the highest clocks of its power mode."""
+    modes = load_board('xavier_nx_simulated').power_modes
+    loads = []
+    with path.open(encoding='utf-8', newline='') as file:
+        for line, row in enumerate(csv.DictReader(file)):
+            mode = row['power_mode'].removeprefix('MODE_')
+            clocks = {domain: modes[mode].limits[domain][1] for domain in DOMAINS}
+            on_gpu = float(row['gpu_percent']) / 100
+            busy = {
+                'cpu': float(row['cpu_percent']) / 100,
+                'gpu': on_gpu,
+                'memory': on_gpu * MEMORY_LOAD,
+            }
+            instances = int(row['instances'])
+            # The mode stands for the network, the instances for its size.
+            power = {MODULE: float(row['module_power_w'])}
+            latency = 1.0 / float(row['throughput_ips'])
+            loads.append(Load(Row(line, mode, 'gpu', instances, 0, clocks, latency, power), busy))
+    return loads
+
+
+def is_outlier(load: Load) -> bool:
+    """Tell whether a row does not go with the others."""
+    return (load.row.network, load.row.image_size) == OUTLIER
+
+
+def power_fit(loads: Sequence[Load]) -> FittedPower:
+    """Return the fit of the module's power, all rows as one network."""
+    one = [
+        Load(
+            Row(r.line, 'frcnn', 'gpu', 0, 0, r.clocks, r.latency, r.power),
+            load.activity,
+        )
+        for load in loads
+        for r in (load.row,)
+    ]
+    return fit_power(one, HIGHEST, [])
+
+
+def module_power(power: FittedPower, load: Load) -> float:
+    """Return the power of the module by a fit, W."""
+    watts = power.static[ALL]
+    for domain in DOMAINS:
+        clock = load.row.clocks[domain]
+        knee, rise = power.knee[domain], power.rise[domain]
+        volts = 1.0 + rise * max(clock - knee, 0.0) / (HIGHEST[domain] - knee)
+        scale = clock / HIGHEST[domain] * (volts / (1.0 + rise)) ** 2
+        idle = power.idle_share[domain]
+        watts += power.full[domain][ALL] * scale * (idle + (1.0 - idle) * load.activity[domain])
+    return watts
+
+
+def power_left_out(fitted: Sequence[Load], tested: Sequence[Load]) -> list[float]:
+    """Return the errors of each row from the rows of all other power modes."""
+    errors = []
+    for mode in sorted({load.row.network for load in tested}):
+        power = power_fit([load for load in fitted if load.row.network != mode])
+        errors += [
+            module_power(power, load) / load.row.power[MODULE] - 1.0
+            for load in tested
+            if load.row.network == mode
+        ]
+    return errors
+
+
 def main() -> None:
     """Print coefficients and errors."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     parser.add_argument('levels', type=Path, help='JSON file of the published levels')
-    levels = json.loads(parser.parse_args().levels.read_text())['levels']
+    parser.add_argument('power', type=Path, nargs='?', help='table of the power modes')
+    arguments = parser.parse_args()
+    levels = json.loads(arguments.levels.read_text())['levels']
     cost = costs(levels)
     latency = np.array([level['gpu_latency_s'] for level in levels])
     second = np.array([level['set'] == 'nets_7' for level in levels])
@@ -148,6 +232,23 @@ def main() -> None:
         f'on the CPU: multiply-add {compute:.4g} s on {CORES} cores; at {CPU_LOW / 1e6:.0f} MHz '
         f'{slower:.3f} s, error {slower / CPU_LATENCY_LOW - 1:+.1%}'
     )
+    if arguments.power is not None:
+        show_power(arguments.power)
+
+
+def show_power(path: Path) -> None:
+    """Print what the table of power modes comes to."""
+    loads = [load for load in power_loads(path) if not is_outlier(load)]
+    power = power_fit(loads)
+    print(f'static {power.static[ALL]:.4g} W')
+    for domain in DOMAINS:
+        print(
+            f'{domain}: {power.full[domain][ALL]:.4g} W at {HIGHEST[domain] / 1e6:g} MHz, idle '
+            f'share {power.idle_share[domain]:.3f}, voltage up {power.rise[domain]:.3f} from '
+            f'{power.knee[domain] / 1e6:.0f} MHz'
+        )
+    errors = np.abs(power_left_out(loads, loads))
+    print(f'error, power mode left out: mean {errors.mean():.1%}, largest {errors.max():.1%}')
 
 
 if __name__ == '__main__':

@@ -4,7 +4,9 @@
 The models of the boards: how far off they are, where fitted and where not, and how fast.
 
 Orin NX: four networks that were measured on a board, alone and in pairs. Xavier NX: published
-latencies only. Errors are of the models against those measurements; the speed is measured here.
+latencies, and the power of the module in its modes. Boards from tables: TX2, AGX Orin, Orin NX,
+and one that is made up. Errors are of the models against those measurements; the speed is
+measured here.
 Needs the measurements beside the repository, and SciPy.
 """
 
@@ -19,6 +21,7 @@ from statistics import mean
 import time
 from typing import Any
 
+import calibrated_tables
 import numpy as np
 from report import Figure, Report, figure
 
@@ -68,15 +71,22 @@ Errors = Mapping[str, list[float]]
 
 def run(runs: int) -> Report:
     """Compute the errors once, since they do not vary, and the speed so many times."""
-    figures = [*_orin_alone(), *_orin_together(), *_xavier(), *_speed(runs)]
+    figures = [
+        *_orin_alone(),
+        *_orin_together(),
+        *_xavier(),
+        *_xavier_power(),
+        *calibrated_tables.figures(),
+        *_speed(runs),
+    ]
     configuration = {
         'orin_nx': 'shared/data/platforms/orin_nx; not fitted: test/support/orin_nx_published.py',
         'xavier_nx': 'shared/data/platforms/xavier_nx and the motivation figure of Dynamic-OFA',
         'error': 'modelled / measured - 1, absolute',
         'not_measured': [
-            'Xavier NX, power: none was published of it, so all of it is assumed.',
+            'Xavier NX, power of single rails: that of the module alone was published.',
             'Xavier NX, a network added from two frequencies: each was published at one.',
-            'Latency against the CPU clock and the memory clock: published of neither board.',
+            'Latency of these two against the CPU clock and the memory clock: not published.',
         ],
     }
     return Report('simulator', 'simulated', configuration, figures)
@@ -219,6 +229,24 @@ def _xavier() -> list[Figure]:
             ('a network left out, session from one other network of it', from_one, {}),
         )
         for figure in _rows(f'Xavier NX, {named}', {'latency': list(map(float, errors))}, bars)
+    ]
+
+
+def _xavier_power() -> list[Figure]:
+    """Return how far the power of the module is off in a power mode that no fit has seen."""
+    calibration = _calibration()
+    loads = calibration.power_loads(DATA / 'platforms/xavier_nx/power_modes.csv')
+    outlier = [load for load in loads if calibration.is_outlier(load)]
+    kept = [load for load in loads if not calibration.is_outlier(load)]
+    named = 'Xavier NX, each power mode left out'
+    bars = {'VDD_IN': 0.05}
+    return [
+        *_rows(named, {'VDD_IN': calibration.power_left_out(kept, kept)}, bars),
+        *_rows(
+            f'{named}, the outlier counted too',
+            {'VDD_IN': calibration.power_left_out(loads, kept + outlier)},
+            {},
+        ),
     ]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 import math
+import os
 from pathlib import Path
 import random
 from statistics import NormalDist
@@ -28,6 +29,9 @@ from dynamic_dnn_ros.yaml_files import read_yaml
 
 SIMULATED_SUFFIX = '_simulated'
 """Ends the id of each simulated platform; before it stands the name of the board."""
+
+BOARDS_VARIABLE = 'DYNAMIC_DNN_BOARDS'
+"""Names a folder with files of other boards, as `dynamic-dnn calibrate` writes them."""
 
 _TERMS = ('constant', 'layer', 'multiply_add', 'parameter')
 _PARTS = ('host', 'parallel', 'gpu', 'memory', 'fixed')
@@ -683,30 +687,42 @@ def load_board(
 
     :param platform: id of the platform, e.g. `xavier_nx_simulated`
     :param power_mode: name of a power mode; empty: the board's default
-    :param folder: that holds the platform files; None: the installed one
+    :param folder: that holds the platform files; None: the installed one, and before it the one
+        that the environment variable `DYNAMIC_DNN_BOARDS` names
     :param scale: factors by which parameters are multiplied, by their names, e.g.
         `{'domains.cpu.capacitance': 1.3}`; `BoardModel.parameters` lists them
     :raises PlatformError: when there is no such board or parameter, or its file cannot be read
     """
-    try:
-        where = (share_folder() / 'config' / 'platforms') if folder is None else folder
-    except FileNotFoundError as error:
-        raise PlatformError(
-            f'platform {platform!r}', str(error), 'Install the package with its config folder'
-        ) from error
-    known = sorted(path.stem + SIMULATED_SUFFIX for path in where.glob('*.yaml'))
-    if platform not in known:
+    files = {
+        path.stem + SIMULATED_SUFFIX: path
+        for place in reversed(_folders(platform) if folder is None else [folder])
+        for path in sorted(place.glob('*.yaml'))
+    }
+    path = files.get(platform)
+    if path is None:
         raise PlatformError(
             f'platform {platform!r}',
-            f'{where} describes no such board',
-            f'Choose of: {", ".join(known) or "none"}',
+            'no such board is described',
+            f'Choose of: {", ".join(sorted(files)) or "none"}; {BOARDS_VARIABLE} may name a '
+            'folder with others',
         )
-    path = where / f'{platform[: -len(SIMULATED_SUFFIX)]}.yaml'
     try:
         mapping = _file(path, path.stat().st_mtime_ns)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PlatformError(path, f'cannot be read ({error})', 'Restore the file') from error
     return BoardModel(scaled(mapping, scale, path) if scale else mapping, path, power_mode)
+
+
+def _folders(platform: str) -> list[Path]:
+    """Return the folders that hold files of boards, those of the user first."""
+    own = os.environ.get(BOARDS_VARIABLE, '')
+    try:
+        shipped = share_folder() / 'config' / 'platforms'
+    except FileNotFoundError as error:
+        raise PlatformError(
+            f'platform {platform!r}', str(error), 'Install the package with its config folder'
+        ) from error
+    return [Path(own), shipped] if own else [shipped]
 
 
 @lru_cache(maxsize=8)

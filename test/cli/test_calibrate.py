@@ -9,6 +9,7 @@ import pytest
 
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.platforms.board_model import load_board
+from dynamic_dnn_ros.platforms.contract import PlatformError
 from support.made_up_board import gpu_and_memory, write
 
 
@@ -26,6 +27,15 @@ def test_json(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0.0 < found['errors']['latency']['mean'] <= found['errors']['latency']['largest'] < 0.05
     assert found['rows'] == {'used': 6, 'tested': 46, 'left_out_in_turn': False}
     assert load_board('mine_simulated', folder=table.parent).networks['net'].processors == ('gpu',)
+
+
+def test_the_board_is_found_by_its_name(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(['calibrate', str(table), '--board', 'mine', '--from', '6', '--json']) == 0
+    with pytest.raises(PlatformError, match='DYNAMIC_DNN_BOARDS'):
+        load_board('mine_simulated')
+    monkeypatch.setenv('DYNAMIC_DNN_BOARDS', str(table.parent))
+    assert load_board('mine_simulated').name == 'mine'
+    assert load_board('orin_nx_simulated').name == 'orin_nx'
 
 
 def test_text_and_rows_from_a_file(table: Path, capsys: pytest.CaptureFixture[str]) -> None:

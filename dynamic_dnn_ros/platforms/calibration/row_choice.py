@@ -34,7 +34,7 @@ _LAWS = 6
 _SPREAD = 0.8
 """Standard deviation of the logarithms of their parts."""
 
-_DEPARTURE, _REACH = 0.1, 0.5
+_DEPARTURE, _REACH = 0.3, 0.4
 """Standard deviation of the departure from a law, and how far it reaches, of the whole range."""
 
 _NOISE = 0.015

@@ -156,9 +156,9 @@ def _checked_columns(path: Path, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if name in COLUMNS or _RAIL.fullmatch(name) or _UTILISATION.fullmatch(name):
             continue
-        meant = _meant(name)
-        if meant:
-            raise TableError(path, f'column {name!r} is not known', f'{meant}, or remove it')
+        meant, remedy = _meant(name)
+        if meant and meant not in names:
+            raise TableError(path, f'column {name!r} is not known', f'{remedy} or remove it')
         others.append(name)
     missing = 'network' if 'network' not in names else ''
     if not missing and not {'latency_s', 'throughput_ips'} & set(names):
@@ -180,33 +180,30 @@ def _checked_columns(path: Path, names: Sequence[str]) -> Iterator[str]:
         yield f'columns that are not used: {", ".join(repr(name) for name in others)}'
 
 
-def _meant(name: str) -> str:
-    """Return what a column was probably meant to be: the remedy, or nothing."""
+def _meant(name: str) -> tuple[str, str]:
+    """Return which column one was probably meant to be, and the remedy; or nothing twice."""
     plain = name.strip().lower().replace(' ', '_').replace('utilization', 'utilisation')
     known = {'device': 'processor', 'frequency_hz': 'gpu_hz', 'emc_hz': 'memory_hz'}
-    if plain in known:
-        return f'Call it {known[plain]!r}'
+    if plain in known or plain.startswith('utilisation_') or plain in COLUMNS:
+        meant = known.get(plain, plain)
+        return meant, f'Call it {meant!r},'
     unit = _UNIT.fullmatch(plain)
-    if plain.startswith('utilisation_') or plain in COLUMNS or _RAIL.fullmatch(plain):
-        return f'Call it {plain!r}'
     if unit is None:
         close = get_close_matches(plain, COLUMNS, 1, 0.85)
-        return f'Call it {close[0]!r}' if close else ''
+        return (close[0], f'Call it {close[0]!r},') if close else ('', '')
     stem = plain[: -len(unit[1]) - 1]
     if unit[1].endswith('hz'):
-        close = get_close_matches(stem, [*DOMAINS, 'emc', 'cpu_freq', 'gpu_freq'], 1, 0.3)
-        what = close[0][:3].replace('emc', 'memory').replace('mem', 'memory') if close else 'gpu'
-        what = 'memory' if what.startswith('memory') else what
-        return f'Give Hz in a column {what + "_hz"!r}'
+        domain = next((domain for domain in DOMAINS if domain[:3] in stem), 'gpu')
+        domain = 'memory' if 'emc' in stem or 'ddr' in stem else domain
+        return f'{domain}_hz', f"Give Hz in a column '{domain}_hz',"
     if unit[1] in ('ips', 'fps'):
-        return "Give frames a second in a column 'throughput_ips'"
+        return 'throughput_ips', "Give frames a second in a column 'throughput_ips',"
     if unit[1].endswith('w'):
-        rail = name[: -len(unit[1]) - 1]
-        rail = rail[6:] if rail.lower().startswith('power_') else rail
-        return f'Give watts in a column {f"power_{rail.upper()}_w"!r}'
+        rail = re.sub('_?POWER_?', '', stem.upper()) or 'MODULE'
+        return f'power_{rail}_w', f"Give watts in a column 'power_{rail}_w',"
     if unit[1].endswith('j'):
-        return "Give joules a frame in a column 'energy_j'"
-    return "Give seconds a frame in a column 'latency_s'"
+        return 'energy_j', "Give joules a frame in a column 'energy_j',"
+    return 'latency_s', "Give seconds a frame in a column 'latency_s',"
 
 
 def _row(path: Path, line: int, fields: Mapping[str | None, object]) -> Row:

@@ -41,6 +41,14 @@ def test_reads_all_columns(tmp_path: Path) -> None:
     assert table.notes == ("columns that are not used: 'remark'",)
 
 
+def test_what_is_known_in_another_column_too_is_not_needed(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'network,gpu_hz,gpu_mhz,latency_s,latency_p95_s\na,9e8,900,0.02,0.03\na,4e8,400,0.04,0.05\n',
+    )
+    assert read_table(path).notes == ("columns that are not used: 'gpu_mhz', 'latency_p95_s'",)
+
+
 def test_latency_of_a_row_may_stand_in_either_column(tmp_path: Path) -> None:
     path = write(tmp_path, 'network,gpu_hz,latency_s,throughput_ips\na,9e8,0.02,\na,4e8,,25\n')
     assert [row.latency for row in read_table(path).rows] == [0.02, 0.04]
@@ -64,6 +72,7 @@ def test_latency_of_a_row_may_stand_in_either_column(tmp_path: Path) -> None:
         ('network,frequency_hz,latency_s\n', ("Call it 'gpu_hz'",)),
         ('network,latency_ms\n', ("'latency_ms' is not known", "'latency_s'")),
         ('network,latency_s,vdd_in_w\n', ("'power_VDD_IN_w'",)),
+        ('network,latency_s,module_power_w\n', ("'power_MODULE_w'",)),
         ('network,latency_s,power_VDD_IN_mw\n', ("'power_VDD_IN_w'",)),
         ('network,latency_s,energy_mj\n', ("'energy_j'",)),
         ('network,latency_s,utilization_gpu\n', ("'utilisation_gpu'",)),
