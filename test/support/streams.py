@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 import time
 from typing import Any
 
@@ -90,13 +89,22 @@ class CountingLender:
         self.serving = prepared
         self.lent = 0
 
-    @contextmanager
-    def lease(self) -> Iterator[PreparedSubNetwork]:
-        self.lent += 1
-        try:
-            yield self.serving
-        finally:
-            self.lent -= 1
+    def lease(self) -> _Lease:
+        return _Lease(self)
+
+
+class _Lease:
+    """Given back by its exit alone: a generator's would be by being forgotten."""
+
+    def __init__(self, lender: CountingLender) -> None:
+        self.lender = lender
+
+    def __enter__(self) -> PreparedSubNetwork:
+        self.lender.lent += 1
+        return self.lender.serving
+
+    def __exit__(self, *_: object) -> None:
+        self.lender.lent -= 1
 
 
 class Outcome:
