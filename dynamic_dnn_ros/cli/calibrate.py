@@ -23,6 +23,7 @@ from dynamic_dnn_ros.platforms.calibration.row_choice import well_chosen
 from dynamic_dnn_ros.platforms.calibration.row_list import named_rows
 from dynamic_dnn_ros.platforms.calibration.table import Row, Table, TableError, read_table
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from dynamic_dnn_ros.profiling.journal_table import SUFFIX, journal_table
 from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.yaml_files import read_yaml
 
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MEASUREMENTS.csv',
         help='a row for each network and setting, SI units; columns: network, processor, '
         'image_size, cores, cpu_hz, gpu_hz, memory_hz, latency_s or throughput_ips, energy_j or '
-        'power_RAIL_w for any rails, utilisation_DOMAIN; what is missing is missing',
+        'power_RAIL_w for any rails, utilisation_DOMAIN; what is missing is missing; or the '
+        'journal (.jsonl) of a measurement by `dynamic-dnn profile`',
     )
     parser.add_argument(
         '--board', required=True, metavar='NAME', type=_name, help='what to call the board'
@@ -76,7 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     like = _known_board(arguments.like)
-    table = read_table(arguments.table)
+    read = journal_table if arguments.table.suffix == SUFFIX else read_table
+    table = read(arguments.table)
     used = _used(arguments, table, like)
     found = calibrate(arguments.board, table, used, like)
     path = arguments.output or Path(f'{arguments.board}.yaml')

@@ -25,15 +25,12 @@ from dynamic_dnn_ros.platforms.calibration.latency_fit import (
     Reference,
     fit_latencies,
 )
-from dynamic_dnn_ros.platforms.calibration.power_fit import Load, fit_power, module_rail
+from dynamic_dnn_ros.platforms.calibration.power_fit import MODULE, Load, fit_power, module_rail
 from dynamic_dnn_ros.platforms.calibration.table import DOMAINS, GPU, Row, Table, TableError
 from dynamic_dnn_ros.platforms.measured_network import rates
 
 LATENCY, ENERGY = 'latency', 'energy'
 """Stand beside the names of the rails in errors."""
-
-_ENERGY_RAIL = 'MODULE'
-"""The rail that energy of a frame is of."""
 
 _FOLDS = 5
 
@@ -131,7 +128,7 @@ def _with_energy(table: Table) -> Table:
     rows = tuple(
         row
         if math.isnan(row.energy)
-        else replace(row, power={**row.power, _ENERGY_RAIL: row.energy / row.latency})
+        else replace(row, power={**row.power, MODULE: row.energy / row.latency})
         for row in table.rows
     )
     return replace(table, rows=rows)
@@ -210,7 +207,7 @@ def prediction_errors(
             continue
         watts = model.power(row)
         for rail, measured in row.power.items():
-            if rail in watts and (rail != _ENERGY_RAIL or math.isnan(row.energy)):
+            if rail in watts and (rail != MODULE or math.isnan(row.energy)):
                 errors.setdefault(rail, []).append(watts[rail] / measured - 1.0)
         if not math.isnan(row.energy):
             joules = watts[model.board(row).total_power_rail] * latency

@@ -25,10 +25,13 @@ from dynamic_dnn_ros.platforms.calibration.table import DOMAINS, Row
 TOTAL = 'TOTAL'
 """Name of a module rail that was not measured: the sum of those that were."""
 
+MODULE = 'MODULE'
+"""Name of the module's rail where a table has its energy or its power alone."""
+
 ALL = 'BOARD'
 """Name of the one rail of a board of which only the module's power was measured."""
 
-_MODULE = ('VDD_IN', 'VIN', 'POM_5V_IN', 'VIN_SYS_5V0', 'MODULE', 'TOTAL', 'SYSTEM', 'BOARD_IN')
+_MODULE = ('VDD_IN', 'VIN', 'POM_5V_IN', 'VIN_SYS_5V0', MODULE, 'TOTAL', 'SYSTEM', 'BOARD_IN')
 _NOISE = 0.02
 _MOST_ROWS = 1500
 
