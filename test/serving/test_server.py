@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 import math
 import threading
@@ -21,6 +21,7 @@ from dynamic_dnn_ros.engines.staged import StagedSubNetwork
 from dynamic_dnn_ros.pictures.input import Preprocessing, Resize
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, fitted
+from dynamic_dnn_ros.scheduling.contract import Decision, Job, Run, Scheduler, Wait
 from dynamic_dnn_ros.scheduling.registry import create_scheduler, scheduler_names
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame, WorkerState
@@ -472,4 +473,46 @@ def test_parked_cascades_of_an_engine_answer_as_undisturbed(name: str) -> None:
         assert served.exit_stage == path.stage
         assert served.result.scores.tobytes() == expected.scores.tobytes()  # type: ignore[union-attr]
     assert sum(stream.parked for stream in streams) > 0
+    prepared.close()
+
+
+def test_frames_of_two_cameras_run_together_in_an_engine() -> None:
+    """Of the bundle that ships: each gets what it would have alone, within rounding."""
+    pytest.importorskip('onnxruntime')
+    bundle = read_bundle(find_bundle('cifar10_ofa'))
+    manifest = bundle.manifest
+    entry = manifest.sub_networks[0]
+    engine = create_engine('onnxruntime', bundle, threads=1, largest_batch=2)
+    prepared = engine.prepare(entry, 'cpu')
+    task = manifest.make_task()
+
+    class Both(Scheduler):
+        """Waits until there are two."""
+
+        name = 'both'
+
+        def next(self, now: float, jobs: Sequence[Job]) -> Decision:
+            return Run(tuple(jobs)) if len(jobs) == 2 else Wait()
+
+    server, times = Server(Both), StageTimes()
+    noted = [Noted(), Noted()]
+    draw = np.random.default_rng(0)
+    pictures = draw.integers(0, 256, (2, *entry.size, 3), np.uint8)
+    for index, outcome in enumerate(noted):
+        stream = FrameStream(
+            *(f'{index}', CountingLender(prepared), manifest.preprocessing, task),
+            *(manifest.labels, Limits, 5.0, True),
+            *(outcome.on_served, outcome.on_rejected, outcome.on_dropped, times),
+        )
+        server.add(stream)
+        height, width = entry.size
+        raw = RawPicture('rgb8', width, height, 3 * width, pictures[index].tobytes())
+        stream.put(CameraFrame(raw, time.monotonic(), index))
+    wait_for(lambda: all(outcome.served for outcome in noted))
+    assert server.close(TIMEOUT)
+    for pixels, outcome in zip(pictures, noted):
+        (served,) = outcome.served
+        alone = task.decode(prepared.run(pixels), 0, served.placement, manifest.labels, Limits())
+        assert served.batch == 2
+        np.testing.assert_allclose(served.result.scores, alone.scores, atol=1e-5)  # type: ignore[union-attr]
     prepared.close()
