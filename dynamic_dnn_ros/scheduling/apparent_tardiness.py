@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite
+from math import exp, inf
 from typing import Final
 
 from dynamic_dnn_ros.scheduling.contract import Decision, Drop, Job, Run, Scheduler
@@ -59,38 +59,39 @@ class ApparentTardiness(Scheduler):
 
     def __init__(self) -> None:
         """Know of no stream."""
-        self._waits_since: dict[str, float] = {}
+        # By stream that waits: when it has waited too long, s.
+        self._starves_at: dict[str, float] = {}
 
     def next(self, now: float, jobs: Sequence[Job]) -> Decision:
         """Give up what is late and may be, otherwise run a stage of the best frame."""
         late = hopeless(now, jobs)
         if late:
             return Drop(late)
+        self._watch(now, jobs)
         batch = jobs[:1] if len(jobs) == 1 else self._choose(now, jobs)
-        self._waits_since = {job.stream: self._waits_since.get(job.stream, now) for job in jobs}
         for job in batch:
-            del self._waits_since[job.stream]
+            del self._starves_at[job.stream]
         return Run(tuple(batch))
 
+    def _watch(self, now: float, jobs: Sequence[Job]) -> None:
+        """Note since when streams wait."""
+        known = self._starves_at
+        if len(known) > len(jobs):
+            streams = {job.stream for job in jobs}
+            known = self._starves_at = {s: at for s, at in known.items() if s in streams}
+        for job in jobs:
+            if job.stream not in known:
+                time, alone = job.deadline - job.arrival, isolated(job)
+                known[job.stream] = now + PATIENCE * (max(time, alone) if time < inf else alone)
+
     def _choose(self, now: float, jobs: Sequence[Job]) -> Sequence[Job]:
-        starved = self._starved(now, jobs)
-        if starved is not None:
+        starved = min(jobs, key=lambda job: self._starves_at[job.stream])
+        if self._starves_at[starved.stream] < now:
             return (starved,)
         best = _best_of_all(now, jobs)
         if best.work.largest_batch == 1:
             return (best,)
         return _batch(now, best, jobs)
-
-    def _starved(self, now: float, jobs: Sequence[Job]) -> Job | None:
-        """Return the frame of the stream that waited longest of those that waited too long."""
-        found, longest = None, 0.0
-        for job in jobs:
-            waited = now - self._waits_since.get(job.stream, now)
-            if waited > longest:
-                time, alone = job.deadline - job.arrival, isolated(job)
-                if waited > PATIENCE * (max(time, alone) if isfinite(time) else alone):
-                    found, longest = job, waited
-        return found
 
 
 def _index(now: float, job: Job) -> float:

@@ -33,7 +33,7 @@ class Work:
     key: Hashable
     times: tuple[tuple[float, ...], ...]
     reached: tuple[float, ...]
-    _left: dict[tuple[int, int], float] = field(default_factory=dict, init=False, repr=False)
+    _left: dict[int, list[float]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def stages(self) -> int:
@@ -52,16 +52,16 @@ class Work:
         :param stage: that runs next; the number of stages: nothing is left
         :param frames: that run together
         """
-        if stage >= len(self.times):
-            return 0.0
-        left = self._left.get((stage, frames))
+        left = self._left.get(frames)
         if left is None:  # schedulers ask for it of each job before each stage
-            here = self.reached[stage] or 1.0
-            left = self._left[(stage, frames)] = sum(
-                row[frames - 1] * share / here
-                for row, share in zip(self.times[stage:], self.reached[stage:])
-            )
-        return left
+            left = self._left[frames] = [
+                sum(
+                    row[frames - 1] * share / (here or 1.0)
+                    for row, share in zip(self.times[first:], self.reached[first:])
+                )
+                for first, here in enumerate((*self.reached, 1.0))
+            ]
+        return left[stage]
 
     def longest(self, stage: int, frames: int = 1) -> float:
         """Return what is left before a stage where no frame leaves early, s."""
