@@ -250,6 +250,6 @@ def _cell_row(
         'rate': rate,
         'multiple': multiple,
         'parking_costs': cost,
-        'late': {n: round(_mean(found[cell, n], 'violation_rate'), 4) for n in names},
-        'turnaround': {n: round(_mean(found[cell, n], 'normalised_turnaround'), 3) for n in names},
+        'late': {n: round(_mean(found[cell, n], 'violation_rate'), 6) for n in names},
+        'turnaround': {n: round(_mean(found[cell, n], 'normalised_turnaround'), 6) for n in names},
     }
