@@ -5,7 +5,8 @@ What operating points come to, against what is asked for.
 
 Time sharing: two applications on one processor are served in turn, so while another one is busy
 an application runs at half speed. With u the share of time for which another is busy, service
-lasts 1 + u times as long; several others add up.
+lasts 1 + u times as long; several others add up. Those of one server take turns by frames or
+stages instead: service lasts as long as ever, and frames wait (`queueing.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dynamic_dnn_ros.management.estimator import (
     predicted_waiting,
     profiled_quantile,
 )
+from dynamic_dnn_ros.management.queueing import AS_PREDICTED, Neighbour, Queue, Waited, queue
 from dynamic_dnn_ros.management.tables import FIGURES, JointTable
 from dynamic_dnn_ros.management.targets import Objective, Target
 
@@ -69,6 +71,9 @@ class Demand:
     `overhead` is what a frame takes beside waiting for another and service, s.
     `priority` is the target's, or -1 for an application that was asked for nothing.
     `path_variation` is that of pictures whose long paths are rarer than the quantile tells.
+    `server` names those with which it takes turns, if any, and `stage` is the share of a frame by
+    which it holds up one that may pass it at a stage; `queueing` is what its frames waited for
+    their turns, as a multiple of what was predicted.
     """
 
     target: Target
@@ -80,6 +85,9 @@ class Demand:
     usable: BoolArray
     shares: FloatArray
     path_variation: float = 0.0
+    server: str = ''
+    stage: float = 1.0
+    queueing: Waited = AS_PREDICTED
 
     @property
     def asked(self) -> bool:
@@ -117,7 +125,10 @@ class Problem:
         return [i for i, name in enumerate(self.joint.domains) if self.foreign.get(name, 0.0) > 0]
 
 
-Together = tuple[dict[str, FloatArray], FloatArray, FloatArray]
+Contention = FloatArray | float | Queue
+"""What others make of service: a factor by which it lasts longer, or what a frame waits for."""
+
+Together = tuple[dict[str, FloatArray], FloatArray, Contention]
 """Figures by name, accuracy and contention of one application in joint candidates."""
 
 CONSTRAINTS = (Constraint.LATENCY, Constraint.ACCURACY, Constraint.ENERGY, Constraint.RATE)
@@ -130,7 +141,8 @@ class Expectation:
 
     `service` is the mean of preprocessing + inference, s; `busy` the share of time for which its
     processor works for it; `added_power` what that adds to idle power; `contention` the factor by
-    which others on its processor make service last longer, of a shape that goes with theirs.
+    which others on its processor make service last longer, `queueing` the time that a frame waits
+    for its turn, s, in the mean and at the target's quantile; of shapes that go with theirs.
     """
 
     latency: FloatArray
@@ -140,6 +152,7 @@ class Expectation:
     energy: FloatArray
     accuracy: FloatArray
     contention: FloatArray
+    queueing: tuple[FloatArray, FloatArray] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +182,15 @@ class Assessment:
     def contention(self) -> FloatArray:
         """Return the factor by which others on its processor make service last longer."""
         return np.broadcast_to(self.expected.contention, self.latency.shape)
+
+    def queueing(self, row: int) -> tuple[float, float]:
+        """Return what a frame waits for its turn in a row, s: mean, and at the quantile."""
+        if self.expected.queueing is None:
+            return 0.0, 0.0
+        mean, at_quantile = (
+            np.broadcast_to(each, self.latency.shape) for each in self.expected.queueing
+        )
+        return float(mean[row]), float(at_quantile[row])
 
     @property
     def energy(self) -> FloatArray:
@@ -246,15 +268,29 @@ def expect(
     demand: Demand,
     points: Mapping[str, FloatArray],
     accuracy: FloatArray,
-    contention: FloatArray | float,
+    contention: Contention,
 ) -> Expectation:
     """
     Predict what operating points of one application come to.
 
     :param points: the figures of a table, all of one shape
     :param accuracy: of each point, of a shape that goes with theirs
-    :param contention: factor by which others make service last longer
+    :param contention: what others make of it
     """
+    if isinstance(contention, Queue):
+        alone = expect(demand, points, accuracy, contention.factor)
+        busy = busy_share(demand, points['mean'], contention.turn)
+        at_quantile = contention.at(demand.target.quantile)
+        return Expectation(
+            alone.latency + at_quantile,
+            alone.service * (contention.stretch / contention.factor),
+            busy,
+            busy * points['dynamic_power'],
+            alone.energy,
+            accuracy,
+            alone.contention,
+            (contention.mean, at_quantile),
+        )
     target, slow_down = demand.target, demand.slow_down
     mean, median = points['mean'] * contention, points['p50'] * contention
     at_quantile = contention * profiled_quantile(
@@ -325,7 +361,7 @@ def assess(
     demand: Demand,
     points: Mapping[str, FloatArray],
     accuracy: FloatArray,
-    contention: FloatArray | float,
+    contention: Contention,
     margin: float,
 ) -> Assessment:
     """
@@ -333,7 +369,7 @@ def assess(
 
     :param points: the figures of a table, all of one shape
     :param accuracy: of each point
-    :param contention: factor by which others make service last longer
+    :param contention: what others make of it
     """
     return Assessment(demand, expect(demand, points, accuracy, contention), margin)
 
@@ -380,11 +416,30 @@ def together(problem: Problem, rows: IndexArray, options: IndexArray) -> list[To
     found = []
     for a, table in enumerate(joint.tables):
         contention = np.ones(len(rows))
+        members = []
         for b, busy in enumerate(taken):
             if b != a:
-                contention = contention + (processors[a] == processors[b]) * busy
-        found.append((points[a], table.accuracy[options[:, a]], contention))
+                beside = (processors[a] == processors[b]) * busy
+                if take_turns(problem.demands[a], problem.demands[b]):
+                    members.append(neighbour(problem.demands[a], problem.demands[b], beside))
+                else:
+                    contention = contention + beside
+        beside_it: Contention = contention
+        if members:
+            beside_it = queue(members, contention, problem.demands[a].queueing)
+        found.append((points[a], table.accuracy[options[:, a]], beside_it))
     return found
+
+
+def take_turns(one: Demand, other: Demand) -> bool:
+    """Tell whether two applications take turns where they meet on a processor."""
+    return bool(one.server) and one.server == other.server
+
+
+def neighbour(one: Demand, other: Demand, busy: FloatArray) -> Neighbour:
+    """Return what another application is to one that takes turns with it."""
+    ahead = (other.priority > one.priority) - (other.priority < one.priority)
+    return Neighbour(busy, other.camera_rate, ahead, other.stage)
 
 
 def of_board(

@@ -111,7 +111,15 @@ class Bounds:
         self._sharing = [
             sharing
             for processor in sorted({p for p in self._processors if p is not None})
-            if len(sharing := [a for a, p in enumerate(self._processors) if p == processor]) > 1
+            # Who takes turns with another is slowed down by nobody: it may wait, or not at all.
+            if len(
+                sharing := [
+                    a
+                    for a, p in enumerate(self._processors)
+                    if p == processor and not problem.demands[a].server
+                ]
+            )
+            > 1
         ]
         self._accurate = [
             demand.target.accuracy * (1 - _SLACK) if demand.target.accuracy else -math.inf

@@ -48,6 +48,7 @@ def demand_of(
     :param default_objective: for an application without a target
     """
     measurements = record.learnt.measurements
+    server = record.application.server
     camera_rate = measurements.camera_rate
     if not camera_rate > 0:
         camera_rate = (target.rate if target is not None else 0.0) or NOMINAL_RATE
@@ -77,11 +78,15 @@ def demand_of(
         -1 if target is None else target.priority,
         record.learnt.supposed,
         camera_rate,
-        measurements.overhead,
-        measurements.overhead_deviation,
+        # Where it takes turns, what it takes beside service is learnt with its queueing.
+        0.0 if server else measurements.overhead,
+        0.0 if server else measurements.overhead_deviation,
         usable,
         shares.reshape(len(table.options), len(domains)),
         record.path_variation(effective.quantile),
+        server,
+        record.stage,
+        record.learnt.queueing,
     )
 
 
@@ -115,6 +120,8 @@ def _is_same(new: Demand, old: Demand) -> bool:
     near = max(TOLERANCE * slowed.mean, math.sqrt(slowed.variance))
     period = 1 / old.camera_rate
     short = TOLERANCE * min(old.target.latency or math.inf, period)
+    if new.server != old.server or new.queueing != old.queueing:
+        return False
     return (
         abs(slow_down.mean - slowed.mean) <= near
         and abs(slow_down.deviation - slowed.deviation) <= near / 2

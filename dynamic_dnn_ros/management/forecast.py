@@ -5,7 +5,8 @@ The prediction of `assessment.expect`, with all worked out beforehand that other
 
 A search asks for the same operating points many times, each time with other neighbours on their
 processor. What it asks for is what `assessment.py` defines (a test compares them); here it takes a
-fraction of the time. `contention` is the factor by which neighbours make service last longer.
+fraction of the time. `contention` is what neighbours make of service: a factor by which it lasts
+longer, or what a frame waits for where applications take turns.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import numpy as np
 from dynamic_dnn_ros.management.assessment import (
     RATE_TOLERANCE,
     WORST,
+    Contention,
     Demand,
     FloatArray,
     IndexArray,
 )
 from dynamic_dnn_ros.management.estimator import CAMERA_VARIATION, standard_score
+from dynamic_dnn_ros.management.queueing import Queue
 from dynamic_dnn_ros.management.tables import UNKNOWN
 from dynamic_dnn_ros.management.targets import Objective
 
 _NO_TIME = 1e-12
 """Share of the time that a worker has to spare, in place of none."""
-
-Contention = FloatArray | float
 
 
 class Forecast:
@@ -84,7 +85,7 @@ class Forecast:
         return spread
 
     def service(
-        self, median: FloatArray, variance: FloatArray, contention: Contention
+        self, median: FloatArray, variance: FloatArray, contention: FloatArray | float
     ) -> FloatArray:
         """Return preprocessing + inference at the quantile, s, from the slowed-down median."""
         spread = variance * (contention * contention) if contention is not ALONE else variance
@@ -181,11 +182,17 @@ class Points:
         """Return the share of time for which the processor works, never more than its turn."""
         if contention is ALONE:
             return self.busy_alone
-        return np.minimum(self.busy_alone, 1 / contention)
+        turn = contention.turn if isinstance(contention, Queue) else contention
+        return np.minimum(self.busy_alone, 1 / turn)
 
     def latency(self, contention: Contention) -> tuple[FloatArray | None, FloatArray]:
         """Return latency at the quantile, none where nobody asks for it, and mean service, s."""
         forecast = self.forecast
+        if isinstance(contention, Queue):
+            latency, mean = self.latency(contention.factor)
+            if latency is not None:
+                latency = latency + contention.at(forecast.quantile)
+            return latency, mean * (contention.stretch / contention.factor)
         mean = self.mean * contention if contention is not ALONE else self.mean
         if not forecast.minds_time:
             return None, mean

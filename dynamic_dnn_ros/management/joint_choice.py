@@ -35,16 +35,20 @@ import numpy as np
 
 from dynamic_dnn_ros.management.assessment import (
     BoolArray,
+    Contention,
     Demand,
     FloatArray,
     IndexArray,
     Problem,
     ResourceSettings,
     by_priority,
+    neighbour,
+    take_turns,
 )
 from dynamic_dnn_ros.management.bounds import Best, Bounds
 from dynamic_dnn_ros.management.forecast import ALONE, Forecast, Points
 from dynamic_dnn_ros.management.narrowing import WITHIN, narrow, within
+from dynamic_dnn_ros.management.queueing import Queue, queue, stacked
 from dynamic_dnn_ros.management.tables import LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -250,7 +254,8 @@ class _Task:
 class _Turns:
     """What applications take of each processor, in every row."""
 
-    def __init__(self) -> None:
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        self._demands = demands
         self._total: dict[int, FloatArray] = {}
         self._of: dict[int, dict[int, FloatArray]] = {}
 
@@ -263,13 +268,29 @@ class _Turns:
             self._total[processor] = more if total is None else total + more
         self._of[a] = taken
 
-    def contention(self, a: int, processor: int) -> FloatArray | float:
-        """Return the factor by which others make an application's service last longer."""
+    def contention(self, a: int, processor: int) -> Contention:
+        """Return what others make of an application's service."""
+        if self._demands[a].server:
+            return self._queue(a, processor)
         if not any(processor in taken for b, taken in self._of.items() if b != a):
             return ALONE
         factor = 1.0 + self._total[processor]
         mine = self._of.get(a, {}).get(processor)
         return factor if mine is None else factor - mine
+
+    def _queue(self, a: int, processor: int) -> Contention:
+        """Return what an application that takes turns with some waits for."""
+        me = self._demands[a]
+        factor: FloatArray | float = ALONE
+        members = []
+        for b, taken in self._of.items():
+            if b == a or processor not in taken:
+                continue
+            if take_turns(me, self._demands[b]):
+                members.append(neighbour(me, self._demands[b], taken[processor]))
+            else:
+                factor = factor + taken[processor]
+        return queue(members, factor, me.queueing) if members else factor
 
 
 class _Choosing:
@@ -317,7 +338,7 @@ class _Choosing:
         nothing = np.zeros(len(self._rows))
         self._options = [np.zeros(len(self._rows), dtype=np.int64)] * len(self._points)
         self._busy = [nothing] * len(self._points)
-        self._turns = _Turns()
+        self._turns = _Turns(problem.demands)
         # What each application takes of the counted domains, and all together with other load.
         self._loads: dict[int, FloatArray] = {}
         self._load = self._foreign
@@ -366,8 +387,9 @@ class _Choosing:
         if keep is not None:
             added = np.where(keep, added, np.inf)
         choice = added.argmin(axis=0)
-        if isinstance(contention, np.ndarray) and contention.ndim == 1:
-            busy = np.minimum(points.busy_alone[choice, self._columns], 1 / contention)
+        turn = contention.turn if isinstance(contention, Queue) else contention
+        if isinstance(turn, np.ndarray) and turn.ndim == 1:
+            busy = np.minimum(points.busy_alone[choice, self._columns], 1 / turn)
         else:
             busy = busy[choice, self._columns]
         changed = bool((busy != self._busy[a]).any() or (choice != self._options[a]).any())
@@ -388,9 +410,9 @@ class _Choosing:
         at = self._processors[a][self._options[a]]
         return {p: np.where(at == p, busy, 0.0) for p in set(self._processors[a].tolist())}
 
-    def _contention(self, a: int, turns: _Turns, mine: IndexArray | None) -> FloatArray | float:
+    def _contention(self, a: int, turns: _Turns, mine: IndexArray | None) -> Contention:
         """
-        Return the factor by which others make service last longer.
+        Return what others make of service.
 
         :param mine: the option in each row; none: for each of the application's options
         """
@@ -399,8 +421,11 @@ class _Choosing:
             return turns.contention(a, single)
         factors = [turns.contention(a, p) for p in self._processors[a].tolist()]
         nothing = np.zeros(len(self._rows))
-        every = np.stack([factor + nothing for factor in factors])
-        return every if mine is None else every[mine, self._columns]
+        if any(isinstance(factor, Queue) for factor in factors):
+            every = stacked(factors, nothing)
+            return every if mine is None else every.at_places(mine, self._columns)
+        rows = np.stack([np.asarray(factor) + nothing for factor in factors])
+        return rows if mine is None else rows[mine, self._columns]
 
     def _excess(self, a: int, busy: FloatArray) -> FloatArray:
         """Return the excess over the limit of utilisation with each option."""
@@ -416,7 +441,7 @@ class _Choosing:
         """Return what has been chosen and what it comes to."""
         count, rows = len(self._points), self._rows
         picked = [p.chosen(o, self._columns) for p, o in zip(self._points, self._options)]
-        turns = _Turns()
+        turns = _Turns(self._problem.demands)
         for a, points in enumerate(picked):
             turns.take(a, self._by_processor(a, points.busy_alone))
         margined = np.empty((count, len(rows)))

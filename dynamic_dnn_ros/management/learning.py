@@ -12,6 +12,7 @@ from dynamic_dnn_ros.management.difficulty import Difficulty
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.measurements import Measurements
 from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.queueing import AS_PREDICTED, Waited
 from dynamic_dnn_ros.management.tables import Option
 
 PREPROCESSING_WEIGHT = 0.1
@@ -19,6 +20,13 @@ PREPROCESSING_WEIGHT = 0.1
 
 PREPROCESSING_STEP = 1.25
 """Factor by which that time departs from the one in use before that follows."""
+
+
+QUEUEING_STEP = 1.25
+"""Factor by which waiting for turns departs from what is in use before that follows."""
+
+QUEUEING_BOUNDS = (0.25, 4.0)
+"""Between which what frames waited is believed, as multiples of what was predicted."""
 
 
 class Learning:
@@ -40,6 +48,7 @@ class Learning:
         self._preprocessing_in_use = 0.0
         self._slow_down = SlowDownFilter()
         self._contention = 1.0
+        self._queueing = AS_PREDICTED
         self._suspected = 0.0
         # Frames still to come that belong to a change and say nothing of the operating point.
         self._skip = 0
@@ -55,6 +64,11 @@ class Learning:
     def contention(self) -> float:
         """Return the factor by which others on its processor make service last longer."""
         return self._contention
+
+    @property
+    def queueing(self) -> Waited:
+        """Return what frames waited for their turns, as multiples of what was predicted."""
+        return self._queueing
 
     @property
     def supposed(self) -> SlowDownFilter:
@@ -119,6 +133,24 @@ class Learning:
     def meet(self, contention: float) -> None:
         """Note the factor by which others on its processor make service last longer."""
         self._contention = contention
+
+    def queue(self, predicted: tuple[float, float], quantile: float) -> None:
+        """
+        Learn from what frames waited; what is in use follows in steps.
+
+        :param predicted: what they were to wait for their turns by what is in use, s, in the mean
+            and at a quantile; 0: nobody takes turns with it
+        """
+        least, most = QUEUEING_BOUNDS
+        measured = (self.measurements.waiting(), self.measurements.waiting(quantile))
+        in_use = list(self._queueing)
+        for place, (was, expected) in enumerate(zip(measured, predicted)):
+            if expected > 0.0 and math.isfinite(was):
+                found = min(max(in_use[place] * was / expected, least), most)
+                low, high = sorted((found, in_use[place]))
+                if high > low * QUEUEING_STEP:
+                    in_use[place] = found
+        self._queueing = Waited(*in_use)
 
     def update(self, ratio: float, dispersion: float) -> bool:
         """

@@ -35,6 +35,7 @@ class Measurements:
         """Begin with nothing measured."""
         self._totals: deque[float] = deque(maxlen=WINDOW)
         self._overheads: deque[float] = deque(maxlen=WINDOW)
+        self._waits: deque[float] = deque(maxlen=WINDOW)
         self._received: deque[tuple[float, int]] = deque()
         self._served: deque[tuple[float, int]] = deque()
         self._shares: dict[tuple[str, str], float] = {}
@@ -45,6 +46,7 @@ class Measurements:
         """Forget what belongs to the operating point that is left."""
         self._totals.clear()
         self._served.clear()
+        self._waits.clear()
 
     @property
     def frames(self) -> int:
@@ -60,6 +62,18 @@ class Measurements:
     def overhead(self) -> float:
         """Return what a frame takes beside waiting for a predecessor and service, s."""
         return _quantile(sorted(self._overheads), 0.5) if self._overheads else 0.0
+
+    def waiting(self, quantile: float | None = None) -> float:
+        """
+        Return what frames took beside service, s; NaN before enough were served.
+
+        :param quantile: of it; none: the mean
+        """
+        if len(self._waits) < ENOUGH:
+            return math.nan
+        if quantile is None:
+            return sum(self._waits) / len(self._waits)
+        return _quantile(sorted(self._waits), quantile)
 
     @property
     def overhead_deviation(self) -> float:
@@ -107,6 +121,7 @@ class Measurements:
             served well within it, since those did not wait for a predecessor
         """
         self._totals.append(status.total)
+        self._waits.append(max(0.0, status.total - status.service))
         last, self._last = self._last, status
         # One that took a short path may have waited for one that took a long one.
         before = last.service if last is not None and last.exit_stage else 0.0

@@ -70,7 +70,8 @@ class Application:
     `accuracies` gives the accuracy of each of `operating_points.sub_networks`, by `metric` (as
     `tasks.contract.Metric` has it; empty: not said); `started` is in nanoseconds; `target` is
     the one that it echoes. `stages` has those of each sub-network that is not one piece, by its
-    id, in the order in which they run.
+    id, in the order in which they run. `server` names the process whose applications take turns
+    on each processor by `scheduler`; empty: it takes turns with nobody.
     """
 
     id: str
@@ -87,6 +88,8 @@ class Application:
     target: Target | None = None
     metric: str = ''
     stages: Mapping[str, tuple[StageShare, ...]] = field(default_factory=dict)
+    server: str = ''
+    scheduler: str = ''
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,9 @@ class Planner:
         for a, (record, table) in enumerate(zip(records, tables)):
             record.assignment.decide(table.options[plan.option(a)], reason)
             # Frames are judged by what was predicted for them.
+            record.learnt.queue(
+                found[a].queueing(plan.row), plan.problem.demands[a].target.quantile
+            )
             record.learnt.meet(float(found[a].contention[plan.row]))
 
     def _setting_in_force(self, joint: JointTable, choice: Choice) -> int | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
+from itertools import pairwise
 import math
 from typing import Any, NamedTuple
 
@@ -119,6 +120,13 @@ class ApplicationRecord:
     def paths(self) -> Mapping[str, Paths]:
         """Return the paths of its sub-networks of several stages."""
         return self._paths
+
+    @property
+    def stage(self) -> float:
+        """Return the share of a frame that it holds others up in the mean; 1: of one piece."""
+        table = self.table
+        names = {name for name, _ in table.options} if table is not None else set()
+        return max((_held_up(self._paths.get(name)) for name in names), default=1.0)
 
     def seen(self, quantile: float) -> ApplicationTable | None:
         """
@@ -395,3 +403,10 @@ class Registry:
             self._put_aside(name, before.presented)
         self._records[name] = record
         return record
+
+
+def _held_up(paths: Paths | None) -> float:
+    """Return the sum of the squares of the shares of stages: who comes meets long ones oftener."""
+    if paths is None:
+        return 1.0
+    return sum((b - a) ** 2 for a, b in pairwise((0.0, *paths.works)))

@@ -219,6 +219,7 @@ class World:
         sigma = model.jitter_deviation if script.jitter is None else script.jitter
         slowness = Slowness(sigma, model.bias(self.seed, script.id))
         slowness.frames.seed(f'{self.seed}/{script.id}/frames')
+        server = self._servers.get(script.id)
         application = SimulatedApplication(
             Application(
                 script.id,
@@ -230,6 +231,8 @@ class World:
                 first,
                 workload.points.processors[0],
                 stages=workload.stages,
+                server=server.name if server is not None else '',
+                scheduler=server.scheduler if server is not None else '',
             ),
             script.camera,
             slowness,
@@ -239,7 +242,7 @@ class World:
                 script.difficulty_at,
                 random.Random(f'{self.seed}/{script.id}/pictures'),
             ),
-            self._servers.get(script.id),
+            server,
         )
         return script, application, slowness
 

@@ -10,11 +10,34 @@ import pytest
 from dynamic_dnn_ros.management.assessment import Demand, expect, shortfall
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.forecast import Forecast, Points
+from dynamic_dnn_ros.management.queueing import Neighbour, Waited, queue
 from dynamic_dnn_ros.management.tables import FIGURES, application_table, least_figures
 from dynamic_dnn_ros.management.targets import Target
 from support.applications import application
 
 MARGIN = 0.03
+
+
+def test_predicts_the_same_where_applications_take_turns() -> None:
+    table = application_table(application())
+    options, rows = len(table.options), np.arange(len(table.rows))
+    target = Target('/a/node', latency=0.02, rate=20.0)
+    usable, shares = np.ones(options, dtype=bool), np.ones((options, 1))
+    demand = Demand(target, 0, SlowDownFilter(), 25.0, 0.0, 0.0, usable, shares, server='a')
+    busy = np.linspace(0.0, 1.2, len(rows))
+    members = [Neighbour(busy, 15.0, ahead) for ahead in (-1, 0, 1)]
+    held = queue(members, 1.3, Waited(0.7, 1.4))
+    figures = dict(zip(FIGURES, table.figures[:, :, rows]))
+    expected = expect(demand, figures, table.accuracy[:, None], held)
+    least = least_figures(table, rows)
+    points = Points(
+        Forecast(demand, MARGIN), least.points(rows), least.accuracy[:, None], least.complete
+    )
+    latency, mean = points.latency(held)
+    assert latency is not None
+    np.testing.assert_allclose(latency, expected.latency, rtol=1e-12)
+    np.testing.assert_allclose(mean, expected.service, rtol=1e-12)
+    np.testing.assert_allclose(points.busy(held), expected.busy, rtol=1e-12)
 
 
 @pytest.mark.parametrize('quantile', [0.3, 0.5, 0.9, 0.95, 0.99, 0.999])

@@ -14,6 +14,7 @@ from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSetti
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.paths import Paths
+from dynamic_dnn_ros.management.queueing import Waited
 from dynamic_dnn_ros.management.tables import along_paths, join
 from dynamic_dnn_ros.management.targets import Objective, Target
 from support.applications import STAGES
@@ -45,6 +46,25 @@ def test_finds_the_same_where_pictures_leave_early(seed: int, difficulty: float)
     seen = replace(task, joint=join(tables))
     setting, options = choose_jointly(seen, SETTINGS, 3, effort=UNLIMITED)
     assert (setting, tuple(options)) == exhaustive_search(seen, SETTINGS)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.sampled_from(['', 'a', 'b']), min_size=3, max_size=3),
+    st.floats(0.25, 4.0),
+)
+def test_finds_the_same_where_applications_take_turns(
+    seed: int, servers: list[str], waited: float
+) -> None:
+    task = problem(seed, most=3)
+    demands = tuple(
+        replace(demand, server=server, stage=0.4, queueing=Waited(waited, 1 / waited))
+        for demand, server in zip(task.demands, servers)
+    )
+    turns = replace(task, demands=demands)
+    setting, options = choose_jointly(turns, SETTINGS, 3, effort=UNLIMITED)
+    assert (setting, tuple(options)) == exhaustive_search(turns, SETTINGS)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

@@ -15,9 +15,12 @@ from dynamic_dnn_ros.management.assessment import (
     by_priority,
     evaluate,
     expect,
+    neighbour,
     objective_values,
     shortfall,
+    take_turns,
 )
+from dynamic_dnn_ros.management.queueing import queue
 from dynamic_dnn_ros.management.tables import FIGURES
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -151,16 +154,20 @@ def _choose(
     foreign = problem.foreign_utilisation(np.array([setting]))[0]
     best: list[tuple[int, float, float, float, float, float]] = []
     for option in np.flatnonzero(demand.usable).tolist():
-        contention = 1.0
+        contention, members = np.ones(1), []
         load = foreign
         for b, (theirs, busy) in others.items():
             if joint.processors[b][theirs] == joint.processors[a][option]:
-                contention = contention + busy
+                if take_turns(demand, problem.demands[b]):
+                    members.append(neighbour(demand, problem.demands[b], np.array([busy])))
+                else:
+                    contention = contention + busy
             load = load + busy * problem.demands[b].shares[theirs]
         points = {
             figure: getattr(table, figure)[[option], joint.row[a][setting]] for figure in FIGURES
         }
-        found = expect(demand, points, table.accuracy[[option]], np.array([contention]))
+        held = queue(members, contention, demand.queueing) if members else contention
+        found = expect(demand, points, table.accuracy[[option]], held)
         margined = float(shortfall(demand, found, demand.room(settings.margin))[0])
         busy = float(found.busy[0])
         over = load + busy * demand.shares[option] - settings.utilisation_limit

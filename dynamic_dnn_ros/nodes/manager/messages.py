@@ -178,6 +178,8 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
         # Recordings of releases before this field have none.
         metric=message.metric,
         stages=stages,
+        server=message.server,
+        scheduler=message.scheduler,
     )
     return application, '; '.join(problems)
 

@@ -349,6 +349,13 @@ def test_an_application_tells_the_stages_of_its_bundle(tmp_path: Path) -> None:
     assert list(told.stage_work) == [0.4, 1.0] and list(told.stage_taken) == [0.6, 0.4]
 
 
+def test_an_application_tells_with_whom_it_takes_turns() -> None:
+    message = presentation()
+    message.server, message.scheduler = 'one process', 'earliest_deadline'
+    application, _ = application_of(message)
+    assert (application.server, application.scheduler) == ('one process', 'earliest_deadline')
+
+
 def test_a_table_that_would_be_made_dense_beyond_measure_is_refused() -> None:
     """Each sub-network at settings of its own: half a megabyte would become half a gigabyte."""
     message, count = presentation(), 2000

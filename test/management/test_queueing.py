@@ -1,0 +1,148 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How long frames wait for their turns: predicted, simulated, and learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import math
+from pathlib import Path
+import random
+
+import numpy as np
+import pytest
+
+from dynamic_dnn_ros.cli.simulate import find_scenario, levels
+from dynamic_dnn_ros.management.assessment import together
+from dynamic_dnn_ros.management.learning import QUEUEING_BOUNDS, Learning
+from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.observations import Status, StatusEvent
+from dynamic_dnn_ros.management.queueing import AS_PREDICTED, Neighbour, Queue, queue, stacked
+from dynamic_dnn_ros.scheduling.checks import Frame, run_schedule
+from dynamic_dnn_ros.scheduling.contract import Job, Work
+from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER, create_scheduler
+from dynamic_dnn_ros.simulation.figures import figures
+from dynamic_dnn_ros.simulation.runner import ORACLE, boards_of
+from dynamic_dnn_ros.simulation.runner import Job as RunJob
+from dynamic_dnn_ros.simulation.runner import run as simulate
+from dynamic_dnn_ros.simulation.scenario import Scenario
+from dynamic_dnn_ros.simulation.workloads import workloads
+from dynamic_dnn_ros.simulation.world import World
+
+
+def one(busy: float, rate: float, ahead: int = 0, stage: float = 1.0) -> Neighbour:
+    return Neighbour(np.array([busy]), rate, ahead, stage)
+
+
+def test_who_meets_one_other_waits_for_half_of_its_frame() -> None:
+    found = queue([one(0.2, 10.0, ahead=-1)], 1.0)
+    assert found.mean[0] == pytest.approx(0.2 * 0.02 / 2)
+    assert found.at(0.5)[0] == 0.0  # four of five frames find the processor idle
+    assert 0.0 < found.at(0.95)[0] <= found.longest[0] == pytest.approx(0.02)
+    assert found.at(0.9999)[0] == found.longest[0]
+    # Where it may pass at a stage, it waits for the rest of that alone.
+    assert queue([one(0.2, 10.0, -1, stage=0.5)], 1.0).mean[0] == pytest.approx(0.001)
+
+
+def test_waiting_grows_with_what_is_before_a_frame() -> None:
+    means = [queue([one(0.3, 10.0, ahead)], 1.0).mean[0] for ahead in (-1, 0, 1)]
+    assert means == sorted(means) and means[0] < means[2]
+    crowded = queue([one(0.3, 10.0, ahead=1)] * 4, 1.0)
+    assert math.isfinite(crowded.mean[0]) and crowded.mean[0] <= crowded.longest[0]
+    assert crowded.stretch[0] > 100  # nothing is left of the processor
+    assert crowded.turn[0] == pytest.approx(2.0)
+
+
+def test_a_factor_is_a_queue_in_which_nobody_waits() -> None:
+    rows = stacked([queue([one(0.2, 10.0)], 1.0), 1.5], np.zeros(1))
+    assert rows.mean[1, 0] == 0.0 and rows.turn[1, 0] == 1.5
+    picked = rows.at_places(np.array([0]), np.array([0]))
+    assert picked.mean[0] == rows.mean[0, 0] > 0.0
+
+
+@pytest.mark.parametrize('count', [2, 4, 8])
+@pytest.mark.parametrize('load', [0.4, 0.7])
+def test_waiting_is_predicted_as_simulated(count: int, load: float) -> None:
+    """Cameras of any rates and phases under the default scheduler; means of many streams."""
+    predicted, measured = [], []
+    for seed in range(12):
+        draw = random.Random(seed)
+        rates = [draw.uniform(8.0, 30.0) for _ in range(count)]
+        works = [
+            Work(index, ((load / count / rate,),), (1.0,)) for index, rate in enumerate(rates)
+        ]
+        frames = [
+            Frame(f'/{index}', Job(f'/{index}', work, at, at + 1 / rate), (work.times[0][0],))
+            for index, (rate, work) in enumerate(zip(rates, works))
+            for at in np.arange(draw.random() / rate, 10.0, 1 / rate)
+        ]
+        ends = run_schedule(create_scheduler(DEFAULT_SCHEDULER), frames)
+        for index, rate in enumerate(rates):
+            others = [one(load / count, r) for b, r in enumerate(rates) if b != index]
+            predicted.append(queue(others, 1.0).mean[0] + load / count / rate)
+            own = [i for i, frame in enumerate(frames) if frame.stream == f'/{index}']
+            measured.append(np.mean([(ends[i] or 0.0) - frames[i].job.arrival for i in own]))
+    assert np.mean(predicted) == pytest.approx(np.mean(measured), rel=0.1)
+
+
+def served(total: float, count: int) -> Status:
+    return Status(
+        '/a/node', 'one', StatusEvent.SERVED, 's0', 'gpu', 0.0, 0.01, total, served=count
+    )
+
+
+def test_what_frames_waited_is_learnt_in_steps() -> None:
+    learnt = Learning(2.0)
+    learnt.queue((0.004, 0.01), 0.95)
+    assert learnt.queueing == AS_PREDICTED  # nothing was measured yet
+    for index in range(40):
+        learnt.measure(served(0.01 + 0.002, index), settling=False)
+    learnt.queue((0.0, 0.0), 0.95)
+    assert learnt.queueing == AS_PREDICTED  # it takes turns with nobody
+    learnt.queue((0.004, 0.01), 0.95)
+    assert learnt.queueing == pytest.approx((0.5, QUEUEING_BOUNDS[0]))
+    # What is in use went into the next prediction, which is right.
+    before = learnt.queueing
+    learnt.queue((0.5 * 0.004, 0.25 * 0.01), 0.95)
+    assert learnt.queueing == before
+
+
+def shipped(name: str) -> Scenario:
+    """Return a scenario that ships, cut to what a test has time for."""
+    scenario = Scenario.from_file(find_scenario(name))
+    return replace(scenario, duration=16.0, measured_from=8.0)
+
+
+@pytest.mark.parametrize('name', ['two_streams', 'four_streams', 'eight_streams'])
+def test_response_is_predicted_as_simulated(name: str) -> None:
+    scenario = shipped(name)
+    boards = boards_of(scenario)
+    networks = workloads(scenario, boards(''), Path('.'), levels)
+    manager = Manager('test')
+    run = World(scenario, boards, networks, manager).run()
+    plan = manager._planner.plan
+    assert plan is not None
+    found = plan.evaluation
+    row = slice(plan.row, plan.row + 1)
+    errors = []
+    since = max(at for at, _ in [*run.settings, *run.switches]) + 1.0
+    for a, (_, _, held) in enumerate(
+        together(plan.problem, found.settings[row], found.options[row])
+    ):
+        assert isinstance(held, Queue)
+        assessment = found.applications[a]
+        stretch = float(held.stretch[0] / np.ravel(held.factor)[0])
+        predicted = float(assessment.expected.service[plan.row]) / stretch + float(held.mean[0])
+        latencies = run.applications[manager._planner.planned[a]].latencies(since)
+        errors.append(predicted / latencies.mean() - 1.0)
+    assert np.abs(errors).mean() < 0.1
+    assert all(each.met for each in figures(run))
+
+
+def test_streams_take_no_more_energy_than_under_the_oracle() -> None:
+    scenario = shipped('two_streams')
+    networks = workloads(scenario, boards_of(scenario)(''), Path('.'), levels)
+    ours, best = (
+        simulate(RunJob(scenario, networks, manager)) for manager in ('dynamic_dnn', ORACLE)
+    )
+    assert ours.energy[ours.total_rail] <= 1.03 * best.energy[best.total_rail]
