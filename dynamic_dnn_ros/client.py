@@ -316,7 +316,8 @@ class TargetClient:
 
         An application that is not there keeps its target until it appears.
 
-        :param application: fully qualified name of the inference node
+        :param application: fully qualified name of the inference node, and of its camera where
+            that has a name
         :param target: by keyword, see `TargetFields`
         :raises TargetRefusedError: naming the field, its value and the remedy
         :raises ManagerAbsentError: nobody is there to answer

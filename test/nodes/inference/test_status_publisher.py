@@ -90,6 +90,14 @@ def test_tracking_is_a_stage_where_objects_are_tracked(publisher: Publisher) -> 
     assert list(stages)[-1] == InferenceStatus.STAGE_TOTAL
 
 
+def test_a_frame_that_was_parked_and_ran_with_others_says_so(publisher: Publisher) -> None:
+    publisher.publisher.frame_served(served_frame(time.monotonic(), parked=0.003, batch=2))
+    status = publisher.last(1)
+    stages = {row.name: row.value for row in status.stages}
+    assert (stages[InferenceStatus.STAGE_PARKED], status.batch) == (0.003, 2)
+    assert list(stages)[-1] == InferenceStatus.STAGE_TOTAL
+
+
 def test_processor_time_adds_up_by_domain(publisher: Publisher) -> None:
     for _ in range(2):
         publisher.publisher.frame_served(served_frame(time.monotonic(), processor='gpu'))
