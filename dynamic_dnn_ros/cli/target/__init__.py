@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs='?',
             default='',
             metavar='APPLICATION',
-            help='fully qualified name of the inference node, e.g. /front/inference_node, and of its '
-            'camera where that has a name, e.g. /inference_node/front; '
+            help='fully qualified name of the inference node, e.g. /front/inference_node, and of '
+            'its camera where that has a name, e.g. /inference_node/front; '
             'default: the only one that is there',
         )
         action.add_argument(
