@@ -78,8 +78,8 @@ def demand_of(
         -1 if target is None else target.priority,
         record.learnt.supposed,
         camera_rate,
-        # Where it takes turns, what it takes beside service is learnt with its queueing.
-        0.0 if server else measurements.overhead,
+        # Where it takes turns, what frames take beside that is queueing.
+        measurements.least_overhead if server else measurements.overhead,
         0.0 if server else measurements.overhead_deviation,
         usable,
         shares.reshape(len(table.options), len(domains)),

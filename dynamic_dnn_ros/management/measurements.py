@@ -63,17 +63,26 @@ class Measurements:
         """Return what a frame takes beside waiting for a predecessor and service, s."""
         return _quantile(sorted(self._overheads), 0.5) if self._overheads else 0.0
 
+    @property
+    def least_overhead(self) -> float:
+        """Return what all frames take beside service, s, whether they wait for a turn or not."""
+        return _quantile(sorted(self._overheads), 0.05) if self._overheads else 0.0
+
     def waiting(self, quantile: float | None = None) -> float:
         """
-        Return what frames took beside service, s; NaN before enough were served.
+        Return what frames waited for their turns, s; NaN before enough were served.
+
+        It is what they took beside service and what all of them take.
 
         :param quantile: of it; none: the mean
         """
         if len(self._waits) < ENOUGH:
             return math.nan
         if quantile is None:
-            return sum(self._waits) / len(self._waits)
-        return _quantile(sorted(self._waits), quantile)
+            waited = sum(self._waits) / len(self._waits)
+        else:
+            waited = _quantile(sorted(self._waits), quantile)
+        return max(waited - self.least_overhead, 0.0)
 
     @property
     def overhead_deviation(self) -> float:

@@ -96,14 +96,21 @@ def test_what_frames_waited_is_learnt_in_steps() -> None:
     learnt.queue((0.004, 0.01), 0.95)
     assert learnt.queueing == AS_PREDICTED  # nothing was measured yet
     for index in range(40):
-        learnt.measure(served(0.01 + 0.002, index), settling=False)
+        # Half of them find the processor idle, but 1 ms goes to all.
+        learnt.measure(served(0.01 + 0.001 + 0.004 * (index % 2), index), settling=False)
+    assert learnt.measurements.least_overhead == pytest.approx(0.001)
     learnt.queue((0.0, 0.0), 0.95)
     assert learnt.queueing == AS_PREDICTED  # it takes turns with nobody
     learnt.queue((0.004, 0.01), 0.95)
-    assert learnt.queueing == pytest.approx((0.5, QUEUEING_BOUNDS[0]))
+    assert learnt.queueing == pytest.approx((0.5, 0.4))
     # What is in use went into the next prediction, which is right.
     before = learnt.queueing
-    learnt.queue((0.5 * 0.004, 0.25 * 0.01), 0.95)
+    learnt.queue((0.5 * 0.004, 0.4 * 0.01), 0.95)
+    assert learnt.queueing == before
+    learnt.queue((100.0, 1e-9), 0.95)
+    assert learnt.queueing == pytest.approx(QUEUEING_BOUNDS)
+    learnt.queue((math.nan, math.nan), 0.95)
+    before = learnt.queueing
     assert learnt.queueing == before
 
 
