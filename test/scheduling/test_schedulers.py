@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 import random
 
@@ -14,13 +14,16 @@ import pytest
 from dynamic_dnn_ros.scheduling.apparent_tardiness import PATIENCE
 from dynamic_dnn_ros.scheduling.checks import Frame, check_scheduler, drawn_frames, run_schedule
 from dynamic_dnn_ros.scheduling.contract import Decision, Drop, Job, Run, Scheduler, Wait, Work
+from dynamic_dnn_ros.scheduling.dysta import Dysta
 from dynamic_dnn_ros.scheduling.registry import (
     DEFAULT_SCHEDULER,
+    GROUP,
     SCHEDULERS,
     UnknownSchedulerError,
     create_scheduler,
     scheduler_names,
 )
+from dynamic_dnn_ros.scheduling.round_robin import RoundRobin
 
 SHORT = Work('short', ((1.0,), (1.0,)), (1.0, 1.0))
 LONG = Work('long', ((4.0,), (4.0,)), (1.0, 1.0))
@@ -58,6 +61,20 @@ def test_a_name_that_does_not_exist_is_answered_by_all_names() -> None:
     with pytest.raises(UnknownSchedulerError) as error:
         create_scheduler('fifo')
     assert all(name in str(error.value) for name in scheduler_names())
+
+
+def test_schedulers_of_other_packages_are_made_by_name(offer: Callable[..., None]) -> None:
+    offer(
+        GROUP,
+        theirs='dynamic_dnn_ros.scheduling.round_robin:RoundRobin',
+        wrong='dynamic_dnn_ros.scheduling.contract:Job',
+        dysta='dynamic_dnn_ros.scheduling.round_robin:RoundRobin',
+    )
+    assert isinstance(create_scheduler('theirs'), RoundRobin)
+    assert isinstance(create_scheduler('dysta'), Dysta)  # names of this package stay its own
+    assert scheduler_names()[-2:] == ('theirs', 'wrong')
+    with pytest.raises(UnknownSchedulerError, match='no subclass'):
+        create_scheduler('wrong')
 
 
 class Broken(Scheduler):
