@@ -24,7 +24,7 @@ def test_schedulers_are_compared_cell_by_cell(
     report = suite.run(2)
     assert len(report.figures) == 5  # as many as the page has room for
     cells = report.configuration['cells']
-    assert len(cells) == 8
+    assert len(cells) == 6
     for row in cells:
         assert set(row['late']) == set(row['turnaround']) >= {'dysta', 'oracle', suite.EQUAL}
     # One run of a scheduler that looks at no deadline tells of all multiples.
