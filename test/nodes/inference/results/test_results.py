@@ -145,10 +145,10 @@ def test_a_missing_library_is_said_when_the_node_is_configured(
 ) -> None:
     load = importlib.import_module
 
-    def missing(name: str) -> ModuleType:
+    def missing(name: str, package: str | None = None) -> ModuleType:
         if name == 'trackers':
             raise ImportError("No module named 'trackers'")
-        return load(name)
+        return load(name, package)
 
     monkeypatch.setattr(importlib, 'import_module', missing)
     node = serving_node(graph, tracking='bytetrack')

@@ -235,10 +235,10 @@ def test_tracking_that_is_not_installed_leaves_the_node_unconfigured(
 ) -> None:
     load = importlib.import_module
 
-    def missing(name: str) -> ModuleType:
+    def missing(name: str, package: str | None = None) -> ModuleType:
         if name == 'trackers':
             raise ImportError("No module named 'trackers'")
-        return load(name)
+        return load(name, package)
 
     monkeypatch.setattr(importlib, 'import_module', missing)
     detector = start(active=False, tracking='bytetrack')
