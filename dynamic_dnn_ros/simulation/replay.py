@@ -11,7 +11,7 @@ simulates the applications by their profiles, slowed down and loaded as was reco
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import math
 import random
@@ -27,10 +27,12 @@ from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.registry import MANAGER, create_decider
 from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
+from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER, scheduler_names
 from dynamic_dnn_ros.simulation.loop import Action, Loop, SimulatedApplication
 from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 from dynamic_dnn_ros.simulation.scene import Scene
+from dynamic_dnn_ros.simulation.server import Server
 from dynamic_dnn_ros.simulation.table_board import RAIL, TableBoard
 
 WINDOW = 1.0
@@ -236,7 +238,10 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     duration = recording.duration - start
     entries = _with_echoes(recording, applications)
     frames = {name: _frames_of(recording, name) for name in applications}
-    series = {name: _slow_downs(one, frames, start) for name, one in applications.items()}
+    series = {
+        name: _slow_downs(one, _at_once_with(one, applications, frames), start)
+        for name, one in applications.items()
+    }
     first = {name: own[0].arrival for name, own in frames.items() if own}
     earliest = min(first.values())
     foreign = _foreign(recording, start)
@@ -260,13 +265,15 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
         seed=0,
     )
     loop = Loop(manager, board, board, Delays(0.0, 0.0), record)
+    servers = _servers(applications.values())
     for name, one in applications.items():
         # Whose frames meet is a matter of phase.
         phase = first.get(name, earliest) - earliest
         camera = Camera(_camera_rate(recording, name), phase=phase)
         presented = _as_profiled(one, frames[name])
         scene = _scene(one, frames[name], start)
-        loop.add(SimulatedApplication(presented, camera, scene=scene), 0.0)
+        server = servers.get(one.server)
+        loop.add(SimulatedApplication(presented, camera, scene=scene, server=server), 0.0)
     loop.begin()
     for entry in entries:
         told = entry.told
@@ -412,6 +419,33 @@ def _met(frame: _RecordedFrame, others: Sequence[_RecordedFrame], ends: Sequence
     if place == len(others) or others[place].begin >= frame.begin:
         return False
     return others[place].status.processor == frame.status.processor
+
+
+def _servers(applications: Iterable[Application]) -> dict[str, Server]:
+    """Return the servers whose applications take turns, by their names."""
+    known = scheduler_names()
+    return {
+        one.server: Server(
+            one.server, one.scheduler if one.scheduler in known else DEFAULT_SCHEDULER
+        )
+        for one in applications
+        if one.server
+    }
+
+
+def _at_once_with(
+    application: Application,
+    applications: Mapping[str, Application],
+    frames: Mapping[str, Sequence[_RecordedFrame]],
+) -> dict[str, Sequence[_RecordedFrame]]:
+    """Return the frames of an application, and of those that share its processor at once."""
+    return {
+        name: own
+        for name, own in frames.items()
+        if name == application.id
+        or not application.server
+        or applications[name].server != application.server
+    }
 
 
 def _slow_downs(

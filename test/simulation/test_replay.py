@@ -32,6 +32,7 @@ from dynamic_dnn_ros.simulation.replay import (
 )
 from dynamic_dnn_ros.simulation.scenario import Camera
 from dynamic_dnn_ros.simulation.scene import Scene
+from dynamic_dnn_ros.simulation.server import Server
 from dynamic_dnn_ros.simulation.table_board import TableBoard
 from support.applications import STAGES, application, operating_points
 from support.table_loop import TableLoop, target_event, with_camera
@@ -198,6 +199,37 @@ def test_two_that_share_a_processor_hold_each_other_up_once(offset: float) -> No
             for frames in (found.recorded, found.simulated)
         )
         assert simulated == pytest.approx(recorded, rel=0.05)
+
+
+def test_two_that_took_turns_take_turns_again() -> None:
+    points = operating_points(())
+    both = [
+        replace(application(name, operating_points=points), server='one', scheduler='first_come')
+        for name in (FRONT, REAR)
+    ]
+    manager, server = Recorded(), Server('one', 'first_come')
+    cameras = [with_camera(one, 10.0, index * 0.004) for index, one in enumerate(both)]
+    for camera in cameras:
+        camera.server = server
+    loop = TableLoop(
+        manager,
+        TableBoard({one.id: one for one in both}, jitter=0.02, slow_down=lambda _, __: 1.2),
+        cameras,
+        [target_event(1.0, Target(name, accuracy=0.92)) for name in (FRONT, REAR)],
+    )
+    loop.run(8.0)
+    found = what_if(Recording(tuple(manager.entries)), Manager('simulated'))
+    for name, waits in ((FRONT, False), (REAR, True)):
+        # The rate of a camera is not known to the last digit: later on other frames meet.
+        recorded, simulated = (
+            statistics.median(latency for latency, _, _ in frames[name][:20])
+            for frames in (found.recorded, found.simulated)
+        )
+        assert simulated == pytest.approx(recorded, rel=0.05)
+        service = statistics.median(
+            frame.inference for frame in loop.record.applications[name].frames
+        )
+        assert (recorded > 1.3 * service) == waits
 
 
 def test_a_target_from_before_the_recording_is_the_one_that_was_echoed(
