@@ -140,7 +140,7 @@ class ProcessorLoop:
         """
         self._see_off()
         streams = self._streams
-        if len(streams) == 1 and not streams[0].droppable and streams[0].in_work is None:
+        if len(streams) == 1 and not streams[0].may_drop(now) and streams[0].in_work is None:
             return self._serve_alone(streams[0])
         heads = [head for head in (self._head(stream, now) for stream in streams) if head]
         if not heads:

@@ -30,6 +30,9 @@ _LOGGER = logging.getLogger(__name__)
 #: for as many times as long as a result may take, and for at least so many seconds.
 _PATIENCE, _SHORTEST_PATIENCE = 50.0, 2.0
 
+#: s, and frames, for which a stream may be without a result before a late frame is served.
+_LONGEST_WITHOUT, _FRAMES_WITHOUT = 1.0, 5.0
+
 #: Share of the newest interval in the running mean of a camera's period.
 _NEWEST = 0.1
 
@@ -148,6 +151,7 @@ class FrameStream:
         #: s between two frames of the camera, running mean; 0: not known yet.
         self.period = 0.0
         self._last_arrival: float | None = None
+        self._served_at = time.monotonic()
         # Arrival of the first frame that waits, which newer ones may have replaced.
         self._waits_since = 0.0
         self._pipeline = Pipeline(preprocessing, task, labels, limits, reduced_decoding)
@@ -201,11 +205,18 @@ class FrameStream:
 
     # Who serves it
 
-    @property
-    def droppable(self) -> bool:
-        """Tell whether its late frames may be given up."""
+    def may_drop(self, now: float) -> bool:
+        """
+        Tell whether its late frames may be given up, at a time in s.
+
+        Not where none was served for a while: from one that is served late everybody learns what
+        its stages really take, and whether another sub-network would be on time.
+        """
         terms = self.terms
-        return terms.droppable and terms.latency is not None
+        if not terms.droppable or terms.latency is None:
+            return False
+        longest = max(_LONGEST_WITHOUT, _FRAMES_WITHOUT * self.period)
+        return now - self._served_at < longest
 
     def enter(self, host: Host) -> None:
         """Be served from now on."""
@@ -235,7 +246,7 @@ class FrameStream:
         job.work = work
         job.deadline = self._deadline(frame, terms)
         job.priority = terms.priority
-        job.droppable = terms.droppable and terms.latency is not None
+        job.droppable = self.may_drop(now)
         if passage is not None and passage.is_parked and now > job.deadline and not head.overdue:
             head.overdue = True
             self.overdue += 1
@@ -290,6 +301,7 @@ class FrameStream:
             return
         self.undecided += undecided
         self.served += 1
+        self._served_at = time.monotonic()
         self._tell(self._on_served, served)
         self._rest()
 

@@ -153,11 +153,29 @@ def test_a_stream_alone_drops_its_late_frames(told: Told) -> None:
     bench.front.terms = Terms(0.5, droppable=True)
     bench.turn()
     bench.front.put(frame(1))
-    assert bench.turn(ahead=1.0) is None
+    assert bench.turn(ahead=0.8) is None
     bench.front.put(frame(2))
     while bench.turn() is None:
         pass
     assert bench.told[0] == [('dropped', 1), ('served', 2)]
+
+
+def test_a_stream_that_drops_all_its_frames_has_one_served_now_and_then(told: Told) -> None:
+    """By an estimate that is too high nothing would be served, and so nothing learnt."""
+    bench = Bench(NotingNetwork('s0', 2), create_scheduler('earliest_deadline'))
+    bench.rear.leaving = True
+    bench.front.terms = Terms(0.001, droppable=True)
+    bench.turn()
+    for number in range(1, 4):
+        bench.front.put(frame(number))
+        assert bench.turn(ahead=0.8) is None
+    bench.front.put(frame(4))
+    while bench.turn(ahead=1.5) is None:
+        pass
+    bench.front.put(frame(5))
+    assert bench.turn(ahead=0.8) is None
+    told_of_front = bench.told[0]
+    assert told_of_front == [*(('dropped', n) for n in (1, 2, 3)), ('served', 4), ('dropped', 5)]
 
 
 def test_a_frame_that_is_late_while_parked_is_counted(bench: Bench, told: Told) -> None:
