@@ -10,7 +10,7 @@ import threading
 import time
 
 from dynamic_dnn_ros.scheduling.contract import Drop, Job, Scheduler, Wait
-from dynamic_dnn_ros.serving.decisions import Decider
+from dynamic_dnn_ros.serving.overruling import OverruledScheduler
 from dynamic_dnn_ros.serving.passage import advance_together
 from dynamic_dnn_ros.serving.stream import FrameStream, Head, settle
 
@@ -38,7 +38,7 @@ class ProcessorLoop:
         :param move: called with a stream whose sub-network computes on another processor now
         """
         self.processor = processor
-        self._decider = Decider(scheduler)
+        self._scheduler = OverruledScheduler(scheduler)
         self._move = move
         self._condition = threading.Condition()
         self._woken = False
@@ -65,7 +65,7 @@ class ProcessorLoop:
 
     def schedule(self, scheduler: Scheduler | None) -> None:
         """Have another scheduler decide from the next stage on."""
-        self._decider = Decider(scheduler)
+        self._scheduler = OverruledScheduler(scheduler)
         self.wake()
 
     def wake(self) -> None:
@@ -150,7 +150,7 @@ class ProcessorLoop:
         if starving:
             self._run(starving[:1])
             return None
-        decision = self._decider.decide(now, tuple(head.job for head in heads))
+        decision = self._scheduler.next(now, tuple(head.job for head in heads))
         if isinstance(decision, Wait):
             return decision.until
         chosen = [_of(heads, job) for job in decision.jobs]

@@ -14,7 +14,7 @@ import pytest
 from dynamic_dnn_ros.engines.contract import Execution, OutOfMemoryError, Outputs
 from dynamic_dnn_ros.scheduling.contract import Decision, Drop, Job, Run, Scheduler, Wait
 from dynamic_dnn_ros.scheduling.registry import create_scheduler, scheduler_names
-from dynamic_dnn_ros.serving.decisions import LONGEST_WAIT
+from dynamic_dnn_ros.serving.overruling import LONGEST_WAIT
 from dynamic_dnn_ros.serving.processor_loop import ProcessorLoop
 from dynamic_dnn_ros.serving.stage_times import StageTimes
 from dynamic_dnn_ros.serving.stream import Terms

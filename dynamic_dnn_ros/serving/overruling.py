@@ -16,12 +16,12 @@ _LOGGER = logging.getLogger(__name__)
 LONGEST_WAIT = 1.0
 
 
-class Decider:
+class OverruledScheduler:
     """
-    Asks a scheduler what to do next.
+    A scheduler that keeps the contract, whatever the one does that it asks.
 
-    Where it fails, decides what it must not, or waits for too long, the frame that arrived first
-    runs instead. That is logged once.
+    Where that one fails, decides what it must not, or waits for too long, the frame that arrived
+    first runs instead. That is logged once.
     """
 
     def __init__(self, scheduler: Scheduler | None) -> None:
@@ -34,7 +34,7 @@ class Decider:
         self._waits_since = math.inf
         self._said = False
 
-    def decide(self, now: float, jobs: tuple[Job, ...]) -> Decision:
+    def next(self, now: float, jobs: tuple[Job, ...]) -> Decision:
         """
         Return what the processor does now.
 
