@@ -329,10 +329,19 @@ class _LatencyModel:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """A processor without a managed clock, e.g. a DLA: its rail and what it takes at work, W."""
+    """
+    A processor without a managed clock, e.g. a DLA: what it takes at work, W.
 
-    rail: str
+    `rails` are those that it is on, each with its share of that power, the largest one first.
+    """
+
+    rails: tuple[tuple[str, float], ...]
     power: float
+
+    @property
+    def rail(self) -> str:
+        """Return the rail that most of its power is on."""
+        return self.rails[0][0]
 
 
 class BoardModel:
@@ -483,7 +492,7 @@ class BoardModel:
         self._remainder = _number(power['remainder'])
         self._overhead = {k: float(v) for k, v in power['overhead']['value'].items()}
         self.accelerators = {
-            name: Accelerator(str(entry['rail']['value']), _number(entry['power']))
+            name: Accelerator(_rails(entry['rail']['value']), _number(entry['power']))
             for name, entry in power.get('accelerators', {}).items()
         }
 
@@ -648,7 +657,9 @@ class BoardModel:
                 rails[rail] += watts * part
         for name, accelerator in self.accelerators.items():
             if name in activity:
-                rails[accelerator.rail] += accelerator.power * activity[name]
+                watts = accelerator.power * activity[name]
+                for rail, part in accelerator.rails:
+                    rails[rail] += watts * part
         total = self._remainder
         for rail, watts in rails.items():
             total += watts * (1.0 + self._overhead.get(rail, 0.0))

@@ -192,12 +192,12 @@ class BoardFile:
         if abs(factor - 1.0) > 1e-3:
             times[f'{kind}_intensity'] = factor
 
-    def add_accelerators(self, found: Mapping[str, tuple[str, float]], source: str) -> None:
-        """Add the processors that are no frequency domain: their rail, and W at work."""
-        for name, (rail, watts) in found.items():
+    def add_accelerators(self, found: Mapping[str, Mapping[str, float]], source: str) -> None:
+        """Add the processors that are no frequency domain: W at work by rail."""
+        for name, watts in found.items():
             self.mapping['power'].setdefault('accelerators', {})[name] = {
-                'rail': {'value': rail, 'source': source},
-                'power': {'value': watts, 'source': source},
+                'rail': {'value': _shares(watts), 'source': source},
+                'power': {'value': sum(watts.values()), 'source': source},
             }
 
     def text(self) -> str:

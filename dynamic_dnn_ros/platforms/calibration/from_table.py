@@ -143,7 +143,7 @@ def _fitted(
     board.add_networks(latencies)
     accelerators = sorted({row.processor for row in used} - set(DOMAINS))
     rail = next(iter(board.mapping['power']['idle']['value']))
-    board.add_accelerators(dict.fromkeys(accelerators, (rail, 1.0)), 'assumed: 1 W at work')
+    board.add_accelerators({each: {rail: 1.0} for each in accelerators}, 'assumed: 1 W at work')
     measured = [row for row in used if row.power]
     if measured:
         model = _Modes(board.mapping, table)

@@ -297,15 +297,22 @@ def fit_latencies(
         )
         for key in keys
     }
-    overlap = Overlap()
-    fitted: list[FittedLatency] = []
-    for _ in range(2):
-        fitted = [
-            _fit_one(key, of_it, known, reference, overlap, starts)
-            for key, (of_it, known) in groups.items()
-        ]
-        overlap = _in_common(fitted, [len(of_it) for of_it, _ in groups.values()])
-    return fitted
+    first = [
+        _fit_one(key, of_it, known, reference, Overlap(), starts)
+        for key, (of_it, known) in groups.items()
+    ]
+    common = _in_common(first, [len(of_it) for of_it, _ in groups.values()])
+    return [
+        # Where the law fits a network less well, that is no reason to trust fewer of its rows.
+        _fit_one(key, of_it, known, reference, _no_less(common, before), starts)
+        for (key, (of_it, known)), before in zip(groups.items(), first)
+    ]
+
+
+def _no_less(common: Overlap, fitted: FittedLatency) -> Overlap:
+    """Return what is known beforehand, with the scatter of one network where that is larger."""
+    own = min(fitted.fit.noise * Overlap().noise, _MOST_NOISE)
+    return replace(common, noise=max(common.noise, own))
 
 
 def _fit_one(

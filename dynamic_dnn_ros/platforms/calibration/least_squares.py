@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -123,5 +124,6 @@ def _judged(residual: Law, function: Law, prior: Prior, parameters: Array, cost:
     evidence = -0.5 * cost - 0.5 * float(np.linalg.slogdet(whole)[1])
     evidence -= float(np.log(prior.deviation).sum())
     left = max(len(errors) - used, 1.0)
-    spread = 1.4826 * float(np.median(np.abs(errors))) * np.sqrt(len(errors) / left)
-    return Fit(parameters, evidence, float(spread), np.diag(information).copy())
+    bounded = np.minimum(np.abs(errors), _BOUND)
+    spread = math.sqrt(float(bounded @ bounded) / left)
+    return Fit(parameters, evidence, spread, np.diag(information).copy())

@@ -7,13 +7,14 @@ The power of a board's rails, fitted to rows whose latency is understood already
     full(f) = full(highest) x f / highest x (V(f) / V(highest))^2
 
 with V flat up to a knee and rising in a line from there. The rail of the whole module is the sum
-of the others with an overhead each, plus what is on none of them.
+of the others with an overhead each, plus what is on none of them; or what is on none of them is a
+rail like the others, where that is nearer to what was measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
@@ -30,6 +31,9 @@ MODULE = 'MODULE'
 
 ALL = 'BOARD'
 """Name of the one rail of a board of which only the module's power was measured."""
+
+REST = 'OTHERS'
+"""Name of a rail that stands for what the module takes beyond those that were measured."""
 
 _MODULE = ('VDD_IN', 'VIN', 'POM_5V_IN', 'VIN_SYS_5V0', MODULE, 'TOTAL', 'SYSTEM', 'BOARD_IN')
 _NOISE = 0.02
@@ -55,7 +59,7 @@ class FittedPower:
 
     `full` of each domain that is always busy, by rail; `idle_share` and `voltage` (rise over the
     lowest, as a share, and the knee in Hz) by domain; `static` by rail; `accelerators` their
-    rail and power at work; `intensity` by subject and place. `total` names the module's rail.
+    power at work by rail; `intensity` by subject and place. `total` names the module's rail.
     """
 
     total: str
@@ -64,7 +68,7 @@ class FittedPower:
     idle_share: Mapping[str, float]
     rise: Mapping[str, float]
     knee: Mapping[str, float]
-    accelerators: Mapping[str, tuple[str, float]]
+    accelerators: Mapping[str, Mapping[str, float]]
     intensity: Mapping[tuple[tuple[str, str, int], str], float]
     remainder: float
     overhead: Mapping[str, float]
@@ -113,24 +117,41 @@ def fit_power(
         loads = [Load(_renamed(load.row, total), load.activity) for load in loads]
         found = _Rails(loads, [ALL], highest, accelerators).fitted()
         return _with_total(found, total, 0.0, {})
-    found = _Rails(loads, parts, highest, accelerators).fitted()
+    fit_of = _Rails(loads, parts, highest, accelerators)
+    found = fit_of.fitted()
     if total is None:
         return _with_total(found, TOTAL, 0.0, {})
-    return _with_total(found, total, *_module(loads, parts, total))
+    with_overhead = _with_total(found, total, *_module(loads, parts, total))
+    rest = [_with_rest(load, parts, total) for load in loads]
+    if any(load.row.power.get(REST, 1.0) <= 0.0 for load in rest):
+        return with_overhead
+    # What is on no rail follows the clocks, or the other rails: whichever is nearer.
+    others = _Rails(rest, [*parts, REST], highest, accelerators)
+    with_rest = _with_total(others.fitted(), total, 0.0, {})
+    if _total_error(others, with_rest, loads) < _total_error(fit_of, with_overhead, loads):
+        return with_rest
+    return with_overhead
+
+
+def _with_rest(load: Load, parts: Sequence[str], total: str) -> Load:
+    """Return what a row keeps busy, with what is on no rail as a rail of its own."""
+    power = {rail: watts for rail, watts in load.row.power.items() if rail != total}
+    if {total, *parts} <= set(load.row.power):
+        power[REST] = load.row.power[total] - sum(power.values())
+    return Load(replace(load.row, power=power), load.activity)
+
+
+def _total_error(rails: _Rails, power: FittedPower, loads: Sequence[Load]) -> float:
+    """Return the mean error of the module on the rows of a fit."""
+    modelled = np.full(len(loads), power.remainder)
+    for rail, watts in rails.watts().items():
+        modelled = modelled + watts * (1.0 + power.overhead.get(rail, 0.0))
+    measured = np.array([load.row.power.get(power.total, math.nan) for load in loads])
+    return float(np.nanmean(np.abs(modelled / measured - 1.0)))
 
 
 def _renamed(row: Row, rail: str) -> Row:
-    power = {ALL: row.power[rail]} if rail in row.power else {}
-    return Row(
-        row.line,
-        row.network,
-        row.processor,
-        row.image_size,
-        row.cores,
-        row.clocks,
-        row.latency,
-        power,
-    )
+    return replace(row, power={ALL: row.power[rail]} if rail in row.power else {})
 
 
 def _with_total(
@@ -167,6 +188,11 @@ class _Rails:
         self._subjects = list(dict.fromkeys(row.subject for row in rows))
         self._subject = np.array([self._subjects.index(row.subject) for row in rows], dtype=int)
         self._parameters = self._known()
+        self._found = self._parameters.prior().mean
+
+    def watts(self) -> dict[str, Array]:
+        """Return the power of each rail in each row by the last fit, shape (m,)."""
+        return {rail: watts[0] for rail, watts in zip(self._rails, self._model(self._found[None]))}
 
     def _known(self) -> _Parameters:
         known = _Parameters()
@@ -232,6 +258,7 @@ class _Rails:
             return np.concatenate(errors, axis=1)
 
         found = fit(residual, self._parameters.prior(), starts=2).parameters
+        self._found = found
 
         def value(*name: object) -> float:
             return float(found[self._parameters.index[name]])
@@ -244,9 +271,7 @@ class _Rails:
             }
 
         accelerators = {
-            place: max(full(place).items(), key=lambda item: item[1])
-            for place in self._places
-            if place not in DOMAINS and full(place)
+            place: full(place) for place in self._places if place not in DOMAINS and full(place)
         }
         knees = {domain: float(_share(np.array(value('knee', domain)))) for domain in DOMAINS}
         return FittedPower(

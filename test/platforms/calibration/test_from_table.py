@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boards from tables: made up ones whose laws are known, and those that others measured."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -16,6 +16,7 @@ from dynamic_dnn_ros.platforms.calibration.from_table import (
     calibrate,
     reference_of,
 )
+from dynamic_dnn_ros.platforms.calibration.refit import read_measurements
 from dynamic_dnn_ros.platforms.calibration.row_choice import well_chosen
 from dynamic_dnn_ros.platforms.calibration.table import Row, Table, TableError, read_table
 from support.made_up_board import (
@@ -39,7 +40,7 @@ def size(errors: Sequence[float]) -> float:
     return mean(map(abs, errors))
 
 
-def numbered(rows: Sequence[Row]) -> list[Row]:
+def numbered(rows: Iterable[Row]) -> list[Row]:
     return [replace(row, line=line) for line, row in enumerate(rows)]
 
 
@@ -163,6 +164,39 @@ def test_several_rails_without_that_of_the_module() -> None:
     assert max(size(found.errors[rail]) for rail in ('GPU', 'SOC')) < 0.04
     assert found.mapping['power']['total_rail']['value'] == 'TOTAL'
     assert any('no rail of it' in each for each in found.undetermined)
+
+
+def test_what_is_on_no_rail_follows_the_clocks_too() -> None:
+    """Memory that only the rail of the module has."""
+    rows = [
+        replace(
+            row,
+            power={
+                **row.power,
+                'GPU': row.power['VDD_IN'] - 1.0 - row.clocks['memory'] / MEMORY[-1],
+            },
+        )
+        for row in gpu_and_memory()
+    ]
+    found = chosen(rows, 9)
+    assert size(found.errors['VDD_IN']) < 0.03
+    assert 'OTHERS' in found.mapping['power']['idle']['value']
+
+
+def test_orin_nx_with_its_accelerator() -> None:
+    """At least as good as the file that ships, which 306 and 918 MHz give to 0.9 to 2.0 %."""
+    board = load_board('orin_nx_simulated')
+    measured_rows = read_measurements(Path(shared_data('platforms/orin_nx/standalone.csv')), board)
+    rows = numbered(
+        Row(0, name, row.processor, 0, 0, {'gpu': row.frequencies['gpu']}, row.latency, row.power)
+        for name, rows in measured_rows.items()
+        for row in rows
+    )
+    found = chosen(rows, 3)
+    limits = {'latency': 0.011, 'VDD_IN': 0.012, 'VDD_CPU_GPU_CV': 0.022, 'VDD_SOC': 0.012}
+    for name, limit in limits.items():
+        assert size(found.errors[name]) < limit, name
+    assert set(found.mapping['power']['accelerators']) == {'dla0'}
 
 
 def test_image_sizes_and_cores() -> None:
