@@ -22,6 +22,7 @@ from dynamic_dnn_ros.platforms.calibration.table import Row, Table, TableError, 
 from support.made_up_board import (
     CPU,
     GPU,
+    MEMORY,
     cpu_and_gpu,
     cpu_and_gpu_at_one_memory_clock,
     gpu_and_memory,
