@@ -95,13 +95,15 @@ class Outcome:
     What became of the frames of one stream.
 
     `responses` from arrival to result and `services` without waiting, s; `preemptions` the time
-    that a frame was parked and that of its inference, s; `batches` the frames it ran with.
+    that a frame was parked and that of its inference, s; `ends` when its result was there, s;
+    `batches` the frames it ran with.
     """
 
     offered: int = 0
     responses: list[float] = field(default_factory=list)
     services: list[float] = field(default_factory=list)
     preemptions: list[tuple[float, float]] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     replaced: int = 0
     dropped: int = 0
@@ -110,7 +112,8 @@ class Outcome:
 
     def take(self, served: ServedFrame) -> None:
         """Note a result, which is there now."""
-        self.responses.append(time.monotonic() - served.frame.arrival)
+        self.ends.append(time.monotonic())
+        self.responses.append(self.ends[-1] - served.frame.arrival)
         self.services.append(served.preprocessing + served.inference + served.decoding)
         self.batches.append(served.batch)
         self.preemptions.append((served.parked, served.inference))

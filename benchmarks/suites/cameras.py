@@ -28,14 +28,15 @@ from waiting_batches import WINDOW, BatchAndWait
 from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER
 
 RUNS = 3
-SECONDS = 3.0
+SECONDS = 2.0
 """Of a segment."""
-CRITICAL_SECONDS = 8.0
+CRITICAL_SECONDS = 5.0
 BUNDLE = 'fruit_detector'
 CORE, CAMERAS_CORE = 1, 0
 FIRST_COME = 'first_come'
 PROCESSES = 'a process a camera'
-LOADS = (0.5, 1.0, 1.5)
+LOADS: Mapping[int, tuple[float, ...]] = {1: (0.5,), 2: (1.0,), 4: (1.0,), 8: (0.5, 0.8, 1.0, 1.5)}
+"""Of so many streams."""
 OTHERS = ('earliest_deadline', 'fluid_batching', 'dysta', 'round_robin', 'newest_frame')
 """Run besides where eight streams ask for all of the core."""
 
@@ -51,14 +52,14 @@ MIXES: Mapping[int, tuple[_Terms, ...]] = {
         ('s0', 0.040, 0, False),
     ),
     8: (
-        ('s0', 0.020, 3, False),
-        ('s0', 0.025, 2, False),
-        ('s0', 0.030, 1, True),
-        ('s0', 0.040, 0, False),
-        ('s0', 0.025, 1, False),
-        ('s1', 0.030, 2, True),
-        ('s1', 0.050, 0, False),
-        ('s2', 0.066, 1, False),
+        ('s0', 0.012, 2, False),
+        ('s0', 0.016, 1, False),
+        ('s0', 0.020, 0, True),
+        ('s1', 0.020, 1, True),
+        ('s1', 0.033, 0, False),
+        ('s2', 0.040, 1, False),
+        ('s4', 0.066, 0, False),
+        ('s5', 0.066, 1, False),
     ),
 }
 
@@ -160,18 +161,31 @@ def unaccounted(streams: Mapping[str, Any]) -> int:
     )
 
 
-def preemption_cost(long: Mapping[str, Any], short: Mapping[str, Any]) -> float:
+def preemption_cost(long: Mapping[str, Any], short: Mapping[str, Any]) -> tuple[float, float]:
     """
     Return what parking a frame for a short one takes beyond that one, s; medians.
 
+    What lies between the two, and what the parked frame then takes longer for its own stages.
+
     :param long: the stream whose frames are parked between two stages, some of them
     """
-    parked = [pair for pair in long['preemptions'] if pair[0] > 0.0]
-    whole = [inference for gap, inference in long['preemptions'] if gap == 0.0]
+    beyond, parked, whole = [], [], []
+    for end, service, (gap, inference) in zip(long['ends'], long['services'], long['preemptions']):
+        if gap == 0.0:
+            whole.append(inference)
+            continue
+        passed = [
+            alone
+            for other, alone in zip(short['ends'], short['services'])
+            if end - service - gap < other < end
+        ]
+        if len(passed) == 1:
+            beyond.append(gap - passed[0])
+            parked.append(inference)
     if len(parked) < 5 or len(whole) < 5:
         raise SystemExit(f'only {len(parked)} frames were parked, and {len(whole)} were not')
-    between = statistics.median(gap for gap, _ in parked) - statistics.median(short['services'])
-    return between + statistics.median(pair[1] for pair in parked) - statistics.median(whole)
+    longer = statistics.median(parked) - statistics.median(whole)
+    return statistics.median(beyond), longer
 
 
 class Measurement:
@@ -187,17 +201,28 @@ class Measurement:
         self._seed = 0
 
     def calibrate(self) -> None:
-        """Measure what a frame of each sub-network takes alone, s."""
+        """Measure what a frame of each sub-network takes among others, s."""
         names = sorted({name for terms in MIXES.values() for name, *_ in terms})
         for name in names:
-            found = self._one.run(Segment((Camera('alone', name, 25.0, 1.0),), '', 1.5))
-            self.estimates[name] = statistics.median(found['streams']['alone']['services'])
+            who = (Camera('alone', name, 25.0, 1.0),)
+            found = self._one.run(Segment(who, '', 1.0))['streams']['alone']
+            self.estimates[name] = statistics.median(found['services'])
+        # With little idle time a frame takes less, and after others more than after its like.
+        terms = MIXES[8]
+        for _ in range(2):
+            rate = 0.8 / sum(self.estimates[name] for name, *_ in terms)
+            who = cameras(terms, rate)
+            streams = self._one.run(self._segment(who, DEFAULT_SCHEDULER))['streams']
+            services: dict[str, list[float]] = {}
+            for outcome, (name, *_) in zip(streams.values(), terms):
+                services.setdefault(name, []).extend(outcome['services'])
+            self.estimates = {name: statistics.mean(each) for name, each in services.items()}
 
     def run(self, seed: int) -> None:
         """Measure everything once."""
         self._seed = seed
         for number, terms in MIXES.items():
-            for load in LOADS:
+            for load in LOADS[number]:
                 rows = {}
                 for scheduler in (DEFAULT_SCHEDULER, FIRST_COME, PROCESSES):
                     rows[scheduler] = self._mix(terms, load, scheduler)
@@ -211,7 +236,10 @@ class Measurement:
                         self._add(name, rows[rival] / ours)
         self._add('mean response, 8 streams at load 0.7: batch and wait / ours', self._waiting())
         self._add('critical stream among 7 others: response, 99 % / alone', self._critical())
-        self._add('cost of a preemption', self._preemption())
+        between, longer = self._preemption()
+        self._add('cost of a preemption', between + longer)
+        self._add('of a preemption: between', between)
+        self._add('of a preemption: stages that take longer', longer)
 
     def _add(self, name: str, value: float) -> None:
         self.figures.setdefault(name, []).append(value)
@@ -225,16 +253,17 @@ class Measurement:
         """Serve a mix; return the frames that were not there in time."""
         rate = load / sum(self.estimates[name] for name, *_ in terms)
         who = cameras(terms, rate)
+        seconds = SECONDS * (2 if (len(who), load) == (8, 1.0) else 1)
         if scheduler == PROCESSES:
             streams: dict[str, Any] = {}
             begin = time.monotonic() + 0.5
             serving = self._many[: len(who)]
             for process, camera in zip(serving, who):
-                process.begin(self._segment([camera], '', begin=begin))
+                process.begin(self._segment([camera], '', seconds, begin))
             for process in serving:
                 streams.update(process.result()['streams'])
         else:
-            streams = self._one.run(self._segment(who, scheduler))['streams']
+            streams = self._one.run(self._segment(who, scheduler, seconds))['streams']
         self.lost += unaccounted(streams)
         key = f'{len(who)} at load {load:g} ({rate:.0f} Hz): {scheduler}'
         self.shares.setdefault(_without_rate(key), []).append(on_time(streams, terms))
@@ -266,10 +295,10 @@ class Measurement:
             found.append(np.percentile(streams['critical']['responses'], 99))
         return float(found[1] / found[0])
 
-    def _preemption(self) -> float:
+    def _preemption(self) -> tuple[float, float]:
         who = (
-            Camera('long', 'long', 10.0, 1.0, 0),
-            Camera('short', 's0', 23.0, 0.010, 255),
+            Camera('long', 'long', 25.0, 1.0, 0),
+            Camera('short', 's0', 37.0, 0.010, 255),
         )
         segment = self._segment(who, DEFAULT_SCHEDULER, CRITICAL_SECONDS)
         streams = self._one.run(segment)['streams']
@@ -340,6 +369,11 @@ def _configuration(measured: Measurement) -> dict[str, Any]:
             name: [round(value, 2) for value in values]
             for name, values in measured.figures.items()
             if 'late' in name
+        },
+        'preemption': {
+            name.partition(': ')[2]: [round(value, 6) for value in values]
+            for name, values in measured.figures.items()
+            if name.startswith('of a preemption')
         },
         'on_time': {
             key: [round(statistics.median(column), 3) for column in zip(*runs)]

@@ -72,7 +72,7 @@ PARAMETERS = (
         'largest_batch',
         1,
         'Frames of several cameras that may run together at most, where they have one sub-network '
-        'and the engine takes several pictures. On a CPU that is rarely faster; '
+        'and the engine takes several pictures. On a CPU that is faster with small networks only; '
         '`profile --batches` measures it.',
         minimum=1,
         maximum=LARGEST_BATCH,
