@@ -3,9 +3,9 @@
 """
 Cameras that share one processor core, by scheduler, and with a process for each camera.
 
-Streams are served as nodes serve them, without ROS: real pictures through `fruit_detector` with
-ONNX Runtime, one thread, pinned to one core; another core sends the frames. At a load of 1 the
-cameras together ask for all of the core; their rate makes the load.
+Streams are served as nodes serve them, without ROS: pictures of noise through `fruit_detector`
+with ONNX Runtime, one thread, pinned to one core; another core sends the frames. At a load of 1
+the cameras together ask for all of the core; their rate makes the load.
 """
 
 from __future__ import annotations
