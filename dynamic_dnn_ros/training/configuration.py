@@ -133,7 +133,7 @@ class TrainingConfiguration:
         in any layout of boxes for a detector.
     :param test_data: the same for the pictures that only the final figures come from.
     :param test_every: in place of `test_data`: every so manieth picture of the training data, by
-        name, is a test picture; for detectors.
+        class and name, is a test picture.
     :param data_name: what reports call the data.
     :param output: folder of the bundle.
     :param work: folder of checkpoints and logs, kept until it is removed.

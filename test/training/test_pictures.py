@@ -52,6 +52,16 @@ def test_split_is_disjoint_complete_mixed_and_repeats():
     assert np.array_equal(pictures.split(30, seed=1)[1].images, held_out.images)
 
 
+def test_every_fifth_picture_is_set_apart_in_each_class():
+    pictures = colour_pictures(100)
+    sorted_by_class = pictures.take(np.argsort(pictures.labels, kind='stable'))
+    rest, chosen = sorted_by_class.every(5)
+    assert (len(rest), len(chosen)) == (80, 20)
+    assert np.array_equal(np.bincount(chosen.labels), [2] * 10)
+    together = np.concatenate([rest.images, chosen.images])
+    assert len(np.unique(together, axis=0)) == 100
+
+
 def test_split_that_leaves_nothing_is_refused():
     with pytest.raises(DataError, match='held_out'):
         colour_pictures(20).split(20, seed=0)

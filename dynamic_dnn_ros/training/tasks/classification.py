@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -48,14 +49,14 @@ class ClassificationTraining(TrainingTask):
         self, configuration: TrainingConfiguration, preprocessing: Preprocessing, quiet: bool
     ) -> tuple[Pictures, Pictures]:
         """Return the pictures to train with, and the test pictures; see the contract."""
-        training, test = (
-            read_pictures(path, quiet, preprocessing.resize, configuration.workers, split)
-            for path, split in (
-                (configuration.training_data, 'train'),
-                (configuration.test_data, None),
-            )
-        )
-        return training, test
+
+        def read_part(path: Path, split: str | None) -> Pictures:
+            return read_pictures(path, quiet, preprocessing.resize, configuration.workers, split)
+
+        training = read_part(configuration.training_data, 'train')
+        if configuration.test_every:
+            return training.every(configuration.test_every)
+        return training, read_part(configuration.test_data, None)
 
     def check(self, configuration: TrainingConfiguration, pictures: Any) -> None:
         """Check that all pictures become of one size; see the contract."""
