@@ -270,6 +270,8 @@ def open_archive(path: Path) -> Archive:
 
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return what to say of a folder or an archive that cannot be read."""
+    # What tarfile says of a file that is no archive goes on with a line for each compression.
+    reason = str(error).partition('\n')[0].rstrip(':')
     return DataError(
-        f'{path} cannot be read ({error}): a folder, or a tar or zip archive is needed'
+        f'{path} cannot be read ({reason}): a folder, or a tar or zip archive is needed'
     )
