@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     print_table(TITLES, rows(found.made))
     folder = found.bundle.folder
     print(f'written: {folder}')
-    print(f"next: 'dynamic-dnn profile {folder} --platform ...'")
+    print(f'next: dynamic-dnn profile {shlex.quote(str(folder))}')
     return 0
 
 

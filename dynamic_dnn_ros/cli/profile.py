@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 import re
+import shlex
 import sys
 from typing import Any
 
@@ -210,6 +211,7 @@ def _simulate(bundle: Bundle, arguments: argparse.Namespace) -> None:
     if not arguments.dry_run:
         with_profile(bundle, profile)
         print(f'written into {bundle.folder}')
+        _say_next(bundle, arguments.platform)
 
 
 def _take_over(bundle: Bundle, arguments: argparse.Namespace) -> None:
@@ -227,6 +229,7 @@ def _take_over(bundle: Bundle, arguments: argparse.Namespace) -> None:
     if not arguments.dry_run:
         with_profile(bundle, profile)
         print(f'written into {bundle.folder}')
+        _say_next(bundle, arguments.platform)
 
 
 def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
@@ -286,6 +289,16 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
     with_profile(bundle, profile)
     journal = set_aside(measurement.journal)
     print(f'written into {bundle.folder}; every run is in {journal}')
+    _say_next(bundle, arguments.platform)
+
+
+def _say_next(bundle: Bundle, platform: str) -> None:
+    """Say what to type next: how to serve the bundle, on a simulated board if it is of one."""
+    board = f' platform:={platform}' if platform.endswith(SIMULATED_SUFFIX) else ''
+    print(
+        'next: ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py '
+        f'bundle:={shlex.quote(str(bundle.folder))} image:=TOPIC{board}'
+    )
 
 
 def _with_accuracies(

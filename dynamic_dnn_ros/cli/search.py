@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
+import shlex
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.datasets.contract import DataError
@@ -100,5 +101,6 @@ def summary(found: Found) -> str:
         lines.append(
             f'the profiles of the former sub-networks are gone: {", ".join(found.lost_profiles)}'
         )
-    lines.append(f"next: 'dynamic-dnn profile {found.bundle.folder} --platform ...'")
+    folder = shlex.quote(str(found.bundle.folder))
+    lines.append(f'next: dynamic-dnn profile {folder}')
     return '\n'.join(lines) + '\n'

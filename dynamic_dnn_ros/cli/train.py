@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 from pathlib import Path
+import shlex
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.datasets.contract import DataError
@@ -64,6 +65,7 @@ def _train(configuration: TrainingConfiguration, command: str, quiet: bool) -> N
         for entry in bundle.manifest.sub_networks:
             print(describe(entry))
         print(f'written: {bundle.folder}')
+        print(f'next: dynamic-dnn search {shlex.quote(command)}')
 
 
 def _train_alone(configuration: TrainingConfiguration, which: str, quiet: bool) -> None:

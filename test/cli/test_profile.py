@@ -54,6 +54,8 @@ def test_puts_the_profile_into_the_bundle(
     assert main(['profile', str(bundle), '--platform', PLATFORM]) == 0
     said = capsys.readouterr().out
     assert '(simulated, extrapolated)' in said
+    served = f'ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py bundle:={bundle} image:=TOPIC'
+    assert said.splitlines()[-1] == f'next: {served} platform:={PLATFORM}'
     profile = read_bundle(bundle).profile(PLATFORM)
     assert profile is not None
     assert profile.kind is ProfileKind.SIMULATED
@@ -101,6 +103,8 @@ def test_measures_this_computer(bundle: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert '3 operating points on linux (measured)' in said
     assert 'measuring 3 sub-networks on cpu' in said
+    assert said.splitlines()[-1].startswith('next: ros2 launch dynamic_dnn_ros ')
+    assert said.splitlines()[-1].endswith(f' bundle:={bundle} image:=TOPIC')
     profile = read_bundle(bundle).profile('linux', hardware_name())
     assert profile is not None
     assert profile.kind is ProfileKind.MEASURED
