@@ -100,6 +100,11 @@ COMMANDS = {
         "measure a bundle's operating points here, or compute them for a simulated board",
         resumes=True,
     ),
+    'new': Command(
+        'dynamic_dnn_ros.cli.new',
+        'train',
+        'write a training file for your pictures that runs as it is',
+    ),
     'train': Command(
         'dynamic_dnn_ros.cli.train',
         'train',

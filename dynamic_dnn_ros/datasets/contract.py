@@ -17,6 +17,10 @@ class DataError(ValueError):
     """Labelled data that cannot be used. The text names the file, the problem and the remedy."""
 
 
+class MissingPartError(DataError):
+    """A part of a data set that it has not, though it has others."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledBoxes:
     """

@@ -63,12 +63,40 @@ def open_dataset(
     """
     if kind not in _LAYOUTS:
         raise DataError(f'{kind!r} is no kind of truth: {", ".join(KINDS)}')
-    if not path.exists():
-        raise DataError(f'{path} does not exist: give a folder or an archive with pictures')
+    _check_exists(path)
     found = _opened(path, kind, labels, split)
     if found.left_out:
         say(f'{path}: {found.left_out}')
     return found
+
+
+def kind_of(path: Path) -> str:
+    """
+    Return what the truth of labelled pictures is: classification, detection or segmentation.
+
+    Boxes and masks are looked for first: a folder that has them has folders of pictures too.
+
+    :raises DataError: when there are no labelled pictures, or they cannot be read
+    """
+    _check_exists(path)
+    if path.suffix.lower() in (*_YAML, '.json', '.txt') and path.is_file():
+        return 'detection'
+    files = DataFiles(path)
+    for kind in ('detection', 'segmentation', 'classification'):
+        if _reader(files, kind) is not None:
+            return kind
+    raise _no_labels(path, len(files.pictures()), 'training', KINDS)
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise DataError(f'{path} does not exist: give a folder or an archive with pictures')
+
+
+def _no_labels(path: Path, count: int, purpose: str, kinds: Sequence[str]) -> DataError:
+    sought = '; '.join(what for kind in kinds for _, what in _LAYOUTS[kind])
+    held = f'{count} pictures, and no labels for {purpose} that are known'
+    return DataError(f'{path} holds {held if count else "no pictures"}. Looked for: {sought}')
 
 
 def _opened(
@@ -93,9 +121,7 @@ def _opened(
         if reader is not None:
             below = f'{path.resolve().relative_to(above).as_posix()}/'
             return reader.read(files, labels, None, below)
-    sought = '; '.join(what for _, what in _LAYOUTS[kind])
-    held = f'{count} pictures, and no labels for {kind} that are known' if count else 'no pictures'
-    raise DataError(f'{path} holds {held}. Looked for: {sought}')
+    raise _no_labels(path, count, kind, (kind,))
 
 
 def _reader(files: DataFiles, kind: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.datasets.contract import DataError, MissingPartError
 
 _NAMES = {
     'train': ('train', 'training'),
@@ -39,7 +39,7 @@ def chosen_split(found: Iterable[str | None], wanted: str | None, where: str) ->
 
     :param found: the parts that pictures are of
     :param wanted: train, val or test; None for what is not trained on
-    :raises DataError: when the data has parts, and not that one
+    :raises MissingPartError: when the data has parts, and not that one
     """
     known = {split for split in found if split}
     if not known:
@@ -47,7 +47,7 @@ def chosen_split(found: Iterable[str | None], wanted: str | None, where: str) ->
     if wanted is None:
         return next(split for split in _PREFERRED if split in known)
     if wanted not in known:
-        raise DataError(f'{where} has no part {wanted}, only {", ".join(sorted(known))}')
+        raise MissingPartError(f'{where} has no part {wanted}, only {", ".join(sorted(known))}')
     return wanted
 
 

