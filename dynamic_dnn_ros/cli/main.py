@@ -51,7 +51,8 @@ class Command:
     """
     A subcommand: its module, the extras that install what it needs, and what it does.
 
-    `resumes` tells whether the same command goes on after an error of the operating system.
+    `resumes` tells whether the same command goes on after an interrupt or an error of the
+    operating system.
     """
 
     module: str
@@ -235,13 +236,12 @@ def _answer(given: Sequence[str]) -> int:
         return 1
     except BrokenPipeError:
         raise
-    except OSError as error:
+    except (OSError, KeyboardInterrupt) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
         remedy = '; run the command again to continue' if COMMANDS[name].resumes else ''
-        print(f'dynamic-dnn {name}: {error}{remedy}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'dynamic-dnn {name}: interrupted', file=sys.stderr)
-        return 130
+        said = 'interrupted' if interrupted else error
+        print(f'dynamic-dnn {name}: {said}{remedy}', file=sys.stderr)
+        return 130 if interrupted else 1
 
 
 def _run(name: str, rest: Sequence[str]) -> int:

@@ -107,7 +107,7 @@ def test_what_is_missing_is_named_with_its_remedy(hidden: str, said: str, tmp_pa
     [
         (LookupError('no such bundle. Name another'), 'no such bundle. Name another'),
         (OSError(28, 'No space left'), '[Errno 28] No space left; run the command again'),
-        (KeyboardInterrupt(), 'interrupted'),
+        (KeyboardInterrupt(), 'interrupted; run the command again'),
     ],
 )
 def test_what_is_wrong_is_one_line(
