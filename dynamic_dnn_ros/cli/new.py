@@ -15,6 +15,7 @@ import sys
 import torch
 
 from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.configuration import TrainingConfigurationError
 from dynamic_dnn_ros.training.proposal import Computer, propose, warnings
 from dynamic_dnn_ros.training.starting_file import starting_text
@@ -46,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     path = Path(f'{_checked_name(arguments.name)}.yaml')
-    if os.path.lexists(path):
-        raise _exists(path)
+    _check_free(path)
     found = survey(arguments.data, say=lambda text: print(text, file=sys.stderr))
     computer = Computer(
         cores=len(os.sched_getaffinity(0)),
@@ -55,15 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
         backbone=importlib.util.find_spec(_BACKBONE) is not None,
     )
     command = f'dynamic-dnn new {arguments.name} --data {shlex.quote(str(arguments.data))}'
+    fields = propose(arguments.name, found, computer)
+    # A training would take these for its own, and write over a bundle in the end.
+    for field in fields:
+        if field.name in ('output', 'work'):
+            _check_free(Path(field.value))
     text = starting_text(
-        propose(arguments.name, found, computer),
+        fields,
         f'Written by {command}. Change what you know better; docs/training.md has every field.',
     )
-    try:
-        with path.open('x', encoding='utf-8') as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise _exists(path) from error
+    write_whole(path, text.encode())
     print(_counted(found))
     for warning in warnings(found):
         print(f'WARNING: {warning}')
@@ -81,10 +82,11 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _exists(path: Path) -> TrainingConfigurationError:
-    return TrainingConfigurationError(
-        f'{path} is here already and is not written over: remove it, or give another NAME'
-    )
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise TrainingConfigurationError(
+            f'{path} is here already and is not written over: give another NAME, or remove it'
+        )
 
 
 def _counted(found: Survey) -> str:

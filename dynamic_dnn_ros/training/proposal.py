@@ -210,7 +210,7 @@ def _classifier(survey: Survey, computer: Computer, count: int) -> list[Field]:
         Field(
             'threads',
             1,
-            'threads of PyTorch: small layers are slower with more, ten times on a busy computer',
+            'threads of PyTorch: more make small layers slower, far slower on a busy computer',
         ),
         Field(
             'workers',

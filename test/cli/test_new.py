@@ -87,6 +87,20 @@ def test_a_file_that_is_here_is_not_written_over(capsys):
     assert Path('things.yaml').read_text() == 'mine'
 
 
+@pytest.mark.parametrize('place', ['models/things', 'build/training/things'])
+def test_what_an_earlier_training_wrote_is_not_written_over(place, capsys):
+    write_classes(Path('pictures'))
+    Path(place).mkdir(parents=True)
+    assert f'{place} is here already' in refused(capsys, 'things', '--data', 'pictures')
+
+
+@pytest.mark.parametrize('name', ['123', 'null', 'on', '1e3'])
+def test_a_name_stays_text(name):
+    write_classes(Path('pictures'))
+    assert main(['new', name, '--data', 'pictures']) == 0
+    assert TrainingConfiguration.from_file(Path(f'{name}.yaml')).name == name
+
+
 @pytest.mark.parametrize('name', ['My', 'a b', '../up', 'a.yaml', '', 'x' * 101])
 def test_a_name_that_no_bundle_can_have_is_refused(name, capsys):
     write_classes(Path('pictures'))
