@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 import pytest
 
-from dynamic_dnn_ros.cli.demo.picture import draw
+from dynamic_dnn_ros.cli.demo.picture import draw, sub_network_colours
 from dynamic_dnn_ros.cli.demo.summary import summarise
 from support.demo_run import demo_run
 
@@ -32,3 +33,13 @@ def test_short_run_without_loads_or_latencies_is_drawn(tmp_path: Path) -> None:
     run.frames = []
     draw(run, summarise(run), tmp_path / 'run.png')
     assert (tmp_path / 'run.png').stat().st_size > 10_000
+
+
+def test_neighbours_that_served_have_colours_that_differ() -> None:
+    run = demo_run()
+    run.accuracies.update({f'n{index}': 0.80 + 0.01 * index for index in range(12)})
+    frames = [replace(run.frames[0], sub_network=name) for name in ('n0', 'n10', 'n11')]
+    run.frames = frames
+    colours = np.array(list(sub_network_colours(run).values()))[:, :3]
+    assert len(colours) == 3
+    assert min(np.abs(np.diff(colours, axis=0)).sum(axis=1)) > 0.5

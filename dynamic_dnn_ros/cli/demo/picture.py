@@ -25,7 +25,7 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
     """
     with time_figure(path, (2.6, 1.2, 1.2, 1.0), (12, 9)) as (figure, axes):
         latency, accuracy, frequency, power = axes
-        colours = _sub_network_colours(run)
+        colours = sub_network_colours(run)
         _draw_latency(latency, run, colours)
         _draw_accuracy(accuracy, run, colours)
         _draw_frequencies(frequency, run)
@@ -48,7 +48,7 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
         figure.text(
             0.065,
             0.98,
-            f'{run.bundle} on a {platform_title(run)}',
+            f'{run.bundle} on a {platform_title(run)}{_camera(run)}',
             fontsize=12,
             fontweight='bold',
             va='top',
@@ -57,25 +57,29 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
         figure.subplots_adjust(left=0.065, right=0.985, top=0.868, bottom=0.082, hspace=0.16)
 
 
-def _sub_network_colours(run: RunRecord) -> dict[str, Any]:
-    """Return a colour for each sub-network, from the least accurate to the most accurate."""
-    names = sorted(run.accuracies, key=lambda name: run.accuracies[name])
+def _camera(run: RunRecord) -> str:
+    """Return which camera is drawn, where there are several."""
+    return f', {run.application.rsplit("/", 1)[1]}' if run.others else ''
+
+
+def sub_network_colours(run: RunRecord) -> dict[str, Any]:
+    """Return a colour for each sub-network that served, from the least to the most accurate."""
+    served = {frame.sub_network for frame in run.frames}
+    names = sorted(served & set(run.accuracies), key=lambda name: run.accuracies[name])
     return dict(zip(names, shades(len(names))))
 
 
 def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
-    used = {frame.sub_network for frame in run.frames}
     for name in colours:
         frames = [frame for frame in run.frames if frame.sub_network == name and not frame.overrun]
-        if name in used:
-            axis.scatter(
-                [frame.time for frame in frames],
-                [frame.latency * 1e3 for frame in frames],
-                s=11,
-                color=colours[name],
-                linewidths=0,
-                label=f'{name} ({run.accuracies[name]:.1%})',
-            )
+        axis.scatter(
+            [frame.time for frame in frames],
+            [frame.latency * 1e3 for frame in frames],
+            s=11,
+            color=colours[name],
+            linewidths=0,
+            label=f'{name} ({run.accuracies[name]:.1%})',
+        )
     overruns = [frame for frame in run.frames if frame.overrun]
     if overruns:
         axis.scatter(
