@@ -25,6 +25,7 @@ import numpy as np
 from report import Figure, Report, figure
 from waiting_batches import WINDOW, BatchAndWait
 
+from dynamic_dnn_ros.management.queueing import Neighbour, queue
 from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER
 
 RUNS = 3
@@ -188,6 +189,29 @@ def preemption_cost(long: Mapping[str, Any], short: Mapping[str, Any]) -> tuple[
     return statistics.median(beyond), longer
 
 
+def predicted(streams: Mapping[str, Any], who: Sequence[Camera], seconds: float) -> list[float]:
+    """
+    Return the mean response that the manager predicts of each stream, before it learns, s.
+
+    It is given what frames took and how many were served, which it knows of profile and status.
+    """
+    services = [statistics.mean(outcome['services']) for outcome in streams.values()]
+    rates = [len(outcome['services']) / seconds for outcome in streams.values()]
+    found = []
+    for index, camera in enumerate(who):
+        neighbours = [
+            Neighbour(
+                np.array([rate * service]),
+                rate,
+                (other.priority > camera.priority) - (other.priority < camera.priority),
+            )
+            for other, rate, service in zip(who, rates, services)
+            if other is not camera
+        ]
+        found.append(services[index] + float(queue(neighbours, 1.0).mean[0]))
+    return found
+
+
 class Measurement:
     """The figures of all runs."""
 
@@ -196,6 +220,8 @@ class Measurement:
         self.shares: dict[str, list[list[float]]] = {}
         self.figures: dict[str, list[float]] = {}
         self.responses: dict[str, list[float]] = {}
+        #: Of each stream of eight, by load, run for run: predicted mean response over measured.
+        self.predictions: dict[float, list[list[float]]] = {}
         self.lost = 0
         self.estimates: dict[str, float] = {}
         self._seed = 0
@@ -265,6 +291,10 @@ class Measurement:
         else:
             streams = self._one.run(self._segment(who, scheduler, seconds))['streams']
         self.lost += unaccounted(streams)
+        if len(who) == 8 and load < 1.0 and scheduler == DEFAULT_SCHEDULER:
+            means = [statistics.mean(outcome['responses']) for outcome in streams.values()]
+            ratios = [p / m for p, m in zip(predicted(streams, who, seconds), means)]
+            self.predictions.setdefault(load, []).append(ratios)
         key = f'{len(who)} at load {load:g} ({rate:.0f} Hz): {scheduler}'
         self.shares.setdefault(_without_rate(key), []).append(on_time(streams, terms))
         return late(streams, terms)
@@ -345,8 +375,14 @@ def _figures(measured: Measurement, memory: Sequence[tuple[float, float]]) -> li
         if name in bars or 'load 1:' in name
     ]
     ratios = [eight / one for one, eight in memory]
+    # Of each stream over all runs: in one of them the cameras come in the same order throughout.
+    errors = [
+        statistics.mean(abs(statistics.mean(column) - 1.0) for column in zip(*runs))
+        for runs in measured.predictions.values()
+    ]
     return [
         *rows,
+        figure('mean response of 8 streams, predicted: mean error', errors, '', '<= 0.1'),
         figure('memory of 8 streams / of one', ratios, '', '<= 1.3'),
         figure('frames of which nobody knows what became', measured.lost, '', '<= 0'),
     ]
@@ -369,6 +405,10 @@ def _configuration(measured: Measurement) -> dict[str, Any]:
             name: [round(value, 2) for value in values]
             for name, values in measured.figures.items()
             if 'late' in name
+        },
+        'predicted_over_measured_response': {
+            str(load): [[round(value, 3) for value in ratios] for ratios in runs]
+            for load, runs in measured.predictions.items()
         },
         'preemption': {
             name.partition(': ')[2]: [round(value, 6) for value in values]

@@ -77,3 +77,14 @@ def test_a_batch_is_waited_for_until_it_is_full_or_the_window_ends(benchmark: Im
     other = Work('s1', ((0.01, 0.02, 0.03),), (1.0,))
     jobs[1] = Job('b', other, 1.005)
     assert rival.next(1.03, jobs) == Run((jobs[0], jobs[2]))
+
+
+def test_a_response_is_predicted_of_what_the_others_took(benchmark: Import) -> None:
+    suite = benchmark('suites.cameras')
+    who = suite.cameras((('s0', 0.1, 0, False), ('s0', 0.1, 1, False)), 20.0)
+    streams = {each.name: {'services': [0.01] * 40} for each in who}
+    # The rest of the other's frame; of the lower priority also those that come meanwhile.
+    rest = 0.2 * 0.01 / 2
+    low, high = suite.predicted(streams, who, 2.0)
+    assert high == pytest.approx(0.01 + rest)
+    assert low == pytest.approx(0.01 + rest / (0.8 * (1 - 0.5 * 0.2)))
