@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument('width', type=int)
     parser.add_argument('height', type=int)
     parser.add_argument('--compressed', action='store_true')
+    parser.add_argument('--topics', nargs='+', help='of several cameras, all at the same time')
     arguments = parser.parse_args()
     seen = pictures(arguments.width, arguments.height)
     messages: list[Image] | list[CompressedImage]
@@ -51,7 +52,10 @@ def main() -> int:
         kind, topic = Image, '/image'
     rclpy.init()
     node = Node('benchmark_camera')
-    publisher = node.create_publisher(kind, topic, qos.SENSOR_PUBLICATION)
+    publishers = [
+        node.create_publisher(kind, each, qos.SENSOR_PUBLICATION)
+        for each in arguments.topics or [topic]
+    ]
     print('ready', flush=True)
     for line in sys.stdin:
         name, count, rate = line.split()
@@ -61,7 +65,8 @@ def main() -> int:
             message = messages[index % len(messages)]
             message.header.frame_id = name
             message.header.stamp = node.get_clock().now().to_msg()
-            publisher.publish(message)
+            for publisher in publishers:
+                publisher.publish(message)
         print(time.monotonic() - begun, flush=True)
     node.destroy_node()
     rclpy.shutdown()
