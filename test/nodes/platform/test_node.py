@@ -290,7 +290,7 @@ def test_utilisation_and_slow_downs_come_from_the_applications(
     for _ in range(40):
         elapsed = time.monotonic() - started
         for name in ('/front/inference_node', '/rear/inference_node'):
-            status = InferenceStatus(application=name, instance='a', processor='gpu')
+            status = InferenceStatus(application=name, instance=name, processor='gpu')
             status.busy = [
                 NamedValue(name='cpu', value=0.2 * elapsed),
                 NamedValue(name='gpu', value=0.3 * elapsed),
