@@ -24,6 +24,7 @@ from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic
 from dynamic_dnn_ros.nodes.common.image_topic import image_topic
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import chosen_executor, run
+from dynamic_dnn_ros.nodes.common.memory import reuse_large_blocks
 from dynamic_dnn_ros.nodes.inference.diagnostics import diagnose_sub_networks
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
@@ -343,4 +344,5 @@ class InferenceNode(ManagedNode):
 
 def main() -> int:
     """Run the node as a process."""
+    reuse_large_blocks()
     return run(InferenceNode, make_executor=chosen_executor)

@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
 
 from dynamic_dnn_ros.nodes.common.main import chosen_executor, run_all
+from dynamic_dnn_ros.nodes.common.memory import reuse_large_blocks
 from dynamic_dnn_ros.nodes.common.written_parameters import WrittenError
 from dynamic_dnn_ros.nodes.inference.node import InferenceNode
 from dynamic_dnn_ros.nodes.inference.node_list import ListedNode, read_nodes
@@ -47,6 +48,7 @@ def main() -> int:
     """Run the nodes of a list as a process."""
     parser = argparse.ArgumentParser(prog='inference_server', description=__doc__)
     parser.add_argument('nodes', type=Path, metavar='NODES.yaml', help='list of the nodes')
+    reuse_large_blocks()
     path: Path = parser.parse_args(remove_ros_args(sys.argv)[1:]).nodes
     try:
         listed = read_nodes(path.expanduser())
