@@ -10,16 +10,15 @@ from pathlib import Path
 import re
 from typing import Any, Protocol
 
-import yaml
-
 from dynamic_dnn_ros.nodes.common.written_parameters import (
     WrittenError,
     check_keys,
     checked_parameters,
+    written_document,
+    written_rows,
 )
 from dynamic_dnn_ros.nodes.inference.node_list import TABLE
 from dynamic_dnn_ros.nodes.inference.parameters import cameras_problem
-from dynamic_dnn_ros.yaml_files import read_yaml
 
 #: What each camera may have of its own, or all of them where they share a node.
 OF_NODE = ('bundle', 'image_transport', 'parameters')
@@ -99,24 +98,12 @@ def read_cameras(path: Path) -> tuple[Serving, ...]:
 
     :raises WrittenError: naming the file, the camera, the key and the remedy
     """
-    try:
-        document = read_yaml(path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WrittenError(f'{path} cannot be read: {error}') from error
-    if not isinstance(document, dict) or 'cameras' not in document:
-        raise WrittenError(
-            f'{path}: there is no list "cameras" at the top. config/cameras.yaml of the package '
-            'shows one.'
-        )
+    document = written_document(path, 'cameras', 'config/cameras.yaml of the package shows one.')
     share = document.get('share', False)
     if not isinstance(share, bool):
         raise WrittenError(f'{path}: share is {share!r}. Give true or false.')
     check_keys(str(path), document, ('share', 'cameras', *(OF_NODE if share else ())))
-    rows = document['cameras']
-    if not isinstance(rows, list) or not rows:
-        raise WrittenError(
-            f'{path}: "cameras" holds no list of cameras. Add one: "- name: front".'
-        )
+    rows = written_rows(path, document, 'cameras')
     cameras = [_camera(path, number, row, share) for number, row in enumerate(rows, 1)]
     names = [camera.namespace for camera in cameras]
     for name in names:

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 import difflib
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from dynamic_dnn_ros.yaml_files import read_yaml
 
 
 class WrittenError(RuntimeError):
@@ -19,6 +23,35 @@ def near(given: object, known: Iterable[str]) -> str:
     """Return a question for the nearest name that is known, empty where none is near."""
     found = difflib.get_close_matches(str(given), list(known), 1)
     return f' (did you mean {found[0]!r}?)' if found else ''
+
+
+def written_document(path: Path, key: str, remedy: str) -> dict[Any, Any]:
+    """
+    Read a file that has a list at its top.
+
+    :param key: of the list
+    :param remedy: where there is none
+    :raises WrittenError: when the file cannot be read, or has no such key
+    """
+    try:
+        document = read_yaml(path)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise WrittenError(f'{path} cannot be read: {error}') from error
+    if not isinstance(document, dict) or key not in document:
+        raise WrittenError(f'{path}: there is no list "{key}" at the top. {remedy}')
+    return document
+
+
+def written_rows(path: Path, document: Mapping[Any, Any], key: str) -> list[Any]:
+    """
+    Return the rows of the list at the top of a file, at least one.
+
+    :raises WrittenError: when it is no list, or empty
+    """
+    rows = document[key]
+    if not isinstance(rows, list) or not rows:
+        raise WrittenError(f'{path}: "{key}" holds no list of {key}. Add one: "- name: front".')
+    return rows
 
 
 def check_keys(where: str, row: Mapping[Any, Any], known: Sequence[str]) -> None:

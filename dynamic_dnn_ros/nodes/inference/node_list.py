@@ -10,16 +10,15 @@ from pathlib import Path
 import re
 from typing import Any
 
-import yaml
-
 from dynamic_dnn_ros.nodes.common.lifecycle import COMMON_PARAMETERS
 from dynamic_dnn_ros.nodes.common.written_parameters import (
     WrittenError,
     check_keys,
     checked_parameters,
+    written_document,
+    written_rows,
 )
 from dynamic_dnn_ros.nodes.inference.parameters import PARAMETERS
-from dynamic_dnn_ros.yaml_files import read_yaml
 
 TABLE = (*COMMON_PARAMETERS, *PARAMETERS)
 
@@ -57,18 +56,9 @@ def read_nodes(path: Path) -> tuple[ListedNode, ...]:
 
     :raises WrittenError: naming the file, the node, the key and the remedy
     """
-    try:
-        document = read_yaml(path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WrittenError(f'{path} cannot be read: {error}') from error
-    if not isinstance(document, dict) or 'nodes' not in document:
-        raise WrittenError(
-            f'{path}: there is no list "nodes" at the top. docs/streams.md has one.'
-        )
+    document = written_document(path, 'nodes', 'docs/streams.md has one.')
     check_keys(str(path), document, ('nodes', *COMMON))
-    rows = document['nodes']
-    if not isinstance(rows, list) or not rows:
-        raise WrittenError(f'{path}: "nodes" holds no list of nodes. Add one: "- name: front".')
+    rows = written_rows(path, document, 'nodes')
     given = {name: document[name] for name in COMMON if name in document}
     common = checked_parameters(str(path), given, TABLE, 'inference_node')
     nodes = tuple(_node(path, number, row, common) for number, row in enumerate(rows, 1))
