@@ -82,7 +82,8 @@ class StageTimes:
         expected = told[stage][frames - 1]
         known = means.get((stage, frames), expected)
         mean = known + _NEWEST * (seconds - known)
-        if not self._is_estimated(key, prepared) and (stage, frames) not in means:
+        # The estimate may be looked up among thousands of points: asked for the first time only.
+        if (stage, frames) not in means and not self._is_estimated(key, prepared):
             mean = seconds
         means[stage, frames] = mean
         if abs(mean - expected) > _TOLERANCE * expected:
