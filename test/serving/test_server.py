@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.stages import Stage
@@ -23,7 +23,7 @@ from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, RawPicture, fitted
 from dynamic_dnn_ros.scheduling.contract import Decision, Job, Run, Scheduler, Wait
 from dynamic_dnn_ros.scheduling.registry import create_scheduler, scheduler_names
-from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
+from dynamic_dnn_ros.serving.exchange import Lender, SubNetworkExchange
 from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame, WorkerState
 from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.serving.server import Server
@@ -86,6 +86,35 @@ class Outcome:
             time.sleep(0.001)
 
 
+def front(lender: Lender, outcome: Outcome, stuck_after: float) -> FrameStream:
+    return FrameStream(
+        'front',
+        lender,
+        Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        Classification(),
+        ('cat', 'dog'),
+        Limits,
+        stuck_after=stuck_after,
+        reduced_decoding=True,
+        on_served=outcome.served.append,
+        on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
+    )
+
+
+def noting(
+    name: str,
+    prepared: PreparedSubNetwork,
+    manifest: Manifest,
+    outcome: Noted,
+    times: StageTimes,
+) -> FrameStream:
+    return FrameStream(
+        *(name, CountingLender(prepared), manifest.preprocessing, manifest.make_task()),
+        *(manifest.labels, Limits, 5.0, True),
+        *(outcome.on_served, outcome.on_rejected, outcome.on_dropped, times),
+    )
+
+
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine()
@@ -107,18 +136,7 @@ def stream(
 ) -> Iterator[FrameStream]:
     exchange = SubNetworkExchange(engine, bundle.manifest)
     exchange.start('s0', 'cpu')
-    stream = FrameStream(
-        'front',
-        exchange,
-        Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
-        Classification(),
-        ('cat', 'dog'),
-        Limits,
-        stuck_after=0.05,
-        reduced_decoding=True,
-        on_served=outcome.served.append,
-        on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
-    )
+    stream = front(exchange, outcome, stuck_after=0.05)
     server.add(stream)
     yield stream
     engine.go_on.set()
@@ -252,18 +270,7 @@ class StagedLender:
 def test_a_frame_leaves_where_its_answer_is_good_enough(outcome: Outcome) -> None:
     lender = StagedLender()
     server = Server()
-    stream = FrameStream(
-        'front',
-        lender,
-        Preprocessing(Resize.STRETCH, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
-        Classification(),
-        ('cat', 'dog'),
-        Limits,
-        stuck_after=1.0,
-        reduced_decoding=True,
-        on_served=outcome.served.append,
-        on_rejected=lambda frame, reason: outcome.rejected.append((frame.origin, reason)),
-    )
+    stream = front(lender, outcome, stuck_after=1.0)
     server.add(stream)
     for count, logits in enumerate(([9.0, 0.0], [0.1, 0.0], [math.nan, 0.0]), 1):
         lender.answers.append(logits)
@@ -447,11 +454,7 @@ def test_parked_cascades_of_an_engine_answer_as_undisturbed(name: str) -> None:
     noted = [Noted(), Noted(), Noted()]
     streams = []
     for index, outcome in enumerate(noted):
-        stream = FrameStream(
-            *(f'{index}', CountingLender(prepared), manifest.preprocessing, task),
-            *(manifest.labels, Limits, 5.0, True),
-            *(outcome.on_served, outcome.on_rejected, outcome.on_dropped, times),
-        )
+        stream = noting(f'{index}', prepared, manifest, outcome, times)
         streams.append(stream)
         server.add(stream)
     draw = np.random.default_rng(0)
@@ -499,11 +502,7 @@ def test_frames_of_two_cameras_run_together_in_an_engine() -> None:
     draw = np.random.default_rng(0)
     pictures = draw.integers(0, 256, (2, *entry.size, 3), np.uint8)
     for index, outcome in enumerate(noted):
-        stream = FrameStream(
-            *(f'{index}', CountingLender(prepared), manifest.preprocessing, task),
-            *(manifest.labels, Limits, 5.0, True),
-            *(outcome.on_served, outcome.on_rejected, outcome.on_dropped, times),
-        )
+        stream = noting(f'{index}', prepared, manifest, outcome, times)
         server.add(stream)
         height, width = entry.size
         raw = RawPicture('rgb8', width, height, 3 * width, pictures[index].tobytes())
