@@ -86,15 +86,26 @@ class Report:
 
     def table(self) -> str:
         """Return the figures as a table of Markdown, and what was not measured below it."""
-        lines = ['| figure | value | lowest to highest | unit | asked for |', '| --- ' * 5 + '|']
-        for row in self.figures:
-            spread = '' if row.low == row.high else f'{row.low:g} to {row.high:g}'
-            asked = '' if row.bar is None else f'{row.bar}: {"met" if row.met else "**missed**"}'
-            lines.append(f'| {row.name} | {row.value:g} | {spread} | {row.unit} | {asked} |')
+        return '\n\n'.join([table_of(self.figures), *self.not_measured()])
+
+    def not_measured(self) -> list[str]:
+        """Return a paragraph and a list of Markdown of what was not measured; empty if all was."""
         missing = self.configuration.get('not_measured', [])
-        if missing:
-            lines += ['', 'Not measured:', '', *(f'- {text}' for text in missing)]
-        return '\n'.join(lines)
+        return ['Not measured:', '\n'.join(f'- {text}' for text in missing)] if missing else []
+
+
+def table_of(figures: Sequence[Figure]) -> str:
+    """Return figures as a table of Markdown, rounded to three digits."""
+    lines = ['| figure | value | lowest to highest | unit | asked for |', '| --- ' * 5 + '|']
+    for row in figures:
+        spread = '' if row.low == row.high else f'{_short(row.low)} to {_short(row.high)}'
+        asked = '' if row.bar is None else f'{row.bar}: {"met" if row.met else "**missed**"}'
+        lines.append(f'| {row.name} | {_short(row.value)} | {spread} | {row.unit} | {asked} |')
+    return '\n'.join(lines)
+
+
+def _short(value: float) -> str:
+    return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.3g}'
 
 
 def host() -> dict[str, Any]:

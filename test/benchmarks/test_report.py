@@ -71,6 +71,7 @@ def test_the_page_shows_the_picture_of_a_suite_that_has_one(
 ) -> None:
     document = importlib.import_module('document')
     monkeypatch.setattr(document, 'PAGE', tmp_path / 'benchmarks.md')
+    monkeypatch.setitem(document.HEADLINES, 'stream', ('lost',))
     configuration = {'runs': 1}
     rows = [report.figure('lost', 0, 'frames')]
     written = report.Report('stream', 'measured', configuration, rows)
@@ -85,6 +86,38 @@ def test_the_page_shows_the_picture_of_a_suite_that_has_one(
     shown = document.renewed(plain, tmp_path / 'results')
     assert '\n\n![Figures of stream](images/stream.png)\n\n| figure' in shown
     assert document.renewed(shown, tmp_path / 'results') == shown
+
+
+def test_the_page_shows_headlines_and_whatever_missed_its_mark(
+    report: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    document = importlib.import_module('document')
+    monkeypatch.setitem(document.HEADLINES, 'stream', ('late',))
+    rows = [
+        report.figure('lost', 0, 'frames', '<= 0'),
+        report.figure('slow', 2.3456, 's', '<= 1'),
+        report.figure('late, of 180', 12345.6, 'frames'),
+    ]
+    written = report.Report('stream', 'measured', {'runs': 1}, rows)
+    written.host['load_average_before'] = [0.5]
+    written.write(tmp_path / 'stream.json')
+    page = document.renewed('<!-- figures of stream -->\n<!-- end -->', tmp_path)
+    assert '| late, of 180 | 12346 |' in page
+    assert '1 of 2 marks are missed' in page and '| slow | 2.35 |' in page
+    assert '| lost |' not in page
+    assert '1 of 2 marks are met. All 3 figures: [stream.json]' in page
+
+
+@pytest.mark.parametrize('path', RESULTS, ids=lambda path: path.stem)
+def test_each_suite_has_at_most_five_headlines(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    document = importlib.import_module('document')
+    kept = document.read_report(path)
+    shown = document.headlines_of(kept)
+    assert 1 <= len(shown) <= importlib.import_module('headlines').MOST
+    assert len({row.name for row in shown}) == len(shown)
 
 
 @pytest.mark.parametrize('path', RESULTS, ids=lambda path: path.stem)
