@@ -16,15 +16,8 @@ from dataclasses import dataclass
 import math
 import random
 
-from dynamic_dnn_ros.scheduling.contract import (
-    Decision,
-    Drop,
-    Job,
-    Run,
-    Scheduler,
-    Wait,
-    Work,
-)
+from dynamic_dnn_ros.scheduling.contract import Drop, Job, Scheduler, Wait, Work
+from dynamic_dnn_ros.scheduling.rules import broken_rule
 
 #: Drawn schedules; together some thousand frames.
 _SCHEDULES = 40
@@ -125,7 +118,8 @@ def run_schedule(scheduler: Scheduler, frames: Sequence[Frame]) -> dict[int, flo
         before = [vars(job).copy() for job in jobs]
         decision = scheduler.next(now, jobs)
         assert before == [vars(job) for job in jobs], 'a scheduler changes no job'
-        check_decision(decision, now, jobs)
+        problem = broken_rule(decision, now, jobs)
+        assert not problem, f'a scheduler keeps the contract, and here {problem}'
         if isinstance(decision, Wait):
             until = min([decision.until, *(frames[index].job.arrival for index in queue[:1])])
             idle += until - now
@@ -148,36 +142,6 @@ def run_schedule(scheduler: Scheduler, frames: Sequence[Frame]) -> dict[int, flo
                 _leave(waiting, frames[index].stream)
     assert len(ends) == len(frames), 'no frame is lost'
     return ends
-
-
-def check_decision(decision: Decision, now: float, jobs: Sequence[Job]) -> None:
-    """
-    Check that a decision is one that can be carried out.
-
-    :param jobs: that were offered at that time
-    :raises AssertionError: naming what is not kept
-    """
-    assert isinstance(decision, (Run, Drop, Wait)), f'a decision is one of three: {decision!r}'
-    if isinstance(decision, Wait):
-        assert now < decision.until < math.inf, (
-            f'who waits while frames are there says until when: {decision.until} at {now}'
-        )
-        return
-    chosen = decision.jobs
-    assert chosen, 'a decision names a job'
-    assert len({id(job) for job in chosen}) == len(chosen), 'a decision names a job once'
-    offered = {id(job) for job in jobs}
-    assert all(id(job) in offered for job in chosen), 'a decision is on jobs that are offered'
-    first = chosen[0]
-    if isinstance(decision, Run):
-        assert all(job.work is first.work and job.stage == first.stage for job in chosen), (
-            'what runs together is of one work, at one stage'
-        )
-        assert len(chosen) <= first.work.largest_batch, 'a batch is as large as its work allows'
-        return
-    for job in chosen:
-        assert job.droppable, f'{job.stream}: only what is droppable is dropped'
-        assert job.slack(now) < 0.0, f'{job.stream}: what can be on time is not dropped'
 
 
 def _run(now: float, batch: Sequence[Frame]) -> float:

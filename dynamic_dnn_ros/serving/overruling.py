@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import logging
 import math
 
-from dynamic_dnn_ros.scheduling.contract import Decision, Drop, Job, Run, Scheduler, Wait
+from dynamic_dnn_ros.scheduling.contract import Decision, Job, Run, Scheduler, Wait
+from dynamic_dnn_ros.scheduling.rules import broken_rule
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class OverruledScheduler:
             return Run(jobs[:1])
         try:
             decision = self._scheduler.next(now, jobs)
-            problem = _problem(decision, jobs, now)
+            problem = broken_rule(decision, now, jobs)
         except Exception as error:  # it may be of another package
             problem = f'it failed with {type(error).__name__}: {str(error).rstrip(".")}.'
         if not problem and isinstance(decision, Wait):
@@ -65,28 +65,3 @@ class OverruledScheduler:
                 *(getattr(self._scheduler, 'name', '?'), problem),
             )
         return Run(jobs[:1])
-
-
-def _problem(decision: object, jobs: Sequence[Job], now: float) -> str:
-    """Return what a decision must not be; empty: it keeps the contract."""
-    if isinstance(decision, Wait):
-        return '' if decision.until > now else 'it waits for a time that is over.'
-    if not isinstance(decision, (Run, Drop)):
-        return f'it decided {decision!r}, which is no decision.'
-    chosen = decision.jobs
-    if not chosen:
-        return 'it chose no frame.'
-    offered = {id(job) for job in jobs}
-    if not all(id(job) in offered for job in chosen):
-        return 'it chose a frame that was not offered.'
-    if len({id(job) for job in chosen}) < len(chosen):
-        return 'it chose a frame twice.'
-    if isinstance(decision, Drop):
-        kept = [job.stream for job in chosen if not job.droppable]
-        return f'it dropped a frame of {kept[0]!r}, which is to be served.' if kept else ''
-    work, stage = chosen[0].work, chosen[0].stage
-    if any(job.work is not work or job.stage != stage for job in chosen):
-        return 'it had frames run together that are not at the same stage of the same work.'
-    if len(chosen) > work.largest_batch:
-        return f'it had {len(chosen)} frames run together, where {work.largest_batch} may.'
-    return ''

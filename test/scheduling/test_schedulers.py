@@ -97,6 +97,9 @@ class Broken(Scheduler):
             return Run(tuple(jobs))
         if self.decide == 'drop':
             return Drop((jobs[0],))
+        if self.decide == 'early':
+            may = tuple(job for job in jobs if job.droppable)
+            return Drop(may) if may else Run((jobs[0],))
         if self.decide == 'wait':
             return Wait()
         if self.decide == 'idle':
@@ -109,12 +112,13 @@ class Broken(Scheduler):
 @pytest.mark.parametrize(
     ('wrong', 'said'),
     [
-        ('nothing', 'names a job'),
-        ('twice', 'once'),
-        ('another', 'offered'),
-        ('mixed', 'of one work|batch is as large'),
-        ('drop', 'dropped'),
-        ('wait', 'until when'),
+        ('nothing', 'it chose no frame'),
+        ('twice', 'it chose a frame twice'),
+        ('another', 'not offered'),
+        ('mixed', 'same stage of the same work|frames run together'),
+        ('drop', 'it dropped a frame of'),
+        ('early', 'which can be on time'),
+        ('wait', 'idle for ever'),
         ('idle', 'idle for ever'),
         ('alter', 'changes no job'),
     ],

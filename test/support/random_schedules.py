@@ -46,7 +46,7 @@ class Moody(Scheduler):
         first = draw.choice(list(jobs))
         if draw.random() < 0.1:
             return Wait(now + draw.choice((0.1, 5.0)))
-        droppable = tuple(job for job in jobs if job.droppable)
+        droppable = tuple(job for job in jobs if job.droppable and job.slack(now) < 0.0)
         if droppable and draw.random() < 0.2:
             return Drop(droppable)
         alike = [
