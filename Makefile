@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench clean
+.PHONY: help setup build demo test lint bench dist clean
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(name))))
 SHELL := /bin/bash
 # Runs the rest of a line in the environment that `make setup` made.
@@ -28,6 +28,9 @@ test: setup  ## lint, then all tests against the installed build
 
 bench: setup  ## a benchmark suite, SUITE=name, into benchmarks/results/name.json
 	@$(run) python benchmarks/run.py $(SUITE)
+
+dist: setup  ## sdist and wheel of the last commit, into dist/
+	@$(run) python tools/make_dist.py
 
 clean:  ## remove the build, keep .venv
 	rm -rf .colcon

@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Find the files that ship beside the Python package: `config`, `launch` and `models`."""
+"""Find the files that ship beside the Python package: `config`, `deploy` and `models`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ PACKAGE = 'dynamic_dnn_ros'
 
 def share_folder() -> Path:
     """
-    Return the folder that holds `config`, `launch` and `models`.
+    Return the folder that holds `config`, `deploy` and `models`.
 
-    In a ROS workspace that is `share/dynamic_dnn_ros` of the prefix the package was installed
-    to; without ROS, the source tree.
+    In what pip installed from a wheel that is a folder of the package itself; in a ROS workspace
+    `share/dynamic_dnn_ros` of the prefix the package was installed to, where `launch` and `msg`
+    lie too; elsewhere, also after `pip install -e`, the source tree.
 
-    :raises FileNotFoundError: when neither is there
+    :raises FileNotFoundError: when none of these is there
     """
+    # What setup.py put there. A workspace that is sourced besides belongs to another installation.
+    own = Path(__file__).parent / 'share'
+    if (own / 'config').is_dir():
+        return own
     for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
         folder = Path(prefix) / 'share' / PACKAGE
         if prefix and (folder / 'config').is_dir():
@@ -27,6 +32,6 @@ def share_folder() -> Path:
     if (source / 'config').is_dir():
         return source
     raise FileNotFoundError(
-        f'{PACKAGE}: neither a prefix of AMENT_PREFIX_PATH nor {source} holds its config folder. '
-        "Source the workspace's setup.bash, or run from a checkout of the repository"
+        f'{PACKAGE}: none of {own}, the prefixes of AMENT_PREFIX_PATH and {source} holds its '
+        "config folder. Source the workspace's setup.bash, or install the package again"
     )

@@ -38,6 +38,7 @@ TOP_FILES = {
     'CMakeLists.txt',
     'CONTRIBUTING.md',
     'LICENSE',
+    'MANIFEST.in',
     'Makefile',
     'README.md',
     'SECURITY.md',

@@ -3,6 +3,8 @@
 """
 Read setup.cfg, the one place of the Python metadata, and write what CMake installs of it.
 
+The version is that of the package.xml beside it.
+
 As a command: writes the executables (``commands/`` and ``nodes/``) and the metadata
 (``egg-info/``) into a folder.
 """
@@ -12,6 +14,7 @@ import configparser
 from pathlib import Path
 import shutil
 import sys
+from xml.etree import ElementTree
 
 GROUPS = {'console_scripts': 'commands', 'dynamic_dnn_ros.nodes': 'nodes'}
 
@@ -69,13 +72,28 @@ def write_executables(
             path.chmod(0o755)
 
 
-def write_metadata(configuration: configparser.ConfigParser, output: Path) -> None:
+def read_version(path: Path) -> str:
+    """
+    Return the version that a package.xml states.
+
+    :raises ValueError: it is no XML, or states none
+    """
+    try:
+        version = ElementTree.parse(path).findtext('version')
+    except ElementTree.ParseError as error:
+        raise ValueError(f'{path} is no XML: {error}') from error
+    if not version:
+        raise ValueError(f'{path} states no version')
+    return version
+
+
+def write_metadata(configuration: configparser.ConfigParser, version: str, output: Path) -> None:
     """Write ``PKG-INFO`` and ``entry_points.txt`` as importlib.metadata reads them."""
     metadata, options = configuration['metadata'], configuration['options']
     rows = [
         ('Metadata-Version', '2.1'),
         ('Name', metadata['name']),
-        ('Version', metadata['version']),
+        ('Version', version),
         ('Summary', metadata['description']),
         ('Author', metadata['author']),
         ('License', metadata['license']),
@@ -108,7 +126,8 @@ def main() -> int:
     try:
         configuration = read_setup_cfg(arguments.setup_cfg)
         write_executables(configuration, arguments.interpreter, arguments.output)
-        write_metadata(configuration, arguments.output)
+        version = read_version(arguments.setup_cfg.with_name('package.xml'))
+        write_metadata(configuration, version, arguments.output)
     except (KeyError, ValueError, OSError, configparser.Error) as error:
         print(f'{arguments.setup_cfg}: {error}', file=sys.stderr)
         return 1

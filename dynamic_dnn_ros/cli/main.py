@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 import importlib
+import importlib.util
 import os
 import sys
 from typing import Protocol, cast
@@ -52,13 +53,14 @@ class Command:
     A subcommand: its module, the extras that install what it needs, and what it does.
 
     `resumes` tells whether the same command goes on after an interrupt or an error of the
-    operating system.
+    operating system, `needs_ros` whether nothing of it works without ROS 2.
     """
 
     module: str
     extras: str
     summary: str
     resumes: bool = False
+    needs_ros: bool = False
 
     def load(self) -> CommandModule:
         """
@@ -79,16 +81,19 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.demo',
         'demo',
         'run camera, inference, manager and platform on this machine, with changing targets',
+        needs_ros=True,
     ),
     'target': Command(
         'dynamic_dnn_ros.cli.target',
         'demo',
         'set, ask about, clear or list what applications are asked for',
+        needs_ros=True,
     ),
     'watch': Command(
         'dynamic_dnn_ros.cli.watch',
         'demo',
         'show what runs on this robot now, how its targets stand and what was switched',
+        needs_ros=True,
     ),
     'bundle': Command(
         'dynamic_dnn_ros.cli.bundle',
@@ -152,6 +157,7 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.replay',
         'demo',
         'decide a recorded run again, or ask what another manager would have made of it',
+        needs_ros=True,
     ),
 }
 
@@ -165,7 +171,7 @@ def missing_module(name: str, error: ModuleNotFoundError) -> str:
     missing = error.name or str(error)
     if missing in ROS_MODULES:
         return (
-            f'dynamic-dnn {name} needs ROS 2, but {missing} cannot be imported. Source a ROS 2 '
+            f'dynamic-dnn {name} needs ROS 2, but {missing} cannot be imported: source a ROS 2 '
             'distribution and the workspace that holds dynamic_dnn_ros, or run `make demo` in '
             'the sources, which brings ROS 2 along.'
         )
@@ -247,6 +253,10 @@ def _answer(given: Sequence[str]) -> int:
 def _run(name: str, rest: Sequence[str]) -> int:
     """Run a subcommand; what is wrong with its input is said here for all of them."""
     command = COMMANDS[name]
+    asks_for_help = not {'-h', '--help'}.isdisjoint(rest)
+    if command.needs_ros and not asks_for_help and importlib.util.find_spec('rclpy') is None:
+        # Said before the extras, which alone would not do.
+        raise ModuleNotFoundError('No module named rclpy', name='rclpy')
     module = command.load()
     parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
     module.add_arguments(parser)

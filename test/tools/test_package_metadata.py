@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Executables and metadata are made from setup.cfg."""
+"""Executables and metadata are made from setup.cfg and package.xml."""
 
 from importlib import metadata
 import os
@@ -15,7 +15,6 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'package_metadata.py'
 SETUP_CFG = """
 [metadata]
 name = robot
-version = 1.2.3
 description = A robot
 author = somebody
 license = Apache-2.0
@@ -38,8 +37,14 @@ dynamic_dnn_ros.nodes =
 """
 
 
-def write(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+PACKAGE_XML = '<package><version>1.2.3</version></package>'
+
+
+def write(
+    folder: Path, text: str, package_xml: str = PACKAGE_XML
+) -> subprocess.CompletedProcess[str]:
     (folder / 'setup.cfg').write_text(text)
+    (folder / 'package.xml').write_text(package_xml)
     command = [sys.executable, str(TOOL), '--setup-cfg', str(folder / 'setup.cfg')]
     command += ['--interpreter', sys.executable, '--output', str(folder / 'output')]
     return subprocess.run(command, capture_output=True, text=True)
@@ -81,7 +86,7 @@ def test_what_is_gone_from_setup_cfg_is_gone_from_the_output(tmp_path):
     [
         ('os:getpid', 'os.getpid', "'robot_node = os.getpid'"),
         ('dynamic_dnn_ros.nodes', 'gui_scripts', "'gui_scripts'"),
-        ('version = 1.2.3', '', "'version'"),
+        ('license = Apache-2.0', '', "'license'"),
     ],
 )
 def test_bad_setup_cfg_is_named(tmp_path, old, new, problem):
@@ -89,3 +94,12 @@ def test_bad_setup_cfg_is_named(tmp_path, old, new, problem):
     assert answer.returncode == 1
     assert 'setup.cfg' in answer.stderr
     assert problem in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ('text', 'problem'), [('<package/>', 'states no version'), ('<package>', 'is no XML')]
+)
+def test_bad_package_xml_is_named(tmp_path, text, problem):
+    answer = write(tmp_path, SETUP_CFG, text)
+    assert answer.returncode == 1
+    assert f'package.xml {problem}' in answer.stderr
