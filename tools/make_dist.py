@@ -3,10 +3,11 @@
 """
 Make the sdist and the wheel of the last commit, into ``dist/``.
 
-Only what is committed goes into them, so no bundle that somebody trained into ``models/`` does. The
+Only what is committed goes into them, so no bundle that somebody trained into ``models/``. The
 wheel is built from the unpacked sdist, which shows that the sdist is complete.
 """
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -42,13 +43,15 @@ def main() -> int:
         folder = Path(name)
         with tarfile.open(fileobj=io.BytesIO(answer.stdout)) as committed:
             unpack(committed, folder / 'source')
-        os.chdir(folder / 'source')
-        sdist = DIST / build_meta.build_sdist(str(DIST))
-        with tarfile.open(sdist) as packed:
-            unpack(packed, folder)
-        os.chdir(folder / sdist.name.removesuffix('.tar.gz'))
-        wheel = DIST / build_meta.build_wheel(str(DIST))
-        os.chdir(ROOT)
+        # Each names hundreds of files; what goes wrong is raised.
+        with contextlib.redirect_stdout(io.StringIO()):
+            os.chdir(folder / 'source')
+            sdist = DIST / build_meta.build_sdist(str(DIST))
+            with tarfile.open(sdist) as packed:
+                unpack(packed, folder)
+            os.chdir(folder / sdist.name.removesuffix('.tar.gz'))
+            wheel = DIST / build_meta.build_wheel(str(DIST))
+            os.chdir(ROOT)
     for path in (sdist, wheel):
         print(f'written: {path.relative_to(ROOT)}, {path.stat().st_size / 1e6:.1f} MB')
     print(f"next, in another environment: pip install '{wheel.relative_to(ROOT)}'")
