@@ -67,37 +67,41 @@ class ApparentTardiness(Scheduler):
         late = hopeless(now, jobs)
         if late:
             return Drop(late)
-        self._watch(now, jobs)
-        batch = jobs[:1] if len(jobs) == 1 else self._choose(now, jobs)
+        starved = self._starved(now, jobs)
+        batch = jobs[:1] if len(jobs) == 1 else (starved or _choose(now, jobs))
         for job in batch:
             del self._starves_at[job.stream]
         return Run(tuple(batch))
 
-    def _watch(self, now: float, jobs: Sequence[Job]) -> None:
-        """Note since when streams wait."""
+    def _starved(self, now: float, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Note since when streams wait; return the frame of one that waited too long."""
         known = self._starves_at
         if len(known) > len(jobs):
             streams = {job.stream for job in jobs}
             known = self._starves_at = {s: at for s, at in known.items() if s in streams}
+        starved: tuple[Job, ...] = ()
+        earliest = now
         for job in jobs:
-            if job.stream not in known:
+            starves_at = known.get(job.stream)
+            if starves_at is None:
                 time, alone = job.deadline - job.arrival, isolated(job)
-                known[job.stream] = now + PATIENCE * (max(time, alone) if time < inf else alone)
+                starves_at = now + PATIENCE * (max(time, alone) if time < inf else alone)
+                known[job.stream] = starves_at
+            elif starves_at < earliest:
+                earliest, starved = starves_at, (job,)
+        return starved
 
-    def _choose(self, now: float, jobs: Sequence[Job]) -> Sequence[Job]:
-        starved = min(jobs, key=lambda job: self._starves_at[job.stream])
-        if self._starves_at[starved.stream] < now:
-            return (starved,)
-        best = _best_of_all(now, jobs)
-        if best.work.largest_batch == 1:
-            return (best,)
-        return _batch(now, best, jobs)
+
+def _choose(now: float, jobs: Sequence[Job]) -> Sequence[Job]:
+    best = _best_of_all(now, jobs)
+    return (best,) if best.work.largest_batch == 1 else _batch(now, best, jobs)
 
 
 def _index(now: float, job: Job) -> float:
     """Return a number by which frames are ordered: the least runs first."""
-    left = job.remaining
-    value = left * isolated(job) * job.pace
+    left_alone, pace = job.work.left_alone, job.pace
+    left = pace * left_alone[job.stage]
+    value = left * max(left_alone[0], SHORTEST) * pace
     slack = job.deadline - now - left
     if 0.0 <= slack < inf:
         horizon = max(HORIZON * (job.deadline - job.arrival), SHORTEST)
@@ -117,7 +121,7 @@ def _best(now: float, jobs: Sequence[Job]) -> Job:
     passing = [
         job
         for job in jobs
-        if job is not best and 0.0 <= job.slack(now) < left and job.remaining <= longest
+        if job.remaining <= longest and 0.0 <= job.slack(now) < left and job is not best
     ]
     return min(passing, key=lambda job: _index(now, job)) if passing else best
 
@@ -129,13 +133,14 @@ def _best_of_all(now: float, jobs: Sequence[Job]) -> Job:
     best = _best(now, higher)
     if len(higher) == len(jobs):
         return best
+    left = best.remaining
     for priority in sorted({job.priority for job in jobs} - {highest}, reverse=True):
         level = [job for job in jobs if job.priority == priority]
         room = _room(now, higher)
         passing = [
             job
             for job in level
-            if 0.0 <= job.slack(now) < best.remaining and job.remaining * (1 + RESERVE) <= room
+            if job.remaining * (1 + RESERVE) <= room and 0.0 <= job.slack(now) < left
         ]
         if passing:
             return _best(now, passing)

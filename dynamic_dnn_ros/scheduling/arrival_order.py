@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from dynamic_dnn_ros.scheduling.contract import Job
 from dynamic_dnn_ros.scheduling.policy import Policy
@@ -17,7 +18,7 @@ class FirstComeFirstServed(Policy):
 
     def choose(self, now: float, jobs: Sequence[Job]) -> Job:
         """Return the frame that arrived first."""
-        return min(jobs, key=lambda job: job.arrival)
+        return min(jobs, key=attrgetter('arrival'))
 
 
 class NewestFrame(Policy):

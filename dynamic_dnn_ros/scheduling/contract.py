@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 import math
 from typing import NamedTuple
 
@@ -44,6 +45,11 @@ class Work:
     def largest_batch(self) -> int:
         """Return how many frames run together at most."""
         return len(self.times[0])
+
+    @cached_property
+    def left_alone(self) -> Sequence[float]:
+        """Return what is expected to be left of one frame before each stage, s; 0 at the end."""
+        return [self.remaining(stage) for stage in range(self.stages + 1)]
 
     def remaining(self, stage: int, frames: int = 1) -> float:
         """
@@ -107,11 +113,11 @@ class Job:
     @property
     def remaining(self) -> float:
         """Return what is expected to be left of it alone, s."""
-        return self.pace * self.work.remaining(self.stage)
+        return self.pace * self.work.left_alone[self.stage]
 
     def slack(self, now: float) -> float:
         """Return what it can still wait and be on time, s; negative: it will be late."""
-        return self.deadline - now - self.remaining
+        return self.deadline - now - self.pace * self.work.left_alone[self.stage]
 
 
 class Run(NamedTuple):

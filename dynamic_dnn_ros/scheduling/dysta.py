@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from dynamic_dnn_ros.scheduling.contract import Job
@@ -40,11 +41,13 @@ class Dysta(Policy):
 
     def choose(self, now: float, jobs: Sequence[Job]) -> Job:
         """Return the frame of the least score."""
-
-        def score(job: Job) -> tuple[float, float]:
+        count = len(jobs)
+        best, least, shortest = jobs[0], inf, inf
+        for job in jobs:  # one pass without a function a job: it is asked before each stage
             left = self.left(job)
-            urgency = max(0.0, job.deadline - now - left)
-            idle = (now - job.last_run) / self.isolated(job) / len(jobs)
-            return left + BETA * (urgency + idle), left
-
-        return min(jobs, key=score)
+            urgency = job.deadline - now - left
+            idle = (now - job.last_run) / self.isolated(job) / count
+            score = left + BETA * ((urgency if urgency > 0.0 else 0.0) + idle)
+            if score < least or (score == least and left < shortest):
+                best, least, shortest = job, score, left
+        return best

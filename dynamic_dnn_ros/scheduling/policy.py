@@ -15,12 +15,13 @@ SHORTEST = 1e-9
 
 def hopeless(now: float, jobs: Sequence[Job]) -> tuple[Job, ...]:
     """Return those that may be given up and would be late even if they ran at once."""
-    return tuple(job for job in jobs if job.droppable and job.slack(now) < 0.0)
+    may = [job for job in jobs if job.droppable]
+    return tuple(job for job in may if job.slack(now) < 0.0)
 
 
 def isolated(job: Job) -> float:
     """Return what a frame is expected to take alone, from its first stage, s, above 0."""
-    return max(job.work.remaining(0), SHORTEST)
+    return max(job.work.left_alone[0], SHORTEST)
 
 
 class Policy(Scheduler):

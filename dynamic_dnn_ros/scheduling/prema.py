@@ -39,4 +39,4 @@ class Prema(Policy):
         largest = max(tokens)
         threshold = next((level for level in THRESHOLDS if largest >= level), 1.0)
         rich = [job for job, token in zip(jobs, tokens) if token >= threshold]
-        return min(rich, key=lambda job: job.work.remaining(job.stage))
+        return min(rich, key=lambda job: job.work.left_alone[job.stage])

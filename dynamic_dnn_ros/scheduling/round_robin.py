@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from dynamic_dnn_ros.scheduling.contract import Job
 from dynamic_dnn_ros.scheduling.policy import Policy
@@ -21,4 +22,4 @@ class RoundRobin(Policy):
 
     def choose(self, now: float, jobs: Sequence[Job]) -> Job:
         """Return the frame that was idle for longest."""
-        return min(jobs, key=lambda job: job.last_run)
+        return min(jobs, key=attrgetter('last_run'))

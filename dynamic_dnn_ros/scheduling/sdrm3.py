@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from dynamic_dnn_ros.scheduling.contract import Job
@@ -30,12 +31,13 @@ class Sdrm3(Policy):
 
     def choose(self, now: float, jobs: Sequence[Job]) -> Job:
         """Return the frame of the highest score."""
-
-        def score(job: Job) -> float:
-            time = job.deadline - now
-            left = job.work.remaining(job.stage)
-            urgency = 1.0 if time <= left else left / time
-            following = max(job.work.times[job.stage][0], SHORTEST)
-            return urgency + ALPHA * (now - job.last_run) / following
-
-        return max(jobs, key=score)
+        best, highest = jobs[0], -inf
+        for job in jobs:  # one pass without a function a job: it is asked before each stage
+            work, stage = job.work, job.stage
+            time, left = job.deadline - now, work.left_alone[stage]
+            following = max(work.times[stage][0], SHORTEST)
+            score = 1.0 if time <= left else left / time
+            score += ALPHA * (now - job.last_run) / following
+            if score > highest:
+                best, highest = job, score
+        return best

@@ -23,4 +23,4 @@ class ShortestJobFirst(Policy):
 
     def choose(self, now: float, jobs: Sequence[Job]) -> Job:
         """Return the frame of which least is left."""
-        return min(jobs, key=lambda job: job.work.remaining(job.stage))
+        return min(jobs, key=lambda job: job.work.left_alone[job.stage])
