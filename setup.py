@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 PACKAGE = 'dynamic_dnn_ros'
-SHARED = ('config', 'deploy', 'models')
+SHARED = ('config', 'deploy', 'models', 'msg')
 
 shared = {f'{PACKAGE}.share.{folder}': folder for folder in SHARED}
 setup(

@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Find the files that ship beside the Python package: `config`, `deploy` and `models`."""
+"""Find the files that ship beside the Python package: `config`, `deploy`, `models` and `msg`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PACKAGE = 'dynamic_dnn_ros'
 
 def share_folder() -> Path:
     """
-    Return the folder that holds `config`, `deploy` and `models`.
+    Return the folder that holds `config`, `deploy`, `models` and `msg`.
 
     In what pip installed from a wheel that is a folder of the package itself; in a ROS workspace
-    `share/dynamic_dnn_ros` of the prefix the package was installed to, where `launch` and `msg`
-    lie too; elsewhere, also after `pip install -e`, the source tree.
+    `share/dynamic_dnn_ros` of the prefix the package was installed to, where `launch`
+    lies too; elsewhere, also after `pip install -e`, the source tree.
 
     :raises FileNotFoundError: when none of these is there
     """

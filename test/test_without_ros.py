@@ -15,7 +15,7 @@ import pytest
 from dynamic_dnn_ros.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ('dynamic_dnn_ros', 'config', 'deploy', 'models')
+FOLDERS = ('dynamic_dnn_ros', 'config', 'deploy', 'models', 'msg')
 FILES = ('setup.py', 'setup.cfg', 'package.xml', 'README.md')
 
 # All in one process: PyTorch alone takes seconds to import.
@@ -80,7 +80,7 @@ def results(site_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     return found
 
 
-@pytest.mark.parametrize('folder', ['config', 'deploy', 'models'])
+@pytest.mark.parametrize('folder', ['config', 'deploy', 'models', 'msg'])
 def test_files_travel(site_packages: Path, folder: str) -> None:
     def names(root: Path) -> set[Path]:
         # Locks and the like, whose names begin with a dot, belong to the computer.

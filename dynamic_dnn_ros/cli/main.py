@@ -159,6 +159,11 @@ COMMANDS = {
         'decide a recorded run again, or ask what another manager would have made of it',
         needs_ros=True,
     ),
+    'report': Command(
+        'dynamic_dnn_ros.cli.report',
+        'demo',
+        'write a page on what happened in recorded or simulated runs, side by side',
+    ),
 }
 
 

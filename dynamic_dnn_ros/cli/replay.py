@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
-from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from dynamic_dnn_ros.files import share_folder
+from dynamic_dnn_ros.cli.bag_reading import BagError, message_store, raw_messages
+from dynamic_dnn_ros.files import PACKAGE
 from dynamic_dnn_ros.management.observations import points_digest
 from dynamic_dnn_ros.management.registry import MANAGER, create_decider, decider_names
 from dynamic_dnn_ros.management.targets import TargetError
@@ -50,7 +49,6 @@ from dynamic_dnn_ros.simulation.replay import (
 )
 from dynamic_dnn_ros.simulation.runner import OURS
 
-PACKAGE = 'dynamic_dnn_ros'
 SAME = 'same'
 TOLD = {
     'Application': InputKind.APPLICATION,
@@ -115,10 +113,8 @@ def read(path: Path) -> Recording:
         bag.read(path)
     except SerdeError as error:
         raise _of_another_version(error) from error
-    except (AnyReaderError, OSError, KeyError) as error:
-        raise ReplayError(
-            f'cannot be read ({error}). Give the folder that `ros2 bag record` wrote'
-        ) from error
+    except BagError as error:
+        raise ReplayError(str(error)) from error
     if not bag.entries and not bag.inputs:
         raise ReplayError(
             'has no messages of this package. Record /dynamic_dnn/application, inference_status, '
@@ -147,32 +143,22 @@ class _Bag:
         self.inputs: list[Any] = []
         self._decisions: dict[tuple[str, int], deque[RecordedDecision]] = {}
         self._points: dict[str, Any] = {}
-        self._store = get_typestore(Stores.ROS2_JAZZY)
-        types: dict[str, Any] = {}
-        for file in sorted((share_folder() / 'msg').glob('*.msg')):
-            types.update(get_types_from_msg(file.read_text(), f'{PACKAGE}/msg/{file.stem}'))
-        self._store.register(types)
+        self._store = message_store()
 
     def read(self, path: Path) -> None:
         """Read all messages, in the order in which they were recorded."""
-        names = {f'{PACKAGE}/msg/{name}': name for name in TYPES}
         first = None
-        with AnyReader([path], default_typestore=self._store) as reader:
-            connections = [c for c in reader.connections if c.msgtype in names]
-            if not connections:
-                return  # An empty list would mean all to rosbags.
-            for connection, arrival, data in reader.messages(connections=connections):
-                name = names[connection.msgtype]
-                if name in TOLD:
-                    first = arrival if first is None else first
-                    self._tell(self.entries, TOLD[name], (arrival - first) * 1e-9, arrival, data)
-                    continue
-                message: Any = self._store.deserialize_cdr(data, connection.msgtype)
-                if name == 'ManagerInputs':
-                    self.inputs.append(message)
-                else:
-                    key = message.instance, int(message.decisions)
-                    self._decisions.setdefault(key, deque()).append(_decision(message))
+        for _, name, arrival, data in raw_messages(path, TYPES, self._store):
+            if name in TOLD:
+                first = arrival if first is None else first
+                self._tell(self.entries, TOLD[name], (arrival - first) * 1e-9, arrival, data)
+                continue
+            message: Any = self._store.deserialize_cdr(data, f'{PACKAGE}/msg/{name}')
+            if name == 'ManagerInputs':
+                self.inputs.append(message)
+            else:
+                key = message.instance, int(message.decisions)
+                self._decisions.setdefault(key, deque()).append(_decision(message))
 
     def sessions(self) -> tuple[Session, ...]:
         """Return what each manager was told and decided; one begins where decisions are 1."""

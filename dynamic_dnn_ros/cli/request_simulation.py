@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dynamic_dnn_ros.cli.time_figure import NEUTRAL, STYLE
+from dynamic_dnn_ros.cli.time_figure import STYLE
+from dynamic_dnn_ros.palette import NEUTRAL
 from dynamic_dnn_ros.simulation.requests.compare import (
     Cell,
     cells,

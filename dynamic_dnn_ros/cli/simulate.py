@@ -10,8 +10,10 @@ from pathlib import Path
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.cli.report.record import write_run
+from dynamic_dnn_ros.cli.report.simulated import run_record
 from dynamic_dnn_ros.cli.request_simulation import chosen_schedulers, simulate_requests
-from dynamic_dnn_ros.cli.simulation_picture import draw
+from dynamic_dnn_ros.cli.run_chart import draw_run
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.scheduling.registry import scheduler_names
@@ -27,6 +29,7 @@ from dynamic_dnn_ros.simulation.runner import (
     parse_governors,
     sweep,
 )
+from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError, read_scenario
 from dynamic_dnn_ros.simulation.workloads import workloads
 
@@ -74,7 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--picture',
         type=Path,
-        help='PNG of the first run; default: simulation_MANAGER.png here; "none": no picture',
+        help='PNG to draw; of several managers one each, with their names appended; default: '
+        'SCENARIO_MANAGER.png here; "none": no picture',
+    )
+    parser.add_argument(
+        '--record',
+        type=Path,
+        metavar='FOLDER',
+        help='also write each run as SCENARIO_MANAGER.json, for `dynamic-dnn report`',
     )
 
 
@@ -114,7 +124,7 @@ def levels(path: str) -> Sequence[SubNetwork]:
 
 
 def simulate(arguments: argparse.Namespace) -> str:
-    """Make the runs and the picture; return the table."""
+    """Make the runs and what is drawn of them; return the table."""
     for name in ('seeds', 'jobs'):
         if getattr(arguments, name) < 1:
             raise ScenarioError(f'--{name} {getattr(arguments, name)}', 'is too few', 'Give 1')
@@ -165,8 +175,30 @@ def simulate(arguments: argparse.Namespace) -> str:
     speed = sum(run.duration for run in runs) / max(sum(run.wall for run in runs), 1e-9)
     deciding = sum(run.deciding + run.observing for run in runs) / sum(run.wall for run in runs)
     text.append(f'\n{speed:.0f} times as fast as real time, {deciding:.0%} of it in the manager')
-    if arguments.picture is None or str(arguments.picture) != 'none':
-        picture = arguments.picture or Path(f'simulation_{runs[0].manager}.png')
-        draw(runs[0], picture)
-        text.append(f'picture: {picture}')
+    text += _written(arguments, path.stem, scenario, runs)
     return '\n'.join(text)
+
+
+def _written(
+    arguments: argparse.Namespace, stem: str, scenario: Scenario, runs: Sequence[Run]
+) -> list[str]:
+    """Draw and record the first run of each manager and scheduler; return what was written."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        first.setdefault('_'.join((run.manager, *run.schedulers)), run)
+    folder: Path | None = arguments.record
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    text = []
+    for name, run in first.items():
+        record = run_record(run, scenario)
+        if str(arguments.picture) != 'none':
+            picture = arguments.picture or Path(f'{stem}_{name}.png')
+            if arguments.picture is not None and len(first) > 1:
+                picture = picture.with_stem(f'{picture.stem}_{name}')
+            draw_run(record, picture)
+            text.append(f'picture: {picture}')
+        if folder is not None:
+            write_run(record, folder / f'{stem}_{name}.json')
+            text.append(f'run: {folder / f"{stem}_{name}.json"}')
+    return text

@@ -15,7 +15,7 @@ from dynamic_dnn_ros.cli.demo.picture import draw, sub_network_colours
 from dynamic_dnn_ros.cli.demo.summary import summarise
 from support.demo_run import demo_run
 
-pytest.importorskip('matplotlib')
+to_rgb = pytest.importorskip('matplotlib.colors').to_rgb
 
 
 def test_picture_is_drawn(tmp_path: Path) -> None:
@@ -40,6 +40,6 @@ def test_neighbours_that_served_have_colours_that_differ() -> None:
     run.accuracies.update({f'n{index}': 0.80 + 0.01 * index for index in range(12)})
     frames = [replace(run.frames[0], sub_network=name) for name in ('n0', 'n10', 'n11')]
     run.frames = frames
-    colours = np.array(list(sub_network_colours(run).values()))[:, :3]
+    colours = np.array([to_rgb(colour) for colour in sub_network_colours(run).values()])
     assert len(colours) == 3
     assert min(np.abs(np.diff(colours, axis=0)).sum(axis=1)) > 0.5

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.cli.report.record import read_run
 from dynamic_dnn_ros.management.registry import GROUP
 from dynamic_dnn_ros.scheduling.registry import scheduler_names
 from dynamic_dnn_ros.simulation.requests.compare import choices
@@ -30,13 +31,29 @@ def test_writes_a_table_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixt
     path = scenario(tmp_path, mapping(duration=8.0))
     picture = tmp_path / 'run.png'
     arguments = ['simulate', path, '--manager', 'dynamic_dnn,smallest', '--seeds', '2']
-    assert main([*arguments, '--governor', 'performance', '--picture', str(picture)]) == 0
+    arguments += ['--governor', 'performance', '--picture', str(picture)]
+    assert main([*arguments, '--record', str(tmp_path / 'runs')]) == 0
     printed = capsys.readouterr().out
     rows = [line for line in printed.splitlines() if FRONT in line]
     assert [row.split('|')[1].strip() for row in rows] == ['dynamic_dnn'] * 2 + ['smallest'] * 2
     assert [row.split('|')[2].strip() for row in rows] == ['3', '4', '3', '4']
     assert 'simulated, model of xavier_nx' in printed
-    assert picture.read_bytes().startswith(b'\x89PNG')
+    for name in ('dynamic_dnn', 'smallest'):
+        written = tmp_path / f'run_{name}.png'
+        assert f'picture: {written}' in printed
+        assert written.read_bytes().startswith(b'\x89PNG')
+        run = read_run(tmp_path / 'runs' / f'scenario_{name}.json')
+        assert run.manager == name
+        assert run.applications[FRONT].frames
+
+
+def test_names_the_picture_after_scenario_and_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('matplotlib')
+    monkeypatch.chdir(tmp_path)
+    assert main(['simulate', scenario(tmp_path, mapping(duration=6.0))]) == 0
+    assert [path.name for path in tmp_path.glob('*.png')] == ['scenario_dynamic_dnn.png']
 
 
 def test_runs_the_decider_of_another_package(

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
 import pytest
 
-from dynamic_dnn_ros.cli.time_figure import shades, time_figure
+from dynamic_dnn_ros.cli.time_figure import event_levels, time_figure
+from dynamic_dnn_ros.palette import SUB_NETWORKS, sub_network_colours
 
 pyplot = pytest.importorskip('matplotlib.pyplot')
 
@@ -36,7 +38,18 @@ def test_nothing_is_left_of_a_figure_that_failed(tmp_path: Path) -> None:
     assert not (tmp_path / 'run.png').exists()
 
 
-def test_shades_differ() -> None:
-    assert len(set(shades(12))) == 12
-    assert len(shades(1)) == 1
-    assert shades(0) == []
+def test_words_of_events_do_not_lie_over_each_other() -> None:
+    events = [(0.0, 'a' * 20), (1.0, 'b' * 20), (2.0, 'c'), (50.0, 'd')]
+    assert event_levels(events, 100.0) == [0, 1, 2, 0]
+    assert event_levels([], 100.0) == []
+
+
+def test_neighbouring_sub_networks_have_colours_that_differ() -> None:
+    def brightness(colour: str) -> float:
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return 0.3 * red + 0.59 * green + 0.11 * blue
+
+    colours = list(sub_network_colours(f's{i}' for i in range(12)).values())
+    assert len(set(colours)) == len(SUB_NETWORKS)
+    for one, other in pairwise(colours):
+        assert abs(brightness(one) - brightness(other)) > 20

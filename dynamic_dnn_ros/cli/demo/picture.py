@@ -9,12 +9,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+from dynamic_dnn_ros import palette
 from dynamic_dnn_ros.cli.demo.display import honesty
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_title
-from dynamic_dnn_ros.cli.time_figure import DOMAIN_COLOURS, NEUTRAL, shades, time_figure
-
-_MET, _MISSED = '#2e7d32', '#c62828'
+from dynamic_dnn_ros.cli.time_figure import draw_targets, time_figure
 
 
 def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
@@ -53,7 +52,9 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
             fontweight='bold',
             va='top',
         )
-        figure.text(0.985, 0.977, honesty(run), fontsize=8.5, color=NEUTRAL, va='top', ha='right')
+        figure.text(
+            0.985, 0.977, honesty(run), fontsize=8.5, color=palette.NEUTRAL, va='top', ha='right'
+        )
         figure.subplots_adjust(left=0.065, right=0.985, top=0.868, bottom=0.082, hspace=0.16)
 
 
@@ -62,14 +63,14 @@ def _camera(run: RunRecord) -> str:
     return f', {run.application.rsplit("/", 1)[1]}' if run.others else ''
 
 
-def sub_network_colours(run: RunRecord) -> dict[str, Any]:
+def sub_network_colours(run: RunRecord) -> dict[str, str]:
     """Return a colour for each sub-network that served, from the least to the most accurate."""
     served = {frame.sub_network for frame in run.frames}
     names = sorted(served & set(run.accuracies), key=lambda name: run.accuracies[name])
-    return dict(zip(names, shades(len(names))))
+    return palette.sub_network_colours(names)
 
 
-def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
+def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
     for name in colours:
         frames = [frame for frame in run.frames if frame.sub_network == name and not frame.overrun]
         axis.scatter(
@@ -114,7 +115,7 @@ def _draw_limits(axis: Any, run: RunRecord, name: str, factor: float, label: str
         if getattr(record.phase.goal, name)
     ]
     if asked:
-        axis.hlines(*zip(*asked), color='black', linewidth=1.6, label=label or None)
+        draw_targets(axis, asked, label)
 
 
 def _seconds_locator(start: float, end: float) -> Any:
@@ -132,7 +133,7 @@ def _decade_locator() -> Any:
     return LogLocator(base=10.0, subs=(1.0, 2.0, 3.0, 5.0))
 
 
-def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, Any]) -> None:
+def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
     for name, start, end in _served_spans(run):
         axis.hlines(run.accuracies[name] * 100, start, end, color=colours[name], linewidth=5.0)
     _draw_limits(axis, run, 'accuracy', 100)
@@ -168,7 +169,7 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
                 *zip(*rows),
                 where='post',
                 label=name,
-                color=DOMAIN_COLOURS.get(name),
+                color=palette.DOMAINS.get(name),
                 linewidth=1.6,
             )
     # Room above the highest clock for the legend.
@@ -181,15 +182,19 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
 def _draw_power(axis: Any, run: RunRecord) -> None:
     rows = [(load.time, load.power) for load in run.loads if math.isfinite(load.power)]
     if rows:
-        axis.plot(*zip(*rows), color='#37474f', linewidth=1.6)
-        axis.fill_between(*zip(*rows), color='#37474f', alpha=0.08)
+        axis.plot(*zip(*rows), color=palette.RAILS[0], linewidth=1.6)
+        axis.fill_between(*zip(*rows), color=palette.RAILS[0], alpha=0.08)
     axis.set_ylim(bottom=0)
     axis.set_ylabel('power [W]')
 
 
 def _draw_phases(axes: Any, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
     for record, summary in zip(run.phases, phases):
-        colour = NEUTRAL if summary.met is None else (_MET if summary.met else _MISSED)
+        colour = (
+            palette.NEUTRAL
+            if summary.met is None
+            else (palette.MET if summary.met else palette.MISSED)
+        )
         for axis in axes:
             axis.axvspan(record.start, record.end, color=colour, alpha=0.045, linewidth=0)
             axis.axvline(record.start, color='#b0bec5', linewidth=0.8)
