@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench dist clean
+.PHONY: help setup build demo test lint bench chaos fuzz soak load dist clean
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(name))))
 SHELL := /bin/bash
 # Runs the rest of a line in the environment that `make setup` made.
@@ -28,6 +28,18 @@ test: setup  ## lint, then all tests against the installed build
 
 bench: setup  ## a benchmark suite, SUITE=name, into benchmarks/results/name.json
 	@$(run) python benchmarks/run.py $(SUITE)
+
+chaos: setup  ## faults while two applications stream; ROUNDS=20, FAULTS='kill manager,...'; goes on where it was
+	@$(run) python reliability/chaos.py $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(FAULTS),--faults '$(FAULTS)')
+
+fuzz: setup  ## bad messages on every topic; MESSAGES=100000, SEED=0
+	@$(run) python reliability/fuzz.py $(if $(MESSAGES),--messages '$(MESSAGES)') $(if $(SEED),--seed '$(SEED)')
+
+soak: setup  ## 60 Hz and a switch a second for 30 minutes; MINUTES=n or HOURS=n
+	@$(run) python reliability/soak.py $(if $(HOURS),--hours '$(HOURS)',$(if $(MINUTES),--minutes '$(MINUTES)'))
+
+load: setup  ## 1, 2, 4, 8 applications on one simulated board
+	@$(run) python reliability/load.py
 
 dist: setup  ## sdist and wheel of the last commit, into dist/
 	@$(run) python tools/make_dist.py

@@ -57,6 +57,7 @@ TOP_FOLDERS = {
     'launch',
     'models',
     'msg',
+    'reliability',
     'srv',
     'test',
     'tools',
@@ -114,7 +115,7 @@ def test_tests_mirror_the_rooms():
         for path in tracked_files()
         if path.parts[0] == 'test' and len(path.parts) > 2
     }
-    assert folders <= ROOMS | {'support', 'system', 'launch', 'tools', 'benchmarks'}
+    assert folders <= ROOMS | {'support', 'system', 'launch', 'tools', 'benchmarks', 'reliability'}
 
 
 def test_copyright_lines():

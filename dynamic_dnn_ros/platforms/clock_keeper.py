@@ -179,7 +179,7 @@ class ClockKeeper:
         self._answer = Answer(result, text, setting.sequence, setting.manager)
         if self._answer.refused:
             # A manager asks again four times a second, and counts its settings.
-            self._log.complain(f'Setting refused: {text}', f'{result.name} {setting.manager}')
+            self._log.complain(f'Setting refused: {text}', result.name)
         return self._answer
 
     def expire(self, now: float) -> bool:

@@ -21,6 +21,8 @@ from rclpy.timer import Timer
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level, diagnostic_array
 from dynamic_dnn_ros.nodes.common.door import UnreadableError, decoded
+from dynamic_dnn_ros.nodes.common.giving_way import Sign, Waiting
+from dynamic_dnn_ros.nodes.common.message_counts import MessageCounts
 from dynamic_dnn_ros.nodes.common.parameters import Parameters, ParameterSpecification
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 
@@ -49,6 +51,9 @@ DIAGNOSTICS_PERIOD = 1.0
 
 COMPLAINT_PERIOD = 10.0
 """Seconds for which the same problem is not logged again."""
+
+LONGEST_COMPLAINT = 2_000
+"""Characters of a problem that are logged."""
 
 FIRST_RETRY, LONGEST_RETRY = 5.0, 60.0
 """Seconds until a start that failed is tried again: at first, and at most."""
@@ -90,8 +95,10 @@ class ManagedNode(LifecycleNode):
         self._one_shots: set[Timer] = set()
         # When a kind of problem was logged last, and how often it has come about since.
         self._complaints: dict[str, tuple[float, int]] = {}
+        self.message_counts = MessageCounts()
         self._retry_timer: Timer | None = None
         self._retry_in = 0.0
+        self._waiting: Waiting | None = None
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self.parameters = Parameters(
             self,
@@ -172,6 +179,9 @@ class ManagedNode(LifecycleNode):
 
         :param kind: what makes two problems the same; empty: their text
         """
+        if len(text) > LONGEST_COMPLAINT:
+            # A message may hold names of any length.
+            text = f'{text[:LONGEST_COMPLAINT]} ...'
         now, kind = time.monotonic(), kind or text
         logged, count = self._complaints.pop(kind, (-math.inf, 0))
         if now - logged < COMPLAINT_PERIOD:
@@ -182,6 +192,17 @@ class ManagedNode(LifecycleNode):
         while len(self._complaints) > COMPLAINTS_REMEMBERED:
             del self._complaints[next(iter(self._complaints))]
         self.get_logger().error(f'{text} ({count} more since it was said last)' if count else text)
+
+    def leave_out(self, topic: str, reason: str, text: str) -> None:
+        """
+        Count a message that is left out, and log why; that one not again for a while.
+
+        :param reason: in a few words, the same for all messages of a kind; `/diagnostics` shows
+            how many there were
+        :param text: the problem and the remedy
+        """
+        self.message_counts.leave_out(topic, reason)
+        self.complain(text, f'{reason} {topic}')
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Have the executor call something once, outside the present callback."""
@@ -212,12 +233,18 @@ class ManagedNode(LifecycleNode):
         """
 
         def take(data: bytes) -> None:
+            self.message_counts.receive(topic)
             try:
                 message = decoded(data, message_type)
             except UnreadableError as error:
-                self.complain(f'{topic}: {error}', f'unreadable {topic}')
-            else:
+                self.leave_out(topic, 'unreadable', f'{topic}: {error}')
+                return
+            try:
                 callback(message)
+            except Exception:
+                kind = message_type.__name__
+                text = f'{topic}: a {kind} is left out, as it made the node fail:\n'
+                self.leave_out(topic, 'failure', text + traceback.format_exc())
 
         return self.create_subscription(message_type, topic, take, profile, raw=True)
 
@@ -247,21 +274,35 @@ class ManagedNode(LifecycleNode):
         publishers = self.get_publishers_info_by_topic(self.shared_topic(published))
         return sum((p.node_namespace, p.node_name) in listening for p in publishers) > 1
 
-    def give_way(self, problem: str) -> None:
+    def give_way(self, problem: str, sign: Sign) -> None:
         """
-        Stop for good because another node has the same task.
+        Stop because another node has the same task.
 
-        The node goes back to unconfigured, so that it can be configured again once the other
-        one has gone.
+        The node goes back to unconfigured. With `autostart` it starts again by itself once the
+        other one is silent.
+
+        :param problem: which other one, and the remedy
+        :param sign: by what that is known
         """
 
         def give_way() -> None:
             # The other one may have been heard twice before this one stops.
-            if self._configured:
-                self.stop()
-                self._report(problem)
+            if not self._configured:
+                return
+            self.stop()
+            if self.parameters['autostart']:
+                self._waiting = Waiting(self, sign, self._start_in_its_place)
+                after = 'This one starts again by itself when the other one has ended.'
+            else:
+                after = 'Configure this one again when the other one has ended.'
+            self._report(f'{problem} {after}')
 
         self.call_soon(give_way)
+
+    def _start_in_its_place(self) -> None:
+        self._waiting = None
+        self.get_logger().warning('The other one is not heard any more: this one starts again.')
+        self._start_again()
 
     def start(self) -> None:
         """
@@ -288,6 +329,9 @@ class ManagedNode(LifecycleNode):
         if timer is not None:
             timer.cancel()
             self.destroy_timer(timer)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
 
     def stop(self) -> None:
         """Deactivate and clean up, in whatever state the node is; start no more by itself."""
@@ -307,7 +351,9 @@ class ManagedNode(LifecycleNode):
             state = Diagnostic('state', Level.WARNING, 'configured, not active')
         else:
             state = Diagnostic('state', Level.WARNING, 'not configured')
-        parts = [state, *(self.diagnose() if self._configured else ())]
+        parts = [state]
+        if self._configured:
+            parts += [*self.diagnose(), self.message_counts.diagnostic()]
         self._diagnostics_publisher.publish(
             diagnostic_array(
                 self.get_clock().now().to_msg(), self.identifier, self.hardware_id(), parts

@@ -77,12 +77,15 @@ class SerialisedImage:
         """
         self._message_type = message_type
         byte_order = _BYTE_ORDERS.get(data[:2])
-        try:
-            if byte_order is None:
-                # Some other way of serialising: the middleware knows it.
+        if byte_order is None:
+            # Some other way of serialising: the middleware knows it.
+            try:
                 self._message = deserialize_message(data, message_type)
-                self.header = self._message.header
-                return
+            except Exception as error:  # rclpy has no type of its own for it
+                raise PictureError(self._what(len(data), error)) from error
+            self.header = self._message.header
+            return
+        try:
             self._message = None
             self._reader = _Reader(data, byte_order)
             seconds, nanoseconds = self._reader.numbers('iI')

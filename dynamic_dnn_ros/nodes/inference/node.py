@@ -18,9 +18,10 @@ from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.engines.automatic import open_engine
 from dynamic_dnn_ros.engines.contract import EngineError, Precision
 from dynamic_dnn_ros.engines.verification import ResponseError
-from dynamic_dnn_ros.msg import Application, SystemLoad
+from dynamic_dnn_ros.msg import Application, InferenceStatus, SystemLoad
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic
+from dynamic_dnn_ros.nodes.common.giving_way import Sign
 from dynamic_dnn_ros.nodes.common.image_topic import image_topic
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import chosen_executor, run
@@ -321,10 +322,20 @@ class InferenceNode(ManagedNode):
     def _yield_to_namesake(self, stream: Stream) -> None:
         """Give way to an older living node that serves an application of the same name."""
         if stream.presentation.has_older_namesake():
+            identifier, own = stream.identifier, self.identity.instance
+
+            def is_its(message: InferenceStatus) -> bool:
+                return bool(message.application == identifier and message.instance != own)
+
             self.give_way(
-                f'A node named {stream.identifier!r} serves already, so this one stops. Start it '
-                'with another name or namespace, or end the other one and configure this one '
-                'again.'
+                f'A node named {identifier!r} serves already, so this one stops. Start it with '
+                'another name or namespace, or end the other one.',
+                Sign(
+                    InferenceStatus,
+                    self.shared_topic('inference_status'),
+                    qos.INFERENCE_STATUS,
+                    is_its,
+                ),
             )
 
     def hardware_id(self) -> str:

@@ -206,6 +206,7 @@ class PlatformLink:
             message.period,
             time.monotonic(),
         ):
+            self._node.message_counts.leave_out('system_load', 'another platform, or out of order')
             return
         if self.platform != message.platform:
             try:

@@ -100,6 +100,7 @@ class Stream:
             lambda: self._statuses.switch_answered(),
             self._switched,
             node.get_logger(),
+            lambda reason, text: node.leave_out(SWITCH_TOPIC, reason, text),
         )
         self._statuses = StatusPublisher(
             node,

@@ -70,6 +70,10 @@ class StreamNode:
         """Log a problem, and the same one of this stream not again for a while."""
         self.node.complain(text, f'{self.identifier} {kind or text}')
 
+    def leave_out(self, topic: str, reason: str, text: str) -> None:
+        """Count a message that is left out, as `ManagedNode.leave_out` does."""
+        self.node.leave_out(self.topic(topic), reason, text)
+
     def topic(self, name: str) -> str:
         """Return the stream's own topic for `~/name`; others stay what they are."""
         return f'~/{self._prefix}{name[2:]}' if name.startswith('~/') else name

@@ -23,6 +23,13 @@ _BESIDE_THE_POINT = (
 )
 
 
+_WORDS = {
+    InferenceStatus.SWITCH_REFUSED_APPLICATION: "another application's",
+    InferenceStatus.SWITCH_REFUSED_SUB_NETWORK: 'sub-network refused',
+    InferenceStatus.SWITCH_REFUSED_PROCESSOR: 'processor refused',
+    InferenceStatus.SWITCH_REFUSED_SEQUENCE: 'sequence number refused',
+}
+
 #: s after which a manager's sequence numbers begin anew, whatever the last one was: a switch in
 #: its name that is not its own locks it out for no longer.
 FORGOTTEN_AFTER = 5.0
@@ -52,6 +59,7 @@ class SwitchReceiver:
         publish_answer: Callable[[], None],
         applied: Callable[[SubNetworkSwitch], None],
         logger: RcutilsLogger,
+        leave_out: Callable[[str, str], None],
     ) -> None:
         """
         Begin with no switch.
@@ -61,6 +69,8 @@ class SwitchReceiver:
         :param exchanged: called right after an exchange, from any thread
         :param publish_answer: called when `answer` is to be published, from any thread
         :param applied: called once an exchange is answered, from any thread
+        :param leave_out: called with the reason, in few words and in full, of each switch that is
+            refused as it arrives
         """
         self.answer = SwitchAnswer()
         # Manager and sequence number of the newest switch, which may not be answered yet.
@@ -75,6 +85,7 @@ class SwitchReceiver:
         self._publish_answer = publish_answer
         self._on_applied = applied
         self._logger = logger
+        self._leave_out = leave_out
 
     def receive(self, message: SubNetworkSwitch) -> None:
         """
@@ -170,7 +181,7 @@ class SwitchReceiver:
             self._respond(message, InferenceStatus.SWITCH_FAILED, problem)
 
     def _refuse(self, message: SubNetworkSwitch, result: int, problem: str) -> None:
-        self._logger.error(f'Switch {message.sequence} is not applied: {problem}')
+        self._leave_out(_WORDS[result], f'Switch {message.sequence} is not applied: {problem}')
         self._respond(message, result, problem)
 
     def _respond(

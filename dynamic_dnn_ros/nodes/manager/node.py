@@ -44,6 +44,7 @@ from dynamic_dnn_ros.msg import (
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
 from dynamic_dnn_ros.nodes.common.door import UnreadableError, decoded
+from dynamic_dnn_ros.nodes.common.giving_way import Sign
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import run
 from dynamic_dnn_ros.nodes.common.memory import return_large_blocks
@@ -193,7 +194,7 @@ class ManagerNode(ManagedNode):
             subscription = self.create_subscription(
                 message_type,
                 self.shared_topic(topic),
-                self._taking(kind, message_type, callback),
+                self._taking(kind, message_type, topic, callback),
                 profile,
                 raw=True,
             )
@@ -291,18 +292,29 @@ class ManagerNode(ManagedNode):
     # What arrives.
 
     def _taking(
-        self, kind: InputKind, message_type: type, callback: Callable[[Any, float, int], None]
+        self,
+        kind: InputKind,
+        message_type: type,
+        topic: str,
+        callback: Callable[[Any, float, int], None],
     ) -> Callable[[bytes], None]:
         """Return a callback that notes a message with its times, and hands all of that on."""
 
         def take(data: bytes) -> None:
             now, arrival = time.monotonic(), self.get_clock().now().nanoseconds
-            with self._alone(f'A message of {message_type.__name__} is left out'):
+            self.message_counts.receive(topic)
+            try:
                 message = decoded(data, message_type)
                 if kind is InputKind.APPLICATION:
                     data = abridged(message)
                 self._inputs.add(Input(kind, now, arrival, data))
                 callback(message, now, arrival)
+            except UnreadableError as error:
+                self.leave_out(topic, 'unreadable', f'{topic}: {error}')
+            except Exception as error:
+                problem = f'{type(error).__name__}: {error}'
+                kind_of = message_type.__name__
+                self.leave_out(topic, 'failure', f'A {kind_of} is left out ({problem}).')
 
         return take
 
@@ -310,10 +322,10 @@ class ManagerNode(ManagedNode):
         try:
             application, problem = application_of(message)
         except ValueError as error:
-            self.complain(f'Ignored an application: {error}', 'application')
+            self.leave_out('application', 'contradictory', f'Ignored an application: {error}')
             return
         if problem:
-            self.complain(f'{message.id}: {problem}')
+            self.leave_out('application', 'points left out', f'{message.id}: {problem}')
         served = self._served.pop(application.id, '')
         changed = self._manager.add_application(application, now)
         if application.state is ApplicationState.ACTIVE:
@@ -321,10 +333,11 @@ class ManagerNode(ManagedNode):
                 on = f'{application.sub_network} on {application.processor}'
                 self._served[application.id] = on
             else:
-                self.complain(
+                self.leave_out(
+                    'application',
+                    'too many',
                     f'{application.id} is not managed: {len(self._manager.applications)} '
                     'applications are already. End some of them.',
-                    'too many',
                 )
         if changed:
             serves = self._served.get(application.id, '')
@@ -338,7 +351,9 @@ class ManagerNode(ManagedNode):
             status = status_of(message)
         except ValueError as error:
             name = message.application[:LONGEST_ID]
-            self.complain(f'Ignored a status of {name}: {error}', 'status')
+            self.leave_out(
+                'inference_status', 'contradictory', f'Ignored a status of {name}: {error}'
+            )
             return
         if self._manager.observe(status, now):
             self._decide_soon()
@@ -366,10 +381,11 @@ class ManagerNode(ManagedNode):
             self._manager.refuse_target(message.application, sender, error)
             if error.field == 'application':
                 refused += f'. {there(self.applications)}'
-            self.complain(
+            self.leave_out(
+                'performance_target',
+                f'{error.field} refused',
                 f'Refused a target of {sender or "unknown sender"} for '
                 f'{message.application[:LONGEST_ID] or "no application"}: {refused}',
-                f'target {error.field}',
             )
         self._decide_soon()
         return refused
@@ -378,19 +394,22 @@ class ManagerNode(ManagedNode):
         try:
             load = load_of(message)
         except ValueError as error:
-            self.complain(f'Ignored a system_load: {error}', 'system_load')
+            self.leave_out('system_load', 'contradictory', f'Ignored a system_load: {error}')
             return
         if self._load_source.takes(
             load.platform, load.instance, load.monotonic_time, load.period, now
         ):
             self._load, self._load_received = load, now
         elif load.platform != self._platform_id():
-            self.complain(
+            self.leave_out(
+                'system_load',
+                'another platform',
                 f'Ignored a system_load of platform {load.platform!r}: {self._platform_id()!r} is '
                 'heard too. Run one platform node, or give each computer its own '
                 "'manager_namespace'.",
-                'another platform',
             )
+        else:
+            self.message_counts.leave_out('system_load', 'out of order')
         if self._manager.observe_load(load, now):
             self._decide_soon()
         if self._setting is not None and load.lease_manager != self.identity.instance:
@@ -398,15 +417,21 @@ class ManagerNode(ManagedNode):
                 self._send_setting(self._setting)
 
     def _on_manager(self, message: ManagerStatus) -> None:
-        other = Identity(message.instance, nanoseconds(message.started))
-        if not self.active or not self.identity.gives_way_to(other):
+        if not self.active or not self._is_older(message):
             return
         if self.has_rival('manager_status', 'performance_target'):
+            topic = self.shared_topic('manager_status')
             self.give_way(
-                f'Another manager ({other.instance}) already works under '
+                f'Another manager ({message.instance}) already works under '
                 f'{self.parameters["manager_namespace"]}; this one gives way. End the other, or '
-                "give one of them another parameter 'manager_namespace', then configure again."
+                "give one of them another parameter 'manager_namespace'.",
+                Sign(ManagerStatus, topic, qos.MANAGER_STATUS, self._is_older),
             )
+
+    def _is_older(self, message: ManagerStatus) -> bool:
+        """Tell whether a status is that of a manager that this one has to give way to."""
+        other = Identity(message.instance, nanoseconds(message.started))
+        return self.identity.gives_way_to(other)
 
     # What the services ask for.
 

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.management.targets import is_application_id
 from dynamic_dnn_ros.msg import DvfsSetting, InferenceStatus, SystemLoad
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level
+from dynamic_dnn_ros.nodes.common.giving_way import Sign
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.main import run
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
@@ -236,7 +237,10 @@ class PlatformNode(ManagedNode):
         }
 
     def _on_status(self, message: InferenceStatus) -> None:
-        if self._platform is None or not is_application_id(message.application):
+        if self._platform is None:
+            return
+        if not is_application_id(message.application):
+            self.message_counts.leave_out('inference_status', 'application refused')
             return
         busy = {row.name: row.value for row in message.busy if 0.0 <= row.value < math.inf}
         self._platform.observe(
@@ -249,27 +253,36 @@ class PlatformNode(ManagedNode):
         )
 
     def _on_load(self, message: SystemLoad) -> None:
-        if not self.active or not self.identity.gives_way_to(
-            Identity(message.instance, nanoseconds(message.started))
-        ):
+        if not self.active or not self._is_older(message):
             return
         if self.has_rival('system_load', 'dvfs_setting'):
             where = f'on topic {self.shared_topic("system_load")}'
             remedy = (
-                'Run one platform node on a board: stop one of them, then configure this one'
+                'Run one platform node on a board: stop one of them'
                 if message.boot_id == self._boot_id
                 else "Give each computer its own 'manager_namespace'"
             )
             self.give_way(
                 f'platform node {self.identifier}: another one ({message.platform}, instance '
-                f'{message.instance}) was here first {where}. {remedy}.'
+                f'{message.instance}) was here first {where}. {remedy}.',
+                Sign(
+                    SystemLoad, self.shared_topic('system_load'), qos.SYSTEM_LOAD, self._is_older
+                ),
             )
+
+    def _is_older(self, message: SystemLoad) -> bool:
+        """Tell whether a load is that of a platform node that this one has to give way to."""
+        other = Identity(message.instance, nanoseconds(message.started))
+        return self.identity.gives_way_to(other)
 
     def _on_setting(self, message: DvfsSetting) -> None:
         if self._keeper is None:
             return
         now = time.monotonic()
-        self._keeper.take(setting_of(message), now)
+        answer = self._keeper.take(setting_of(message), now)
+        if answer.refused:
+            reason = answer.result.name.removeprefix('REFUSED_').lower()
+            self.message_counts.leave_out('dvfs_setting', f'{reason} refused')
         self._watch_lease(now)
         self._publish()
 

@@ -13,12 +13,16 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from dynamic_dnn_ros.nodes.common import lifecycle
+from dynamic_dnn_ros.nodes.common import giving_way, lifecycle, qos
+from dynamic_dnn_ros.nodes.common.giving_way import Sign
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode, NodeError
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from support.graph import Graph
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+RIVAL = Sign(DiagnosticArray, '/rival', qos.DIAGNOSTICS, lambda message: True)
 
 
 class Managed(ManagedNode):
@@ -171,11 +175,31 @@ def test_bad_parameter_keeps_the_node_unconfigured_until_it_is_set_right(
 def test_node_that_gives_way_stops_and_says_why(graph: Graph, create: Create) -> None:
     node = create()
     node.start()
-    node.give_way('Another one is here. End it.')
+    node.give_way('Another one is here. End it.', RIVAL)
     graph.spin_until(lambda: not node.configured, timeout=5.0)
-    assert node.problem == 'Another one is here. End it.'
+    assert node.problem.startswith('Another one is here. End it. This one starts again by itself')
     assert node.calls[-2:] == ['deactivate', 'clean_up']
     assert node.trigger_configure() == SUCCESS
+    assert node._waiting is None
+
+
+def test_a_node_that_gave_way_starts_again_once_the_other_one_is_silent(
+    graph: Graph, create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_way, 'LOOK', 0.05)
+    monkeypatch.setattr(giving_way, 'SILENCE', 0.4)
+    publisher = graph.publisher(DiagnosticArray, '/rival')
+    node = create()
+    node.start()
+    node.give_way('Another one is here. End it.', RIVAL)
+    graph.spin_until(lambda: node._waiting is not None, timeout=5.0)
+    graph.wait_for_subscriptions(publisher)
+    for _ in range(8):
+        publisher.publish(DiagnosticArray())
+        graph.spin_for(0.1)
+    assert not node.configured
+    graph.spin_until(lambda: node.active, timeout=5.0)
+    assert node.problem == '' and node._waiting is None
 
 
 def test_two_words_of_a_rival_stop_the_node_once(
@@ -184,7 +208,7 @@ def test_two_words_of_a_rival_stop_the_node_once(
     node = create()
     node.start()
     for _ in range(2):
-        node.give_way('Another one is here. End it.')
+        node.give_way('Another one is here. End it.', RIVAL)
     done: list[bool] = []
     node.call_soon(lambda: done.append(True))
     graph.spin_until(lambda: done, timeout=5.0)

@@ -94,6 +94,11 @@ def test_a_string_that_is_no_text_is_named() -> None:
         SerialisedImage(bytes(data), Image)
 
 
+def test_bytes_of_another_encapsulation_that_are_no_image_are_named() -> None:
+    with pytest.raises(PictureError, match='Image of 44 serialised bytes: it cannot be read'):
+        SerialisedImage(b'\x55\x55\x00\x00' + b'\xff' * 40, Image)
+
+
 def test_an_image_without_data_is_named() -> None:
     empty = serialize_message(compressed_message(b''))
     with pytest.raises(PictureError, match="compressed image 'jpeg': it has no data"):

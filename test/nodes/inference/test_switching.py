@@ -32,6 +32,7 @@ class Receiver(SwitchReceiver):
         self.answers: list[SwitchAnswer] = []
         self.exchanges: list[str] = []
         self.applied: list[SubNetworkSwitch] = []
+        self.left_out: list[str] = []
         super().__init__(
             ID,
             self.served,
@@ -40,6 +41,7 @@ class Receiver(SwitchReceiver):
             lambda: self.answers.append(self.answer),
             self.applied.append,
             get_logger('test_switching'),
+            lambda reason, _: self.left_out.append(reason),
         )
 
     def switch(self, sub_network: str, sequence: int, **fields: str) -> None:
