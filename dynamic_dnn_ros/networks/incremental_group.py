@@ -209,6 +209,7 @@ class IncrementalGroup(DynamicNetwork[IncrementalGroupConfiguration]):
     """The network of all groups; a fresh one runs them all."""
 
     family = 'incremental_group'
+    last_layers = ('groups.*.classifier',)
     statistics_per_sub_network = False
 
     def __init__(self, layout: IncrementalGroupLayout) -> None:

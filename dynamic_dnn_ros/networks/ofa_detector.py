@@ -43,6 +43,7 @@ class OfaDetector(ElasticMobileNetwork[DetectorLayout, DetectorConfiguration]):
     family = 'ofa_detector'
     task = 'detection'
     output_name = 'output'
+    last_layers = ('head',)
     layouts = LAYOUTS
     layout_class = DetectorLayout
     configuration_class = DetectorConfiguration

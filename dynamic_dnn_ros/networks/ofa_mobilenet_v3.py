@@ -40,6 +40,7 @@ class OfaMobileNetV3(ElasticMobileNetwork[MobileNetV3Layout, MobileNetV3Configur
     """The super-network; a fresh one runs its largest sub-network."""
 
     family = 'ofa_mobilenet_v3'
+    last_layers = ('classifier',)
     layouts = LAYOUTS
     layout_class = MobileNetV3Layout
     configuration_class = MobileNetV3Configuration

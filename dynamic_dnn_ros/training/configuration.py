@@ -65,6 +65,8 @@ class Phase:
     :param sort_channels: put important channels first before the phase begins.
     :param freeze: fields of a configuration, each with its value: what the sub-network of that
         configuration uses stays as it is.
+    :param only: names of the parts of the network that this phase trains, `*` for any name;
+        empty: all.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Phase:
     distillation: float = 1.0
     sort_channels: bool = False
     freeze: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f'phase {self.name!r}: '
@@ -120,6 +123,7 @@ class Phase:
             **dataclasses.asdict(self),
             'rule': self.rule.value,
             'within': {name: list(values) for name, values in self.within.items()},
+            'only': list(self.only),
         }
 
 
@@ -145,6 +149,8 @@ class TrainingConfiguration:
     :param phases: what is trained, one after the other.
     :param initial_weights: what the first phase begins with: 'efficientnet_lite0', or a file in
         safetensors with tensors of the family's names; empty for fresh weights.
+    :param fine_tune: what the first phase begins with, as a whole: the name or folder of a
+        bundle, or a file of weights; empty for none.
     :param optimizer: sgd, with Nesterov momentum, or adamw.
     :param averaging: of the weights over the steps, exponential: the share of the average that
         each step keeps; 0 for none. The averages are what is tested and written.
@@ -181,6 +187,7 @@ class TrainingConfiguration:
     test_data: Path = Path()
     test_every: int = 0
     initial_weights: str = ''
+    fine_tune: str = ''
     optimizer: Optimizer = Optimizer.SGD
     averaging: float = 0.0
     canvas: int = 512
@@ -220,6 +227,10 @@ class TrainingConfiguration:
         )
         self._check_ranges()
         self._check_test_pictures()
+        if self.initial_weights and self.fine_tune:
+            raise TrainingConfigurationError(
+                'initial_weights and fine_tune are both given: give one of them'
+            )
         if self.stored_precision not in (Precision.FLOAT32, Precision.FLOAT16):
             raise TrainingConfigurationError(
                 f'stored_precision is {self.stored_precision.value}: float32 or float16 is needed'
@@ -401,6 +412,10 @@ def _choices(value: Any) -> dict[str, tuple[int, ...]]:
     }
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(_instance(str)(name) for name in _instance(list, tuple)(value))
+
+
 def _values(value: Any) -> dict[str, int]:
     return {_instance(str)(n): _integer(entry) for n, entry in _instance(Mapping)(value).items()}
 
@@ -417,6 +432,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'str': _instance(str),
     'tuple[Mapping[str, Mapping[str, Any]], ...]': _augmentation,
     'tuple[float, float, float]': _colour,
+    'tuple[str, ...]': _names,
     'tuple[Phase, ...]': _phases,
     'Mapping[str, Any]': _instance(Mapping),
     'str | Mapping[str, Any]': _instance(str, Mapping),

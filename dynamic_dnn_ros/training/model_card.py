@@ -134,9 +134,8 @@ def _averaging(configuration: TrainingConfiguration) -> str:
 
 
 def _beginning(configuration: TrainingConfiguration) -> str:
-    if not configuration.initial_weights:
-        return ''
-    return f'Training began with the weights of `{configuration.initial_weights}`. '
+    source = configuration.initial_weights or configuration.fine_tune
+    return f'Training began with the weights of `{source}`. ' if source else ''
 
 
 def _phases(phases: Sequence[Phase]) -> str:
@@ -170,6 +169,8 @@ def _further(phase: Phase) -> list[str]:
     if phase.freeze:
         frozen = ', '.join(f'{name} {value}' for name, value in phase.freeze.items())
         further.append(f'frozen: {frozen}')
+    if phase.only:
+        further.append(f'only: {", ".join(phase.only)}')
     return further
 
 

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import math
 from typing import Any
 
 from dynamic_dnn_ros.networks.ofa_layouts import LAYOUTS
+from dynamic_dnn_ros.pictures.input import Preprocessing
 from dynamic_dnn_ros.training.survey import TEST_EVERY, Survey
 
 _IMAGENET_MEAN = [0.485, 0.456, 0.406]
@@ -35,6 +36,9 @@ _STEPS = 8
 _MOST_WORKERS = 8
 #: Share of a picture's side below which objects count as small.
 _SMALL_OBJECT = 0.12
+#: Learning rates of a fine-tuning, against that of a training from nothing.
+_LAST_LAYERS_RATE = 0.5
+_CONTINUED_RATE = 0.2
 #: Pictures a class below which accuracy is a matter of luck.
 FEW = 50
 
@@ -63,15 +67,42 @@ class Field:
     reason: str
 
 
-def propose(name: str, survey: Survey, computer: Computer) -> tuple[Field, ...]:
-    """Return the fields of a training file, in the order in which they are to be read."""
+@dataclasses.dataclass(frozen=True)
+class Beginning:
+    """
+    A bundle whose weights a training goes on from.
+
+    :param source: its name or folder.
+    :param side: of its largest input, pixels.
+    :param last_layers: names of the modules that are trained first.
+    """
+
+    source: str
+    family: str
+    layout: Mapping[str, Any]
+    preprocessing: Preprocessing
+    side: int
+    last_layers: tuple[str, ...]
+
+
+def propose(
+    name: str, survey: Survey, computer: Computer, beginning: Beginning | None = None
+) -> tuple[Field, ...]:
+    """
+    Return the fields of a training file, in the order in which they are to be read.
+
+    :param beginning: of the same task as the data; None: train from nothing.
+    """
     tested = 0 if survey.test_data is not None else survey.count // TEST_EVERY
     held_out = held_out_of(survey.count - tested)
     count = survey.count - tested - held_out
     network = _detector if survey.detection else _classifier
+    fields = network(survey, computer, count)
+    if beginning is not None:
+        fields = _continued(fields, survey, beginning)
     return (
         *_data(name, survey),
-        *network(survey, computer, count),
+        *fields,
         Field(
             'held_out',
             held_out,
@@ -178,11 +209,7 @@ def _classifier(survey: Survey, computer: Computer, count: int) -> list[Field]:
     views = _VIEWS_ON_GPU if computer.gpu else _VIEWS_ON_CPU
     epochs = epochs_of(views, count, _EPOCHS)
     rate = round(0.1 * batch / 64, 4)
-    small = survey.one_size and survey.largest.width == survey.largest.height == side
-    crop: dict[str, Any] = {'RandomResizedCrop': {'size': [side, side], 'scale': [0.35, 1.0]}}
-    if small:
-        crop = {'RandomCrop': {'size': side, 'padding': 4, 'padding_mode': 'reflect'}}
-    workers = 0 if small else min(_MOST_WORKERS, computer.cores - 1)
+    workers = 0 if _are_of_side(survey, side) else min(_MOST_WORKERS, computer.cores - 1)
     return [
         Field(
             'family',
@@ -197,11 +224,7 @@ def _classifier(survey: Survey, computer: Computer, count: int) -> list[Field]:
             'center_crop' if survey.elongation > 1.1 else 'stretch',
             'how served pictures become square: center_crop where most are far from it',
         ),
-        Field(
-            'augmentation',
-            [crop, {'RandomHorizontalFlip': {}}],
-            'how training pictures vary. Remove the flip if left and right differ, as in text',
-        ),
+        _augmentation(survey, side),
         Field(
             'batch_size',
             batch,
@@ -232,6 +255,21 @@ def _classifier(survey: Survey, computer: Computer, count: int) -> list[Field]:
             'the search takes minutes; more generations find more',
         ),
     ]
+
+
+def _are_of_side(survey: Survey, side: int) -> bool:
+    return survey.one_size and survey.largest.width == survey.largest.height == side
+
+
+def _augmentation(survey: Survey, side: int) -> Field:
+    crop: dict[str, Any] = {'RandomResizedCrop': {'size': [side, side], 'scale': [0.35, 1.0]}}
+    if _are_of_side(survey, side):
+        crop = {'RandomCrop': {'size': side, 'padding': 4, 'padding_mode': 'reflect'}}
+    return Field(
+        'augmentation',
+        [crop, {'RandomHorizontalFlip': {}}],
+        'how training pictures vary. Remove the flip if left and right differ, as in text',
+    )
 
 
 def _classifier_layout(
@@ -331,6 +369,59 @@ def _detector(survey: Survey, computer: Computer, count: int) -> list[Field]:
             'the search: more generations find more',
         ),
     ]
+
+
+def _continued(fields: Sequence[Field], survey: Survey, beginning: Beginning) -> list[Field]:
+    """Return the fields of a training that goes on, from those of one that begins anew."""
+    preprocessing = beginning.preprocessing
+    why = f'as of {beginning.source}, whose weights know no other'
+    changed = {
+        'family': Field('family', beginning.family, why),
+        'layout': Field(
+            'layout', {**beginning.layout, 'classes': len(survey.classes)}, f'{why}; your classes'
+        ),
+        'mean': Field('mean', list(preprocessing.mean), why),
+        'standard_deviation': Field(
+            'standard_deviation', list(preprocessing.standard_deviation), why
+        ),
+        'resize': Field('resize', preprocessing.resize.value, why),
+        'initial_weights': Field(
+            'fine_tune',
+            beginning.source,
+            'the network that this training goes on from. Classes of the same name are known to '
+            'it, the others begin anew',
+        ),
+    }
+    continued = []
+    for field in fields:
+        if field.name == 'augmentation' and not survey.detection:
+            field = _augmentation(survey, beginning.side)
+        elif field.name == 'phases':
+            field = _continued_phases(field.value, beginning)
+        continued.append(changed.pop(field.name, field))
+    position = [field.name for field in continued].index('layout') + 1
+    return [*continued[:position], *changed.values(), *continued[position:]]
+
+
+def _continued_phases(phases: Sequence[Mapping[str, Any]], beginning: Beginning) -> Field:
+    """Return phases of a quarter and a half of the epochs, at lower learning rates."""
+    largest, everything = phases
+    epochs = largest['epochs']
+    rate = largest['learning_rate']
+    last = _phase(
+        'last_layers', 'largest', max(2, epochs // 4), round(rate * _LAST_LAYERS_RATE, 5)
+    )
+    return Field(
+        'phases',
+        [
+            {**last, 'only': list(beginning.last_layers)},
+            _phase(
+                'all', everything['rule'], max(2, epochs // 2), round(rate * _CONTINUED_RATE, 5)
+            ),
+        ],
+        'first the last layers alone (only), the others as they are; then all of them, at a lower '
+        'learning rate than from nothing. More epochs are more accurate',
+    )
 
 
 def _phase(name: str, rule: str, epochs: int, rate: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import check_place
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
+from dynamic_dnn_ros.networks.given_weights import take_weights
 from dynamic_dnn_ros.networks.initial_weights import load_initial_weights
 from dynamic_dnn_ros.networks.registry import create, family_class
 from dynamic_dnn_ros.platforms.hardware import hardware_name
@@ -55,6 +56,7 @@ def train_bundle(
     :return: the bundle; None in all processes but the first where several train together.
     :raises DataError: if the pictures cannot be used.
     :raises ConfigurationError: for an unknown family or layout, or other classes than it has.
+    :raises GivenWeightsError: if a fine-tuning cannot go on from the weights that are given.
     :raises TrainingConfigurationError: if a phase trains nothing, or the device cannot be used.
     :raises CheckpointError: if the work folder holds a checkpoint of something else, or is in use.
     :raises DivergenceError: if the weights are no finite numbers any more.
@@ -159,6 +161,10 @@ def _prepared(
         if configuration.initial_weights:
             taken = load_initial_weights(network, configuration.initial_weights)
             _LOGGER.info('%d tensors taken from %s', taken, configuration.initial_weights)
+        if configuration.fine_tune:
+            given = take_weights(network, configuration.fine_tune, data.training.classes)
+            if process_rank() == 0:
+                _LOGGER.info('fine-tuning %s: %s', configuration.fine_tune, given)
         yield network, data
 
 
@@ -215,7 +221,13 @@ def _configuration_named(
 def _on_labels_only(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
     return tuple(
         dataclasses.replace(
-            phase, rule=Rule.LARGEST, within={}, teacher='', sort_channels=False, freeze={}
+            phase,
+            rule=Rule.LARGEST,
+            within={},
+            teacher='',
+            sort_channels=False,
+            freeze={},
+            only=(),
         )
         for phase in phases
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 import copy
+import fnmatch
 import json
 import random
 from typing import Any, ClassVar
@@ -14,7 +15,12 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.networks.contract import Choices, Configuration, DynamicNetwork
+from dynamic_dnn_ros.networks.contract import (
+    Choices,
+    Configuration,
+    ConfigurationError,
+    DynamicNetwork,
+)
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
 from dynamic_dnn_ros.training.batches import use_channels_last
 from dynamic_dnn_ros.training.configuration import Phase, Rule
@@ -96,7 +102,10 @@ class SuperNetworkSpace(Space):
     def enter(self, phase: Phase, earlier: Sequence[Phase], anew: bool) -> None:
         """Freeze what the phase leaves as it is, and sort channels at its beginning."""
         frozen = {name: (value,) for name, value in phase.freeze.items()}
+        self._network.requires_grad_(True)
         self._network.freeze(self._network.largest(frozen) if frozen else None)
+        if phase.only:
+            self._train_only(phase.only)
         if phase.sort_channels and anew:
             self._network.sort_channels(self._trained(earlier))
 
@@ -134,6 +143,24 @@ class SuperNetworkSpace(Space):
         module = self._network.extract(configuration)
         use_channels_last(module)
         return module
+
+    def _train_only(self, parts: Sequence[str]) -> None:
+        """
+        Let no other parameters take a gradient; batch norm goes on to normalise by the batch.
+
+        :raises ConfigurationError: if the network has no such part.
+        """
+        names = [name for name, _ in self._network.named_parameters()]
+        chosen: set[str] = set()
+        for part in parts:
+            found = fnmatch.filter(names, part) + fnmatch.filter(names, f'{part}.*')
+            if not found:
+                known = ', '.join(dict(self._network.named_children()))
+                raise ConfigurationError('only', part, f'parts of the network, as {known}')
+            chosen.update(found)
+        for name, parameter in self._network.named_parameters():
+            if name not in chosen:
+                parameter.requires_grad_(False)
 
     def _trained(self, phases: Sequence[Phase]) -> dict[str, tuple[int, ...]]:
         """Return the values of each field that phases have trained."""

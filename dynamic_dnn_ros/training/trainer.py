@@ -107,7 +107,7 @@ class Trainer:
         space = self._space
         largest = space.largest(phase.within)
         space.enter(phase, (), anew=False)
-        if not phase.freeze:
+        if not (phase.freeze or phase.only):
             return
         each = largest if phase.rule is Rule.LARGEST else space.smallest(phase.within)
         space.activate(space.module.eval(), each)
@@ -115,9 +115,9 @@ class Trainer:
         space.module.train()
         if not trains:
             raise TrainingConfigurationError(
-                f'phase {phase.name!r}: freeze is {dict(phase.freeze)}, which leaves nothing to '
-                f'train of sub-network {each.to_mapping()}: freeze less, or train only larger '
-                'ones (`within`)'
+                f'phase {phase.name!r}: freeze is {dict(phase.freeze)}, only {list(phase.only)}, '
+                f'which leaves nothing to train of sub-network {each.to_mapping()}: train more of '
+                'it, or only larger ones (`within`)'
             )
 
     def train(

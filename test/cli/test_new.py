@@ -8,8 +8,10 @@ import re
 
 import pytest
 
+from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from support.bundles import make_bundle
 from support.labelled_data import packed, write_picture, write_yolo
 
 
@@ -129,3 +131,38 @@ def test_data_that_cannot_be_trained_on_are_refused(capsys):
     assert 'label images' in said('masked')
     write_yolo(Path('boxless'), {'a': '', 'b': ''})
     assert 'boxless holds no box' in said('boxless')
+
+
+def test_it_goes_on_from_a_bundle_and_says_what_is_known(folder, capsys):
+    given = make_bundle(folder / 'given')
+    write_classes(Path('pictures'), sizes=((40, 36),), names=('class_3', 'door'))
+    assert main(['new', 'things', '--data', 'pictures', '--from', 'given']) == 0
+    configuration = TrainingConfiguration.from_file(Path('things.yaml'))
+    assert configuration.fine_tune == 'given'
+    last, everything = configuration.phases
+    assert last.only == ('classifier',)
+    assert not everything.only
+    assert everything.learning_rate < last.learning_rate
+    text = Path('things.yaml').read_text()
+    text = re.sub('epochs: [0-9]+', 'epochs: 1', text)
+    text = text.replace('warm_up: 1', 'warm_up: 0').replace('workers: 1', 'workers: 0')
+    Path('things.yaml').write_text(text)
+    assert main(['train', 'things.yaml', '--quiet']) == 0
+    trained = read_bundle(Path('models/things'))
+    assert 'began with the weights of `given`' in (trained.folder / 'MODEL_CARD.md').read_text()
+    # The trunk is still near the one that it began with.
+    stem = given.weights().network['stem.convolution.weight']
+    own = trained.weights().network['stem.convolution.weight']
+    assert abs(own - stem).max() < 0.1 * abs(stem).max()
+
+
+@pytest.mark.parametrize(
+    ('source', 'said'),
+    [
+        ('fruit_detector', '--from fruit_detector is a bundle of detection, and pictures is data'),
+        ('nothing', "bundle 'nothing': is neither a bundle that ships with the package nor"),
+    ],
+)
+def test_a_bundle_that_does_not_fit_is_refused(source, said, capsys):
+    write_classes(Path('pictures'))
+    assert said in refused(capsys, 'things', '--data', 'pictures', '--from', source)

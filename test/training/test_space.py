@@ -53,6 +53,22 @@ def test_a_phase_freezes_and_the_next_one_frees():
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+def test_a_phase_trains_the_last_layers_only_and_the_next_one_all():
+    network = create('incremental_group', 'incremental_group_32x32')
+    space = SuperNetworkSpace(network)
+    space.enter(_phase(only=network.last_layers), (), anew=True)
+    trained = {name for name, each in network.named_parameters() if each.requires_grad}
+    assert trained == {
+        f'groups.{group}.classifier.{tensor}'
+        for group in range(4)
+        for tensor in ('weight', 'bias')
+    }
+    space.enter(_phase(), (), anew=True)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    with pytest.raises(ConfigurationError, match="only is 'head': allowed is parts of the net"):
+        space.enter(_phase(only=('head',)), (), anew=True)
+
+
 def test_a_family_that_shares_weights_freezes_nothing():
     space = SuperNetworkSpace(small_network())
     with pytest.raises(ConfigurationError, match='freeze'):
