@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench chaos fuzz soak load dist clean
+.PHONY: help setup build demo test lint bench chaos fuzz soak load dist docs clean
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(name))))
 SHELL := /bin/bash
 # Runs the rest of a line in the environment that `make setup` made.
@@ -43,6 +43,9 @@ load: setup  ## 1, 2, 4, 8 applications on one simulated board
 
 dist: setup  ## sdist and wheel of the last commit, into dist/
 	@$(run) python tools/make_dist.py
+
+docs:  ## the documents as a site, into site/
+	@$(PYTHON) tools/make_docs.py
 
 clean:  ## remove the build, keep .venv
 	rm -rf .colcon

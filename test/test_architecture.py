@@ -42,6 +42,7 @@ TOP_FILES = {
     'Makefile',
     'README.md',
     'SECURITY.md',
+    'mkdocs.yml',
     'package.xml',
     'pyproject.toml',
     'setup.cfg',

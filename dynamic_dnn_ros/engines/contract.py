@@ -82,8 +82,7 @@ class SharedMemory(NamedTuple):
     """
     Memory that several prepared sub-networks have together, and that the last of them frees.
 
-    :param owner: the same for all of them, on one processor
-    :param size: bytes
+    `owner` is the same for all of them, on one processor; `size` in bytes.
     """
 
     owner: str
