@@ -73,6 +73,9 @@ class Observation:
         self.run = RunRecord(application=application)
         self.seen = ''
         self.presented: Application | None = None
+        self.presented_at = 0.0
+        self.heard_at = 0.0
+        """When the application spoke last; both in seconds of the clock."""
         self._clock = clock
         self._keep = keep
 
@@ -81,6 +84,7 @@ class Observation:
         if message.id != self.run.application or message.state == Application.STATE_DEPARTED:
             return
         self.presented = message
+        self.presented_at = self.heard_at = self._clock()
         self.run.bundle = message.bundle
         self.run.engine = message.engine
         self.run.metric = metric_title(message.metric)
@@ -98,6 +102,7 @@ class Observation:
         """Take what the application does."""
         if message.application != self.run.application:
             return
+        self.heard_at = now = self._clock()
         self.run.counts = FrameCounts(
             message.received,
             message.served,
@@ -111,7 +116,7 @@ class Observation:
         self._append(
             self.run.frames,
             FrameRecord(
-                self._clock(),
+                now,
                 message.sub_network,
                 stages.get(InferenceStatus.STAGE_TOTAL, math.nan),
                 message.simulated,
@@ -156,6 +161,7 @@ class Observation:
                     target.decision.sub_network,
                     dict(zip(target.names, target.missed_by)),
                     text,
+                    dict(zip(target.names, target.required)),
                 ),
             )
 

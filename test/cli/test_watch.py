@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is absent')
 
 from dynamic_dnn_ros.cli.observation import Observation
-from dynamic_dnn_ros.cli.watch.system import System
+from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.cli.watch.view import lines_of, render, system_data
 from dynamic_dnn_ros.client import TargetClient
 from dynamic_dnn_ros.msg import (

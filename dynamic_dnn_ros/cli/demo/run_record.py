@@ -38,13 +38,18 @@ class LoadRecord:
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """What the manager said of the application's target; `missed_by` in the limits' units."""
+    """
+    What the manager said of the application's target.
+
+    `required` are its limits, `missed_by` how far they are missed, both in the limits' units.
+    """
 
     time: float
     state: str
     sub_network: str
     missed_by: Mapping[str, float]
     message: str
+    required: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import json
 import sys
 import time
 
+from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.cli.target import ERRORS as TARGET_ERRORS
 from dynamic_dnn_ros.cli.target import RequestError, add_connection
-from dynamic_dnn_ros.cli.watch.system import System
 from dynamic_dnn_ros.cli.watch.view import choose_view, lines_of, system_data
 from dynamic_dnn_ros.client import TargetClient
 

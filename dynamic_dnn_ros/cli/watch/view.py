@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any, Protocol, TextIO
 
@@ -14,17 +13,21 @@ from dynamic_dnn_ros.cli.demo.display import (
     facts_table,
     honesty,
     platform_facts,
-    recent_frames,
     state_colour,
 )
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
-from dynamic_dnn_ros.cli.demo.summary import latency_quantile, milliseconds, platform_title
-from dynamic_dnn_ros.cli.observation import Observation
+from dynamic_dnn_ros.cli.system.listening import System
+from dynamic_dnn_ros.cli.system.words import (
+    board_title,
+    latency_text,
+    manager_text,
+    quantile_of,
+    recent_latency,
+    standing_text,
+    sub_network_text,
+)
 from dynamic_dnn_ros.cli.target.text import application_data, plain, report_data
-from dynamic_dnn_ros.cli.watch.system import System
-from dynamic_dnn_ros.client import TargetReport
-from dynamic_dnn_ros.management.targets import DEFAULT_LATENCY_QUANTILE
-from dynamic_dnn_ros.management.words import in_unit, state_words, target_text
+from dynamic_dnn_ros.management.words import target_text
 
 DRAWING_PERIOD = 0.2
 LINE_PERIOD = 1.0
@@ -103,65 +106,14 @@ class TableView:
         self._live.stop()
 
 
-def quantile_of(report: TargetReport | None) -> float:
-    """Return the quantile at which an application's latency is judged."""
-    if report is None or report.target is None:
-        return DEFAULT_LATENCY_QUANTILE
-    return report.target.quantile
-
-
-def latency_text(run: RunRecord, report: TargetReport | None, now: float) -> str:
-    """Return the latency of the last two seconds at the target's quantile, with its limit."""
-    latency = latency_quantile(recent_frames(run, now), quantile_of(report))
-    target = report.target if report is not None else None
-    against = f' of {target.latency * 1e3:.3g} ms' if target and target.latency else ''
-    return f'{milliseconds(latency)}{against}'
-
-
-def sub_network_text(observation: Observation) -> str:
-    """Return what serves, with its accuracy."""
-    run, presented = observation.run, observation.presented
-    name = run.frames[-1].sub_network if run.frames else ''
-    name = name or (presented.sub_network if presented is not None else '')
-    accuracy = run.accuracies.get(name, math.nan)
-    return f'{name} ({accuracy:.1%})' if math.isfinite(accuracy) else name
-
-
-def standing_text(report: TargetReport | None) -> str:
-    """Return how a target stands, and by how much it is missed."""
-    if report is None:
-        return 'no manager'
-    missed = [
-        f'{name} by {in_unit(name, value)}'
-        for name, value in zip(report.names, report.missed_by)
-        if value > 0
-    ]
-    state = state_words(report.state)
-    return f'{state}: {", ".join(missed)}' if missed else state
-
-
-def manager_text(system: System) -> str:
-    """Return what the manager is about."""
-    status = system.manager
-    if status is None:
-        return 'none: applications serve what they serve'
-    mode = 'advises only' if status.mode == status.MODE_ADVISE else 'in control'
-    lease = ', holds the clocks' if status.holds_lease else ', leaves the clocks alone'
-    said = f'; {status.message}' if status.message else ''
-    return f'{mode}{lease}, {status.decisions} decisions{said}'
-
-
-def title(system: System) -> str:
-    """Return the platform as people call it."""
-    return platform_title(system.board) if system.has_platform else 'a board without platform node'
-
-
 def lines_of(system: System) -> list[str]:
     """Return how things stand as plain lines."""
     reports = system.reports  # waited for, so without the lock
     with system.lock:
-        lines = [f'{title(system)}: {", ".join(f"{n} {t}" for n, t in _board_facts(system))}']
-        lines.append(f'manager: {manager_text(system)}')
+        lines = [
+            f'{board_title(system)}: {", ".join(f"{n} {t}" for n, t in _board_facts(system))}'
+        ]
+        lines.append(f'manager: {manager_text(system.manager)}')
         for name in sorted({*system.observations, *reports}):
             report, observation = reports.get(name), system.observations.get(name)
             target = target_text(
@@ -212,11 +164,13 @@ def render(system: System) -> Any:
             if observation is not None:
                 facts = application_facts(run, observation.seen)
                 parts += [Text(name, style='bold'), facts_table(facts)]
-        parts.insert(1, facts_table([*_board_facts(system), ('manager', manager_text(system))]))
+        parts.insert(
+            1, facts_table([*_board_facts(system), ('manager', manager_text(system.manager))])
+        )
         simulated = system.has_platform and system.board.simulated
         return Panel(
             Group(*parts),
-            title=f'[bold]dynamic-dnn watch on {title(system)}[/bold]',
+            title=f'[bold]dynamic-dnn watch on {board_title(system)}[/bold]',
             subtitle=honesty(system.board) if system.has_platform else None,
             border_style='blue' if simulated else 'green',
         )
@@ -240,8 +194,7 @@ def system_data(system: System) -> dict[str, Any]:
             }
             if observation is not None:
                 run = observation.run
-                recent = recent_frames(run, system.now)
-                row['latency'] = plain(latency_quantile(recent, quantile_of(report)))
+                row['latency'] = plain(recent_latency(run, report, system.now))
                 row['latency_quantile'] = quantile_of(report)
                 row['frames'] = vars(run.counts) | {}
                 row['last_switch'] = plain(vars(run.switches[-1])) if run.switches else None

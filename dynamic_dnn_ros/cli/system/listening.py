@@ -38,13 +38,20 @@ class System:
     `lock` is held while something is taken; hold it to read.
     """
 
-    def __init__(self, client: TargetClient) -> None:
-        """Begin to listen."""
+    def __init__(self, client: TargetClient, keep: int = KEPT) -> None:
+        """
+        Begin to listen.
+
+        :param keep: rows of each kind that are kept of an application
+        """
         self.lock = threading.RLock()
         self.observations: dict[str, Observation] = {}
         self._client = client
+        self._keep = keep
+        self._own: dict[str, list[Any]] = {}
+        """Subscriptions of what an application has for itself, by its id."""
         self._began = time.monotonic()
-        self._platform = Observation('', self._clock, KEPT)
+        self._platform = Observation('', self._clock, keep)
         self._status: ManagerStatus | None = None
         self._heard = {'manager': -FRESH, 'platform': -FRESH}
         namespace = client.manager_namespace
@@ -131,30 +138,34 @@ class System:
     def _on_application(self, message: Application) -> None:
         if message.state == Application.STATE_DEPARTED:
             self.observations.pop(message.id, None)
+            for subscription in self._own.pop(message.id, ()):
+                self._client.node.destroy_subscription(subscription)
             return
         observation = self.observations.get(message.id)
         if observation is None:
-            observation = Observation(message.id, self._clock, KEPT)
+            observation = Observation(message.id, self._clock, self._keep)
             self.observations[message.id] = observation
             self._listen(message.id, observation)
         observation.on_application(message)
 
     def _listen(self, name: str, observation: Observation) -> None:
         """Hear the topics that an application has for itself."""
-        for message_type, topic, callback, profile in (
-            (
-                SubNetworkSwitch,
-                'sub_network_switch',
-                observation.on_switch,
-                qos.SUB_NETWORK_SWITCH,
-            ),
-            (Classification, 'classification', observation.on_classification, qos.RESULT),
-            (Detections, 'detections', observation.on_detections, qos.RESULT),
-            (Segmentation, 'segmentation', observation.on_segmentation, qos.RESULT),
-        ):
+        self._own[name] = [
             self._client.node.create_subscription(
                 message_type, f'{name}/{topic}', self._locked(callback), profile
             )
+            for message_type, topic, callback, profile in (
+                (
+                    SubNetworkSwitch,
+                    'sub_network_switch',
+                    observation.on_switch,
+                    qos.SUB_NETWORK_SWITCH,
+                ),
+                (Classification, 'classification', observation.on_classification, qos.RESULT),
+                (Detections, 'detections', observation.on_detections, qos.RESULT),
+                (Segmentation, 'segmentation', observation.on_segmentation, qos.RESULT),
+            )
+        ]
 
     def _on_status(self, message: InferenceStatus) -> None:
         observation = self.observations.get(message.application)
