@@ -20,5 +20,9 @@ setup(
     version=ElementTree.parse(Path(__file__).with_name('package.xml')).findtext('version'),
     packages=[*find_packages(include=[PACKAGE, f'{PACKAGE}.*']), *shared],
     package_dir=shared,
-    package_data={PACKAGE: ['py.typed'], **{package: ['**/*'] for package in shared}},
+    package_data={
+        PACKAGE: ['py.typed'],
+        f'{PACKAGE}.cli.view': ['page/**/*'],
+        **{package: ['**/*'] for package in shared},
+    },
 )

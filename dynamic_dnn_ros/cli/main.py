@@ -95,6 +95,11 @@ COMMANDS = {
         'show what runs on this robot now, how its targets stand and what was switched',
         needs_ros=True,
     ),
+    'view': Command(
+        'dynamic_dnn_ros.cli.view',
+        'view',
+        'show the same in the browser, with pictures, and set targets there',
+    ),
     'bundle': Command(
         'dynamic_dnn_ros.cli.bundle',
         'torch',
