@@ -28,6 +28,12 @@ DOMAINS = {'gpu': '#1565c0', 'cpu': '#ef6c00', 'memory': '#6a1b9a'}
 RAILS = ('#263238', '#00838f')
 TEMPERATURE = '#ad1457'
 NEUTRAL = '#546e7a'
+OURS = '#1565c0'
+"""What others are compared with."""
+
+CANDIDATE, FRONT, TESTED, TEXT = '#b8c0cc', '#1f5fa8', '#d9661f', '#333333'
+"""What a search found."""
+
 STAGES = {
     'waiting': '#b0bec5',
     'preprocessing': '#56b4e9',

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from dynamic_dnn_ros.cli.time_figure import STYLE
-from dynamic_dnn_ros.palette import NEUTRAL
+from dynamic_dnn_ros.palette import NEUTRAL, OURS
+from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER
 from dynamic_dnn_ros.simulation.requests.compare import (
     Cell,
     cells,
@@ -94,9 +95,17 @@ def draw(title: str, found: Sequence[Cell], path: Path) -> None:
             row[1].set_yticklabels([])
             row[0].set_title(f'{rate:g} Hz, deadline x {multiple:g}', loc='left', fontsize=9)
             row[1].set_xscale('log')
+            row[1].xaxis.set_major_formatter(lambda value, _: f'{value:g}')
+            for axis in row:
+                axis.grid(axis='y', visible=False)
         axes[-1][0].set_xlabel('late [%]')
         axes[-1][1].set_xlabel('ANTT: turnaround over isolated latency')
-        figure.suptitle(f'{title}: simulated', x=0.02, ha='left', fontweight='bold')
+        figure.suptitle(
+            f'{title}: simulated; blue: {DEFAULT_SCHEDULER}, the default',
+            x=0.02,
+            ha='left',
+            fontweight='bold',
+        )
         figure.tight_layout()
         figure.savefig(path, dpi=110)
         plt.close(figure)
@@ -110,5 +119,13 @@ def _bars(
         [mean - min(each) * scale for mean, each in zip(means, values)],
         [max(each) * scale - mean for mean, each in zip(means, values)],
     ]
-    axis.barh(names, means, xerr=spread, color=NEUTRAL, error_kw={'linewidth': 0.8})
+    colours = [OURS if name == DEFAULT_SCHEDULER else NEUTRAL for name in names]
+    bars = axis.barh(names, means, xerr=spread, color=colours, error_kw={'linewidth': 0.8})
+    axis.bar_label(
+        bars,
+        [f'{mean:.0f}' if mean >= 100 else f'{mean:.3g}' for mean in means],
+        padding=3,
+        fontsize=7.5,
+    )
+    axis.margins(x=0.14)
     axis.invert_yaxis()

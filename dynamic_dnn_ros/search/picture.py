@@ -15,12 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 import numpy as np
 
+from dynamic_dnn_ros.palette import CANDIDATE, FRONT, TESTED, TEXT
 from dynamic_dnn_ros.search.pareto import Values
-
-_CANDIDATE = '#b8c0cc'
-_FRONT = '#1f5fa8'
-_TEST = '#d9661f'
-_TEXT = '#333333'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +24,7 @@ class Plot:
     """
     What is drawn; costs in seconds or joules, accuracies in 0..1.
 
+    :param metric: what accuracies are, as people call it.
     :param costs: of all candidates, with their `accuracies` on held-out pictures.
     :param front: cost and accuracy of the front, the cheapest first.
     :param chosen: the same of the sub-networks that are kept, with `identifiers` and
@@ -36,6 +33,7 @@ class Plot:
 
     title: str
     caption: str
+    metric: str
     cost_name: str
     cost_unit: str
     costs: Values
@@ -55,13 +53,23 @@ def draw(plot: Plot) -> bytes:
     _use_scale(axes, np.concatenate((plot.costs, plot.chosen[0])) * 1e3)
     _limit_accuracy(axes, plot)
     axes.set_xlabel(f'measured {plot.cost_name} of one picture ({plot.cost_unit})')
-    axes.set_ylabel('top-1 accuracy (%)')
+    axes.set_ylabel(f'accuracy: {plot.metric} (%)')
     axes.grid(True, which='major', color='#e6e6e6', linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ('top', 'right'):
         axes.spines[side].set_visible(False)
-    axes.legend(loc='lower right', fontsize=8, frameon=True, framealpha=0.9, edgecolor='none')
-    axes.set_title(plot.title, fontsize=12, loc='left', pad=12)
+    # Above the points, wherever they lie.
+    axes.legend(
+        loc='lower left',
+        bbox_to_anchor=(0.0, 1.0),
+        ncol=4,
+        fontsize=8,
+        frameon=False,
+        columnspacing=1.2,
+        handletextpad=0.4,
+        borderpad=0.2,
+    )
+    axes.set_title(plot.title, fontsize=12, loc='left', pad=24)
     figure.supxlabel(
         '\n'.join(textwrap.wrap(plot.caption, 140)), x=0.01, ha='left', fontsize=8, color='#666666'
     )
@@ -75,28 +83,28 @@ def _draw_points(axes: Axes, plot: Plot) -> None:
         plot.costs * 1e3,
         plot.accuracies * 100,
         s=16,
-        color=_CANDIDATE,
+        color=CANDIDATE,
         linewidths=0,
         label=f'{len(plot.costs)} candidates, held-out accuracy',
     )
     axes.plot(
         plot.front[0] * 1e3,
         plot.front[1] * 100,
-        color=_FRONT,
+        color=FRONT,
         linewidth=1.2,
         alpha=0.6,
         label=f'front of {len(plot.front[0])}',
     )
     costs, accuracies = plot.chosen[0] * 1e3, plot.chosen[1] * 100
     axes.scatter(
-        costs, accuracies, s=44, color=_FRONT, zorder=3, label=f'{len(costs)} sub-networks kept'
+        costs, accuracies, s=44, color=FRONT, zorder=3, label=f'{len(costs)} sub-networks kept'
     )
     axes.scatter(
         costs,
         plot.test_accuracies * 100,
         s=40,
         facecolors='none',
-        edgecolors=_TEST,
+        edgecolors=TESTED,
         linewidths=1.3,
         marker='D',
         zorder=3,
@@ -112,7 +120,7 @@ def _draw_points(axes: Axes, plot: Plot) -> None:
             textcoords='offset points',
             ha='center',
             fontsize=8,
-            color=_TEXT,
+            color=TEXT,
         )
 
 

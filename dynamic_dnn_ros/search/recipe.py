@@ -31,6 +31,7 @@ from dynamic_dnn_ros.search.results import PICTURE_NAME, Kept, Results, columns,
 from dynamic_dnn_ros.search.settings import CostMeasure, SearchSettings
 from dynamic_dnn_ros.search.space import Genes, SearchSpace
 from dynamic_dnn_ros.storage import write_whole
+from dynamic_dnn_ros.tasks.registry import task_class
 from dynamic_dnn_ros.training.checkpoint import (
     CHECKPOINT_NAME,
     CheckpointError,
@@ -132,6 +133,7 @@ def _search_bundle(
             front,
             _tested(network, pool, journal, chosen, test, stored_type(bundle), quiet),
             _comparison(network, evaluator.evaluations, settings, meter),
+            task_class(bundle.manifest.task.name).metric,
         )
         write_whole(folder / PICTURE_NAME, results.picture())
         report = json.dumps(results.report(), indent=1) + '\n'

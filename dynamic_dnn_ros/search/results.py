@@ -24,6 +24,7 @@ from dynamic_dnn_ros.search.evaluation import Evaluation
 from dynamic_dnn_ros.search.pareto import Values
 from dynamic_dnn_ros.search.picture import Plot, draw
 from dynamic_dnn_ros.search.settings import SearchSettings
+from dynamic_dnn_ros.tasks.contract import Metric
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.model_card import model_card
 
@@ -48,6 +49,7 @@ class Results:
     :param front: those that no other one dominates, the cheapest first, measured once more.
     :param kept: a part of the front, the cheapest first.
     :param comparison: of block sums with measured latencies, where that was possible.
+    :param metric: what accuracies are.
     """
 
     configuration: TrainingConfiguration
@@ -57,6 +59,7 @@ class Results:
     front: Sequence[Evaluation]
     kept: Sequence[Kept]
     comparison: Comparison | None
+    metric: Metric
 
     def picture(self) -> bytes:
         """Return the front as a PNG picture."""
@@ -68,6 +71,7 @@ class Results:
                 title=f'{self.configuration.name}: sub-networks found',
                 caption=f'Measured: {self.meter.conditions}. '
                 f'Accuracy on {self.configuration.data_name}.',
+                metric=self.metric.title,
                 cost_name=self.meter.name,
                 cost_unit=f'm{self.meter.unit}',
                 costs=costs,

@@ -18,6 +18,7 @@ def plot(count):
     return Plot(
         title='a search',
         caption='measured somewhere ' * 10,
+        metric='AP 50:95',
         cost_name='latency',
         cost_unit='ms',
         costs=np.concatenate((costs, costs * 1.3)),

@@ -14,6 +14,7 @@ from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.search.evaluation import Evaluation
 from dynamic_dnn_ros.search.results import Kept, Results
 from dynamic_dnn_ros.search.settings import SearchSettings
+from dynamic_dnn_ros.tasks.contract import Metric
 from support.bundles import make_bundle
 from support.search import MultiplyAdds, make_search
 from support.training import small_network
@@ -41,6 +42,7 @@ def results_of(configuration, bundle, network):
         evaluations,
         kept,
         None,
+        Metric.TOP1,
     )
 
 

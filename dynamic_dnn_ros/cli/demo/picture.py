@@ -135,7 +135,7 @@ def _decade_locator() -> Any:
 
 def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
     for name, start, end in _served_spans(run):
-        axis.hlines(run.accuracies[name] * 100, start, end, color=colours[name], linewidth=5.0)
+        axis.hlines(run.accuracies[name] * 100, start, end, color=colours[name], linewidth=8.0)
     _draw_limits(axis, run, 'accuracy', 100)
     if run.accuracies:
         low, high = min(run.accuracies.values()) * 100, max(run.accuracies.values()) * 100
@@ -172,11 +172,10 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
                 color=palette.DOMAINS.get(name),
                 linewidth=1.6,
             )
-    # Room above the highest clock for the legend.
-    axis.set_ylim(0, 1.25 * axis.get_ylim()[1])
+    axis.set_ylim(bottom=0)
     axis.set_ylabel('frequency [MHz]')
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc='upper right', ncol=4, fontsize=8)
+        axis.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncol=4, fontsize=8, borderpad=0)
 
 
 def _draw_power(axis: Any, run: RunRecord) -> None:
