@@ -90,6 +90,7 @@ class NoticeKind(Enum):
     LIMITED = 'limited'  # the hardware runs slower than it was asked to
     POWER_MODE = 'power mode'  # it was changed
     BY_HAND = 'by hand'  # somebody else changed or fixed limits
+    CURRENT = 'over-current'  # the supply gives too little, or more is taken than it may give
     REFUSED = 'refused'  # a domain is left alone because a file refused
     SENSOR = 'sensor'  # a source of figures is not there
 
@@ -109,8 +110,9 @@ class PlatformSample:
 
     `power` in watts a rail, `temperatures` in degrees Celsius a zone, `memory` in bytes,
     `slow_downs` by application id, on simulated platforms only. A temperature or a power that
-    cannot be read now is NaN. `power_budget` is what the power mode allows the whole board, W,
-    infinite where it has none. `notices` are those that hold now; each keeps its text meanwhile.
+    cannot be read now is NaN. `power_budget` is what the power mode and the protection against
+    over-current allow the whole board, W, infinite where nothing does. `notices` are those that
+    hold now; each keeps its text meanwhile.
     """
 
     domains: tuple[DomainState, ...]

@@ -24,9 +24,23 @@ Range = tuple[float, float]
 
 
 class FrequencyControl(abc.ABC):
-    """One clock with limits; frequencies in Hz. Everything is read anew: tables change too."""
+    """
+    One clock with limits; frequencies in Hz. Everything is read anew: tables change too.
+
+    Two are equal that limit the same clock, so one that is found again is the one that it was.
+    """
 
     name: str
+
+    @abc.abstractmethod
+    def key(self) -> object:
+        """Return what names the clock on this computer, such as a file of it."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrequencyControl) and self.key() == other.key()
+
+    def __hash__(self) -> int:
+        return hash(self.key())
 
     @abc.abstractmethod
     def table(self) -> tuple[float, ...]:
@@ -107,6 +121,10 @@ class MinimumMaximumControl(FrequencyControl):
         self._sysfs, self._files, self._unit = sysfs, files, unit
         self._table, self._current, self._governor = table, current, governor
 
+    def key(self) -> object:
+        """Return the file of its maximum."""
+        return self._files.maximum_file
+
     def table(self) -> tuple[float, ...]:
         """Return the frequencies that there are now."""
         return tuple(value * self._unit for value in self._sysfs.numbers(self._table))
@@ -186,6 +204,10 @@ class MemoryControl(FrequencyControl):
         folder = sysfs.path(self.FOLDER)
         self._rate, self._state = folder / 'rate', folder / 'state'
         self._lock = folder / 'mrq_rate_locked'
+
+    def key(self) -> object:
+        """Return the file of its rate."""
+        return self._rate
 
     def table(self) -> tuple[float, ...]:
         """Return the rates that there are; some releases print kilohertz."""

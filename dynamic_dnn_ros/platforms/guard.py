@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import re
 import select
 import stat
 import subprocess
@@ -31,6 +32,7 @@ LARGEST_STATE = 1_000_000
 LOCK_TIMEOUT = 2.0
 """Seconds that a predecessor's guard may need to restore and to end."""
 
+_CARD = re.compile(re.escape(guard_process.CARD) + '(GPU|MIG)-[0-9A-Fa-f/-]+')
 _SCRIPT = Path(guard_process.__file__)
 
 
@@ -175,6 +177,8 @@ class Guard:
         )
 
     def _is_inside(self, file: str) -> bool:
+        if _CARD.fullmatch(file):
+            return True
         return Path(os.path.normpath(file)).is_relative_to(self._files)
 
     @property

@@ -7,7 +7,8 @@ Run as a script by an isolated interpreter, `python -I -S`, so it needs little m
 in milliseconds: it imports nothing but the standard library. Each line on standard input is a
 JSON object with what to restore from now on (`limits`, empty: nothing) and when the lease ends
 (`expiry`, seconds of CLOCK_MONOTONIC, null: there is none), answered by a line that tells whether
-the limits also lie in the state file. The end of the input means that the node is gone; a node
+the limits also lie in the state file. Limits are files of the kernel, or the id of an NVIDIA card
+whose clock is to be unlocked. The end of the input means that the node is gone; a node
 that has not restored them a moment after the expiry hangs, and is restored for.
 """
 
@@ -29,6 +30,12 @@ RETRY = 1.0
 KEPT, NOT_KEPT = b'kept\n', b'not kept\n'
 PROCESSORS = 'affected_cpus'
 """The file beside the limits of a cpufreq policy that lists its CPUs that are on line."""
+CARD = 'nvml:'
+"""What stands in place of a file before the id of an NVIDIA card."""
+NVML = 'libnvidia-ml.so.1'
+"""The library of the driver of NVIDIA cards."""
+GONE = (1, 6, 9, 15, 28)
+"""NVML's codes for a card, or a driver, that is gone: whatever comes back is not locked."""
 
 
 def read(path: str) -> str:
@@ -55,8 +62,33 @@ def write(path: str, value: str) -> bool:
     return True
 
 
+def is_card(row: dict[str, str]) -> bool:
+    """Return whether a control is the clock of an NVIDIA card."""
+    return row['minimum_file'].startswith(CARD)
+
+
+def unlock(card: str) -> bool:
+    """Give the clock of an NVIDIA card back to its driver, and return whether that was taken."""
+    import ctypes  # only for this: it takes memory
+
+    try:
+        library = ctypes.CDLL(NVML)
+    except OSError:
+        return True
+    code = library.nvmlInit_v2()
+    if code == 0:
+        handle = ctypes.c_void_p()
+        code = library.nvmlDeviceGetHandleByUUID(card.encode('ascii'), ctypes.byref(handle))
+        if code == 0:
+            code = library.nvmlDeviceResetGpuLockedClocks(handle)
+        library.nvmlShutdown()
+    return code == 0 or code in GONE
+
+
 def is_absent(row: dict[str, str]) -> bool:
     """Return whether a control is away: no files, none that can be read, or its CPUs off line."""
+    if is_card(row):
+        return False
     processors = os.path.join(os.path.dirname(row['minimum_file']), PROCESSORS)
     off_line = os.path.exists(processors) and not read(processors)
     return off_line or not (read(row['minimum_file']) and read(row['maximum_file']))
@@ -93,13 +125,16 @@ def is_held_down(row: dict[str, str]) -> bool:
 
 def restore(limits: list[dict[str, str]]) -> list[dict[str, str]]:
     """Put limits back, and return those that are not: what is away, or was refused."""
+    cards = [row for row in limits if is_card(row)]
+    limits = [row for row in limits if not is_card(row)]
+    stuck = [row for row in cards if not unlock(row['minimum_file'][len(CARD) :])]
     taken: list[bool] = []
     for _ in range(ATTEMPTS):
         taken = [put_back(row) for row in limits]
         if all(holds(row) or is_absent(row) for row in limits):
             break
         time.sleep(PAUSE)
-    return [
+    return stuck + [
         row
         for row, took in zip(limits, taken)
         if is_absent(row) or not (holds(row) or (took and is_held_down(row)))

@@ -1,10 +1,17 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An NVIDIA Jetson: CPU, GPU and memory clocks, power rails and power mode, all by files."""
+"""
+An NVIDIA Jetson: CPU, GPU and memory clocks, power rails and power mode, all by files.
+
+Names and formats are those of the Jetson Linux Developer Guide and of listings that users of
+jetson-stats have published: pull request 867 (Orin with JetPack 7.2: the files of JetPack 6 but
+for `enable_3d_scaling`, which nothing here reads), issue 885 and pull request 886 (AGX Thor with
+JetPack 7.2: `gpu-gpc-0`, which has no `load`, so that is NVML's).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -16,8 +23,12 @@ from dynamic_dnn_ros.platforms.contract import (
     NoticeKind,
     PlatformSample,
 )
-from dynamic_dnn_ros.platforms.frequency_control import MemoryControl, devfreq_control
-from dynamic_dnn_ros.platforms.jetson_stats import JetsonStats, Statistics
+from dynamic_dnn_ros.platforms.frequency_control import (
+    FrequencyControl,
+    MemoryControl,
+    devfreq_control,
+)
+from dynamic_dnn_ros.platforms.jetson_stats import JetsonStats, Statistics, is_installed
 from dynamic_dnn_ros.platforms.kernel_platform import (
     CPU,
     GPU,
@@ -25,7 +36,9 @@ from dynamic_dnn_ros.platforms.kernel_platform import (
     KernelDomain,
     KernelPlatform,
 )
-from dynamic_dnn_ros.platforms.linux import cpu_domain
+from dynamic_dnn_ros.platforms.linux import cpu_domains
+from dynamic_dnn_ros.platforms.nvml import Card, cards_of
+from dynamic_dnn_ros.platforms.registration import Board, PlatformOptions
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 
 COMPATIBLE = '/proc/device-tree/compatible'
@@ -47,6 +60,9 @@ GPU_PATTERNS = (
 )
 """Where a GPU's devfreq folder is looked for; its name changes with board and release."""
 
+BANDWIDTH_MANAGER = '/sys/class/devfreq/bwmgr'
+"""The memory clock of AGX Thor, a devfreq device."""
+
 _IDS = (
     ('xavier nx', 'xavier_nx'),
     ('orin nx', 'orin_nx'),
@@ -57,6 +73,14 @@ _IDS = (
     ('thor', 'agx_thor'),
 )
 _PER_MILLE = 1000.0
+
+NO_GPU = Notice(
+    NoticeKind.SENSOR,
+    'this Jetson shows no GPU: there is no devfreq device of one, so its clock is neither read '
+    'nor set. Look whether its driver is loaded (`lsmod | grep nv`) and what `dmesg` says of it; '
+    'in a container, mount /sys',
+)
+"""What is said of a Jetson whose GPU is not found; it is looked for again from time to time."""
 
 
 def is_jetson(sysfs: Sysfs) -> bool:
@@ -87,6 +111,7 @@ class JetsonPlatform(KernelPlatform):
         manage_gpu: bool = True,
         manage_memory: bool = False,
         statistics: JetsonStats | None = None,
+        open_cards: Callable[[], Sequence[Card]] = cards_of,
     ) -> None:
         """
         Look for clocks and sensors.
@@ -96,20 +121,32 @@ class JetsonPlatform(KernelPlatform):
         :param manage_gpu: the same of the GPU's
         :param manage_memory: the same of the memory's
         :param statistics: jetson-stats, None: without
+        :param open_cards: asks NVML for GPUs, where no file tells how busy the GPU is
         """
         sysfs = Sysfs.of(sysfs_root)
         self.id = board_id(sysfs)
         self._statistics = statistics
-        domains = [cpu_domain(sysfs, manage_cpu)]
+        self._loads: tuple[Path, ...] = ()
+        self._open_cards = open_cards
+        self._cards: Sequence[Card] | None = None
+        super().__init__(
+            sysfs, lambda: self._look_for(sysfs, manage_cpu, manage_gpu, manage_memory)
+        )
+
+    def _look_for(
+        self, sysfs: Sysfs, manage_cpu: bool, manage_gpu: bool, manage_memory: bool
+    ) -> Sequence[KernelDomain]:
         gpu = self._find_gpu(sysfs)
         controls = () if gpu is None else (devfreq_control(sysfs, gpu),)
-        domains.append(KernelDomain(GPU, controls, manage_gpu))
-        memory = MemoryControl(sysfs)
+        domains = [*cpu_domains(sysfs, manage_cpu), KernelDomain(GPU, controls, manage_gpu)]
+        memory: FrequencyControl = MemoryControl(sysfs)
+        if memory.range() is None:
+            memory = devfreq_control(sysfs, sysfs.path(BANDWIDTH_MANAGER))
         if memory.range() is not None:
             domains.append(KernelDomain(MEMORY, (memory,), manage_memory))
-        self._loads = [] if gpu is None else [gpu / 'device' / 'load']
-        self._loads.append(sysfs.path('/sys/devices/gpu.0/load'))
-        super().__init__(sysfs, domains)
+        beside = () if gpu is None else (gpu / 'device' / 'load',)
+        self._loads = (*beside, sysfs.path('/sys/devices/gpu.0/load'))
+        return domains
 
     @staticmethod
     def _find_gpu(sysfs: Sysfs) -> Path | None:
@@ -135,14 +172,25 @@ class JetsonPlatform(KernelPlatform):
         if self._statistics is not None:
             self._statistics.close()
 
-    def _total(self, name: str) -> float:
-        if name != GPU:
-            return super()._total(name)
+    def _more_notices(self) -> tuple[Notice, ...]:
+        missing = () if self._has_gpu() else (NO_GPU,)
+        return (*super()._more_notices(), *missing)
+
+    def _has_gpu(self) -> bool:
+        return any(domain.name == GPU and domain.controls for domain in self._domains)
+
+    def _total(self, domain: KernelDomain) -> float:
+        if domain.name != GPU:
+            return super()._total(domain)
         for path in self._loads:
             load = self._sysfs.number(path)
             if load is not None:
                 return load / _PER_MILLE
-        return math.nan
+        if self._cards is None:
+            # NVML is asked only where no file tells: it is another library, and on Orin it
+            # answers that it does not support this.
+            self._cards = self._open_cards() if self._has_gpu() else ()
+        return self._cards[0].utilisation() if self._cards else math.nan
 
 
 def completed(sample: PlatformSample, statistics: Statistics) -> PlatformSample:
@@ -178,3 +226,20 @@ def _completed_domain(state: DomainState, statistics: Statistics) -> DomainState
 def _merged(ours: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, float]:
     known = {name for name, value in ours.items() if math.isfinite(value)}
     return {**ours, **{name: v for name, v in theirs.items() if name not in known}}
+
+
+def _make(sysfs: Sysfs, options: PlatformOptions) -> JetsonPlatform:
+    statistics = JetsonStats() if options.jetson_stats and is_installed() else None
+    managed = options.manage_cpu, options.manage_gpu, options.manage_memory
+    return JetsonPlatform(sysfs, *managed, statistics)
+
+
+BOARD = Board(
+    'jetson',
+    'a Jetson',
+    is_jetson,
+    _make,
+    'in a container, mount /proc/device-tree and /sys',
+    'file trees of Xavier NX, Orin NX, AGX Orin (JetPack 7.2) and AGX Thor after published '
+    'listings; never a board',
+)

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 import math
 import time
 
@@ -24,6 +24,7 @@ from dynamic_dnn_ros.platforms.contract import (
     PlatformKind,
     PlatformSample,
 )
+from dynamic_dnn_ros.platforms.cpu_load import CpuLoad
 from dynamic_dnn_ros.platforms.frequency_control import (
     FrequencyControl,
     Range,
@@ -33,6 +34,7 @@ from dynamic_dnn_ros.platforms.frequency_control import (
     steps,
 )
 from dynamic_dnn_ros.platforms.nvpmodel import PowerMode, budget_of
+from dynamic_dnn_ros.platforms.over_current import OverCurrent
 from dynamic_dnn_ros.platforms.power_rails import PowerRails
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 from dynamic_dnn_ros.platforms.thermal_zones import ThermalZones
@@ -46,6 +48,12 @@ REFUSED_FOR = 30.0
 
 NOTICE_DURATION = 30.0
 """Seconds for which an event stays a notice."""
+
+LOOK_PERIOD = 10.0
+"""
+Seconds after which devices, policies, rails and zones are looked for again: a driver may be loaded
+after this node has started. A change of the power mode is a reason to look at once.
+"""
 
 SETTLING = 0.02
 """
@@ -62,11 +70,16 @@ SLOW_READINGS = 3
 
 @dataclass(frozen=True)
 class KernelDomain:
-    """A frequency domain: clocks that are set together. `managed` tells whether they may be."""
+    """
+    A frequency domain: clocks that are set together. `managed` tells whether they may be.
+
+    `processors` are the numbers of the CPUs that run by them, empty for all; None: it is no CPU.
+    """
 
     name: str
     controls: tuple[FrequencyControl, ...]
     managed: bool
+    processors: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -96,16 +109,26 @@ class KernelPlatform(Platform):
     What was found is remembered for each control until it is restored. Limits that somebody else
     changes meanwhile (by hand, nvpmodel, jetson_clocks) are the new ones to keep and to restore;
     limits that the kernel lowers for the temperature are not.
+
+    What appears after the start is found; what is away for a while is kept.
     """
 
     kind = PlatformKind.MEASURED
 
-    def __init__(self, sysfs: Sysfs, domains: Sequence[KernelDomain]) -> None:
-        """Read what is there; nothing is written."""
+    def __init__(self, sysfs: Sysfs, find: Callable[[], Sequence[KernelDomain]]) -> None:
+        """
+        Read what is there; nothing is written.
+
+        :param find: returns the domains that there are now, in the order in which they are shown
+        """
         self._sysfs = sysfs
-        self._domains = tuple(domains)
+        self._find = find
+        self._domains = tuple(find())
+        self._found = -math.inf
         self._zones = ThermalZones(sysfs)
         self._rails = PowerRails(sysfs)
+        self._over_current = OverCurrent(sysfs)
+        self._load = CpuLoad()
         self._power_mode = PowerMode(sysfs)
         self._mode = self._power_mode.read()
         self._activity = ActivityTracker()
@@ -117,7 +140,6 @@ class KernelPlatform(Platform):
         self._refused: dict[str, tuple[float, str]] = {}
         self._events: dict[str, tuple[float, Notice]] = {}
         self._remember_cool()
-        psutil.cpu_percent()  # the first call only starts the measurement
 
     # What may be set.
 
@@ -299,6 +321,8 @@ class KernelPlatform(Platform):
                 'its limits hold now and are the ones to be restored',
             )
             self._mode = mode
+        if mode_changed or not 0 <= now - self._found < LOOK_PERIOD:
+            self._look_for_more(now)
         for domain in self._domains:
             for control in domain.controls:
                 held = self._held.get(control)
@@ -313,6 +337,22 @@ class KernelPlatform(Platform):
                     continue  # for the temperature: nobody's wish, and over when it is cool
                 self._changed_by_another(domain, control, held, present, mode_changed)
         self._remember_cool()
+
+    def _look_for_more(self, now: float) -> None:
+        """Find what was not there before; controls that are away stay, to be restored."""
+        first, self._found = math.isinf(self._found), now
+        if first:
+            return
+        before = {domain.name: domain for domain in self._domains}
+        domains = []
+        for domain in self._find():
+            known = before.pop(domain.name, domain)
+            controls = tuple(dict.fromkeys((*known.controls, *domain.controls)))
+            domains.append(replace(domain, controls=controls))
+        self._domains = (*domains, *before.values())
+        self._zones.look()
+        self._rails.look()
+        self._over_current.look()
 
     def _changed_by_another(
         self,
@@ -376,16 +416,19 @@ class KernelPlatform(Platform):
         """Return load, clocks, power, temperatures, memory, and what there is to notice."""
         self._look(now)
         slowing = self._zones.slowing()
+        self._load.read()
         states = tuple(self._state(domain, now, slowing) for domain in self._domains)
         memory = psutil.virtual_memory()
+        power, total = self._power(now)
+        self._over_current.observe(now, power.get(total, math.nan))
         return PlatformSample(
             domains=states,
-            power=self._rails.read(now),
-            total_power_rail=self._rails.total,
-            power_budget=budget_of(self._mode),
-            temperatures=self._zones.read(),
+            power=power,
+            total_power_rail=total,
+            power_budget=min(budget_of(self._mode), self._over_current.budget),
+            temperatures=self._temperatures(),
             memory={'total': float(memory.total), 'available': float(memory.available)},
-            notices=self._notices(states, slowing),
+            notices=self._notices(states),
         )
 
     def _state(self, domain: KernelDomain, now: float, slowing: Sequence[str]) -> DomainState:
@@ -400,7 +443,7 @@ class KernelPlatform(Platform):
                 maximum = min(maximum, max(present))
         clocks = [clock for control in domain.controls if (clock := control.current())]
         governors = {governor for control in domain.controls if (governor := control.governor())}
-        own, total = self._own(domain.name, now), self._total(domain.name)
+        own, total = self._own(domain, now), self._total(domain)
         return DomainState(
             name=domain.name,
             available=limits.available,
@@ -413,36 +456,58 @@ class KernelPlatform(Platform):
             governor='/'.join(sorted(governors)),
         )
 
-    def _own(self, name: str, now: float) -> float:
+    def _power(self, now: float) -> tuple[dict[str, float], str]:
+        """Return the power of each rail, W, and the name of the one that includes all others."""
+        return self._rails.read(now), self._rails.total
+
+    def _temperatures(self) -> dict[str, float]:
+        """Return degrees Celsius by sensor."""
+        return self._zones.read()
+
+    def _more_notices(self) -> tuple[Notice, ...]:
+        """Return what there is to notice besides clocks."""
+        return self._over_current.notices()
+
+    def _own(self, domain: KernelDomain, now: float) -> float:
         """Return the share of a domain that our applications take; a CPU has several cores."""
-        busy = self._activity.total(now, name)
-        # A power mode takes CPUs off line.
-        return min(1.0, busy / ((psutil.cpu_count() or 1) if name == CPU else 1))
+        busy = self._activity.total(now, domain.name)
+        if domain.processors is None:
+            return min(1.0, busy)
+        if domain.name == CPU:
+            return self._load.own_share(busy, ())
+        # What was reported of this cluster, and its part of what was reported of the CPU.
+        share = self._load.own_share(self._activity.total(now, CPU), domain.processors)
+        return min(1.0, busy / len(domain.processors) + share)
 
-    def _total(self, name: str) -> float:
+    def _total(self, domain: KernelDomain) -> float:
         """Return the share of a domain that is busy, 0..1; NaN where it is not known."""
-        return psutil.cpu_percent() / 100.0 if name == CPU else math.nan
+        return math.nan if domain.processors is None else self._load.share(domain.processors)
 
-    def _notices(
-        self, states: Sequence[DomainState], slowing: Sequence[str]
-    ) -> tuple[Notice, ...]:
+    def _notices(self, states: Sequence[DomainState]) -> tuple[Notice, ...]:
         notices = []
         self._events = {k: (end, n) for k, (end, n) in self._events.items() if end > self._now}
         notices += [notice for _, notice in self._events.values()]
+        notices += self._more_notices()
         for name in list(self._refused):
             if self._is_refused(name):
                 text = self._refused[name][1]
                 notices.append(Notice(NoticeKind.REFUSED, f'{name} is left alone: {text}'))
         for state in states:
-            notices += self._notices_of(state, slowing)
+            notices += self._notices_of(state)
         return tuple(notices)
 
-    def _notices_of(self, state: DomainState, slowing: Sequence[str]) -> list[Notice]:
+    def _held_down_by(self, domain: str) -> tuple[str, ...]:
+        """Return what holds the clock of a domain below what was asked for, as far as known."""
+        slowing = self._zones.slowing()
+        return (f'the temperature: {", ".join(slowing)}',) if slowing else ()
+
+    def _notices_of(self, state: DomainState) -> list[Notice]:
         requested, granted = state.requested, state.granted
         slow = requested is not None and 0.0 < granted < SLOWER * requested.minimum
         self._slow[state.name] = self._slow.get(state.name, 0) + 1 if slow else 0
         if requested is not None and self._slow[state.name] >= SLOW_READINGS:
-            why = f'for the temperature: {", ".join(slowing)}' if slowing else 'by the hardware'
+            reasons = self._held_down_by(state.name)
+            why = f'for {", ".join(reasons)}' if reasons else 'by the hardware'
             return [
                 Notice(
                     NoticeKind.LIMITED,

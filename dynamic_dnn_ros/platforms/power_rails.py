@@ -1,19 +1,43 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Electrical power by rail: INA3221 sensors of a board, RAPL counters of a processor."""
+"""
+Electrical power by rail: INA3221 and INA238 sensors of a board, RAPL counters of a processor.
+
+Files and units are those of the kernel's documentation, Documentation/hwmon/ina3221.rst and
+ina238.rst. Where a board has no rail that includes all others, the total is a sum of rails.
+"""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import math
 from pathlib import Path
 import re
 
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 
-MODULE_RAILS = ('VDD_IN', 'POM_5V_IN')
-"""Rails of Jetson modules that include all others, by the label of their INA3221 channel."""
+TOTAL_RAILS = ('VDD_IN', 'POM_5V_IN', 'VIN')
+"""
+Rails of Jetsons that include all others, by their label. `VIN` is the INA238 of the developer kit
+of Jetson AGX Thor: it counts the carrier board too.
+"""
+
+MODULE = 'MODULE'
+"""Name of the power of a module that is a sum of rails."""
+
+MODULE_SUMS = (
+    ('VDD_GPU_SOC', 'VDD_CPU_CV', 'VIN_SYS_5V0'),
+    ('VDD_GPU', 'VDD_CPU_SOC_MSS', 'VIN_SYS_5V0'),
+    ('GPU', 'CPU', 'SOC', 'CV', 'VDDRQ', 'SYS5V'),
+)
+"""
+The rails of modules that have no total, which are disjoint: Jetson AGX Orin, AGX Thor, AGX Xavier.
+
+A module of AGX Orin has two inputs (data sheet: SYS_VIN_HV, SYS_VIN_MV); its first two rails are
+regulated down from the first, and VIN_SYS_5V0 is the second. The memory's VDDQ_VDD2_1V8AO comes
+out of VIN_SYS_5V0, so it is not added again.
+"""
 
 _NOT_CONNECTED = 'NC'
 _CHANNELS = (1, 2, 3)  # the inputs above add up shunt voltages
@@ -36,7 +60,7 @@ class Rail(abc.ABC):
 
 
 class _VoltageAndCurrent(Rail):
-    """An INA3221 channel of the hwmon driver (JetPack 5 and later): mV and mA."""
+    """A channel of the hwmon drivers ina3221 (JetPack 5 and later) and ina238: mV and mA."""
 
     def __init__(self, sysfs: Sysfs, name: str, voltage: Path, current: Path) -> None:
         self.name = name
@@ -92,23 +116,37 @@ class PowerRails:
 
     def __init__(self, sysfs: Sysfs) -> None:
         """Look for rails by name and label; numbers of devices mean nothing."""
+        self._sysfs = sysfs
         self._rails: dict[str, Rail] = {}
-        for rail in (*_hwmon(sysfs), *_iio(sysfs), *_rapl(sysfs)):
+        self.look()
+
+    def look(self) -> None:
+        """Look for rails that were not there before; those that were keep their counts."""
+        for rail in (*_hwmon(self._sysfs), *_iio(self._sysfs), *_rapl(self._sysfs)):
             self._rails.setdefault(rail.name, rail)  # class and bus show the same sensor
-        self.total = total_rail(tuple(self._rails))
+        self._parts = () if total_rail(tuple(self._rails)) else module_parts(self._rails)
+        self.total = MODULE if self._parts else total_rail(tuple(self._rails))
 
     def read(self, now: float) -> dict[str, float]:
         """
-        Return the power of each rail, W; NaN where it cannot be read now.
+        Return the power of each rail, W, and of the total; NaN where it cannot be read now.
 
         :param now: monotonic, s; counters give the mean since the last reading
         """
-        return {name: rail.read(now) for name, rail in self._rails.items()}
+        power = {name: rail.read(now) for name, rail in self._rails.items()}
+        if self._parts:
+            power[MODULE] = sum(power[name] for name in self._parts)
+        return power
+
+
+def module_parts(names: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the rails whose sum is the power of the module; empty where they are not known."""
+    return next((parts for parts in MODULE_SUMS if all(name in names for name in parts)), ())
 
 
 def total_rail(names: Sequence[str]) -> str:
     """Return the rail that includes all others; empty where none does."""
-    for name in (*MODULE_RAILS, 'psys'):
+    for name in (*TOTAL_RAILS, 'psys'):
         if name in names:
             return name
     packages = [name for name in names if name.startswith('package-')]
@@ -121,7 +159,12 @@ def total_rail(names: Sequence[str]) -> str:
 def _hwmon(sysfs: Sysfs) -> Iterator[Rail]:
     for pattern in ('/sys/class/hwmon/hwmon*', '/sys/bus/i2c/devices/*/hwmon/hwmon*'):
         for folder in sysfs.glob(pattern):
-            if sysfs.text(folder / 'name') != 'ina3221':
+            chip = sysfs.text(folder / 'name')
+            if chip == 'ina238':  # in0 is the voltage of the shunt, in1 that of the bus
+                label = sysfs.text(folder / 'label') or sysfs.text(folder / 'in1_label')
+                files = folder / 'in1_input', folder / 'curr1_input'
+                yield _VoltageAndCurrent(sysfs, label or 'VIN', *files)
+            if chip != 'ina3221':
                 continue
             for channel in _CHANNELS:
                 label = sysfs.text(folder / f'in{channel}_label')

@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
+from dynamic_dnn_ros.platforms import jetson, linux, nvidia_pc, raspberry_pi, rockchip
 from dynamic_dnn_ros.platforms.board_model import SIMULATED_SUFFIX, load_board
 from dynamic_dnn_ros.platforms.contract import Platform, PlatformError
-from dynamic_dnn_ros.platforms.jetson import JetsonPlatform, is_jetson
-from dynamic_dnn_ros.platforms.jetson_stats import JetsonStats, is_installed
-from dynamic_dnn_ros.platforms.linux import LinuxPlatform
+from dynamic_dnn_ros.platforms.registration import Board
+from dynamic_dnn_ros.platforms.registration import PlatformOptions as PlatformOptions
 from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
 from dynamic_dnn_ros.platforms.sysfs import Sysfs
 
@@ -21,37 +20,35 @@ from dynamic_dnn_ros.platforms.sysfs import Sysfs
 ENTRY_POINTS = 'dynamic_dnn_ros.platforms'
 
 AUTOMATIC = 'auto'
-JETSON = 'jetson'
 
-_OTHERS = Extensions(ENTRY_POINTS, 'platform', (AUTOMATIC, JETSON, LinuxPlatform.id))
+BOARDS = (
+    jetson.BOARD,
+    raspberry_pi.BOARD,
+    rockchip.BOARD,
+    nvidia_pc.BOARD,
+    linux.BOARD,
+)
+"""What a computer may be, the first that it is; plain Linux is what is left."""
 
-
-@dataclass(frozen=True)
-class PlatformOptions:
-    """What a platform is made with; each platform takes what concerns it."""
-
-    sysfs_root: str = '/'
-    manage_cpu: bool = False
-    manage_gpu: bool = True
-    manage_memory: bool = False
-    jetson_stats: bool = False
-    seed: int = 0
-    power_mode: str = ''
-    foreign_load: Mapping[str, float] = field(default_factory=dict)
+_OTHERS = Extensions(ENTRY_POINTS, 'platform', (AUTOMATIC, *(board.name for board in BOARDS)))
 
 
 def make_platform(name: str, now: float, options: PlatformOptions) -> Platform:
     """
     Return the platform of a name.
 
-    :param name: `linux`, `jetson`, a board with the suffix `_simulated`, one of another package,
-        or `auto`: this computer, which may be a Jetson
+    :param name: one of `BOARDS`, a board with the suffix `_simulated`, one of another package, or
+        `auto`: what this computer is
     :param now: the caller's monotonic clock, s
-    :raises PlatformError: for an unknown name, a board that cannot be read, no Jetson, or a
-        platform of another package that cannot be loaded
+    :raises PlatformError: for an unknown name, a board that cannot be read, a board that this
+        computer is not, or a platform of another package that cannot be loaded
     """
-    if name in (AUTOMATIC, JETSON, LinuxPlatform.id):
-        return _this_computer(name, options)
+    sysfs = Sysfs(options.sysfs_root)
+    if name == AUTOMATIC:
+        return this_board(sysfs).make(sysfs, options)
+    named = next((board for board in BOARDS if board.name == name), None)
+    if named is not None:
+        return _checked(named, sysfs).make(sysfs, options)
     if name.endswith(SIMULATED_SUFFIX):
         board = load_board(name, options.power_mode)
         return SimulatedPlatform(board, now, options.seed, options.foreign_load)
@@ -61,7 +58,7 @@ def make_platform(name: str, now: float, options: PlatformOptions) -> Platform:
     except ExtensionError as error:
         raise PlatformError(where, 'is of no use', str(error)) from error
     if make is None:
-        known = (AUTOMATIC, LinuxPlatform.id, JETSON, *_OTHERS.names())
+        known = (AUTOMATIC, *(board.name for board in BOARDS), *_OTHERS.names())
         raise PlatformError(
             where,
             'is unknown',
@@ -71,18 +68,16 @@ def make_platform(name: str, now: float, options: PlatformOptions) -> Platform:
     return make(now, options)
 
 
-def _this_computer(name: str, options: PlatformOptions) -> Platform:
-    sysfs = Sysfs(options.sysfs_root)
-    jetson = is_jetson(sysfs)
-    if name == LinuxPlatform.id or (name == AUTOMATIC and not jetson):
-        return LinuxPlatform(sysfs, options.manage_cpu, options.manage_gpu)
-    if not jetson:
-        raise PlatformError(
-            f'platform {name!r}',
-            f'is not this computer: nothing under {options.sysfs_root} is of a Jetson',
-            "Set parameter 'platform' to 'auto'; in a container, mount /proc/device-tree and /sys",
-        )
-    statistics = JetsonStats() if options.jetson_stats and is_installed() else None
-    return JetsonPlatform(
-        sysfs, options.manage_cpu, options.manage_gpu, options.manage_memory, statistics
+def this_board(sysfs: Sysfs) -> Board:
+    """Return what a computer is by its files."""
+    return next(board for board in BOARDS if board.is_this(sysfs))
+
+
+def _checked(board: Board, sysfs: Sysfs) -> Board:
+    if board.is_this(sysfs):
+        return board
+    raise PlatformError(
+        f'platform {board.name!r}',
+        f'is not this computer: nothing under {sysfs.root} is of {board.title}',
+        f"Set parameter 'platform' to {AUTOMATIC!r}; {board.remedy}",
     )

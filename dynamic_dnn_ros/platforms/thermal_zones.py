@@ -20,22 +20,29 @@ class ThermalZones:
     """The thermal zones and cooling devices of one tree."""
 
     def __init__(self, sysfs: Sysfs) -> None:
-        """Look for them; where class thermal is not there, for the devices themselves."""
         self._sysfs = sysfs
+        self._zones: dict[str, Path] = {}
+        self._cooling: dict[str, Path] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Look for them; where class thermal is not there, for the devices themselves."""
+        sysfs = self._sysfs
         folders = sysfs.glob('/sys/class/thermal/thermal_zone*') or sysfs.glob(
             '/sys/devices/virtual/thermal/thermal_zone*'
         )
-        self._zones: dict[str, Path] = {}
+        zones: dict[str, Path] = {}
         for folder in folders:
             name = sysfs.text(folder / 'type') or folder.name
-            if name in self._zones:  # several zones may bear one name, e.g. acpitz
+            if name in zones:  # several zones may bear one name, e.g. acpitz
                 name = f'{name}_{folder.name[len("thermal_zone") :]}'
-            self._zones[name] = folder / 'temp'
-        self._cooling: dict[str, Path] = {}
+            zones[name] = folder / 'temp'
+        cooling: dict[str, Path] = {}
         for folder in sysfs.glob('/sys/class/thermal/cooling_device*'):
             kind = sysfs.text(folder / 'type') or ''
             if any(part in kind.lower() for part in _SLOWING):
-                self._cooling[f'{kind} ({folder.name})'] = folder / 'cur_state'
+                cooling[f'{kind} ({folder.name})'] = folder / 'cur_state'
+        self._zones, self._cooling = zones, cooling
 
     def read(self) -> dict[str, float]:
         """Return degrees Celsius by zone; NaN for one that is off (EAGAIN) or cannot be read."""

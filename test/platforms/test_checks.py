@@ -26,13 +26,21 @@ from dynamic_dnn_ros.platforms.contract import (
 )
 from dynamic_dnn_ros.platforms.jetson import JetsonPlatform
 from dynamic_dnn_ros.platforms.linux import LinuxPlatform
+from dynamic_dnn_ros.platforms.raspberry_pi import RaspberryPiPlatform
+from dynamic_dnn_ros.platforms.rockchip import RockchipPlatform
 from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
+from support.boards import agx_orin, agx_thor, hybrid_pc, raspberry_pi_5, rk3588
 from support.kernel import laptop, orin_nx, xavier_nx
 
 COMPUTERS: dict[str, Callable[[Path], Platform]] = {
     'xavier_nx': lambda folder: JetsonPlatform(xavier_nx(folder), True, True, True),
     'xavier_nx_new_kernel': lambda folder: JetsonPlatform(xavier_nx(folder, False), True),
     'orin_nx': lambda folder: JetsonPlatform(orin_nx(folder), True, True, True),
+    'agx_orin': lambda folder: JetsonPlatform(agx_orin(folder), True),
+    'agx_thor': lambda folder: JetsonPlatform(agx_thor(folder), True, True, True),
+    'raspberry_pi_5': lambda folder: RaspberryPiPlatform(raspberry_pi_5(folder), True),
+    'rk3588': lambda folder: RockchipPlatform(rk3588(folder), True, True, True),
+    'hybrid_pc': lambda folder: LinuxPlatform(hybrid_pc(folder), True),
     'laptop': lambda folder: LinuxPlatform(laptop(folder), manage_cpu=True),
     'left alone': lambda folder: LinuxPlatform(laptop(folder)),
     'nothing': lambda folder: LinuxPlatform(folder, manage_cpu=True),

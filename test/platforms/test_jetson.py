@@ -12,6 +12,7 @@ from dynamic_dnn_ros.platforms.contract import HardwareError, NoticeKind
 from dynamic_dnn_ros.platforms.frequency_control import MemoryControl
 from dynamic_dnn_ros.platforms.jetson import JetsonPlatform, board_id, completed, is_jetson
 from dynamic_dnn_ros.platforms.jetson_stats import Statistics
+from support.boards import AGX_ORIN_GPU, THOR_EMC, THOR_GPU, agx_orin, agx_thor
 from support.kernel import ORIN_NX_GPU, XAVIER_NX_GPU, Kernel, laptop, orin_nx, xavier_nx
 
 
@@ -70,7 +71,8 @@ def test_a_domain_that_is_missing(tmp_path: Path) -> None:
     sample = platform.read(0.0)
     assert math.isnan(sample.domains[1].granted)
     assert (sample.power, sample.total_power_rail, sample.temperatures) == ({}, '', {})
-    assert sample.notices == ()
+    (notice,) = sample.notices
+    assert notice.kind is NoticeKind.SENSOR and 'lsmod' in notice.text
     assert len(platform.limits_found()) == 3
 
 
@@ -151,3 +153,57 @@ def test_a_silent_service_is_said_and_costs_nothing(tmp_path: Path) -> None:
 
 def test_memory_is_where_debugfs_tells_it(tmp_path: Path) -> None:
     assert MemoryControl(xavier_nx(tmp_path)).range() is not None
+
+
+def test_agx_orin_with_jetpack_7(tmp_path: Path) -> None:
+    """Nothing is read that this release no longer has, and its power is a sum."""
+    platform = JetsonPlatform(agx_orin(tmp_path), manage_cpu=True)
+    assert platform.id == 'agx_orin'
+    cpu, gpu = platform.limits()
+    assert (cpu.minimum, gpu.available) == (729.6e6, AGX_ORIN_GPU)
+    sample = platform.read(0.0)
+    assert sample.domains[1].utilisation_foreign == pytest.approx(0.42)
+    assert sample.total_power_rail == 'MODULE'
+    assert sample.power['MODULE'] == pytest.approx(6.08 + 1.9 + 4.968 * 0.953)
+    assert sample.notices == ()
+
+
+class Card:
+    """A GPU that NVML tells of; the real one is in test_nvml.py."""
+
+    def utilisation(self) -> float:
+        return 0.75
+
+
+def test_the_load_of_thor_is_of_nvml(tmp_path: Path) -> None:
+    asked = []
+
+    def open_cards() -> list[Card]:
+        asked.append(1)
+        return [Card()]
+
+    platform = JetsonPlatform(agx_thor(tmp_path), manage_memory=True, open_cards=open_cards)  # type: ignore[arg-type]
+    assert platform.id == 'agx_thor'
+    _, gpu, memory = platform.limits()
+    assert (gpu.available, memory.available) == (THOR_GPU, THOR_EMC)
+    for now in (0.0, 1.0):
+        sample = platform.read(now)
+    assert sample.domains[1].utilisation_foreign == 0.75
+    assert asked == [1]
+    assert sample.total_power_rail == 'VIN'
+    assert sample.power['VIN'] == pytest.approx(23.04)
+
+
+def test_thor_without_nvml(tmp_path: Path) -> None:
+    platform = JetsonPlatform(agx_thor(tmp_path), open_cards=lambda: ())
+    assert math.isnan(platform.read(0.0).domains[1].utilisation_foreign)
+
+
+def test_a_file_comes_before_nvml(tmp_path: Path) -> None:
+    """NVML of Orin says that it does not support this; it is not asked."""
+
+    def never() -> list[Card]:
+        raise AssertionError('NVML was asked')
+
+    platform = JetsonPlatform(agx_orin(tmp_path), open_cards=never)  # type: ignore[arg-type]
+    assert platform.read(0.0).domains[1].utilisation_foreign == pytest.approx(0.42)

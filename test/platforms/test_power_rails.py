@@ -4,10 +4,12 @@
 
 import math
 from pathlib import Path
+import shutil
 
 import pytest
 
 from dynamic_dnn_ros.platforms.power_rails import LONGEST_WINDOW, PowerRails, total_rail
+from support.boards import agx_orin, agx_thor
 from support.kernel import Kernel, laptop, orin_nx, xavier_nx
 
 
@@ -33,6 +35,39 @@ def test_channels_that_are_not_connected_are_no_rails(tmp_path: Path) -> None:
     rails = PowerRails(kernel)
     assert rails.read(0.0) == {'VDD_GPU_SOC': 5.0, 'VDD_CPU_CV': 2.5}
     assert rails.total == ''
+
+
+def test_the_total_of_a_module_without_one_is_a_sum(tmp_path: Path) -> None:
+    """Of AGX Orin without the memory, which is in VIN_SYS_5V0; one part that fails, no sum."""
+    kernel = agx_orin(tmp_path)
+    rails = PowerRails(kernel)
+    assert rails.total == 'MODULE'
+    power = rails.read(0.0)
+    parts = power['VDD_GPU_SOC'], power['VDD_CPU_CV'], power['VIN_SYS_5V0']
+    assert power['MODULE'] == pytest.approx(sum(parts))
+    assert 'VDDQ_VDD2_1V8AO' in power
+    (tmp_path / 'sys/class/hwmon/hwmon3/curr2_input').unlink()
+    assert math.isnan(rails.read(1.0)['MODULE'])
+
+
+def test_thor_is_measured_at_its_input_else_summed(tmp_path: Path) -> None:
+    kernel = agx_thor(tmp_path)
+    assert PowerRails(kernel).total == 'VIN'
+    shutil.rmtree(tmp_path / 'sys/class/hwmon/hwmon6')  # another carrier board
+    rails = PowerRails(kernel)
+    assert rails.read(0.0)[rails.total] == pytest.approx(5.51 + 5.89 + 6.50808)
+
+
+def test_rails_that_appear_are_found_and_counters_go_on(tmp_path: Path) -> None:
+    kernel = laptop(tmp_path)
+    rails = PowerRails(kernel)
+    rails.read(0.0)
+    kernel.ina3221('/sys/class/hwmon/hwmon7', [('VDD_IN', 5000, 1000)])
+    rails.look()
+    counter(kernel, 1000 + 2_000_000)
+    power = rails.read(1.0)
+    assert (power['VDD_IN'], power['package-0']) == pytest.approx((5.0, 2.0))
+    assert rails.total == 'VDD_IN'
 
 
 def test_rails_of_the_old_driver(tmp_path: Path) -> None:

@@ -3,14 +3,26 @@
 """Platforms by name."""
 
 from collections.abc import Callable
+import importlib
 from pathlib import Path
+import pkgutil
 
 import pytest
 
+from dynamic_dnn_ros import platforms
 from dynamic_dnn_ros.platforms.contract import PlatformError, PlatformKind
-from dynamic_dnn_ros.platforms.registry import ENTRY_POINTS, PlatformOptions, make_platform
+from dynamic_dnn_ros.platforms.registration import Board
+from dynamic_dnn_ros.platforms.registry import (
+    BOARDS,
+    ENTRY_POINTS,
+    PlatformOptions,
+    make_platform,
+    this_board,
+)
+from dynamic_dnn_ros.platforms.sysfs import Sysfs
+from support.boards import agx_orin, agx_thor, raspberry_pi_5, rk3588
 from support.cpufreq import CpufreqTree
-from support.kernel import laptop, xavier_nx
+from support.kernel import Kernel, laptop, orin_nx, xavier_nx
 
 
 @pytest.mark.parametrize('name', ['auto', 'linux'])
@@ -60,10 +72,46 @@ def test_a_jetson_may_be_taken_for_plain_linux(tmp_path: Path) -> None:
     assert [row.name for row in platform.limits()] == ['cpu', 'gpu']
 
 
-def test_what_is_no_jetson_is_refused_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('make', 'name', 'identifier'),
+    [
+        (xavier_nx, 'jetson', 'xavier_nx'),
+        (orin_nx, 'jetson', 'orin_nx'),
+        (agx_orin, 'jetson', 'agx_orin'),
+        (agx_thor, 'jetson', 'agx_thor'),
+        (raspberry_pi_5, 'raspberry_pi', 'raspberry_pi_5'),
+        (rk3588, 'rockchip', 'rk3588'),
+        (laptop, 'linux', 'linux'),
+    ],
+)
+def test_each_board_is_found_by_its_files(
+    tmp_path: Path, make: Callable[[Path], Kernel], name: str, identifier: str
+) -> None:
+    make(tmp_path)
+    assert this_board(Sysfs(tmp_path)).name == name
+    for chosen in ('auto', name):
+        platform = make_platform(chosen, 0.0, PlatformOptions(str(tmp_path)))
+        assert platform.id == identifier
+        platform.close()
+
+
+def test_a_board_is_one_file_and_one_line() -> None:
+    """Each module that has a board is in the list, and users can name it and read what it is."""
+    modules = (
+        importlib.import_module(f'{platforms.__name__}.{module.name}')
+        for module in pkgutil.iter_modules(platforms.__path__)
+    )
+    found = [board for each in modules if isinstance(board := getattr(each, 'BOARD', 0), Board)]
+    assert {board.name for board in found} == {board.name for board in BOARDS}
+    assert all(board.tried and board.title for board in found)
+    assert BOARDS[-1].name == 'linux'  # what any other computer is
+
+
+@pytest.mark.parametrize('name', ['jetson', 'raspberry_pi', 'rockchip', 'nvidia_pc'])
+def test_a_board_that_this_computer_is_not(tmp_path: Path, name: str) -> None:
     laptop(tmp_path)
-    with pytest.raises(PlatformError, match="'auto'"):
-        make_platform('jetson', 0.0, PlatformOptions(str(tmp_path)))
+    with pytest.raises(PlatformError, match="Set parameter 'platform' to 'auto'"):
+        make_platform(name, 0.0, PlatformOptions(str(tmp_path)))
 
 
 @pytest.mark.parametrize('name', ['jetson_nano', 'toaster_simulated', '', '../linux'])
@@ -87,5 +135,5 @@ def test_another_package_offers_a_platform(offer: Callable[..., None]) -> None:
     assert make_platform('linux', 0.0, PlatformOptions()).id == 'linux'
     with pytest.raises(PlatformError, match="'gone', nowhere:make of package .* cannot be loaded"):
         make_platform('gone', 0.0, PlatformOptions())
-    with pytest.raises(PlatformError, match="'auto', 'linux', 'jetson', 'board', 'gone'"):
+    with pytest.raises(PlatformError, match="'nvidia_pc', 'linux', 'board', 'gone'"):
         make_platform('toaster', 0.0, PlatformOptions())

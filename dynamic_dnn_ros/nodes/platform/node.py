@@ -50,8 +50,9 @@ class PlatformNode(ManagedNode):
         ParameterSpecification(
             'platform',
             AUTOMATIC,
-            "What to read and set: 'auto' is this computer, as a 'jetson' if it is one or as "
-            "plain 'linux'; 'xavier_nx_simulated' and 'orin_nx_simulated' are models of Jetsons.",
+            "What to read and set: 'auto' is this computer, as a 'jetson', 'raspberry_pi', "
+            "'rockchip' or 'nvidia_pc' if it is one, else as plain 'linux'; "
+            "'xavier_nx_simulated' and 'orin_nx_simulated' are models of Jetsons.",
         ),
         ParameterSpecification(
             'rate', 10.0, 'How often the load is published.', 'Hz', minimum=0.2, maximum=100.0
