@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from dynamic_dnn_ros.cli.doctor import add_arguments, as_json, as_text, checks, run
-from dynamic_dnn_ros.cli.doctor.checks import Finding, Level, System
+from dynamic_dnn_ros.cli.doctor.board import check_board
+from dynamic_dnn_ros.cli.doctor.checks import System
+from dynamic_dnn_ros.cli.doctor.finding import Finding, Level
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.nodes.common.transport import IMAGE_PROFILE
+from dynamic_dnn_ros.platforms.nvidia_pc import DRIVER
+from support.boards import agx_orin, agx_thor, raspberry_pi_5, rk3588
+from support.kernel import Kernel, laptop, orin_nx
 
 PROFILE = share_folder() / IMAGE_PROFILE
 SYSCTLS = {
@@ -40,9 +46,8 @@ def system(tmp_path: Path) -> System:
     for name, value in SYSCTLS.items():
         write(root / 'proc/sys' / name, value)
     (root / 'dev/shm').mkdir(parents=True)
-    policy = root / 'sys/devices/system/cpu/cpufreq/policy0'
-    write(policy / 'scaling_governor', 'schedutil')
-    write(policy / 'scaling_max_freq', '2000000')
+    for clock in laptop(root).clocks.values():
+        write(clock.folder / 'scaling_governor', 'schedutil')
     environment = {
         'ROS_DISTRO': 'jazzy',
         'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
@@ -202,7 +207,7 @@ def test_clocks(system: System) -> None:
     refused = replace(system, writable=lambda path: not path.name.endswith('max_freq'))
     governor, clocks = checks.check_clocks(refused)
     assert governor.level is Level.NOTE and governor.found.startswith('powersave')
-    assert clocks.level is Level.NOTE and '2 of 2' in clocks.found
+    assert clocks.level is Level.NOTE and '4 of 4' in clocks.found
     assert str(policy / 'scaling_max_freq') in clocks.remedy
     assert '17000000.gpu/max_freq' in clocks.remedy
 
@@ -210,6 +215,41 @@ def test_clocks(system: System) -> None:
 def test_a_virtual_machine_without_clocks(tmp_path: Path) -> None:
     (found,) = checks.check_clocks(System(tmp_path))
     assert found.level is Level.NOTE
+
+
+@pytest.mark.parametrize(
+    ('make', 'expected'),
+    [
+        (agx_orin, ['a Jetson (agx_orin)', '11 frequencies, 306 to 1300 MHz', 'MODULE']),
+        (agx_thor, ['a Jetson (agx_thor)', 'VIN 23.04 W', 'pip install nvidia-ml-py']),
+        (raspberry_pi_5, ['raspberry_pi_5', 'governor ondemand', 'the total is PMIC']),
+        (rk3588, ['rk3588', 'clock of cpu6', 'clock of npu', 'no rail can be read']),
+        (laptop, ['plain Linux', 'x86_pkg_temp']),
+    ],
+)
+def test_boards(tmp_path: Path, make: Callable[[Path], Kernel], expected: list[str]) -> None:
+    """What is found, what is missing, what to do, and that it never ran on that hardware."""
+    make(tmp_path)
+    findings = list(check_board(tmp_path))
+    text = as_text(findings)
+    for part in (*expected, 'file tree'):
+        assert part in text
+    assert not problems(findings)  # none of it costs images
+
+
+def test_a_jetson_without_a_gpu(tmp_path: Path) -> None:
+    orin_nx(tmp_path)
+    shutil.rmtree(tmp_path / 'sys/devices/platform/bus@0/17000000.gpu')
+    found = {finding.name: finding for finding in check_board(tmp_path)}
+    assert found['clock of gpu'].level is Level.NOTE
+    assert 'lsmod' in found['sensor'].remedy
+
+
+def test_a_card_that_cannot_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop(tmp_path).file(DRIVER, 'NVRM version: 550.54')
+    monkeypatch.setitem(sys.modules, 'pynvml', None)
+    found = {finding.name: finding for finding in check_board(tmp_path)}
+    assert found['NVIDIA cards'].remedy == '`pip install nvidia-ml-py`'
 
 
 def test_nothing_is_installed(system: System) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``dynamic-dnn doctor``: what this computer lacks for large images."""
+"""The command ``dynamic-dnn doctor``: what this computer is, and lacks for images and clocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 import json
 
-from dynamic_dnn_ros.cli.doctor.checks import Finding, Level, System, examine
+from dynamic_dnn_ros.cli.doctor.checks import System, examine
+from dynamic_dnn_ros.cli.doctor.finding import Finding, Level
 from dynamic_dnn_ros.files import share_folder
 
 ERRORS = ()  # It finds problems, and has none.

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 import importlib.metadata
 import os
 from pathlib import Path
 import sys
 from xml.etree import ElementTree
 
+from dynamic_dnn_ros.cli.doctor.board import check_board
+from dynamic_dnn_ros.cli.doctor.finding import Finding, Level
 from dynamic_dnn_ros.nodes.common.transport import IMAGE_PROFILE, PROFILE_VARIABLES
 
 #: Bytes of the largest image that the checks speak of: 1920x1080, three bytes a pixel.
@@ -42,24 +43,6 @@ DISTRIBUTIONS = {
 PYTHON_VERSIONS = ((3, 10), (3, 14))
 ENGINES = ('torch', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'tensorrt')
 SYSCTL_FILE = '/etc/sysctl.d/60-dynamic-dnn.conf'
-
-
-class Level(Enum):
-    """How much a finding matters: a problem costs images, a note is good to know."""
-
-    OK = 'ok'
-    NOTE = 'note'
-    PROBLEM = 'problem'
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found; `remedy` is what to do, empty where nothing is to be done."""
-
-    name: str
-    level: Level
-    found: str
-    remedy: str = ''
 
 
 def _space(path: Path) -> tuple[int, int]:
@@ -376,5 +359,6 @@ def examine(system: System, network: bool = True) -> list[Finding]:
         *check_shared_memory(system),
         *(check_network(system) if network else ()),
         *check_clocks(system),
+        *check_board(system.root),
         *check_engines(system),
     ]

@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from dynamic_dnn_ros.cli.doctor.checks import Finding, Level
+from dynamic_dnn_ros.cli.doctor.finding import Finding, Level
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
