@@ -56,7 +56,7 @@ class Frames:
         now: float,
     ) -> bool:
         learnt = record.learnt
-        if not learnt.measure(status, settling):
+        if not learnt.measure(status, settling, now):
             return False
         table = record.table
         option = None

@@ -21,6 +21,14 @@ PREPROCESSING_WEIGHT = 0.1
 PREPROCESSING_STEP = 1.25
 """Factor by which that time departs from the one in use before that follows."""
 
+PAUSE = 2.0
+"""
+Seconds without a frame after which a processor may have gone to sleep: a GPU whose power is gated,
+clocks at their lowest, caches that others have filled. The frame that wakes it up is slow.
+"""
+
+PAUSE_PERIODS = 3.0
+"""Periods of its camera that have to be missed too: one frame every 3 s is no pause."""
 
 QUEUEING_STEP = 1.25
 """Factor by which waiting for turns departs from what is in use before that follows."""
@@ -53,6 +61,7 @@ class Learning:
         # Frames still to come that belong to a change and say nothing of the operating point.
         self._skip = 0
         self._behind_overrun = False
+        self._served = math.inf
         self._last: Option = ('', '')
 
     @property
@@ -90,15 +99,17 @@ class Learning:
         if high > low * PREPROCESSING_STEP:
             self._preprocessing_in_use = self._preprocessing
 
-    def measure(self, status: Status, settling: bool) -> bool:
+    def measure(self, status: Status, settling: bool, now: float) -> bool:
         """
         Measure a served frame; tell whether it says something of the operating point.
 
-        It does not where it is no figure of the board, may have waited for such a one, or belongs
-        to a change.
+        It does not where it is no figure of the board, may have waited for such a one, belongs to
+        a change, or is the first after a pause: a processor that was idle wakes up for it.
 
         :param settling: whether the clocks may have changed while it was in work
+        :param now: when it was heard of, s
         """
+        rested = self._has_rested(now)
         told = math.isfinite(status.total) and 0 < status.service < math.inf
         if status.overrun or not told:
             self._behind_overrun = True
@@ -112,10 +123,18 @@ class Learning:
             self.restart()
         rate = self.measurements.camera_rate
         self.measurements.frame(status, 1 / rate if rate > 0 else math.inf)
+        if rested:
+            return False
         if self._skip or settling:
             self._skip = max(self._skip - 1, 0)
             return False
         return True
+
+    def _has_rested(self, now: float) -> bool:
+        """Return whether nothing was served for a while, as is usual for its camera, till now."""
+        rate, last, self._served = self.measurements.camera_rate, self._served, now
+        pause = max(PAUSE, PAUSE_PERIODS / rate) if rate > 0 else PAUSE
+        return now - last > pause
 
     def restart(self) -> None:
         """Note that a frame may have been in work when clocks or sub-network changed."""

@@ -178,7 +178,7 @@ class PlatformView:
         available = np.array(domain.available)
         highest = domain.limit_maximum if domain.limit_maximum > 0 else math.inf
         # A floor above the board's limit cannot be kept: the board's limit is the harder one.
-        floor = min(self._floors.get(domain.name, 0.0), highest)
+        floor = min(self._floor(domain.name), highest)
         inside = (available <= highest * (1 + _MATCH)) & (
             available >= domain.limit_minimum * (1 - _MATCH)
         )
@@ -186,6 +186,11 @@ class PlatformView:
         if not above.any() and inside.any():
             return np.array([available[inside].max()])
         return available[above]
+
+    def _floor(self, name: str) -> float:
+        """Return the floor of a domain, Hz; that of `cpu` is the floor of each cluster, `cpu4`."""
+        kind = name.rstrip('0123456789')
+        return self._floors.get(name, self._floors.get(kind, 0.0))
 
     def _running(self, joint: JointTable, settable: tuple[str, ...]) -> IndexArray:
         """Return the setting nearest to what runs, in the domains that cannot be set only."""

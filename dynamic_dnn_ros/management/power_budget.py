@@ -43,7 +43,8 @@ class PowerBudget:
     """
     Follow the power that plans may take.
 
-    The smaller one of the operator's cap and the power mode's budget counts.
+    The smaller one of the operator's cap and the board's budget counts, which is that of its power
+    mode, or less where its hardware slowed itself down for the current.
 
     :param cap: of the whole board, W; infinite: none
     :param temperature_limit: of its hottest sensor, degrees Celsius; infinite: none
@@ -53,7 +54,7 @@ class PowerBudget:
         """Begin with the cap, as nothing has been measured."""
         self.cap = cap
         self.temperature_limit = temperature_limit
-        self._mode = math.inf
+        self._board = math.inf
         self._beside = 0.0
         self._measured = -math.inf
         self._thermal = math.inf
@@ -71,8 +72,8 @@ class PowerBudget:
 
     @property
     def bound(self) -> float:
-        """Return the smaller one of cap and the power mode's budget, W."""
-        return min(self.cap, self._mode)
+        """Return the smaller one of cap and the board's budget, W."""
+        return min(self.cap, self._board)
 
     @property
     def budget(self) -> float:
@@ -94,7 +95,7 @@ class PowerBudget:
                 f'Celsius: plans may take {self._budget:.3g} W.'
             )
         if self._beside > _CHANGE * self.bound:
-            whose = 'power cap' if self.cap <= self._mode else "power mode's budget"
+            whose = 'power cap' if self.cap <= self._board else "board's budget"
             return (
                 f'Of the {whose} of {self.bound:.4g} W, {self._beside:.3g} W go to what is not '
                 f'ours: plans may take {self._budget:.3g} W.'
@@ -108,7 +109,7 @@ class PowerBudget:
         :param predicted: power of the plan in force, W, NaN where not known
         :param settled: whether the board runs on that plan's setting
         """
-        self._mode = load.power_budget
+        self._board = load.power_budget
         if settled and math.isfinite(self.bound) and math.isfinite(load.power - predicted):
             weight = 1 - math.exp(-max(now - self._measured, 0.0) / SETTLING)
             # What a plan takes less than predicted is not given away.

@@ -11,6 +11,7 @@ import pytest
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.frames import Frames
+from dynamic_dnn_ros.management.learning import PAUSE
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
@@ -68,6 +69,29 @@ def test_neither_an_overrun_counts_nor_the_frame_behind_it() -> None:
     assert (record.learnt.slow_down.observations, record.learnt.measurements.frames) == (1, 2)
     serve(subject, record, 1)
     assert record.learnt.slow_down.observations == 2
+
+
+def test_the_first_frame_after_a_pause_wakes_the_processor_up_and_says_nothing() -> None:
+    subject, record = frames(latency=0.05)
+    for index in range(6):
+        subject.served(record, frame(PROFILED), HIGHEST, False, index / 10)
+    before = record.learnt.slow_down.observations
+    late = 0.5 + 1.1 * PAUSE
+    subject.served(record, frame(0.4), HIGHEST, False, late)
+    assert record.learnt.slow_down.observations == before
+    assert record.learnt.slow_down.mean == pytest.approx(1.0)
+    subject.served(record, frame(PROFILED), HIGHEST, False, late + 0.1)
+    assert record.learnt.slow_down.observations == before + 1
+
+
+def test_a_frame_now_and_then_is_no_pause() -> None:
+    """Of a camera that sends one every 3 s each frame tells something."""
+    subject, record = frames(latency=0.5)
+    for index in range(20):
+        status = replace(frame(PROFILED), received=index + 1, served=index + 1)
+        subject.served(record, status, HIGHEST, False, 3.0 * index)
+        record.learnt.measurements.count(status, 3.0 * index)
+    assert record.learnt.slow_down.observations > 10
 
 
 def test_clocks_and_neighbours_are_no_slow_down() -> None:

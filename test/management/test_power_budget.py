@@ -54,7 +54,7 @@ def test_the_smaller_one_of_cap_and_the_power_modes_budget_counts() -> None:
     assert budget.budget == pytest.approx(10 * (1 - MARGIN))
     for step in range(100):
         budget.observe(replace(LOAD, power=8.0, power_budget=10.0), 6.0, True, step * 0.1)
-    assert "power mode's budget of 10 W, 2 W go to what is not ours" in budget.message
+    assert "board's budget of 10 W, 2 W go to what is not ours" in budget.message
     assert budget.observe(replace(LOAD, power_budget=20.0), math.nan, True, 11.0)
     assert budget.budget == pytest.approx(12 * (1 - MARGIN) - 2.0, abs=0.2)
 

@@ -97,7 +97,8 @@ def test_what_frames_waited_is_learnt_in_steps() -> None:
     assert learnt.queueing == AS_PREDICTED  # nothing was measured yet
     for index in range(40):
         # Half of them find the processor idle, but 1 ms goes to all.
-        learnt.measure(served(0.01 + 0.001 + 0.004 * (index % 2), index), settling=False)
+        status = served(0.01 + 0.001 + 0.004 * (index % 2), index)
+        learnt.measure(status, settling=False, now=0.05 * index)
     assert learnt.measurements.least_overhead == pytest.approx(0.001)
     learnt.queue((0.0, 0.0), 0.95)
     assert learnt.queueing == AS_PREDICTED  # it takes turns with nobody
