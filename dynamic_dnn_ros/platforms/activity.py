@@ -95,4 +95,4 @@ class ActivityTracker:
 
     def total(self, now: float, domain: str) -> float:
         """Return busy seconds a second of all applications together in one domain."""
-        return sum(each.rates.get(domain, 0.0) for each in self.applications(now))
+        return sum((each.rates.get(domain, 0.0) for each in self.applications(now)), 0.0)

@@ -179,6 +179,7 @@ def _check_state(state: DomainState) -> None:
     name = state.name
     assert not state.granted <= 0, f'{name}: the clock is above 0, or not known: {state.granted}'
     for what, share in (('own', state.utilisation_own), ('foreign', state.utilisation_foreign)):
+        assert isinstance(share, float), f'{name}: messages take floats alone: {share!r}'
         assert math.isnan(share) or 0 <= share <= 1, f'{name}: {what} utilisation is 0..1: {share}'
     together = state.utilisation_own + state.utilisation_foreign
     assert not together > 1 + _ROUNDING, f'{name}: utilisations are 1 together: {together}'
@@ -196,6 +197,7 @@ def _check_sensors(sample: PlatformSample) -> None:
         ('memory', sample.memory, 0.0),
     ):
         for name, value in values.items():
+            assert isinstance(value, float), f'{name}: messages take floats alone: {value!r}'
             assert math.isnan(value) or (math.isfinite(value) and value >= least), (
                 f'{what} {name!r} is a number, or NaN where it cannot be read: {value}'
             )
