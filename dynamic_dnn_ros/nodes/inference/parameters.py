@@ -184,6 +184,16 @@ PARAMETERS = (
         maximum=1.0,
     ),
     ParameterSpecification(
+        'annotated_rate',
+        10.0,
+        'Pictures on `~/annotated` a second at most, while somebody looks; 0: each. To draw one '
+        'takes some milliseconds.',
+        'Hz',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    ),
+    ParameterSpecification(
         'lazy', False, 'Subscribe to the camera only while somebody wants results.'
     ),
     ParameterSpecification(

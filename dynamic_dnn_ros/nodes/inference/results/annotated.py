@@ -9,6 +9,7 @@ from collections.abc import Callable
 import io
 import logging
 import threading
+import time
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -48,7 +49,8 @@ class AnnotatedPublisher:
 
     Topics `~/annotated`, `~/annotated/compressed` (JPEG) and, where foxglove_msgs is installed,
     `~/annotations`. A thread of its own renders the newest result, and only what somebody
-    subscribes to; results that come meanwhile are left out, counted in `left_out`.
+    subscribes to; results that come meanwhile are left out, counted in `left_out`. Pictures are
+    drawn at the rate of parameter `annotated_rate` at most.
     """
 
     def __init__(self, node: StreamNode, results: ResultPublisher[Any]) -> None:
@@ -64,6 +66,7 @@ class AnnotatedPublisher:
         self._mailbox: Mailbox[_Rendering] = Mailbox()
         self._thread: threading.Thread | None = None
         self._failing = False
+        self._due = 0.0
         self.rendered = 0
 
     def _advertise(self, message_type: type, topic: str) -> Publisher:
@@ -117,17 +120,12 @@ class AnnotatedPublisher:
                 self._failing = True
             else:
                 self._failing = False
-                self.rendered += 1
 
     def _publish(self, rendering: _Rendering) -> None:
         header, picture, result = rendering
-        opened = picture.open()
-        size = Size(opened.height, opened.width)
-        if self._annotations is not None and is_heard(self._annotations):
-            annotations = self._results.annotations(result, size, self._messages)
-            if annotations is not None:
-                set_stamp(annotations, header.stamp)
-                self._annotations.publish(annotations)
+        annotations = self._annotations
+        if annotations is not None and not is_heard(annotations):
+            annotations = None
         wanted: list[tuple[Publisher, Callable[[Header, Image.Image], Any]]] = [
             (publisher, convert)
             for publisher, convert in (
@@ -136,10 +134,32 @@ class AnnotatedPublisher:
             )
             if is_heard(publisher)
         ]
+        if wanted and not self._is_due(time.monotonic()):
+            wanted = []
+        if annotations is None and not wanted:
+            return
+        opened = picture.open()
+        if annotations is not None:
+            size = Size(opened.height, opened.width)
+            message = self._results.annotations(result, size, self._messages)
+            if message is not None:
+                set_stamp(message, header.stamp)
+                annotations.publish(message)
         if wanted:
             drawn = self._results.draw(opened, result)
             for publisher, convert in wanted:
                 publisher.publish(convert(header, drawn))
+            self.rendered += 1
+
+    def _is_due(self, now: float) -> bool:
+        """Tell whether a picture may be drawn now, s; if so, the next one has to wait."""
+        rate = self._node.parameters['annotated_rate']
+        if rate > 0.0:
+            if now < self._due:
+                return False
+            # What the last one came late, the next may come early.
+            self._due = max(self._due, now - 1.0 / rate) + 1.0 / rate
+        return True
 
 
 def raw_message(header: Header, picture: Image.Image) -> ImageMessage:

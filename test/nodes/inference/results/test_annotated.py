@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 import pytest
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -207,3 +208,12 @@ def test_the_best_class_as_an_annotation(graph: Graph) -> None:
     (text,) = collected.wait(1)[0].texts
     assert text.text == 'dog 0.70'
     annotated.publisher.end(5.0)
+
+
+def test_pictures_are_drawn_at_a_rate_that_the_node_bounds(graph: Graph) -> None:
+    annotated = Annotated(graph)
+    frames = [frame / 30 for frame in range(1, 91)]
+    assert annotated.node.parameters['annotated_rate'] == 10.0
+    assert 29 <= sum(annotated.publisher._is_due(now) for now in frames) <= 31
+    annotated.node.set_parameters([Parameter('annotated_rate', value=0.0)])
+    assert all(annotated.publisher._is_due(now) for now in frames)
