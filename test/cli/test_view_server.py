@@ -137,6 +137,8 @@ def test_the_page_is_for_this_computer_alone() -> None:
         foreign = ask(port, '/target/set', 'POST', form, Origin='http://a', Content_Type=kind)
         plain = ask(port, '/target/set', 'POST', form, Origin=here, Content_Type='text/plain')
         assert (foreign[0], plain[0]) == (403, 400)
+        for path in PATHS[1:]:  # as a page of somebody else asks for pictures
+            assert ask(port, path, Sec_Fetch_Site='cross-site')[0] == 403, path
         assert not shown.asked
         for bad in ('[1]', '{', '[' * 4000, 'x' * 5000, '{"application": 1}'):
             assert ask(port, '/target/set', 'POST', bad, Content_Type=kind)[0] == 400, bad
@@ -256,6 +258,9 @@ def test_a_browser_shows_names_as_text_and_sends_the_form() -> None:
         form = {'latency': '25.5ms', 'objective': 'minimum_energy', 'late_frames': 'serve'}
         assert shown.asked == [('ask', HOSTILE, form), ('set', HOSTILE, form)]
         assert page.evaluate('window.hacked') is None
+        assert page.evaluate("briefNames(['/n/front', '/n/rear'])") == ['front', 'rear']
+        assert page.evaluate("briefNames(['/front/n', '/rear/n'])") == ['front', 'rear']
+        assert page.evaluate("briefNames(['/n', '/n/rear'])") == ['n', 'n/rear']
         assert page.evaluate("document.querySelectorAll('script').length") == 3
         assert not [text for text in page.problems if '400' not in text]
         # Nothing sticks out at the width of a phone.

@@ -106,6 +106,9 @@ class Guard:
                 'start `dynamic-dnn view --host ADDRESS`.\n',
                 403,
             )
+        # Browsers say from where a request comes. A link to the page may come from anywhere.
+        if scope['path'] != '/' and headers.get('sec-fetch-site') in ('cross-site', 'same-site'):
+            return PlainTextResponse('This has to come from the page itself.\n', 403)
         if scope['method'] != 'GET':
             origin = headers.get('origin')
             if origin is not None and urlsplit(origin).netloc != host:

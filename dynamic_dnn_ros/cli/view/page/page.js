@@ -40,7 +40,7 @@ function rows(list, pairs) {
 }
 
 class Card {
-  constructor(id) {
+  constructor(id, isOneOfMany) {
     this.id = id;
     this.root = $('application').content.firstElementChild.cloneNode(true);
     this.find = name => this.root.querySelector(name);
@@ -52,6 +52,7 @@ class Card {
     this.by = 'latency';
     this.shown = 0;
     put(this.find('.name'), id);
+    this.find('.log').open = !isOneOfMany;
     this.root.id = `application ${id}`;
     this.link = document.createElement('a');
     this.link.href = `#${encodeURIComponent(this.root.id)}`;
@@ -101,7 +102,7 @@ class Card {
     look(badge, data.look);
     put(badge, `${SIGNS[data.look]}${target || data.look === 'bad' ? 'target ' : ''}${data.standing}`);
     look(this.link.firstChild, data.look);
-    put(this.link.firstChild, `${SIGNS[data.look]}${this.id}${known(data.latency) ? ` ${(data.latency * 1e3).toFixed(0)} ms` : ''}`);
+    put(this.link.firstChild, `${SIGNS[data.look]}${this.brief}${known(data.latency) ? ` ${(data.latency * 1e3).toFixed(0)} ms` : ''}`);
     const parts = data.there ? [
       `serves ${data.serves || 'nothing'}${data.processor ? ` on ${data.processor}` : ''}`, data.task, data.bundle, data.engine,
     ] : [];
@@ -286,6 +287,17 @@ function drawBoard(data, now, whole) {
   })));
 }
 
+// What tells names apart: without the parts that all have in front and behind.
+function briefNames(ids) {
+  const parts = ids.map(id => id.split('/').filter(Boolean));
+  const shortest = Math.min(...parts.map(one => one.length));
+  const same = index => parts.every(one => one.at(index) === parts[0].at(index));
+  let front = 0, back = 0;
+  while (front < shortest - 1 && same(front)) front += 1;
+  while (back < shortest - 1 - front && same(-1 - back)) back += 1;
+  return parts.map(one => one.slice(front, one.length - back).join('/'));
+}
+
 function verdict(applications) {
   const asked = applications.filter(one => one.asked && Object.keys(one.asked).length);
   const missed = asked.filter(one => one.look === 'bad').length;
@@ -317,12 +329,14 @@ function show(data) {
     }
   }
   const place = $('applications');
+  const brief = briefNames([...ids]);
   data.applications.forEach((one, index) => {
     let card = cards.get(one.id);
-    if (!card) cards.set(one.id, card = new Card(one.id));
+    if (!card) cards.set(one.id, card = new Card(one.id, data.applications.length > 4));
     for (const [parent, child] of [[place, card.root], [$('glance'), card.link]]) {
       if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] || null);
     }
+    card.brief = brief[index];
     card.take(one, data.now, data.whole);
   });
   $('glance').hidden = data.applications.length < 2;
