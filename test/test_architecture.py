@@ -44,6 +44,7 @@ TOP_FILES = {
     'SECURITY.md',
     'mkdocs.yml',
     'package.xml',
+    'pixi.toml',
     'pyproject.toml',
     'setup.cfg',
     'setup.py',
