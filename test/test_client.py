@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import math
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is absent')
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from rclpy.node import Node
 from std_msgs.msg import Empty
 
@@ -259,6 +261,42 @@ def test_the_example_runs(served: ScriptedApplication, tmp_path: Path) -> None:
         text=True,
         timeout=60,
         env=dict(os.environ),
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert 'before: It would be met' in answer.stdout
+    assert 'docking with s' in answer.stdout
+    assert 'the target is withdrawn' in answer.stdout
+
+
+@pytest.fixture(scope='module')
+def cpp_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the example in C++ and return its program."""
+    try:
+        get_package_prefix('rclcpp')
+    except PackageNotFoundError:
+        pytest.skip('rclcpp is not installed, of which there are no wheels')
+    if shutil.which('cmake') is None or shutil.which('c++') is None:
+        pytest.skip('there is no cmake, or no C++ compiler')
+    folder = tmp_path_factory.mktemp('cpp')
+    for command in (
+        ['cmake', '-S', str(EXAMPLE.parent / 'cpp'), '-B', str(folder)],
+        ['cmake', '--build', str(folder)],
+    ):
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stdout + built.stderr
+    return folder / 'set_target'
+
+
+def test_the_example_in_cpp(
+    cpp_example: Path, served: ScriptedApplication, tmp_path: Path
+) -> None:
+    answer = subprocess.run(
+        [cpp_example, FRONT],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
