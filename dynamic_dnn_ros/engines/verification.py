@@ -37,6 +37,7 @@ from dynamic_dnn_ros.engines.contract import (
     SharedMemory,
 )
 from dynamic_dnn_ros.engines.registry import BY_BUNDLE
+from dynamic_dnn_ros.engines.slowness import told_while_slow
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Task
 
@@ -117,6 +118,7 @@ class VerifyingEngine(Engine):
         responses: Responses,
         task: Task[Any, Any],
         on_refused: Callable[[SubNetwork, ResponseError], None] = lambda sub_network, error: None,
+        on_slow: Callable[[SubNetwork, float], None] = lambda sub_network, seconds: None,
     ) -> None:
         """
         Wrap an engine.
@@ -124,6 +126,8 @@ class VerifyingEngine(Engine):
         :param responses: the recorded ones by sub-network; one that has none is given out as is
         :param task: of the bundle, which knows what departs
         :param on_refused: told of each one that is refused, from the thread that prepares it
+        :param on_slow: told of one whose preparation goes on for some seconds, which it may do for
+            ever, from any thread
         """
         self.name = engine.name
         self.precision = engine.precision
@@ -131,6 +135,7 @@ class VerifyingEngine(Engine):
         self._responses = responses
         self._task = task
         self._on_refused = on_refused
+        self._on_slow = on_slow
 
     @property
     def processors(self) -> tuple[str, ...]:
@@ -161,14 +166,15 @@ class VerifyingEngine(Engine):
         :raises ResponseError: when it does not answer as recorded
         :raises EngineError: as the engine does
         """
-        prepared = self._engine.prepare(sub_network, processor)
-        try:
-            verify_recorded(prepared, self._responses, self._task)
-        except ResponseError as error:
-            prepared.close()
-            self._on_refused(sub_network, error)
-            raise
-        return prepared
+        with told_while_slow(lambda seconds: self._on_slow(sub_network, seconds)):
+            prepared = self._engine.prepare(sub_network, processor)
+            try:
+                verify_recorded(prepared, self._responses, self._task)
+            except ResponseError as error:
+                prepared.close()
+                self._on_refused(sub_network, error)
+                raise
+            return prepared
 
 
 def responses_of(engine: Engine, sub_networks: Iterable[SubNetwork]) -> Responses:

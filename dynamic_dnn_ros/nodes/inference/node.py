@@ -103,6 +103,7 @@ class InferenceNode(ManagedNode):
             threads == 1,
             self._refuse,
             self._say_unprepared,
+            self._say_slow,
         )
         if served.unmeasured:
             self.get_logger().warning(served.unmeasured)
@@ -290,6 +291,16 @@ class InferenceNode(ManagedNode):
 
     def _say_unprepared(self, sub_network: SubNetwork, error: Exception) -> None:
         self.get_logger().error(f'Sub-network {sub_network.id!r} is not ready: {error}')
+
+    def _say_slow(self, sub_network: SubNetwork, seconds: float) -> None:
+        """Say that a preparation goes on; the executor may be waiting for it, and says nothing."""
+        assert self._served is not None
+        bundle, engine = self._served.bundle.manifest.name, self._served.engine.name
+        self.get_logger().warning(
+            f'Sub-network {sub_network.id!r} of bundle {bundle!r} has been in preparation with '
+            f'engine {engine} for {seconds:.0f} s. A large one may need that. A model without an '
+            'end never gets ready: end this node, and serve another bundle or take another engine.'
+        )
 
     def _follow_platform(self) -> None:
         for stream in self._streams.values():

@@ -43,6 +43,7 @@ class ServedBundle:
         aside: bool,
         on_refused: Callable[[SubNetwork, ResponseError], None],
         on_unprepared: Callable[[SubNetwork, Exception], None],
+        on_slow: Callable[[SubNetwork, float], None] = lambda sub_network, seconds: None,
     ) -> None:
         """
         Put an engine to work on a bundle.
@@ -52,10 +53,11 @@ class ServedBundle:
         :param on_refused: told of a sub-network that does not answer as recorded, by the thread
             that prepares it
         :param on_unprepared: told of one that the engine fails on, from any thread
+        :param on_slow: told of one that has been in preparation for some seconds, from any thread
         """
         self.bundle = bundle
         self.engine: Engine = VerifyingEngine(
-            engine, bundle.responses, bundle.manifest.make_task(), on_refused
+            engine, bundle.responses, bundle.manifest.make_task(), on_refused, on_slow
         )
         self.exchange = SubNetworkExchange(
             self.engine, bundle.manifest, budget, self._unprepared, aside

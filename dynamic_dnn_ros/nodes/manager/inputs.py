@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 import json
@@ -42,13 +43,23 @@ class Input(NamedTuple):
     data: bytes
 
 
+MOST_BYTES = 2_000_000
+"""Of the messages that went into one decision: twice what 64 cameras at 60 Hz send meanwhile."""
+
+
 class InputLog:
-    """Keeps what is taken until the decision that it goes into."""
+    """
+    Keeps what is taken until the decision that it goes into.
+
+    Where no decision comes, or too much, the oldest is forgotten: a replay cannot make that
+    decision again.
+    """
 
     def __init__(self, instance: str, parameters: Mapping[str, Any]) -> None:
         """Begin with nothing, for a manager that begins with nothing."""
         self._instance = instance
-        self._inputs: list[Input] = []
+        self._inputs: deque[Input] = deque()
+        self._size = 0
         self.adjust(parameters)
 
     def adjust(self, parameters: Mapping[str, Any]) -> None:
@@ -58,6 +69,9 @@ class InputLog:
     def add(self, taken: Input) -> None:
         """Append a message."""
         self._inputs.append(taken)
+        self._size += len(taken.data)
+        while self._size > MOST_BYTES:
+            self._size -= len(self._inputs.popleft().data)
 
     def message(self, decisions: int, time: float) -> ManagerInputs:
         """
@@ -66,7 +80,7 @@ class InputLog:
         :param decisions: number of the decision
         :param time: when it was made, s on the monotonic clock of the manager
         """
-        inputs, self._inputs = self._inputs, []
+        inputs, self._inputs, self._size = self._inputs, deque(), 0
         return ManagerInputs(
             instance=self._instance,
             parameters=self._parameters,

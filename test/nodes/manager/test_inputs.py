@@ -19,6 +19,7 @@ from dynamic_dnn_ros.msg import (
     PerformanceTarget,
     SystemLoad,
 )
+from dynamic_dnn_ros.nodes.manager import inputs
 from dynamic_dnn_ros.nodes.manager.inputs import (
     Input,
     InputKind,
@@ -49,6 +50,17 @@ def test_messages_come_back_in_order_and_each_goes_into_one_decision() -> None:
     again = [one.data for one in inputs_of(message)]
     assert deserialize_message(again[1], PerformanceTarget) == target
     assert list(inputs_of(log.message(8, 2.0))) == []
+
+
+def test_what_no_decision_takes_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, 'MOST_BYTES', 1000)
+    log = InputLog('one', {})
+    for number in range(100):
+        log.add(Input(InputKind.INFERENCE_STATUS, float(number), 0, bytes(100)))
+    kept = [one.time for one in inputs_of(log.message(1, 100.0))]
+    assert kept == [float(number) for number in range(90, 100)]
+    log.add(Input(InputKind.INFERENCE_STATUS, 0.0, 0, bytes(1000)))
+    assert len(list(inputs_of(log.message(2, 101.0)))) == 1
 
 
 def test_a_presentation_is_kept_without_its_operating_points_but_names_them() -> None:
