@@ -100,6 +100,11 @@ COMMANDS = {
         'view',
         'show the same in the browser, with pictures, and set targets there',
     ),
+    'security': Command(
+        'dynamic_dnn_ros.cli.security',
+        'torch',
+        'write who may set targets, clocks and parameters, as a policy for SROS 2',
+    ),
     'bundle': Command(
         'dynamic_dnn_ros.cli.bundle',
         'torch',

@@ -35,6 +35,9 @@ from dynamic_dnn_ros.platforms.sysfs import boot_id
 RESTORE_PERIOD = 1.0
 """Seconds between two tries to restore what a file refused to take back."""
 
+PAUSED_PERIODS, LEAST_PAUSE = 5.0, 1.5
+"""Periods and seconds without a sample after which this process must have been stopped."""
+
 _FOREIGN_LOAD = 'Simulated platforms: load of the {} that is not ours, at its highest frequency.'
 
 
@@ -118,6 +121,7 @@ class PlatformNode(ManagedNode):
         self._keeper: ClockKeeper | None = None
         self._boot_id = boot_id()
         self._lease_timer: Timer | None = None
+        self._awake = 0.0
 
     def configure(self) -> None:
         """Find the platform; where it has something to restore, get a guard and recover."""
@@ -180,6 +184,7 @@ class PlatformNode(ManagedNode):
             (SystemLoad, 'system_load', self._on_load, qos.SYSTEM_LOAD),
         ):
             self.listen(message_type, self.shared_topic(topic), callback, profile)
+        self._awake = time.monotonic()
         period = 1.0 / self.parameters['rate']
         self.own(self.destroy_timer, self.create_steady_timer(period, self._publish))
         self.own(self.destroy_timer, self.create_steady_timer(RESTORE_PERIOD, self._retry))
@@ -280,12 +285,23 @@ class PlatformNode(ManagedNode):
         if self._keeper is None:
             return
         now = time.monotonic()
+        self._notice_pause(now)
         answer = self._keeper.take(setting_of(message), now)
         if answer.refused:
             reason = answer.result.name.removeprefix('REFUSED_').lower()
             self.message_counts.leave_out('dvfs_setting', f'{reason} refused')
         self._watch_lease(now)
         self._publish()
+
+    def _notice_pause(self, now: float) -> None:
+        """Say that this process was stopped; a lease that ran out meanwhile has ended first."""
+        stopped, self._awake = now - self._awake, now
+        longest = max(PAUSED_PERIODS / self.parameters['rate'], LEAST_PAUSE)
+        if stopped <= longest or self._keeper is None:
+            return
+        ended = self._keeper.expire(now)
+        lease = ' The lease ran out meanwhile: the limits found are in force.' if ended else ''
+        self.get_logger().warning(f'This node was stopped for {stopped:.1f} s.{lease}')
 
     def _watch_lease(self, now: float) -> None:
         if self._keeper is None or self._lease_timer is None:
@@ -315,6 +331,7 @@ class PlatformNode(ManagedNode):
         if isinstance(platform, SimulatedPlatform):
             platform.set_foreign_load(self._foreign_load())
         now = time.monotonic()
+        self._notice_pause(now)
         report = keeper.report(now)
         message = SystemLoad()
         message.header.stamp = self.get_clock().now().to_msg()

@@ -336,8 +336,10 @@ def test_a_node_that_hangs_is_restored_for_when_its_lease_has_ended(
         while tree.limits() != FOUND:
             assert time.monotonic() - stopped < 3.0, tree.limits()
             time.sleep(0.01)
+        time.sleep(max(0.0, stopped + 1.6 - time.monotonic()))
     finally:
         os.kill(node.pid, signal.SIGCONT)
+    node.wait_for_log('This node was stopped for .* The lease ran out meanwhile')
 
 
 def test_a_guard_that_does_not_answer_keeps_nobody_from_giving_a_lease_back(
