@@ -125,7 +125,7 @@ def draw_run(
             one = run.applications.get(name)
             colours = sub_network_colours(scales.sub_networks[name])
             upper, lower = rows[2 * place : 2 * place + 2]
-            _draw_latency(upper, one, colours, scales, run, width)
+            _draw_latency(upper, name, one, colours, scales, run, width)
             _draw_sub_networks(lower, one, scales.sub_networks[name], run)
         for (draw, _), axis in zip(board, rows[2 * len(scales.latency) :]):
             draw(axis, run, scales)
@@ -151,16 +151,15 @@ def draw_run(
 
 def _draw_latency(
     axis: Any,
+    name: str,
     one: ApplicationRecord | None,
     colours: dict[str, str],
     scales: Scales,
     run: RunRecord,
     width: float,
 ) -> None:
-    name = one.id if one is not None else ''
-    axis.set_title(
-        name if one is not None else 'not in this run', loc='left', fontsize=9, color=NEUTRAL
-    )
+    title = name if one is not None else f'{name}: not in this run'
+    axis.set_title(title, loc='left', fontsize=9, color=NEUTRAL)
     axis.set_ylabel('latency\n[ms]')
     if one is None:
         return
