@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.management.assessment import WORST
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.demands import demand_of
@@ -12,6 +15,21 @@ from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.records import ApplicationRecord
 from dynamic_dnn_ros.management.targets import TargetStore, quantile_of
+
+
+def as_if_alone(status: Status, points: OperatingPoints) -> Status | None:
+    """
+    Return a frame that ran in a batch with the inference that it would have had alone.
+
+    What the batch took besides counts as time that it waited. None where the profile does not tell
+    what so many frames take together.
+    """
+    if status.batch <= 1:
+        return status
+    multiples = points.batch_multiples(status.sub_network)
+    if status.batch > len(multiples):
+        return None
+    return replace(status, inference=status.inference / multiples[status.batch - 1])
 
 
 class Frames:
@@ -38,7 +56,11 @@ class Frames:
         """
         # Whatever the clocks do, a path is that of the picture.
         scene_changed = self._learn_path(record, status)
-        return self._learn_latency(record, status, frequencies, settling, now) or scene_changed
+        alone = as_if_alone(status, record.application.operating_points)
+        if alone is None:
+            record.learnt.measure(status, settling)
+            return scene_changed
+        return self._learn_latency(record, alone, frequencies, settling, now) or scene_changed
 
     def _learn_path(self, record: ApplicationRecord, status: Status) -> bool:
         if not record.paths:

@@ -33,7 +33,7 @@ PAUSE_PERIODS = 3.0
 QUEUEING_STEP = 1.25
 """Factor by which waiting for turns departs from what is in use before that follows."""
 
-QUEUEING_BOUNDS = (0.25, 4.0)
+QUEUEING_BOUNDS = (0.25, 16.0)
 """Between which what frames waited is believed, as multiples of what was predicted."""
 
 

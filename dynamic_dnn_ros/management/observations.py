@@ -100,7 +100,7 @@ class Status:
     `busy` holds, for each frequency domain, the seconds for which it was kept busy since the
     node started; `received` and `served` count frames since it was activated. `work` is the share
     of the largest path's cost that a served frame took, 0..1, `exit_stage` the stage after which
-    it left, empty where its sub-network is one piece.
+    it left, empty where its sub-network is one piece. `batch` frames ran together at its end.
     """
 
     application: str
@@ -121,6 +121,7 @@ class Status:
     message: str = ''
     work: float = 1.0
     exit_stage: str = ''
+    batch: int = 1
 
     @property
     def service(self) -> float:

@@ -278,11 +278,12 @@ def _paths(application: Application) -> dict[str, Paths]:
 
 
 def _emptied(points: OperatingPoints) -> OperatingPoints:
+    """Return what is said of points without them; what batches take is kept."""
     values = {field.name: getattr(points, field.name) for field in fields(points)}
     empty: dict[str, Any] = {
         name: np.zeros((0, *value.shape[1:]), value.dtype)
         for name, value in values.items()
-        if isinstance(value, np.ndarray)
+        if isinstance(value, np.ndarray) and name != 'batch_latency'
     }
     return replace(points, **empty)
 

@@ -33,7 +33,7 @@ from dynamic_dnn_ros.scheduling.contract import Drop, Job, Wait
 from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run, Sample, SimulatedFrame
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 from dynamic_dnn_ros.simulation.scene import WHOLE, Scene
-from dynamic_dnn_ros.simulation.server import Server, Turn
+from dynamic_dnn_ros.simulation.server import Server, Turn, multiple
 
 DECISION_PERIOD = 0.5
 LOAD_PERIOD = 0.1
@@ -153,6 +153,8 @@ class SimulatedApplication:
         self.nominal = 0.0
         self.mailbox = _NOBODY
         self.working: InWork | None = None
+        # Those whose frames `working` is of, where several take turns: the first of them has it.
+        self.batch: tuple[SimulatedApplication, ...] = ()
         self.work_arrival = 0.0
         self.work_started = 0.0
         self.work_option = self.serving
@@ -272,9 +274,14 @@ class Loop:
     def remove(self, application: SimulatedApplication, now: float) -> None:
         """Let an application depart; a frame in work is lost."""
         application.present = False
-        if application.working is not None:
-            self.board.end(application.working)
-            application.working = None
+        work, application.working = application.working, None
+        others = tuple(each for each in application.batch if each.present)
+        if work is not None and others and application.server is not None:
+            # What it ran together with goes on.
+            others[0].working, others[0].batch = work, application.batch
+            application.server.hand_over(application.id, others[0].id)
+        elif work is not None:
+            self.board.end(work)
         del self.applications[application.id]
         if application.server is not None:
             application.turn, application.mailbox = None, _NOBODY
@@ -332,20 +339,23 @@ class Loop:
         application.working = None
         self.board.end(work)
         service = now - application.work_started
-        self._complete(application, work.busy, service, now, lambda: self._work(application, now))
+        status = self._account(application, work.busy, service, now)
+        self._work(application, now)
+        self._tell(status, now)
 
-    def _complete(
+    def _account(
         self,
         application: SimulatedApplication,
         busy: Mapping[str, float],
         service: float,
         now: float,
-        go_on: Callable[[], None],
-    ) -> None:
+        batch: int = 1,
+    ) -> Status:
         """
-        Count a frame that is done, go on, and tell the decider.
+        Count a frame that is done; return what the decider is to be told once others go on.
 
         :param service: s that it was worked on
+        :param batch: frames that ran together at its end
         """
         application.served += 1
         for domain, seconds in busy.items():
@@ -368,7 +378,7 @@ class Loop:
             )
         )
         read = self._senses.latency(service)
-        status = replace(
+        return replace(
             application.status(StatusEvent.SERVED),
             sub_network=sub_network,
             processor=processor,
@@ -377,8 +387,10 @@ class Loop:
             total=total + read - service,
             work=path,
             exit_stage=exit_stage,
+            batch=batch,
         )
-        go_on()
+
+    def _tell(self, status: Status, now: float) -> None:
         if self._observe(status, now):
             self.decide(now)
 
@@ -409,15 +421,16 @@ class Loop:
                     for application in chosen:
                         self._drop(application)
                     continue
-                for application in chosen:
-                    self._run_stage(application, server, processor, now)
+                self._run_stage(chosen, server, processor, now)
             if not dropped:
                 return
 
     def _head(self, application: SimulatedApplication, server: Server, now: float) -> Job | None:
         """Return the frame of an application that is next, none where there is none."""
         if application.turn is not None:
-            return application.turn.job
+            job = application.turn.job
+            job.work = server.work(application.application, *application.work_option)
+            return job
         if application.mailbox == _NOBODY:
             return None
         arrival, target = application.mailbox, application.target
@@ -442,46 +455,63 @@ class Loop:
             application.mailbox = _NOBODY
 
     def _run_stage(
-        self, application: SimulatedApplication, server: Server, processor: str, now: float
+        self,
+        chosen: Sequence[SimulatedApplication],
+        server: Server,
+        processor: str,
+        now: float,
     ) -> None:
-        """Let the next stage of an application's frame begin, and the frame where it has not."""
-        turn = application.turn
-        if turn is None:
-            job = self._head(application, server, now)
-            assert job is not None
-            application.work_arrival, application.mailbox = application.mailbox, _NOBODY
-            application.work_option = application.serving
-            application.work_path = application.scene.path(application.serving[0], now)
-            turn = application.turn = Turn(
-                job,
-                server.shares(application.application, application.serving[0]),
-                application.work_path,
-                application.factor(),
-            )
-        application.work_started = now
-        application.working = self.board.begin(
-            application.id,
-            *application.work_option,
-            turn.factor,
-            turn.shares[turn.job.stage],
+        """Let the next stage of some applications' frames begin, together."""
+        turns = [self._turn(application, server, now) for application in chosen]
+        first, stage = chosen[0], turns[0].job.stage
+        first.batch = tuple(chosen)
+        first.working = self.board.begin(
+            first.id,
+            *first.work_option,
+            max(turn.factor for turn in turns),
+            turns[0].shares[stage]
+            * multiple(first.application, first.work_option[0], len(chosen)),
         )
-        server.begin(processor, application.id)
+        server.begin(processor, first.id)
+
+    def _turn(self, application: SimulatedApplication, server: Server, now: float) -> Turn:
+        """Return an application's frame in work, which is begun where there is none."""
+        application.work_started = now
+        if application.turn is not None:
+            return application.turn
+        job = self._head(application, server, now)
+        assert job is not None
+        application.work_arrival, application.mailbox = application.mailbox, _NOBODY
+        application.work_option = application.serving
+        application.work_path = application.scene.path(application.serving[0], now)
+        application.turn = Turn(
+            job,
+            server.shares(application.application, application.serving[0]),
+            application.work_path,
+            application.factor(),
+        )
+        return application.turn
 
     def _stage_done(self, application: SimulatedApplication, server: Server, now: float) -> None:
-        work, turn = application.working, application.turn
-        assert work is not None and turn is not None
-        application.working = None
+        work, batch = application.working, application.batch
+        assert work is not None
+        application.working, application.batch = None, ()
         self.board.end(work)
         server.end(application.id)
-        turn.advance(now, now - application.work_started, work.busy)
-        server.learn(application.application, *application.work_option, turn)
-        if not turn.done:
-            self._take_turns(server, now)
-            return
-        application.turn = None
-        self._complete(
-            application, turn.busy, turn.job.spent, now, lambda: self._take_turns(server, now)
-        )
+        statuses = []
+        for each in batch:
+            turn = each.turn
+            if not each.present or turn is None:
+                continue
+            turn.advance(now, now - each.work_started, work.busy, len(batch))
+            if each is application:
+                server.learn(each.application, *each.work_option, turn)
+            if turn.done:
+                each.turn = None
+                statuses.append(self._account(each, turn.busy, turn.job.spent, now, turn.batch))
+        self._take_turns(server, now)
+        for status in statuses:
+            self._tell(status, now)
 
     # The decider.
 

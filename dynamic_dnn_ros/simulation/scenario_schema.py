@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamic_dnn_ros.bundles.profile import LARGEST_BATCH
+
 _TIME = {'type': 'number', 'minimum': 0}
 _SHARE = {'type': 'number', 'minimum': 0, 'maximum': 1}
 _LOADS = {
@@ -58,6 +60,12 @@ NETWORK: dict[str, Any] = _object(
         'board': {'type': 'string', 'minLength': 1},
         'framework': {'type': 'string', 'minLength': 1},
         'map': {'type': 'object', 'additionalProperties': {'type': 'string', 'minLength': 1}},
+        'batches': {
+            'type': 'array',
+            'items': {'type': 'number', 'exclusiveMinimum': 0},
+            'minItems': 2,
+            'maxItems': LARGEST_BATCH,
+        },
     }
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from dynamic_dnn_ros.management.observations import Application
+from dynamic_dnn_ros.management.observations import Application, points_digest
 from dynamic_dnn_ros.scheduling.contract import Decision, Job, Scheduler, Work
 from dynamic_dnn_ros.scheduling.registry import create_scheduler
 
@@ -23,6 +23,7 @@ class Turn:
     :param shares: of its sub-network's cost, by stage
     :param path: the share of that cost that its picture takes, and the stage after which it leaves
     :param factor: by which it is slower than the board has it
+    :ivar batch: frames that ran together in its last stage, itself included
     """
 
     def __init__(
@@ -34,19 +35,26 @@ class Turn:
         self.factor = factor
         self.busy: dict[str, float] = {}
         self.took = 0.0
+        self.batch = 1
         self._path = path[0]
+        self._expected = 0.0
 
-    def advance(self, now: float, seconds: float, busy: Mapping[str, float]) -> None:
-        """Take a stage that has ended into account, with what it took and kept busy, s."""
+    def advance(self, now: float, seconds: float, busy: Mapping[str, float], batch: int) -> None:
+        """
+        Take a stage that has ended into account, with what it took and kept busy, s.
+
+        :param batch: frames that ran together, of which each counts as busy for its part
+        """
         job = self.job
         self.took = seconds
+        self.batch = batch
+        self._expected += job.work.times[job.stage][batch - 1]
         job.stage += 1
         job.spent += seconds
         job.last_run = now
-        expected = sum(row[0] for row in job.work.times[: job.stage])
-        job.pace = job.spent / expected
-        for domain, of_it in busy.items():
-            self.busy[domain] = self.busy.get(domain, 0.0) + of_it
+        job.pace = job.spent / self._expected
+        for domain, of_all in busy.items():
+            self.busy[domain] = self.busy.get(domain, 0.0) + of_all / batch
 
     @property
     def done(self) -> bool:
@@ -68,7 +76,10 @@ class Server:
         self.scheduler = scheduler
         self._schedulers: dict[str, Scheduler] = {}
         self._running: dict[str, str] = {}
+        # By sub-network, processor, and application, or network where that takes batches.
         self._seconds: dict[tuple[str, str, str], float] = {}
+        self._works: dict[tuple[str, str, str], Work] = {}
+        self._networks: dict[int, str] = {}
 
     def is_busy(self, processor: str) -> bool:
         """Tell whether a stage runs on a processor."""
@@ -84,6 +95,10 @@ class Server:
 
     leave = end
 
+    def hand_over(self, application: str, heir: str) -> None:
+        """Note that the stage of an application, which leaves, goes on for another one."""
+        self._running = {p: heir if a == application else a for p, a in self._running.items()}
+
     def decide(self, processor: str, now: float, jobs: Sequence[Job]) -> Decision:
         """Ask the scheduler of a processor."""
         if processor not in self._schedulers:
@@ -98,8 +113,31 @@ class Server:
         return tuple(b - a for a, b in pairwise((0.0, *(stage.work for stage in stages))))
 
     def work(self, application: Application, sub_network: str, processor: str) -> Work:
-        """Return what a frame is expected to take: of the profile at first, then what was seen."""
-        key = (application.id, sub_network, processor)
+        """
+        Return what a frame is expected to take: of the profile at first, then what was seen.
+
+        Of a network that takes batches it is the same object for all its applications, until one
+        of them has learnt.
+        """
+        key = (self._learns(application), sub_network, processor)
+        found = self._works.get(key)
+        if found is None:
+            found = self._works[key] = self._made(key, application)
+        return found
+
+    def _learns(self, application: Application) -> str:
+        """Return the name of what is learnt for an application."""
+        points = application.operating_points
+        if not points.largest_batch:
+            return application.id
+        name = self._networks.get(id(points))
+        if name is None:
+            name = f'{points.sub_networks} {points_digest(points)}'
+            self._networks[id(points)] = name
+        return name
+
+    def _made(self, key: tuple[str, str, str], application: Application) -> Work:
+        _, sub_network, processor = key
         seconds = self._seconds.get(key)
         if seconds is None:
             points = application.operating_points
@@ -112,14 +150,25 @@ class Server:
         for stage in application.stages.get(sub_network, ()) or (None,):
             reached.append(max(left, 0.0))
             left -= stage.taken if stage is not None else 0.0
-        return Work(key, tuple((seconds * share,) for share in shares), tuple(reached))
+        multiples = application.operating_points.batch_multiples(sub_network) or (1.0,)
+        times = tuple(tuple(seconds * share * each for each in multiples) for share in shares)
+        return Work(key, times, tuple(reached))
 
     def learn(
         self, application: Application, sub_network: str, processor: str, turn: Turn
     ) -> None:
-        """Learn from the stage of a frame that has just ended."""
+        """Learn from the stage of a frame, or of a batch, that has just ended."""
         share = turn.shares[turn.job.stage - 1]
         if share > 0.0:
-            key = (application.id, sub_network, processor)
+            share *= multiple(application, sub_network, turn.batch)
+            key = (self._learns(application), sub_network, processor)
             before = self._seconds[key]
             self._seconds[key] = before + WEIGHT * (turn.took / share - before)
+            self._works.pop(key, None)
+
+
+def multiple(application: Application, sub_network: str, frames: int) -> float:
+    """Return what so many frames together take, as a multiple of what one takes."""
+    if frames == 1:
+        return 1.0
+    return application.operating_points.batch_multiples(sub_network)[frames - 1]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 import json
 import os
@@ -63,6 +64,24 @@ def workload(
     network: Mapping[str, Any], board: BoardModel, folder: Path, where: object, levels: Levels
 ) -> Workload:
     """Return one network as a board runs it; see `workloads`."""
+    found = _workload(network, board, folder, where, levels)
+    if 'batches' not in network:
+        return found
+    multiples = np.array(network['batches'], np.float64)
+    table = np.tile(multiples, (len(found.points.sub_networks), 1))
+    try:
+        return replace(found, points=replace(found.points, batch_latency=table))
+    except BundleError as error:
+        raise ScenarioError(
+            f'{where}: network.batches',
+            f'are {network["batches"]}',
+            'Give what 1, 2, ... frames take together, as multiples; the first is 1',
+        ) from error
+
+
+def _workload(
+    network: Mapping[str, Any], board: BoardModel, folder: Path, where: object, levels: Levels
+) -> Workload:
     if 'measured' in network:
         return _measured(network['measured'], board, f'{where}: network.measured')
     name, sub_networks = _sub_networks(network, folder, f'{where}: network', levels)

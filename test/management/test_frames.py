@@ -7,13 +7,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.frames import Frames
 from dynamic_dnn_ros.management.learning import PAUSE
 from dynamic_dnn_ros.management.measurements import ENOUGH
-from dynamic_dnn_ros.management.observations import Status
+from dynamic_dnn_ros.management.observations import Application, Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
@@ -27,10 +28,12 @@ PROFILED = 0.022
 """Mean latency of s3 at the highest clock, s."""
 
 
-def frames(**limits: Any) -> tuple[Frames, ApplicationRecord]:
+def frames(
+    presented: Application | None = None, **limits: Any
+) -> tuple[Frames, ApplicationRecord]:
     """Return what learns from the frames of one application with a target, which serves s3."""
     registry, targets = Registry(1.0), TargetStore()
-    record, _ = registry.add(application(FRONT, stages={'s3': STAGES}), 0.0)
+    record, _ = registry.add(presented or application(FRONT, stages={'s3': STAGES}), 0.0)
     assert record is not None
     targets.set(Target(FRONT, **limits), 1)
     objective = Objective.MAXIMUM_ACCURACY
@@ -103,6 +106,23 @@ def test_clocks_and_neighbours_are_no_slow_down() -> None:
     for _ in range(ENOUGH):
         subject.served(record, frame(slower), low, False, 0.0)
     assert record.learnt.slow_down.mean == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_what_a_batch_takes_is_no_slow_down_and_counts_as_waiting(known: bool) -> None:
+    presented = application(FRONT)
+    if known:
+        points = presented.operating_points
+        table = np.tile([1.0, 1.4, 1.8], (len(points.sub_networks), 1))
+        presented = replace(presented, operating_points=replace(points, batch_latency=table))
+    subject, record = frames(presented, latency=0.5)
+    for _ in range(ENOUGH):
+        serve(subject, record, 1)
+        batched = frame(1.8 * PROFILED, batch=3)
+        subject.served(record, batched, HIGHEST, False, 0.0)
+    assert record.learnt.slow_down.mean == pytest.approx(1.0, abs=0.02)
+    waited = record.learnt.measurements.waiting(0.9)
+    assert waited == pytest.approx(0.8 * PROFILED if known else 0.0, rel=0.05)
 
 
 def test_a_late_frame_is_answered_at_once_and_not_while_a_switch_is_on_its_way() -> None:

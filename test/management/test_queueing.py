@@ -121,7 +121,7 @@ def shipped(name: str) -> Scenario:
     return replace(scenario, duration=16.0, measured_from=8.0)
 
 
-@pytest.mark.parametrize('name', ['two_streams', 'four_streams', 'eight_streams'])
+@pytest.mark.parametrize('name', ['two_streams', 'four_streams', 'eight_streams', 'eight_at_once'])
 def test_response_is_predicted_as_simulated(name: str) -> None:
     scenario = shipped(name)
     boards = boards_of(scenario)
@@ -141,6 +141,7 @@ def test_response_is_predicted_as_simulated(name: str) -> None:
         assessment = found.applications[a]
         stretch = float(held.stretch[0] / np.ravel(held.factor)[0])
         predicted = float(assessment.expected.service[plan.row]) / stretch + float(held.mean[0])
+        predicted += plan.problem.demands[a].overhead
         latencies = run.applications[manager._planner.planned[a]].latencies(since)
         errors.append(predicted / latencies.mean() - 1.0)
     assert np.abs(errors).mean() < 0.1

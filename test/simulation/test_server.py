@@ -18,6 +18,8 @@ from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from support.scenarios import FRONT, REAR, application, mapping, simulated
 
+THIRD = '/third/inference_node'
+
 FIXED = {'cpu': 'performance', 'gpu': 'performance'}
 
 STAGED = {
@@ -120,6 +122,66 @@ def test_an_application_leaves_with_a_frame_in_work() -> None:
     run = simulated(data, 'smallest', governors=FIXED)
     assert run.applications[FRONT].frames[-1].time < 4.02
     assert [f for f in run.applications[REAR].frames if f.time > 7.9]
+
+
+def three(**fields: Any) -> dict[str, Any]:
+    """Return three applications of one network whose frames come at once."""
+    data = two(**fields)
+    data['applications'].append({**data['applications'][1], 'id': THIRD})
+    for each in data['applications']:
+        each['network'] = {**each['network'], 'batches': [1, 1.4, 1.8]}
+    return data
+
+
+@pytest.mark.parametrize('name', ['apparent_tardiness', 'fluid_batching'])
+def test_frames_that_wait_run_together_and_take_what_was_said(name: str) -> None:
+    data = three(scheduler=name, duration=8.0)
+    run = simulated(data, 'smallest', governors=FIXED)
+    alone = {
+        each['id']: simulated(mapping({**each}, duration=6.0), 'smallest', governors=FIXED)
+        for each in data['applications']
+    }
+    own = {n: each.applications[n].frames[-1].inference for n, each in alone.items()}
+    first, *others = (run.applications[n].frames for n in (FRONT, REAR, THIRD))
+    assert all(f.inference == pytest.approx(own[FRONT]) for f in first[5:])
+    together = 1.4 * max(own[REAR], own[THIRD])
+    for one, other in zip(*(frames[5:] for frames in others)):
+        assert one.time == other.time
+        assert one.inference == other.inference == pytest.approx(together)
+
+
+def test_batches_lose_no_frame() -> None:
+    data = three(rate=25.0, scheduler='fluid_batching', duration=8.0)  # more than can be served
+    for each in data['applications']:
+        each['network'] = {**STAGED, 'batches': [1, 1.4, 1.8]}
+    run = simulated(data, 'smallest', governors=FIXED)
+    for found in run.applications.values():
+        served = [frame.arrival for frame in found.frames]
+        assert served == sorted(set(served))
+        gone = sorted([*served, *found.replaced])
+        assert gone == found.arrivals[: len(gone)]
+        assert len(found.arrivals) - len(gone) <= 2
+
+
+@pytest.mark.parametrize('leaver', [REAR, THIRD])
+def test_a_batch_goes_on_without_the_one_that_leaves(leaver: str) -> None:
+    data = three(scheduler='apparent_tardiness', duration=8.0)
+    stays = THIRD if leaver == REAR else REAR
+    whole = simulated(data, 'smallest', governors=FIXED)
+    in_batch = next(f for f in whole.applications[leaver].frames if f.arrival > 4.0)
+    next(a for a in data['applications'] if a['id'] == leaver)['ends'] = in_batch.time - 0.005
+    run = simulated(data, 'smallest', governors=FIXED)
+    assert run.applications[leaver].frames[-1].time < in_batch.time
+    assert in_batch.time in [f.time for f in run.applications[stays].frames]
+    assert [f for f in run.applications[stays].frames if f.time > 7.8]
+
+
+@pytest.mark.parametrize('batches', [[0.9, 1.2], [1, 0], [1], ['a', 'b'], [1] * 65])
+def test_what_is_wrong_with_batches_is_said(batches: list[Any]) -> None:
+    data = two(scheduler='apparent_tardiness')
+    data['applications'][0]['network'] = {**STAGED, 'batches': batches}
+    with pytest.raises(ScenarioError, match='batches'):
+        simulated(data, 'smallest')
 
 
 def test_the_table_names_the_scheduler() -> None:

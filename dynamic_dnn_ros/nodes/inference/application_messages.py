@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
-from dynamic_dnn_ros.bundles.profile import FIGURES, OperatingPoints
+from dynamic_dnn_ros.bundles.profile import FIGURES, LARGEST_BATCH, OperatingPoints
 from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
 from dynamic_dnn_ros.msg import SubNetwork
 
@@ -38,9 +38,13 @@ def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
 
 
 def operating_points_message(
-    points: OperatingPoints | None, manifest: Manifest
+    points: OperatingPoints | None, manifest: Manifest, largest_batch: int = LARGEST_BATCH
 ) -> OperatingPointsMessage:
-    """Return a profile's table, or an empty one; sub-networks are numbered as in the bundle."""
+    """
+    Return a profile's table, or an empty one; sub-networks are numbered as in the bundle.
+
+    :param largest_batch: frames that run together at most, however many were measured
+    """
     message = OperatingPointsMessage()
     if points is None:
         return message
@@ -56,11 +60,12 @@ def operating_points_message(
         if name == 'sub_network':
             column = numbers[column]
         setattr(message, name, _array(column, _TYPE_CODES.get(name, 'd')))
-    if points.largest_batch:
-        message.largest_batch = points.largest_batch
+    largest = min(points.largest_batch, largest_batch)
+    if largest > 1:
+        message.largest_batch = largest
         # One that the profile does not have runs frames one after the other.
-        table = np.tile(np.arange(1.0, points.largest_batch + 1), (len(order), 1))
-        table[numbers] = points.batch_latency
+        table = np.tile(np.arange(1.0, largest + 1), (len(order), 1))
+        table[numbers] = points.batch_latency[:, :largest]
         message.batch_latency = _array(table, 'd')
     return message
 

@@ -60,7 +60,9 @@ class PresentedPoints:
                 manifest = served.manifest()
                 if points is not None and refused:
                     points = points.only([entry.id for entry in manifest.sub_networks])
-                self._message = operating_points_message(points, manifest)
+                self._message = operating_points_message(
+                    points, manifest, served.engine.largest_batch
+                )
             return self._message
 
 

@@ -118,7 +118,9 @@ class StatusPublisher:
         if isinstance(served.remarks, PacedFrame):
             added = dict(served.remarks.busy)
         else:
-            added = {} if served.processor == 'cpu' else {served.processor: served.inference}
+            # All frames of a batch have its whole time as theirs; each kept it busy for its part.
+            part = served.inference / served.batch
+            added = {} if served.processor == 'cpu' else {served.processor: part}
             added['cpu'] = self._cpu_time()
         # Replaced as a whole: other threads read it.
         self._busy = {

@@ -207,6 +207,7 @@ def status_of(message: InferenceStatus) -> Status:
         # Of what is no served frame, and in recordings of releases before these fields, 0.
         work=message.work if 0 < message.work <= 1 else 1.0,
         exit_stage=message.exit_stage,
+        batch=max(message.batch, 1),
     )
 
 

@@ -37,3 +37,7 @@ def test_what_frames_take_together_is_in_the_order_of_the_bundle(tmp_path: Path)
         [1.0, 2.0, 3.0],
         [1.0, 1.2, 1.4],
     ]
+    # No more than the engine was asked to take.
+    two = operating_points_message(known, manifest, largest_batch=2)
+    assert (two.largest_batch, list(two.batch_latency)) == (2, [1.0, 1.8, 1.0, 2.0, 1.0, 1.2])
+    assert operating_points_message(known, manifest, largest_batch=1).largest_batch == 0

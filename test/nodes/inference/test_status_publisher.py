@@ -107,6 +107,13 @@ def test_processor_time_adds_up_by_domain(publisher: Publisher) -> None:
     assert set(found) == {'cpu', 'gpu'}
 
 
+def test_frames_of_a_batch_share_the_time_of_the_processor(publisher: Publisher) -> None:
+    for _ in range(2):
+        frame = served_frame(time.monotonic(), processor='gpu', batch=2)
+        publisher.publisher.frame_served(frame)
+    assert busy(publisher.last(2))['gpu'] == pytest.approx(0.005)
+
+
 def test_a_paced_frame_keeps_the_domains_of_the_board_busy(publisher: Publisher) -> None:
     for overrun in (False, True):
         paced = PacedFrame(overrun, {'gpu': 0.004, 'memory': 0.001})
