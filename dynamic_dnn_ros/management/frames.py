@@ -58,7 +58,7 @@ class Frames:
         scene_changed = self._learn_path(record, status)
         alone = as_if_alone(status, record.application.operating_points)
         if alone is None:
-            record.learnt.measure(status, settling)
+            record.learnt.measure(status, settling, now)
             return scene_changed
         return self._learn_latency(record, alone, frequencies, settling, now) or scene_changed
 
