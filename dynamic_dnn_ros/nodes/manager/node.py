@@ -52,6 +52,7 @@ from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.common.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 from dynamic_dnn_ros.nodes.manager.inputs import Input, InputKind, InputLog, abridged
+from dynamic_dnn_ros.nodes.manager.kept_targets import KeptTargets, path_of
 from dynamic_dnn_ros.nodes.manager.messages import (
     application_of,
     decision_message,
@@ -59,12 +60,14 @@ from dynamic_dnn_ros.nodes.manager.messages import (
     load_of,
     status_of,
     switch_message,
+    target_message,
     target_of,
 )
 from dynamic_dnn_ros.nodes.manager.news import TargetNews, UnmanagedNews, there
 from dynamic_dnn_ros.nodes.manager.parameters import MODES, PARAMETERS, manager_settings
 from dynamic_dnn_ros.nodes.manager.services import TargetServices
 from dynamic_dnn_ros.nodes.manager.summary import summary
+from dynamic_dnn_ros.platforms.guard import state_folder
 from dynamic_dnn_ros.platforms.load_source import LoadSource
 from dynamic_dnn_ros.srv import AskTarget, ClearTarget, SetTarget
 
@@ -125,6 +128,7 @@ class ManagerNode(ManagedNode):
         self._setting: tuple[DomainFrequency, ...] | None = None
         self._setting_sequence = 0
         self._setting_sent = 0.0
+        self._kept_targets: KeptTargets | None = None
 
     def configure(self) -> None:
         """Take the parameters over; nothing is known of applications or targets."""
@@ -205,13 +209,36 @@ class ManagerNode(ManagedNode):
             self._on_manager,
             qos.MANAGER_STATUS,
         )
+        self._recover_targets()
         for period, action in (
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
+            (STATUS_PERIOD, self._keep_targets),
             (SUMMARY_PERIOD, self._publish_summary),
         ):
             self.own(self.destroy_timer, self.create_steady_timer(period, action))
         self.get_logger().info(f'Manager in mode {self.parameters["mode"]}')
+
+    def _recover_targets(self) -> None:
+        """Take over what a manager that crashed was asked; applications echo most of it."""
+        domain, namespace = self.context.get_domain_id(), self.parameters['manager_namespace']
+        self._kept_targets = KeptTargets(path_of(state_folder(), domain, namespace))
+        for target in self._kept_targets.left_behind():
+            self.take_target(target_message(target))
+
+    def _keep_targets(self) -> None:
+        """Keep the targets in force for a manager that is started after a crash of this one."""
+        targets = self._manager.targets
+        try:
+            if self._kept_targets is not None and self._offers_services:
+                held = [targets.get(name) for name in sorted(targets)]
+                self._kept_targets.keep([target for target in held if target is not None])
+        except OSError as error:
+            self.complain(
+                f'Targets are not kept for a restart after a crash: {error}. Set '
+                'XDG_RUNTIME_DIR to a folder that this user may write.',
+                'kept targets',
+            )
 
     def parameters_changed(self) -> None:
         """Decide anew, by what the live parameters are now."""
@@ -242,6 +269,8 @@ class ManagerNode(ManagedNode):
             for publisher in self._switch_publishers.values():
                 self.destroy_publisher(publisher)
             self._switch_publishers.clear()
+            if self._kept_targets is not None and self._offers_services:
+                self._kept_targets.forget()
             self._offers_services = False
             # What is said on /diagnostics is of now.
             self._decision = None
