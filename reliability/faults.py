@@ -42,6 +42,9 @@ STOPPED = 5.0
 HANGING = 8.0
 """Seconds for which a worker hangs: it counts as stuck after 5 s."""
 
+GIVEN_UP = 60.0
+"""Seconds within which a node has to end whose worker hangs for good."""
+
 LEFT_FREE = 4096
 """Bytes of a full disk that are left."""
 
@@ -67,7 +70,9 @@ class Setting:
             os.environ[hanging_engine.VARIABLE] = str(folder / 'hang')
             plan = replace(
                 plan,
-                parameters={'inference_node': {'engine': hanging_engine.NAME}},
+                parameters={
+                    'inference_node': {'engine': hanging_engine.NAME, 'end_when_stuck': 5.0}
+                },
                 path=(str(offered), str(Path(__file__).parent)),
             )
         return plan
@@ -113,6 +118,7 @@ def all_faults() -> list[Fault]:
         Fault('clock paused', _clock(None), SIMULATED_TIME),
         Fault('clock an hour ahead', _clock(3600.0), SIMULATED_TIME),
         Fault('worker hangs', _hang, HANGING_ENGINE),
+        Fault('worker hangs for good', _hang_for_good, HANGING_ENGINE),
     ]
 
 
@@ -179,6 +185,22 @@ def _hang(system: System) -> None:
     file.touch()
     time.sleep(HANGING)
     file.unlink()
+
+
+def _hang_for_good(system: System) -> None:
+    """Have both workers hang until their processes have ended."""
+    file = Path(os.environ[hanging_engine.VARIABLE])
+    names = system.plan.applications
+    before = {name: system.supervisor.starts(name) for name in names}
+    file.touch()
+    deadline = time.monotonic() + GIVEN_UP
+    try:
+        while time.monotonic() < deadline:
+            if all(system.supervisor.starts(name) > before[name] for name in names):
+                break
+            time.sleep(0.1)
+    finally:
+        file.unlink()
 
 
 # What is full, cut or replaced

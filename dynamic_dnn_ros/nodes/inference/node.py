@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import os
+import signal
 import threading
 import time
 from typing import Any
@@ -68,6 +70,7 @@ class InferenceNode(ManagedNode):
         self._served: ServedBundle | None = None
         self._platform: PlatformLink | None = None
         self._streams: dict[str, Stream] = {}
+        self._stuck_heartbeats = 0
 
     # Transitions
 
@@ -323,6 +326,25 @@ class InferenceNode(ManagedNode):
             stream.heartbeat()
             self._yield_to_namesake(stream)
         self._platform.tick()
+        self._end_if_stuck()
+
+    def _end_if_stuck(self) -> None:
+        """
+        End the process where a worker is stuck for good: whoever started it starts it again.
+
+        Heartbeats are counted, not seconds: a process that was stopped is not stuck.
+        """
+        stuck = [name for name, stream in self._streams.items() if stream.stuck]
+        self._stuck_heartbeats = self._stuck_heartbeats + 1 if stuck else 0
+        longest: float = self.parameters['end_when_stuck']
+        if longest and self._stuck_heartbeats * HEARTBEAT_PERIOD > longest:
+            self._stuck_heartbeats = 0
+            self.get_logger().fatal(
+                f'The worker of {", ".join(stuck)} has been stuck for more than {longest:g} s '
+                "(parameter 'end_when_stuck'): this process ends, to be started again. Look for "
+                'the cause in the engine or its driver.'
+            )
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_application(self, message: Application) -> None:
         stream = self._streams.get(message.id)

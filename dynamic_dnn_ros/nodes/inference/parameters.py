@@ -205,6 +205,16 @@ PARAMETERS = (
         maximum=3600.0,
     ),
     ParameterSpecification(
+        'end_when_stuck',
+        30.0,
+        'A node whose worker has been stuck for longer than this ends, so that a launch file '
+        'starts it again (`respawn`); 0: it goes on.',
+        's',
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    ),
+    ParameterSpecification(
         'seed',
         0,
         'Seed of the jitter on a simulated platform.',

@@ -28,7 +28,7 @@ from dynamic_dnn_ros.nodes.inference.serving_process import ServingProcess
 from dynamic_dnn_ros.nodes.inference.status_publisher import StatusPublisher
 from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 from dynamic_dnn_ros.nodes.inference.switching import SwitchReceiver
-from dynamic_dnn_ros.serving.frames import CameraFrame
+from dynamic_dnn_ros.serving.frames import CameraFrame, WorkerState
 from dynamic_dnn_ros.serving.pacing import PacedLender, Pacer
 from dynamic_dnn_ros.serving.stage_times import StageTimes
 from dynamic_dnn_ros.serving.stream import FrameStream, Terms
@@ -178,6 +178,11 @@ class Stream:
         """Say that it lives, and what is over."""
         self._statuses.heartbeat()
         self._rejections.tick(time.monotonic())
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether its worker has had one frame for too long."""
+        return self._worker is not None and self._worker.state()[0] is WorkerState.STUCK
 
     def follow_platform(self) -> None:
         """Take over processor and pace of the platform, which is another one now."""

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import os
 from pathlib import Path
+import signal
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -300,3 +303,26 @@ def test_nodes_of_one_process_take_turns_by_one_scheduler(
         assert graph.set_parameter('/other', 'scheduler', 'earliest_deadline') == (True, '')
         assert graph.parameter(NODE, 'scheduler') == 'earliest_deadline'
         assert process.stop() == 0
+
+
+def test_a_node_whose_worker_is_stuck_for_good_ends_to_be_started_again(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(os, 'kill', lambda process, number: sent.append(number))
+    overrides = [Parameter('end_when_stuck', value=3.0), Parameter('autostart', value=False)]
+    node = InferenceNode(context=graph.context, parameter_overrides=overrides)
+    worker = SimpleNamespace(stuck=True)
+    monkeypatch.setattr(node, '_streams', {'/inference_node': worker})
+    for stuck in (True, True, False, True, True, True):
+        worker.stuck = stuck
+        node._end_if_stuck()
+    assert not sent
+    node._end_if_stuck()
+    assert sent == [signal.SIGTERM]
+    assert "'end_when_stuck'" in capfd.readouterr().err
+    node.set_parameters([Parameter('end_when_stuck', value=0.0)])
+    for _ in range(10):
+        node._end_if_stuck()
+    assert len(sent) == 1
+    node.destroy_node()
