@@ -16,12 +16,14 @@ pytest.importorskip('rclpy', reason='ROS 2 is absent')
 from dynamic_dnn_ros.cli.demo.run_record import DecisionRecord
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.cli.view import model
+from dynamic_dnn_ros.cli.view.drawn import camera_of
 from dynamic_dnn_ros.cli.view.front import front_of
-from dynamic_dnn_ros.cli.view.pictures import LONGEST_SIDE, PictureError, browser_picture
+from dynamic_dnn_ros.cli.view.pictures import LONGEST_SIDE, browser_picture
 from dynamic_dnn_ros.cli.view.requests import FormError, read_form
 from dynamic_dnn_ros.client import LateFrames, Objective
 from dynamic_dnn_ros.msg import Application, InferenceStatus, OperatingPoints, SubNetwork
 from dynamic_dnn_ros.nodes.manager.messages import report_of
+from dynamic_dnn_ros.pictures.scaling import PictureError
 from support.robot_messages import FRONT, GONE, messages
 
 REPORTS = {
@@ -167,6 +169,31 @@ def test_a_form_is_read_as_the_command_reads_it() -> None:
 def test_a_form_that_cannot_be_read_says_why(form: dict[str, object], said: str) -> None:
     with pytest.raises(FormError, match=said):
         read_form(form)
+
+
+@pytest.mark.parametrize(
+    ('application', 'topics', 'camera'),
+    [
+        ('/node', ['/image', '/image/compressed', '/rear/image'], '/image/compressed'),
+        ('/front/node', ['/front/image', '/rear/image'], '/front/image'),
+        ('/node/rear', ['/front/image', '/rear/image'], '/rear/image'),
+        (
+            '/node',
+            ['/camera/image_raw', '/node/annotated', '/node/label_image'],
+            '/camera/image_raw',
+        ),
+        ('/node', ['/left/image_raw', '/right/image_raw'], None),
+    ],
+)
+def test_a_camera_is_found_by_its_name(
+    application: str, topics: list[str], camera: str | None
+) -> None:
+    rows = [
+        (name, ['sensor_msgs/msg/' + ('CompressedImage' if 'compressed' in name else 'Image')])
+        for name in topics
+    ]
+    found = camera_of(application, [*rows, ('/chatter', ['std_msgs/msg/String'])])
+    assert (found[0] if found is not None else None) == camera
 
 
 def jpeg(width: int, height: int) -> bytes:

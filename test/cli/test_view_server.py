@@ -13,23 +13,27 @@ import math
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is absent')
 pytest.importorskip('starlette', reason="the extra 'view' is not installed")
 pytest.importorskip('uvicorn', reason="the extra 'view' is not installed")
 
+from sensor_msgs.msg import Image
+
 from dynamic_dnn_ros.cli.observation import Observation
-from dynamic_dnn_ros.cli.view import ViewError, announcement, feed, listen, model
+from dynamic_dnn_ros.cli.view import ViewError, announcement, feed, listen, model, pictures
 from dynamic_dnn_ros.cli.view.access import is_loopback, new_token
-from dynamic_dnn_ros.cli.view.pictures import PictureError
 from dynamic_dnn_ros.cli.view.requests import FormError
 from dynamic_dnn_ros.cli.view.server import page_application, server_of
 from dynamic_dnn_ros.cli.view.session import Session
+from dynamic_dnn_ros.msg import Detection, Detections
 from dynamic_dnn_ros.nodes.manager.messages import report_of
+from dynamic_dnn_ros.pictures.scaling import PictureError
 from support.chromium import browser
-from support.graph import Graph
-from support.images import compressed_message, jpeg, noise
+from support.graph import BEST_EFFORT, Graph
+from support.images import compressed_message, decode, image_message, jpeg, noise
 from support.robot_messages import FRONT, messages
 
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">'
@@ -223,15 +227,15 @@ def test_a_robot_is_heard_while_the_session_is_open(graph: Graph) -> None:
             graph.spin_until(lambda: client.node.count_publishers(name))  # noqa: B023
             publisher.publish(message)
         picture = compressed_message(jpeg(noise(40, 30, seed=1)))
-        pictures = graph.publisher(type(picture), topic)
+        annotated = graph.publisher(type(picture), topic)
 
         def look() -> dict[str, Any]:
             data = session.data(-math.inf, session.clock())
             return {one['id']: one for one in data['applications']}.get(FRONT, {})
 
         graph.spin_until(lambda: look().get('limits') and graph.node.count_subscribers(topic))
-        graph.wait_for_subscriptions(pictures)
-        graph.spin_until(lambda: pictures.publish(picture) or look()['picture'])
+        graph.wait_for_subscriptions(annotated)
+        graph.spin_until(lambda: annotated.publish(picture) or look()['picture'])
         number, shown = session.picture(FRONT)
         assert number >= 1 and shown == bytes(picture.data)
         with pytest.raises(PictureError):
@@ -240,6 +244,38 @@ def test_a_robot_is_heard_while_the_session_is_open(graph: Graph) -> None:
         session.close()
     graph.spin_until(lambda: not graph.node.count_subscribers(topic))
     assert session.data(-math.inf, 0.0)['applications'] == []
+
+
+def test_results_are_drawn_where_no_node_draws_them(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, 'GRACE', 0.0)
+    following = pictures.Pictures(graph.node)
+    image = image_message(np.full((96, 128, 3), 200, np.uint8), 'rgb8', nanoseconds=7)
+    found = Detections(
+        header=image.header,
+        image_width=128,
+        image_height=96,
+        detections=[
+            Detection(class_id='cup', score=0.9, x_min=30.0, y_min=40.0, x_max=90.0, y_max=80.0)
+        ],
+    )
+    camera = graph.publisher(Image, '/front/image', BEST_EFFORT)
+    results = graph.publisher(Detections, f'{FRONT}/detections')
+
+    def is_drawn() -> bool:
+        following.follow([FRONT])
+        camera.publish(image)
+        results.publish(found)
+        return following.sequence(FRONT) > 0
+
+    graph.spin_until(is_drawn)
+    picture = decode(following.newest(FRONT)[1]).astype(int)
+    assert picture.shape == (96, 128, 3)
+    assert np.ptp(picture[60, 30]) > 60  # the left edge of the box, in the colour of its class
+    assert np.ptp(picture[60, 60]) < 20
+    following.follow([])
+    graph.spin_until(lambda: not graph.node.count_subscribers('/front/image'))
 
 
 def test_a_browser_shows_names_as_text_and_sends_the_form() -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import functools
 import io
 import threading
 import time
@@ -13,31 +13,31 @@ from typing import Any
 
 from PIL import Image
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage
 
+from dynamic_dnn_ros.cli.view.drawn import (
+    LONGEST_SIDE,
+    MOST_BYTES,
+    QUALITY,
+    DrawnPictures,
+    Maker,
+    camera_of,
+)
 from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
+from dynamic_dnn_ros.pictures.scaling import PictureError
 
 PERIOD = 0.25
 """Seconds between two pictures of an application, at least."""
 
-LONGEST_SIDE = 640
-"""Pixels of a picture as it is sent to viewers, at most."""
+GRACE = 2.0
+"""Seconds in which a node that draws pictures is found; then they are drawn here."""
 
 PLAIN_BYTES = 150_000
 """A JPEG that is no larger, and small enough in pixels, is sent as it came."""
 
-MOST_BYTES = 16 << 20
-"""A larger message is left alone."""
-
 MOST_PIXELS = 50_000_000
 """A picture that declares more is left alone."""
-
-QUALITY = 75
-
-
-class PictureError(ValueError):
-    """A picture cannot be shown. The text says why."""
 
 
 def browser_picture(data: bytes) -> bytes:
@@ -67,23 +67,57 @@ def browser_picture(data: bytes) -> bytes:
     return file.getvalue()
 
 
-@dataclass
+def annotated_picture(raw: bytes) -> bytes:
+    """
+    Return an annotated picture for the browser.
+
+    :param raw: a serialised `CompressedImage`
+    :raises PictureError: as `browser_picture`
+    """
+    return browser_picture(bytes(SerialisedImage(raw, CompressedImage).picture().data))
+
+
 class _Slot:
-    subscription: Any
-    sequence: int = 0
-    due: float = 0.0
-    raw: bytes = b''
-    shown: int = 0
-    jpeg: bytes = b''
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    """The newest picture of one application, and who brings it."""
+
+    def __init__(self, topic: str, since: float) -> None:
+        self.topic = topic
+        self.since = since
+        self.subscription: Any = None
+        self.drawn: DrawnPictures | None = None
+        self.sequence = 0
+        self.due = 0.0
+        self.lock = threading.Lock()
+        self._maker: Maker | None = None
+        self._made = 0
+        self._jpeg = b''
+
+    def give(self, maker: Maker) -> None:
+        """Take a newer picture."""
+        self._maker = maker
+        self.sequence += 1
+
+    def newest(self) -> tuple[int, bytes]:
+        """
+        Return the newest picture, made when it is first asked for.
+
+        :raises PictureError: when it cannot be shown
+        """
+        with self.lock:
+            sequence, maker = self.sequence, self._maker
+            if maker is not None and self._made != sequence:
+                self._jpeg = maker()
+                self._made = sequence
+            return sequence, self._jpeg
 
 
 class Pictures:
     """
     Hears annotated pictures of applications while it is open.
 
-    What comes is kept as it came, at most one of each application; it is decoded and encoded once,
-    when the first viewer asks for it.
+    Where no node draws them, as in a replay, results are drawn here. What comes is kept as it
+    came, at most one of each application; it is decoded and encoded once, when the first viewer
+    asks for it.
     """
 
     def __init__(self, node: Node, clock: Callable[[], float] = time.monotonic) -> None:
@@ -100,17 +134,18 @@ class Pictures:
         """Hear these applications, and no others."""
         wanted = set(applications)
         for name in self._slots.keys() - wanted:
-            self._node.destroy_subscription(self._slots.pop(name).subscription)
+            slot = self._slots.pop(name)
+            self._node.destroy_subscription(slot.subscription)
+            if slot.drawn is not None:
+                slot.drawn.close()
         for name in sorted(wanted - self._slots.keys()):
-            slot = _Slot(None)
+            slot = _Slot(f'{name}/annotated/compressed', self._clock())
             self._slots[name] = slot
             slot.subscription = self._node.create_subscription(
-                CompressedImage,
-                f'{name}/annotated/compressed',
-                self._taker(slot),
-                qos.RESULT,
-                raw=True,
+                CompressedImage, slot.topic, self._taker(slot), qos.RESULT, raw=True
             )
+        for name, slot in self._slots.items():
+            self._draw_where_nobody_does(name, slot)
 
     def sequence(self, application: str) -> int:
         """Return the number of the newest picture; 0: there is none."""
@@ -119,27 +154,38 @@ class Pictures:
 
     def newest(self, application: str) -> tuple[int, bytes]:
         """
-        Return the newest picture with its number.
+        Return the newest picture as JPEG, with its number.
 
         :raises PictureError: when there is none, or it cannot be shown
         """
         slot = self._slots.get(application)
         if slot is None or not slot.sequence:
             raise PictureError('there is no picture yet')
-        with slot.lock:
-            sequence, raw = slot.sequence, slot.raw
-            if slot.shown != sequence:
-                message = deserialize_message(raw, CompressedImage)
-                slot.jpeg = browser_picture(bytes(message.data))
-                slot.shown = sequence
-            return sequence, slot.jpeg
+        return slot.newest()
+
+    def _draw_where_nobody_does(self, name: str, slot: _Slot) -> None:
+        if self._node.count_publishers(slot.topic):
+            if slot.drawn is not None:
+                slot.drawn.close()
+                slot.drawn = None
+        elif slot.drawn is None and self._clock() - slot.since > GRACE:
+            slot.since = self._clock()
+            topics = [
+                row
+                for row in self._node.get_topic_names_and_types()
+                if self._node.count_publishers(row[0])
+            ]
+            camera = camera_of(name, topics)
+            if camera is not None:
+                slot.drawn = DrawnPictures(
+                    self._node, name, camera, slot.give, self._clock, PERIOD
+                )
 
     def _taker(self, slot: _Slot) -> Callable[[bytes], None]:
         def take(raw: bytes) -> None:
             now = self._clock()
             if now >= slot.due and len(raw) <= MOST_BYTES:
                 slot.due = now + PERIOD
-                slot.raw = raw
-                slot.sequence += 1
+                slot.give(functools.partial(annotated_picture, raw))
 
         return take

@@ -20,9 +20,9 @@ import uvicorn
 
 from dynamic_dnn_ros.cli.view.access import Guard
 from dynamic_dnn_ros.cli.view.feed import FULL, Feed, Source
-from dynamic_dnn_ros.cli.view.pictures import PictureError
 from dynamic_dnn_ros.cli.view.requests import ACTIONS, FormError
 from dynamic_dnn_ros.client import ClientError
+from dynamic_dnn_ros.pictures.scaling import PictureError
 
 PAGE = Path(__file__).parent / 'page'
 

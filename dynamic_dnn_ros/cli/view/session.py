@@ -12,9 +12,10 @@ from typing import Any
 
 from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.cli.view.model import WINDOW, page_data
-from dynamic_dnn_ros.cli.view.pictures import PictureError, Pictures
+from dynamic_dnn_ros.cli.view.pictures import Pictures
 from dynamic_dnn_ros.cli.view.requests import carry_out
 from dynamic_dnn_ros.client import TargetClient
+from dynamic_dnn_ros.pictures.scaling import PictureError
 
 KEPT = 2048
 """Rows of each kind that are kept of an application: a minute at 34 Hz; twice that at most."""
