@@ -294,6 +294,7 @@ def test_a_browser_shows_names_as_text_and_sends_the_form() -> None:
         form = {'latency': '25.5ms', 'objective': 'minimum_energy', 'late_frames': 'serve'}
         assert shown.asked == [('ask', HOSTILE, form), ('set', HOSTILE, form)]
         assert page.evaluate('window.hacked') is None
+        assert page.evaluate('briefNames([])') == []
         assert page.evaluate("briefNames(['/n/front', '/n/rear'])") == ['front', 'rear']
         assert page.evaluate("briefNames(['/front/n', '/rear/n'])") == ['front', 'rear']
         assert page.evaluate("briefNames(['/n', '/n/rear'])") == ['n', 'n/rear']

@@ -99,6 +99,7 @@ const Charts = (() => {
   }
 
   function nice(low, high, count) {
+    if (!(high > low)) return [[], 0]; // and an endless loop otherwise
     const raw = (high - low) / count;
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map(factor => factor * power).find(one => one >= raw);

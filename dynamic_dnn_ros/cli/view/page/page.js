@@ -289,6 +289,7 @@ function drawBoard(data, now, whole) {
 
 // What tells names apart: without the parts that all have in front and behind.
 function briefNames(ids) {
+  if (!ids.length) return [];
   const parts = ids.map(id => id.split('/').filter(Boolean));
   const shortest = Math.min(...parts.map(one => one.length));
   const same = index => parts.every(one => one.at(index) === parts[0].at(index));
