@@ -43,7 +43,9 @@ def page() -> str:
         'first: `ros2 lifecycle set NODE deactivate`, then `cleanup`; set it; then `configure` '
         'and `activate`. A value of the wrong type or out of range is never fatal: at start the '
         'node stays unconfigured and says on `/diagnostics` what to set; later, the change is '
-        'refused. Names that no parameter has are ignored, and named in the log at start.\n',
+        'refused. Names that no parameter has are ignored, and named in the log at start. A '
+        'camera of an inference node may have those "by camera" for itself: `front.score_limit` '
+        '([streams.md](streams.md#parameters-of-one-camera)).\n',
         '## Every node\n',
         markdown_table(COMMON_PARAMETERS),
     ]
@@ -79,7 +81,8 @@ def section(name: str, table: Sequence[ParameterSpecification]) -> str:
         unit = f' [{row.unit}]' if row.unit and row.allowed == 'any' else ''
         allowed = f' Allowed: {row.allowed}.' if row.allowed != 'any' else ''
         live = ' Live.' if row.live else ' Read at start.' if row.at_start else ''
-        text = f'{row.description}{unit}{allowed}{live}'
+        part = f' Of one camera: front.{row.name}.' if row.by_part else ''
+        text = f'{row.description}{unit}{allowed}{live}{part}'
         lines += [f'    ## {line}' for line in textwrap.wrap(text, 92)]
         lines.append(f'    {"# " if index else ""}{row.name}: {value_text(row.default)}')
     return '\n'.join(lines) + '\n'

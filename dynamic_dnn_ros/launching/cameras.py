@@ -23,6 +23,9 @@ from dynamic_dnn_ros.nodes.inference.parameters import cameras_problem
 #: What each camera may have of its own, or all of them where they share a node.
 OF_NODE = ('bundle', 'image_transport', 'parameters')
 
+#: Parameters that a camera may have for itself where it shares a node.
+BY_CAMERA = tuple(row.name for row in TABLE if row.by_part)
+
 OF_CAMERA = ('name', 'image')
 
 KEYS = (*OF_CAMERA, *OF_NODE)
@@ -117,7 +120,16 @@ def read_cameras(path: Path) -> tuple[Serving, ...]:
     if problem is not None:
         raise WrittenError(f'{path}: {problem}')
     images = {camera.namespace: camera.image for camera in cameras}
-    return (SharedNode(images, _of_node(str(path), document)),)
+    own = {}
+    for camera in cameras:
+        for key, value in camera.parameters.items():
+            if key not in BY_CAMERA:
+                raise WrittenError(
+                    f'{path}: camera {camera.namespace}: {key} is that of all cameras of a node. '
+                    f'Give it once, beside "share". A camera may have: {", ".join(BY_CAMERA)}.'
+                )
+            own[f'{camera.namespace}.{key}'] = value
+    return (SharedNode(images, {**_of_node(str(path), document), **own}),)
 
 
 def _camera(path: Path, number: int, row: Any, share: bool) -> Camera:
@@ -125,11 +137,6 @@ def _camera(path: Path, number: int, row: Any, share: bool) -> Camera:
     if not isinstance(row, dict):
         raise WrittenError(f'{where} is {row!r}. Give keys and values: "- name: front".')
     check_keys(where, row, KEYS)
-    for key in OF_NODE:
-        if share and key in row:
-            raise WrittenError(
-                f'{where}: {key} is that of all cameras of a node. Give it once, beside "share".'
-            )
     name, image = _text(where, row, 'name', ''), _text(where, row, 'image', 'image')
     if not _NAME.fullmatch(name):
         raise WrittenError(
@@ -142,7 +149,7 @@ def _camera(path: Path, number: int, row: Any, share: bool) -> Camera:
             f'{where}: image is {image!r}. Name the topic without "/compressed", and set '
             'image_transport: compressed where it has no other.'
         )
-    return Camera(name, image, {} if share else _of_node(where, row))
+    return Camera(name, image, _of_node(where, row))
 
 
 def _of_node(where: str, row: Mapping[str, Any]) -> dict[str, Any]:

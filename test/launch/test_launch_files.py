@@ -154,12 +154,15 @@ def test_cameras_that_share_a_node_are_its_streams(tmp_path: Path) -> None:
     path = tmp_path / 'cameras.yaml'
     path.write_text(
         'share: true\nbundle: mine\nparameters: {threads: 2}\n'
-        'cameras: [{name: front, image: image_raw}, {name: rear, image: /rear_camera/image}]\n'
+        'cameras: [{name: front, image: image_raw, parameters: {priority: 1}}, '
+        '{name: rear, image: /rear_camera/image, image_transport: compressed}]\n'
     )
     shared = read_cameras(path)
+    own = {'front.priority': 1, 'rear.image_transport': 'compressed'}
     assert shared == (
         SharedNode(
-            {'front': 'image_raw', 'rear': '/rear_camera/image'}, {'bundle': 'mine', 'threads': 2}
+            {'front': 'image_raw', 'rear': '/rear_camera/image'},
+            {'bundle': 'mine', 'threads': 2, **own},
         ),
     )
     node = describe_nodes(values(bundle='theirs'), shared)[0]
@@ -170,6 +173,7 @@ def test_cameras_that_share_a_node_are_its_streams(tmp_path: Path) -> None:
         'bundle': 'mine',
         'threads': 2,
         'cameras': ['front', 'rear'],
+        **own,
     }
     assert node.remappings == {
         'front/image': 'front/image_raw',
@@ -216,6 +220,10 @@ def test_the_example_of_cameras_can_be_read() -> None:
         ('{cameras: [{name: a}], bundle: x}', "unknown key 'bundle'. Known: share, cameras"),
         ('{cameras: [{name: a}], share: 2}', 'share is 2. Give true or false.'),
         ('{share: true, cameras: [{name: a, bundle: x}]}', 'Give it once, beside "share".'),
+        (
+            '{share: true, cameras: [{name: a, parameters: {threads: 2}}]}',
+            'threads is that of all cameras of a node',
+        ),
         ('{share: true, cameras: [{name: a/b}]}', "'a/b' is no name of a camera"),
         ('cameras: [{name: a, parameters: {cameras: [b]}}]', 'cameras stand in the list'),
         ('cameras: [front]', "camera 1 is 'front'. Give keys and values"),

@@ -78,6 +78,9 @@ class ManagedNode(LifecycleNode):
 
     PARAMETERS: ClassVar[tuple[ParameterSpecification, ...]] = ()
 
+    #: Name of the parameter that lists parts which may have parameters of their own.
+    PARTS: ClassVar[str] = ''
+
     def __init__(self, name: str, **arguments: Any) -> None:
         """
         Create the node, unconfigured.
@@ -106,6 +109,7 @@ class ManagedNode(LifecycleNode):
             lambda: self._configured,
             self.contradiction,
             lambda: self.call_soon(self.parameters_changed),
+            self.PARTS,
         )
         self._name_unknown_parameters()
         self._diagnostics_publisher = self.create_publisher(

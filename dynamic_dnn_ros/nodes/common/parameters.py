@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import difflib
 from itertools import pairwise
 import math
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -52,7 +52,8 @@ class ParameterSpecification:
     The type is that of `default`; a tuple of at least one double is a list of doubles, any other
     tuple a list of strings. `minimum` and `maximum` are inclusive. `live` parameters take effect
     at once, those `at_start` when the process starts, the others when the node is configured
-    (`Parameters.take_over`). `check` returns what is wrong with a value, or None.
+    (`Parameters.take_over`). Of a node with parts, such as cameras, a part may have one `by_part`
+    for itself: `part.name`. `check` returns what is wrong with a value, or None.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ParameterSpecification:
     choices: tuple[str, ...] = ()
     live: bool = False
     at_start: bool = False
+    by_part: bool = False
     check: Callable[[Any], str | None] | None = None
 
     @property
@@ -182,6 +184,27 @@ class ParameterSpecification:
         return descriptor
 
 
+class ParameterValues(Protocol):
+    """Parameters of a node, or of one of its parts, as they are in force."""
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value in force: the present one, if it is live."""
+
+
+class PartParameters:
+    """The parameters of a part of a node: its own where they are set, else those of the node."""
+
+    def __init__(self, parameters: Parameters, part: str) -> None:
+        """Look at these."""
+        self._parameters = parameters
+        self._part = part
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value in force."""
+        own = self._parameters.own(self._part, name)
+        return self._parameters[name] if own is None else own
+
+
 class Parameters:
     """The declared parameters of one node."""
 
@@ -192,6 +215,7 @@ class Parameters:
         in_use: Callable[[], bool] = lambda: False,
         contradiction: Callable[[Mapping[str, Any]], str | None] = lambda given: None,
         on_change: Callable[[], None] = lambda: None,
+        parts: str = '',
     ) -> None:
         """
         Declare every parameter of the table; what does not fit becomes a problem.
@@ -200,6 +224,7 @@ class Parameters:
         :param contradiction: returns what is wrong with values that are to be set, by name, given
             all else that holds; None: nothing
         :param on_change: called when values are about to change
+        :param parts: name of the parameter that lists the node's parts; empty: it has none
         """
         self._node = node
         self._in_use = in_use
@@ -209,6 +234,9 @@ class Parameters:
         self._problems: dict[str, str] = {}
         for specification in table:
             self._declare(specification)
+        self._parts = parts
+        self._by_part = [specification for specification in table if specification.by_part]
+        self._of_parts: dict[str, tuple[str, ...]] = {}
         self._values: dict[str, Any] = {}
         self.take_over()
         # ROS 2 Humble has no such callback: there, text that looks like a number stays refused.
@@ -223,7 +251,32 @@ class Parameters:
 
     def take_over(self) -> None:
         """Put the present values of all parameters into force."""
+        self.follow_parts()
         self._values = {name: self._present(name) for name in self._table}
+
+    def own(self, part: str, name: str) -> Any:
+        """Return the value in force that a part has for itself, or None."""
+        full = f'{part}.{name}'
+        return self[full] if full in self._table else None
+
+    def follow_parts(self) -> None:
+        """Declare what parts may have for themselves; undeclare that of parts that are gone."""
+        wanted = self._present(self._parts) if self._parts else ()
+        for part in wanted:
+            if part in self._of_parts:
+                continue
+            own = [replace(each, name=f'{part}.{each.name}') for each in self._by_part]
+            for specification in own:
+                # Known to the table afterwards: one that joins is not held to what is in use.
+                self._declare(specification, optional=True)
+            self._table.update((each.name, each) for each in own)
+            self._values.update((each.name, self._present(each.name)) for each in own)
+            self._of_parts[part] = tuple(each.name for each in own)
+        for part in [each for each in self._of_parts if each not in wanted]:
+            for name in self._of_parts.pop(part):
+                del self._table[name]
+                self._problems.pop(name, None)
+                self._node.undeclare_parameter(name)
 
     def _present(self, name: str) -> Any:
         value = self._node.get_parameter(name).value
@@ -245,14 +298,15 @@ class Parameters:
         """Return what is wrong with values that were given at start and not mended since."""
         return tuple(self._problems.values())
 
-    def _declare(self, specification: ParameterSpecification) -> None:
+    def _declare(self, specification: ParameterSpecification, optional: bool = False) -> None:
+        """Declare one; without a value where none was given and it is optional."""
         # rclpy raises for an override of the wrong type or range, which would end the node.
         # So the override is read first, without a type, and declared only if it fits.
         name = specification.name
         untyped = ParameterDescriptor(dynamic_typing=True)
         given = self._node.declare_parameter(name, None, untyped).value
         self._node.undeclare_parameter(name)
-        value: object = specification.default
+        value: object = None if optional else specification.default
         if given is not None:
             given = specification.coerce(given, typed_value(sys.argv, self._node.get_name(), name))
             problem = specification.problem(given)
@@ -262,7 +316,9 @@ class Parameters:
                 self._problems[name] = problem
         if isinstance(value, tuple):
             value = list(value) if specification.holds_strings else array.array('d', value)
-        self._node.declare_parameter(name, value, specification.descriptor(), ignore_override=True)
+        descriptor = specification.descriptor()
+        descriptor.dynamic_typing = descriptor.dynamic_typing or optional
+        self._node.declare_parameter(name, value, descriptor, ignore_override=True)
         if specification.holds_strings:
             # Of an empty list rclpy makes one of bytes.
             self._node.set_parameters([Parameter(name, specification.parameter_type, value)])
@@ -359,6 +415,7 @@ def markdown_table(table: Sequence[ParameterSpecification]) -> str:
         shown = str(list(row.default)) if isinstance(row.default, tuple) else shown
         shown = f'`{shown}`' if shown else '(empty)'
         live = 'yes' if row.live else 'at start' if row.at_start else 'no'
+        live += ', by camera' if row.by_part else ''
         lines.append(
             f'| `{row.name}` | {row.type_name} | {shown} | {row.allowed} | {live} '
             f'| {row.description} |'

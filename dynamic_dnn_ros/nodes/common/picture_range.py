@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dynamic_dnn_ros.nodes.common.parameters import Parameters, ParameterSpecification
+from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification, ParameterValues
 from dynamic_dnn_ros.pictures.value_range import ValueRange
 
 
@@ -25,7 +25,7 @@ PICTURE_RANGE = ParameterSpecification(
 )
 
 
-def picture_range(parameters: Parameters) -> ValueRange | None:
+def picture_range(parameters: ParameterValues) -> ValueRange | None:
     """Return the range in force; None where it is not given."""
     bounds = ValueRange(*parameters[PICTURE_RANGE.name])
     return bounds if bounds.low < bounds.high else None

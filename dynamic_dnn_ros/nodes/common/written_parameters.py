@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 import difflib
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,22 @@ def check_keys(where: str, row: Mapping[Any, Any], known: Sequence[str]) -> None
             )
 
 
+def _of_part(
+    name: str, known: Mapping[str, ParameterSpecification]
+) -> ParameterSpecification | None:
+    """Return the parameter of a part that a name is, or None."""
+    part, _, own = name.partition('.')
+    row = known.get(own)
+    return replace(row, name=name) if part and row is not None and row.by_part else None
+
+
 def checked_parameters(
     where: str, rows: object, table: Sequence[ParameterSpecification], node: str
 ) -> dict[str, Any]:
     """
     Return parameters as the node itself would take them.
+
+    Names such as `front.results` are those of a part, where a part may have them.
 
     :param rows: names and values; None: there are none
     :param table: of all parameters of the node
@@ -85,7 +97,7 @@ def checked_parameters(
     known = {row.name: row for row in table}
     values = {}
     for name, value in rows.items():
-        specification = known.get(name)
+        specification = known.get(name) or _of_part(str(name), known)
         if specification is None:
             raise WrittenError(
                 f'{where}: {node} has no parameter {name!r}{near(name, known)}. '

@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.image_topic import image_topic
 from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
-from dynamic_dnn_ros.nodes.common.parameters import Parameters
+from dynamic_dnn_ros.nodes.common.parameters import ParameterValues
 from dynamic_dnn_ros.nodes.common.picture_range import picture_range
 from dynamic_dnn_ros.nodes.inference.camera_graph import cause_of_silence
 from dynamic_dnn_ros.nodes.inference.images import SerialisedImage
@@ -51,7 +51,7 @@ class CameraInput:
     def __init__(
         self,
         node: Node,
-        parameters: Parameters,
+        parameters: ParameterValues,
         deliver: Callable[[CameraFrame], bool],
         reject: Callable[[Header, str], None],
         base: str = 'image',

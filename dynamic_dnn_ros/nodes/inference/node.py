@@ -50,6 +50,7 @@ class InferenceNode(ManagedNode):
     """A dynamic network on camera topics, each a stream and an application of its own."""
 
     PARAMETERS = PARAMETERS
+    PARTS = 'cameras'
 
     def __init__(self, process: ServingProcess | None = None, **arguments: Any) -> None:
         """
@@ -114,12 +115,13 @@ class InferenceNode(ManagedNode):
             self, served, self._present_again, self._follow_platform
         )
         served.processor = platform.choose_processor()
-        first = served.begin(parameters['sub_network'])
+        cameras = parameters['cameras'] or ('',)
+        first = served.begin(StreamNode(self, cameras[0]).parameters['sub_network'])
         self._listen(platform)
         self._points = PresentedPoints(served)
         self._times = StageTimes(self.identifier, platform.least_latency, platform.batch_latency)
         self._process.schedule(parameters['scheduler'])
-        for name in parameters['cameras'] or ('',):
+        for name in cameras:
             self._add(name)
         platform.begin()
         self._present(Application.STATE_INACTIVE)
@@ -142,7 +144,11 @@ class InferenceNode(ManagedNode):
                 create_scheduler(given['scheduler'])
             except UnknownSchedulerError as error:
                 return f"parameter 'scheduler': {error}"
-        wished = given.get('sub_network', '')
+        wished = {
+            name: value
+            for name, value in given.items()
+            if value and name.rpartition('.')[2] == 'sub_network'
+        }
         if not wished:
             return None
         try:
@@ -151,17 +157,21 @@ class InferenceNode(ManagedNode):
             bundle = served.bundle if served is not None else read_bundle(find_bundle(name))
         except BundleError:
             return None  # What is wrong with the bundle is said when it is configured.
-        try:
-            bundle.manifest.sub_network(wished)
-        except BundleError as error:
-            return f"parameter 'sub_network': {error}"
+        for parameter, sub_network in wished.items():
+            try:
+                bundle.manifest.sub_network(sub_network)
+            except BundleError as error:
+                return f'parameter {parameter!r}: {error}'
         return None
 
     # Streams
 
     def parameters_changed(self) -> None:
         """Add and remove cameras, and have another scheduler decide, as parameters say."""
+        self.parameters.follow_parts()
         self._process.schedule(self.parameters['scheduler'])
+        for stream in self._streams.values():
+            stream.follow_parameters()
         if self.configured:
             self._follow_cameras()
 
@@ -180,12 +190,12 @@ class InferenceNode(ManagedNode):
         """Make a stream; empty: the only one, which has the names of the node."""
         assert self._served is not None and self._platform is not None
         served = self._served
+        node = StreamNode(self, name)
         if self._streams:
-            # What serves another one is ready.
             other = next(iter(self._streams.values())).served
             served = other.for_another_stream()
-            served.begin(other.serving)
-        node = StreamNode(self, name)
+            # What serves another one is ready.
+            served.begin(self.parameters.own(name, 'sub_network') or other.serving)
         try:
             stream = Stream(node, served, self._platform, self._points, self._times, self._process)
         except Exception:

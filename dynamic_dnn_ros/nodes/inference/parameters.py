@@ -107,16 +107,46 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpecification(
+        'latency',
+        0.0,
+        'Within which the scheduler is to serve each frame of a camera that has no target; 0: a '
+        'period of the camera. With a target that of the target counts, as for the two below.',
+        's',
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+        by_part=True,
+    ),
+    ParameterSpecification(
+        'priority',
+        0,
+        'The higher is served first where not all can be on time.',
+        minimum=0,
+        maximum=255,
+        live=True,
+        by_part=True,
+    ),
+    ParameterSpecification(
+        'late_frames',
+        'serve',
+        'What becomes of a frame that can no longer be served within the latency.',
+        choices=('serve', 'drop'),
+        live=True,
+        by_part=True,
+    ),
+    ParameterSpecification(
         'image_transport',
         'raw',
         'raw subscribes to `image`, compressed to `image/compressed`.',
         choices=('raw', 'compressed'),
+        by_part=True,
     ),
     ParameterSpecification(
         'reduced_decoding',
         True,
         'Decode JPEG frames at 1/2, 1/4 or 1/8 of their size where that leaves at least eight '
         "times the network's input; false: always all pixels.",
+        by_part=True,
     ),
     PICTURE_RANGE,
     EXECUTOR_PARAMETER,
@@ -124,6 +154,7 @@ PARAMETERS = (
         'sub_network',
         '',
         'The sub-network to begin with; empty: the most accurate one.',
+        by_part=True,
     ),
     ParameterSpecification(
         'processor',
@@ -143,6 +174,7 @@ PARAMETERS = (
         minimum=1,
         maximum=65535,
         live=True,
+        by_part=True,
     ),
     ParameterSpecification(
         'score_limit',
@@ -151,6 +183,7 @@ PARAMETERS = (
         minimum=0.0,
         maximum=1.0,
         live=True,
+        by_part=True,
     ),
     ParameterSpecification(
         'number_limit',
@@ -159,6 +192,7 @@ PARAMETERS = (
         minimum=1,
         maximum=65535,
         live=True,
+        by_part=True,
     ),
     ParameterSpecification(
         'overlap_limit',
@@ -168,12 +202,14 @@ PARAMETERS = (
         minimum=0.0,
         maximum=1.0,
         live=True,
+        by_part=True,
     ),
     ParameterSpecification(
         'tracking',
         NO_TRACKING,
         'What gives detections their track ids; bytetrack needs the Python package trackers.',
         choices=(NO_TRACKING, *tracker_names()),
+        by_part=True,
     ),
     ParameterSpecification(
         'tracking_score',
@@ -182,6 +218,7 @@ PARAMETERS = (
         '`score_limit`, only go on with one.',
         minimum=0.0,
         maximum=1.0,
+        by_part=True,
     ),
     ParameterSpecification(
         'annotated_rate',
@@ -192,9 +229,10 @@ PARAMETERS = (
         minimum=0.0,
         maximum=1000.0,
         live=True,
+        by_part=True,
     ),
     ParameterSpecification(
-        'lazy', False, 'Subscribe to the camera only while somebody wants results.'
+        'lazy', False, 'Subscribe to the camera only while somebody wants results.', by_part=True
     ),
     ParameterSpecification(
         'stuck_after',

@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 from dynamic_dnn_ros.msg import Application, PerformanceTarget, SubNetworkSwitch
 from dynamic_dnn_ros.nodes.common import qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic
+from dynamic_dnn_ros.nodes.common.parameters import ParameterValues
 from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.diagnostics import diagnose_camera, diagnose_worker
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
@@ -37,10 +38,14 @@ from dynamic_dnn_ros.serving.stream import FrameStream, Terms
 STOP_TIMEOUT = 5.0
 
 
-def terms_of(target: PerformanceTarget) -> Terms:
-    """Return what a target asks of each frame; one without an application asks nothing."""
+def terms_of(target: PerformanceTarget, parameters: ParameterValues) -> Terms:
+    """Return what a target asks of each frame; without an application, what parameters ask."""
     if not target.application:
-        return Terms()
+        return Terms(
+            latency=parameters['latency'] or None,
+            priority=parameters['priority'],
+            droppable=parameters['late_frames'] == 'drop',
+        )
     return Terms(
         latency=target.latency or None,
         priority=target.priority,
@@ -79,7 +84,7 @@ class Stream:
         self._times = times
         self._process = process
         self._worker: FrameStream | None = None
-        self._terms = Terms()
+        self._target = PerformanceTarget()
         self._pacing: tuple[Pacer, str] | None = None
         self._has_served = False
         manifest = served.bundle.manifest
@@ -139,7 +144,7 @@ class Stream:
             self._on_rejected,
             times=self._times,
         )
-        worker.terms = self._terms
+        worker.terms = terms_of(self._target, parameters)
         self.pace()
         self._node.enable()
         self._results.begin()
@@ -190,6 +195,12 @@ class Stream:
             self.served.processor = self._platform.processor
         self.pace()
 
+    def follow_parameters(self) -> None:
+        """Take over what is asked of each frame, by the target or by parameters."""
+        worker = self._worker
+        if worker is not None:
+            worker.terms = terms_of(self._target, self._node.parameters)
+
     def pace(self) -> None:
         """Take over the pace of the platform, or another processor."""
         self._pacing = self._platform.pacing(self.identifier, self.served.processor)
@@ -216,9 +227,8 @@ class Stream:
         return '', ''
 
     def _switched(self, switch: SubNetworkSwitch) -> None:
-        self._terms = terms_of(switch.target)
-        if self._worker is not None:
-            self._worker.terms = self._terms
+        self._target = switch.target
+        self.follow_parameters()
         self.presentation.switched(switch)
 
     # Frames

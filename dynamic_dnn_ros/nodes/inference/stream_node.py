@@ -14,7 +14,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
-from dynamic_dnn_ros.nodes.common.parameters import Parameters
+from dynamic_dnn_ros.nodes.common.parameters import ParameterValues, PartParameters
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 
 
@@ -34,6 +34,10 @@ class StreamNode:
         """
         self.node = node
         self.name = name
+        #: Its own where they are set, else those of the node.
+        self.parameters: ParameterValues = (
+            PartParameters(node.parameters, name) if name else node.parameters
+        )
         self._prefix = f'{name}/' if name else ''
         self._made = ExitStack()
         self._gated: list[Any] = []
@@ -47,11 +51,6 @@ class StreamNode:
     def identity(self) -> Identity:
         """Return which instance of the node it is."""
         return self.node.identity
-
-    @property
-    def parameters(self) -> Parameters:
-        """Return the parameters of the node, which hold for all of its streams."""
-        return self.node.parameters
 
     def get_logger(self) -> RcutilsLogger:
         """Return the logger of the node, or one below it that names the stream."""

@@ -130,6 +130,36 @@ def start(graph: Graph, bundle: Bundle) -> Iterator[Callable[..., Node]]:
         node.close()
 
 
+def test_a_camera_has_parameters_of_its_own(graph: Graph, start: Callable[..., Node]) -> None:
+    given = {'rear.sub_network': 's0', 'rear.results': 1, 'rear.latency': 0.25, 'priority': 3}
+    node = start(cameras=['front', 'rear'], results=2, **given)
+    front, rear = Camera(graph, 'front'), Camera(graph, 'rear')
+    served = [front.serve(), rear.serve()]
+    assert [(len(one.results), one.sub_network) for one in served] == [(2, 's2'), (1, 's0')]
+    terms = {stream.name: stream.terms for stream in node.node._process.server.streams}
+    assert terms == {front.id: Terms(None, 3), rear.id: Terms(0.25, 3)}
+    # Live where that of the node is; what is not its own follows the node.
+    for name, value in (('results', 3), ('rear.late_frames', 'drop'), ('front.priority', 9)):
+        assert node.set(name, value) == (True, '')
+    graph.spin_until(lambda: node.node._process.server.streams[1].terms.droppable)
+    assert [len(camera.serve().results) for camera in (front, rear)] == [3, 1]
+    assert [stream.terms.priority for stream in node.node._process.server.streams] == [9, 3]
+    for name, value, said in (
+        ('rear.results', 0, 'rear.results out of range'),
+        ('rear.late_frames', 'wait', "parameter 'rear.late_frames' is 'wait', not one of: serve"),
+        ('rear.sub_network', 's9', "parameter 'rear.sub_network': "),
+        ('rear.sub_network', 's1', 'takes effect at the next configure'),
+        ('left.results', 2, ''),
+    ):
+        accepted, reason = node.set(name, value)
+        assert not accepted and said in reason
+    # Those of a camera come and go with it.
+    assert node.set('cameras', ['rear', 'left'])[0]
+    node.presented('left', Application.STATE_ACTIVE)
+    assert node.set('left.results', 2)[0]
+    assert not node.node.has_parameter('front.results')
+
+
 def test_each_camera_has_results_target_sub_network_and_counts_of_its_own(
     graph: Graph, start: Callable[..., Node]
 ) -> None:
