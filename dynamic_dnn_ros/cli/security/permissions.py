@@ -94,7 +94,7 @@ STREAM = Permissions(
         '~/vision_detections',
         '~/vision_info',
     ),
-    subscribe=('~/sub_network_switch',),
+    subscribe=('~/sub_network_switch', '~/switch_by_hand'),
 )
 """What an application does on topics of its own, beside hearing its camera."""
 
@@ -135,6 +135,7 @@ WATCHER = Permissions(
 """A node that may look, and do nothing."""
 
 OPERATOR = Permissions(
+    publish=('each/switch_by_hand',),
     request=tuple(f'each/{name}' for name in (*_PARAMETERS, *_LIFECYCLE)),
 )
 """What a person at a terminal may do besides an asker and a watcher, with every node of ours."""

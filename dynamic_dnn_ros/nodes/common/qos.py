@@ -40,6 +40,9 @@ LABEL_INFO = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 #: `~/sub_network_switch`: the present configuration, also for an application that joins late.
 SUB_NETWORK_SWITCH = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
+#: `~/switch_by_hand`: the same from people, volatile, so that a plain `ros2 topic pub` matches.
+SWITCH_BY_HAND = _profile(1)
+
 #: `application`, a writer each: what an application can serve, also for a manager that joins late.
 APPLICATION_PUBLICATION = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -29,6 +29,7 @@ from dynamic_dnn_ros.nodes.inference.stream_node import StreamNode
 
 #: On which an application is switched.
 SWITCH_TOPIC = '~/sub_network_switch'
+SWITCH_BY_HAND_TOPIC = '~/switch_by_hand'
 
 #: s for which what somebody else says in the name of an application is not corrected again.
 CORRECTION_PERIOD = 1.0

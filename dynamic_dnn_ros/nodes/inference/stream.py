@@ -18,6 +18,7 @@ from dynamic_dnn_ros.nodes.inference.camera_input import CameraInput
 from dynamic_dnn_ros.nodes.inference.diagnostics import diagnose_camera, diagnose_worker
 from dynamic_dnn_ros.nodes.inference.platform_link import PlatformLink
 from dynamic_dnn_ros.nodes.inference.presentation import (
+    SWITCH_BY_HAND_TOPIC,
     SWITCH_TOPIC,
     Presentation,
     PresentedPoints,
@@ -116,7 +117,11 @@ class Stream:
             process.take_cpu_time,
             lambda: self._switches.answer,
         )
-        node.listen(SubNetworkSwitch, SWITCH_TOPIC, self._switches.receive, qos.SUB_NETWORK_SWITCH)
+        for topic, profile in (
+            (SWITCH_TOPIC, qos.SUB_NETWORK_SWITCH),
+            (SWITCH_BY_HAND_TOPIC, qos.SWITCH_BY_HAND),
+        ):
+            node.listen(SubNetworkSwitch, topic, self._switches.receive, profile)
 
     @property
     def identifier(self) -> str:

@@ -414,7 +414,9 @@ def test_bad_switch_is_refused_by_name_and_changes_nothing(
     assert application.serve(image_message(noise(40, 30, 1))).sub_network == 's2'
 
 
-def test_old_switch_is_refused_and_a_repeated_one_answered_again(start: Start) -> None:
+def test_old_switch_is_refused_and_a_repeated_one_answered_again(
+    start: Start, graph: Graph
+) -> None:
     application = start()
     application.switch(sub_network='s1', sequence=5)
     old = application.switch(sub_network='s0', sequence=4)
@@ -424,6 +426,7 @@ def test_old_switch_is_refused_and_a_repeated_one_answered_again(start: Start) -
     assert repeated.sub_network == 's1'
     # A manager that was started anew counts from 1 again; by hand nobody counts.
     assert application.switch(sub_network='s0', manager='new').sub_network == 's0'
+    application.switches = graph.publisher(SubNetworkSwitch, f'{ID}/switch_by_hand')
     for identifier in ('s2', 's1'):
         status = application.switch(sub_network=identifier, manager='', sequence=0)
         assert status.sub_network == identifier
