@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import functools
 import io
@@ -30,10 +31,13 @@ LONGEST_SIDE = 640
 QUALITY = 75
 
 PATIENCE = 1.0
-"""Seconds that a picture waits for its result; then it is shown without."""
+"""Seconds without a result after which pictures are shown without."""
 
 MOST_BYTES = 16 << 20
-"""A larger message is left alone."""
+"""Of pictures that wait for their results, together; a larger one is left alone."""
+
+MOST_WAITING = 32
+"""Pictures that wait for their results, at most."""
 
 KINDS = {
     'sensor_msgs/msg/CompressedImage': CompressedImage,
@@ -144,8 +148,9 @@ class DrawnPictures:
         self._clock = clock
         self._period = period
         self._due = 0.0
-        self._waiting: SerialisedImage | None = None
-        self._until = 0.0
+        self._plain_due = clock() + PATIENCE
+        self._waiting: deque[tuple[SerialisedImage, int]] = deque()
+        self._bytes = 0
         topic, self._kind = camera
         self._subscriptions = [
             node.create_subscription(
@@ -172,30 +177,38 @@ class DrawnPictures:
             self._node.destroy_subscription(subscription)
 
     def _on_picture(self, raw: bytes) -> None:
-        now = self._clock()
-        if now < self._due or len(raw) > MOST_BYTES:
+        if len(raw) > MOST_BYTES:
             return
-        if self._waiting is not None:
-            if now < self._until:
-                return
-            self._hand_over(self._waiting, None)
         try:
-            self._waiting = SerialisedImage(raw, self._kind)
+            image = SerialisedImage(raw, self._kind)
         except PictureError:
-            self._waiting = None
-        self._until = now + PATIENCE
+            return
+        now = self._clock()
+        if now >= self._plain_due:
+            self._plain_due = now + PATIENCE
+            self._hand_over(image, None)
+            return
+        self._waiting.append((image, len(raw)))
+        self._bytes += len(raw)
+        while self._bytes > MOST_BYTES or len(self._waiting) > MOST_WAITING:
+            self._bytes -= self._waiting.popleft()[1]
 
     def _on_result(self, kind: type, raw: bytes) -> None:
-        if self._waiting is None:
+        now = self._clock()
+        if now < self._due:
             return
         try:
             result = deserialize_message(raw, kind)
         except Exception:  # of another release, say; rclpy has no type of its own for it
             return
-        if result.header.stamp == self._waiting.header.stamp:
-            self._hand_over(self._waiting, result)
-            self._waiting = None
+        for image, _ in self._waiting:
+            if image.header.stamp == result.header.stamp:
+                self._due = now + self._period
+                self._plain_due = now + PATIENCE
+                self._waiting.clear()
+                self._bytes = 0
+                self._hand_over(image, result)
+                return
 
     def _hand_over(self, image: SerialisedImage, result: Any) -> None:
-        self._due = self._clock() + self._period
         self._give(functools.partial(drawn_picture, image, result))

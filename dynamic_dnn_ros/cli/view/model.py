@@ -244,7 +244,7 @@ def _served_data(
         'sees': observation.seen,
         'counts': frames_text(run),
         'frames': [
-            [round(frame.time, 3), round(frame.latency * 1e3, 2)]
+            [round(frame.time, 3), round(frame.latency * 1e3, 2), int(frame.overrun)]
             for frame in between(run.frames, since, until)
             if math.isfinite(frame.latency)
         ],

@@ -42,7 +42,7 @@ const Charts = (() => {
     };
   }
 
-  // Frames of one application: in time, too late, and the limit.
+  // Frames of one application: not judged, in time, too late, and the limit.
   function latency(place, seconds) {
     let switches = [];
     const drawSwitches = chart => {
@@ -68,14 +68,17 @@ const Charts = (() => {
       ctx.restore();
     };
     const limit = {stroke: () => colour('ink'), width: 2, paths: uPlot.paths.stepped({align: 1}), points: {show: false}};
-    const chart = timeChart(place, seconds, [dots('good', 4), dots('bad', 6), limit], fromZero, {draw: [drawSwitches]});
+    const chart = timeChart(place, seconds, [dots('dot', 4), dots('good', 4), dots('bad', 6), limit], fromZero, {draw: [drawSwitches]});
     return (now, frames, marks) => {
       switches = marks.map(([time, name]) => [time - now, name]);
+      // Where this computer was slower than the simulated board, nothing is said of the board.
+      const judged = ([, , , overrun]) => !overrun;
       const inTime = ([, value, limit]) => limit === null || value <= limit;
       chart.setData([
         frames.map(([time]) => time - now),
-        frames.map(frame => inTime(frame) ? frame[1] : null),
-        frames.map(frame => inTime(frame) ? null : frame[1]),
+        frames.map(frame => judged(frame) ? null : frame[1]),
+        frames.map(frame => judged(frame) && inTime(frame) ? frame[1] : null),
+        frames.map(frame => judged(frame) && !inTime(frame) ? frame[1] : null),
         frames.map(([, , limit]) => limit),
       ]);
     };

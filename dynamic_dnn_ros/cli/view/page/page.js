@@ -75,7 +75,7 @@ class Card {
     this.data = data;
     this.now = now;
     this.steps.push(...(data.steps || []));
-    for (const [time, value] of data.frames || []) this.frames.push([time, value, this.limitAt(time)]);
+    for (const [time, value, overrun] of data.frames || []) this.frames.push([time, value, this.limitAt(time), overrun]);
     this.events.push(...(data.events || []));
     this.frames = this.frames.filter(([time]) => time > now - seconds);
     this.steps = this.steps.slice(-500);
@@ -123,6 +123,7 @@ class Card {
     this.latency ??= Charts.latency(this.find('.chart.latency'), seconds);
     const switches = this.events.filter(([, kind]) => kind === 'switch').map(([time, , text]) => [time, text.split(',')[0]]);
     this.latency(this.now, this.frames, switches);
+    this.find('.overrun').hidden = !this.frames.some(([, , , overrun]) => overrun);
     this.drawFront();
   }
 
@@ -142,7 +143,7 @@ class Card {
     const tiles = [
       ['latency', `Time, ${share} of pictures`, known(data.latency) ? figure(data.latency * 1e3, 1, 'ms') : '–'],
       ['accuracy', `Accuracy${data.metric ? `, ${data.metric}` : ''}`, percent(data.accuracy)],
-      ['energy', 'Energy a picture, expected', known(expected.energy) ? figure(expected.energy * 1e3, 0, 'mJ') : '–'],
+      ['energy', limits.energy && limits.energy.measured ? 'Energy a picture' : 'Energy a picture, expected', known(expected.energy) ? figure(expected.energy * 1e3, 0, 'mJ') : '–'],
       ['rate', 'Results a second', known(data.rate) ? data.rate.toFixed(1) : '–'],
     ].map(([key, label, value]) => {
       const limit = limits[key];
@@ -150,8 +151,10 @@ class Card {
       // The time of the last two seconds is judged as it is shown, all else as the manager says.
       const own = key === 'latency' && known(data.latency);
       const missed = own ? data.latency > data.asked.latency : Boolean(limit.missed);
+      const shown = own || key === 'accuracy';
       return {
-        label, value: own || key === 'accuracy' ? value : limit.is,
+        label: shown || limit.measured || label.endsWith('expected') ? label : `${label}, expected`,
+        value: shown ? value : limit.is,
         asked: `${missed ? '✗' : '✓'} ${limit.asked}`, look: missed ? 'bad' : 'good',
       };
     });
