@@ -198,7 +198,8 @@ class Card {
       const value = point[by] ?? (by === 'latency' ? this.learnt[point.sub_network] : null);
       return {name: point.sub_network, x: known(value) ? value * scale : null, y: point.accuracy};
     });
-    const now = by === 'latency' ? data.latency : (data.expected || {}).energy;
+    const expected = (data.expected || {})[by];
+    const now = by === 'latency' ? data.latency ?? expected : expected;
     const use = known(now) && known(data.accuracy) ? {name: data.serves, x: now * scale, y: data.accuracy} : null;
     const asked = data.asked || {};
     const limits = {x: asked[by] ? asked[by] * scale : 0, y: asked.accuracy || 0};
