@@ -265,6 +265,18 @@ def _answer(given: Sequence[str]) -> int:
         return 130 if interrupted else 1
 
 
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """
+    Return the parser of a subcommand's arguments.
+
+    :raises ModuleNotFoundError: when something that it needs is not installed
+    """
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
+    command.load().add_arguments(parser)
+    return parser
+
+
 def _run(name: str, rest: Sequence[str]) -> int:
     """Run a subcommand; what is wrong with its input is said here for all of them."""
     command = COMMANDS[name]
@@ -273,9 +285,7 @@ def _run(name: str, rest: Sequence[str]) -> int:
         # Said before the extras, which alone would not do.
         raise ModuleNotFoundError('No module named rclpy', name='rclpy')
     module = command.load()
-    parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
-    module.add_arguments(parser)
-    arguments = parser.parse_args(rest)
+    arguments = parser_of(name).parse_args(rest)
     try:
         return module.run(arguments)
     except module.ERRORS as error:
