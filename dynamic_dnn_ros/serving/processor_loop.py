@@ -140,7 +140,8 @@ class ProcessorLoop:
         """
         self._see_off()
         streams = self._streams
-        if len(streams) == 1 and not streams[0].may_drop(now) and streams[0].in_work is None:
+        # Where frames are given up, what the others take is to be learnt.
+        if len(streams) == 1 and not streams[0].gives_up and streams[0].in_work is None:
             return self._serve_alone(streams[0])
         heads = [head for head in (self._head(stream, now) for stream in streams) if head]
         if not heads:

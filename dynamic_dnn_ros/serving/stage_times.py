@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 import logging
+import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
@@ -17,6 +18,10 @@ _LOGGER = logging.getLogger(__name__)
 
 #: Share of the newest time in a running mean.
 _NEWEST = 0.2
+
+#: The same where the one before is older than some seconds: clocks may be others by now, and
+#: where nearly all frames are given up by a mean that is too high, few times are left to learn.
+_NEWEST_OF_FEW, _FEW_AFTER = 0.5, 0.5
 
 #: By which share a mean may depart from what schedulers are told before they are told anew.
 _TOLERANCE = 0.05
@@ -58,6 +63,7 @@ class StageTimes:
         self._means: dict[Key, dict[tuple[int, int], float]] = {}
         self._works: dict[Key, Work] = {}
         self._largest: dict[Key, int] = {}
+        self._learnt: dict[tuple[Key, int, int], float] = {}
 
     def work(self, prepared: PreparedSubNetwork) -> Work:
         """Return what frames ask of the processor; the same object until something changes."""
@@ -81,7 +87,10 @@ class StageTimes:
             return
         expected = told[stage][frames - 1]
         known = means.get((stage, frames), expected)
-        mean = known + _NEWEST * (seconds - known)
+        now, place = time.monotonic(), (key, stage, frames)
+        few = now - self._learnt.get(place, now) > _FEW_AFTER
+        self._learnt[place] = now
+        mean = known + (_NEWEST_OF_FEW if few else _NEWEST) * (seconds - known)
         # The estimate may be looked up among thousands of points: asked for the first time only.
         if (stage, frames) not in means and not self._is_estimated(key, prepared):
             mean = seconds

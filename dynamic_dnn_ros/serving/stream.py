@@ -205,6 +205,11 @@ class FrameStream:
 
     # Who serves it
 
+    @property
+    def gives_up(self) -> bool:
+        """Tell whether its target has late frames given up."""
+        return self.terms.droppable and self.terms.latency is not None
+
     def may_drop(self, now: float) -> bool:
         """
         Tell whether its late frames may be given up, at a time in s.
@@ -212,8 +217,7 @@ class FrameStream:
         Not where none was served for a while: from one that is served late everybody learns what
         its stages really take, and whether another sub-network would be on time.
         """
-        terms = self.terms
-        if not terms.droppable or terms.latency is None:
+        if not self.gives_up:
             return False
         longest = max(_LONGEST_WITHOUT, _FRAMES_WITHOUT * self.period)
         return now - self._served_at < longest

@@ -166,12 +166,14 @@ def test_a_stream_that_drops_all_its_frames_has_one_served_now_and_then(told: To
     bench.rear.leaving = True
     bench.front.terms = Terms(0.001, droppable=True)
     bench.turn()
+    before = bench.times.work(bench.network).times
     for number in range(1, 4):
         bench.front.put(frame(number))
         assert bench.turn(ahead=0.8) is None
     bench.front.put(frame(4))
     while bench.turn(ahead=1.5) is None:
         pass
+    assert bench.times.work(bench.network).times != before, 'what it took is learnt'
     bench.front.put(frame(5))
     assert bench.turn(ahead=0.8) is None
     told_of_front = bench.told[0]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,8 @@ from dynamic_dnn_ros.engines.contract import OutOfMemoryError, Outputs, Prepared
 from dynamic_dnn_ros.engines.staged import stages_of
 from dynamic_dnn_ros.pictures.input import Picture
 from dynamic_dnn_ros.pictures.placement import Size
+from dynamic_dnn_ros.serving import stage_times
+from dynamic_dnn_ros.serving.prepared_set import Key
 from dynamic_dnn_ros.serving.stage_times import StageTimes
 
 STAGES = (
@@ -79,6 +82,17 @@ def test_learns_means_and_says_them_once_they_depart() -> None:
     times.took(prepared, 0, 3, 9.0)
     times.took(prepared, 1, 1, 9.0)
     assert flat(times.work(prepared).times) == pytest.approx([0.2, 0.25], rel=0.06)
+
+
+def test_times_that_are_few_count_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nearly all frames are given up, one a second is left to learn from."""
+    now = 100.0
+    monkeypatch.setattr(stage_times, 'time', SimpleNamespace(monotonic=lambda: now))
+    times, prepared = known(0.1), Prepared()
+    for expected in (0.09, 0.07, 0.06):
+        times.took(prepared, 0, 1, 0.05)
+        assert times._means[Key('s0', 'cpu')][0, 1] == pytest.approx(expected)
+        now += 1.0
 
 
 def test_sub_networks_and_processors_are_apart() -> None:
