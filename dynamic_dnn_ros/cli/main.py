@@ -98,7 +98,7 @@ COMMANDS = {
     'view': Command(
         'dynamic_dnn_ros.cli.view',
         'view',
-        'show the same in the browser, with pictures, and set targets there',
+        'show what runs on this robot as a live page in the browser, and set targets there',
     ),
     'security': Command(
         'dynamic_dnn_ros.cli.security',

@@ -17,7 +17,7 @@ examples:
   dynamic-dnn view                      the page for this computer: http://127.0.0.1:8050
   dynamic-dnn view --host 0.0.0.0       for the network too, with a token in the address
   dynamic-dnn view --port 0             on any port that is free
-  ssh -L 8050:localhost:8050 ROBOT dynamic-dnn view
+  ssh -t -L 8050:localhost:8050 ROBOT dynamic-dnn view
                                         the robot's page on your laptop, encrypted
 """
 
