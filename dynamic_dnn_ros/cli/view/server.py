@@ -97,7 +97,8 @@ def page_application(shown: ShownSystem, token: str = '', cookie: str = 'view') 
             action = request.path_params['action']
             if action not in ACTIONS:
                 raise FormError(f'{action!r} is not one of: {", ".join(ACTIONS)}.')
-            answer = await asyncio.to_thread(shown.request, action, application, form)
+            with feed.viewer():  # whoever asks looks, so that listening ends afterwards
+                answer = await asyncio.to_thread(shown.request, action, application, form)
         except (FormError, ClientError) as error:
             return JSONResponse({'look': 'bad', 'message': str(error), 'rows': []}, 400)
         return JSONResponse(answer)
