@@ -77,6 +77,26 @@ def test_schedulers_of_other_packages_are_made_by_name(offer: Callable[..., None
         create_scheduler('wrong')
 
 
+@pytest.mark.parametrize('time', [60.0, 0.5])
+@pytest.mark.parametrize('priorities', [(0, 0, 0, 0), (255, 255, 255, 255), (0, 1, 9, 255)])
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_priorities_and_deadlines_of_any_kind(
+    name: str, priorities: Sequence[int], time: float
+) -> None:
+    """Frames of 2 s, with deadlines that all keep, and with such as nothing can keep."""
+    frames = [
+        Frame(f'/{place}', Job(f'/{place}', SHORT, at, at + time, priority), (1.0, 1.0))
+        for at in (0.0, 10.0, 20.0)
+        for place, priority in enumerate(priorities)
+    ]
+    ends = run_schedule(create_scheduler(name), frames)
+    took = [end - frames[index].job.arrival for index, end in ends.items() if end is not None]
+    assert len(took) == len(frames), 'late frames are served where they may not be dropped'
+    assert max(took) <= 8.0, 'nobody idles'
+    if name == DEFAULT_SCHEDULER and priorities == (0, 1, 9, 255):
+        assert [ends[place] for place in range(4)] == [8.0, 6.0, 4.0, 2.0]
+
+
 class Broken(Scheduler):
     """Keeps the contract but for one decision."""
 
