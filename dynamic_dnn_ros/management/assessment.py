@@ -73,7 +73,8 @@ class Demand:
     `path_variation` is that of pictures whose long paths are rarer than the quantile tells.
     `server` names those with which it takes turns, if any, and `stage` is the share of a frame by
     which it holds up one that may pass it at a stage; `queueing` is what its frames waited for
-    their turns, as a multiple of what was predicted.
+    their turns, as a multiple of what was predicted. `occupancy` is the time that a frame has of
+    the processor, as a share of what it takes alone: less where frames run together.
     """
 
     target: Target
@@ -88,6 +89,7 @@ class Demand:
     server: str = ''
     stage: float = 1.0
     queueing: Waited = AS_PREDICTED
+    occupancy: float = 1.0
 
     @property
     def asked(self) -> bool:
@@ -322,7 +324,8 @@ def busy_share(
     """Return the share of time for which service, not counting others' turns, keeps busy."""
     # Never more than its turn; a point that the profile lacks, NaN, counts as its whole turn.
     turn = 1 / np.asarray(contention)
-    return np.fmin(mean * (demand.slow_down.mean * demand.camera_rate), turn)
+    of_it = demand.slow_down.mean * demand.camera_rate * demand.occupancy
+    return np.fmin(mean * of_it, turn)
 
 
 def missed_by(demand: Demand, found: Expectation, room: float) -> list[FloatArray | None]:

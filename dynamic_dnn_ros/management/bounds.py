@@ -324,7 +324,7 @@ class Bounds:
         contention: list[FloatArray | float] = [ALONE] * len(figures)
         if len(figures) > 1:
             taken = [
-                np.minimum(points[0] * (f.slow_down * f.rate), 1.0)
+                np.minimum(points[0] * (f.slow_down * f.occupied), 1.0)
                 for f, points in zip(forecasts, figures)
             ]
             for sharing in self._sharing:
@@ -417,7 +417,7 @@ class Bounds:
                 points = least.at()
                 assert points is not None
                 mean = points[0] if self._everywhere else points[0][problem.settings]
-                busy = np.minimum(mean * (forecast.slow_down * forecast.rate), turn)
+                busy = np.minimum(mean * (forecast.slow_down * forecast.occupied), turn)
                 shares = demand.shares[:, counted][demand.usable].min(axis=0)
                 load += shares[:, None] * busy
             excess = np.maximum(load.max(axis=0) - self._limit, 0.0)
@@ -440,12 +440,12 @@ class Bounds:
         turn = 1 / len(self._demands)
         for a, (forecast, points) in enumerate(zip(self._forecasts, outlook.figures)):
             work = points[7] * forecast.slow_down
-            all_served = work * forecast.rate
+            all_served = work * forecast.occupied
             # With the processor busy throughout, frames are left out.
             least = np.minimum(all_served, points[6] * turn)
             unhindered = outlook.unhindered.get(a)
             if unhindered is not None:
-                kept = min(forecast.rate, forecast.asked)
+                kept = min(forecast.rate, forecast.asked) * forecast.occupancy
                 np.maximum(least, work * kept, out=least)
                 if forecast.latency:
                     longest = forecast.latency * (1 + _SLACK) - forecast.quantile * forecast.period

@@ -87,6 +87,7 @@ def demand_of(
         server,
         record.stage,
         record.learnt.queueing,
+        record.learnt.occupancy,
     )
 
 
@@ -120,7 +121,7 @@ def _is_same(new: Demand, old: Demand) -> bool:
     near = max(TOLERANCE * slowed.mean, math.sqrt(slowed.variance))
     period = 1 / old.camera_rate
     short = TOLERANCE * min(old.target.latency or math.inf, period)
-    if new.server != old.server or new.queueing != old.queueing:
+    if (new.server, new.queueing, new.occupancy) != (old.server, old.queueing, old.occupancy):
         return False
     return (
         abs(slow_down.mean - slowed.mean) <= near

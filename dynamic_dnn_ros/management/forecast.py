@@ -47,6 +47,9 @@ class Forecast:
         room = demand.room(margin)
         self.slow_down = slow_down.mean
         self.rate = demand.camera_rate
+        self.occupancy = demand.occupancy
+        # Of the processor: frames that run together count for their parts.
+        self.occupied = demand.camera_rate * demand.occupancy
         self.period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
         self.quantile = quantile
         self.overhead = demand.overhead
@@ -171,7 +174,7 @@ class Points:
         self.median = figures[1] * forecast.slow_down
         self.variance = forecast.variance(figures[0], (figures[2], figures[3]))
         self.dynamic_power = figures[6]
-        self.busy_alone = np.minimum(self.mean * forecast.rate, 1.0)
+        self.busy_alone = np.minimum(self.mean * forecast.occupied, 1.0)
         fixed = forecast.without_neighbours(accuracy, figures[4])
         if not complete:
             # A point that the profile lacks is out of the question.

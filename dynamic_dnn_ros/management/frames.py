@@ -60,6 +60,8 @@ class Frames:
         if alone is None:
             record.learnt.measure(status, settling, now)
             return scene_changed
+        if status.inference > 0:
+            record.learnt.occupy(status.inference / (alone.inference * status.batch))
         return self._learn_latency(record, alone, frequencies, settling, now) or scene_changed
 
     def _learn_path(self, record: ApplicationRecord, status: Status) -> bool:

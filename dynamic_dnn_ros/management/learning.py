@@ -37,6 +37,13 @@ QUEUEING_BOUNDS = (0.25, 16.0)
 """Between which what frames waited is believed, as multiples of what was predicted."""
 
 
+OCCUPANCY_WEIGHT = 0.05
+"""Weight of one frame in what it has of the processor, as a share of what it takes alone."""
+
+OCCUPANCY_STEP = 1.1
+"""Factor by which that share departs from the one in use before that follows."""
+
+
 class Learning:
     """
     Slow-down, difficulty of the scene, rates, latencies, and what the last frame gave reason to
@@ -57,6 +64,8 @@ class Learning:
         self._slow_down = SlowDownFilter()
         self._contention = 1.0
         self._queueing = AS_PREDICTED
+        self._occupancy = 1.0
+        self._occupancy_in_use = 1.0
         self._suspected = 0.0
         # Frames still to come that belong to a change and say nothing of the operating point.
         self._skip = 0
@@ -78,6 +87,18 @@ class Learning:
     def queueing(self) -> Waited:
         """Return what frames waited for their turns, as multiples of what was predicted."""
         return self._queueing
+
+    @property
+    def occupancy(self) -> float:
+        """Return what a frame has of its processor, as a share of what it takes alone."""
+        return self._occupancy_in_use
+
+    def occupy(self, share: float) -> None:
+        """Take that share of a frame into account, 1 where it ran alone."""
+        self._occupancy += OCCUPANCY_WEIGHT * (share - self._occupancy)
+        low, high = sorted((self._occupancy, self._occupancy_in_use))
+        if high > low * OCCUPANCY_STEP:
+            self._occupancy_in_use = self._occupancy
 
     @property
     def supposed(self) -> SlowDownFilter:

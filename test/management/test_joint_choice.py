@@ -59,7 +59,13 @@ def test_finds_the_same_where_applications_take_turns(
 ) -> None:
     task = problem(seed, most=3)
     demands = tuple(
-        replace(demand, server=server, stage=0.4, queueing=Waited(waited, 1 / waited))
+        replace(
+            demand,
+            server=server,
+            stage=0.4,
+            queueing=Waited(waited, 1 / waited),
+            occupancy=min(1.0, 0.25 * waited + 0.2),
+        )
         for demand, server in zip(task.demands, servers)
     )
     turns = replace(task, demands=demands)
