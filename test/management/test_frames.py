@@ -127,7 +127,7 @@ def test_what_a_batch_takes_is_no_slow_down_and_counts_as_waiting(known: bool) -
     assert record.learnt.occupancy == pytest.approx(0.8 if known else 1.0, abs=0.1)
     for _ in range(3 * ENOUGH):
         serve(subject, record, 1)
-    assert record.learnt.occupancy == pytest.approx(1.0, abs=0.05)
+    assert record.learnt.occupancy > 0.9
 
 
 def test_a_late_frame_is_answered_at_once_and_not_while_a_switch_is_on_its_way() -> None:
