@@ -92,6 +92,16 @@ def test_an_application_that_is_away_is_told_by_its_target() -> None:
     assert alone['state'] == model.NO_MANAGER
 
 
+def test_texts_of_strangers_are_bounded() -> None:
+    observation = Observation(FRONT, lambda: 1.0)
+    observation.on_application(
+        Application(id=FRONT, bundle='b' * 10_000, sub_networks=[SubNetwork(id='s')] * 1000)
+    )
+    data = model.application_data(FRONT, observation, None, 0.0, 1.0, True)
+    assert len(data['bundle']) == model.MOST_LETTERS + 1
+    assert len(data['front']) == model.MOST_POINTS
+
+
 def test_rows_are_told_once() -> None:
     observation = Observation(FRONT, iter([0.0, 1.0, 2.0, 3.0]).__next__)
     for _ in range(4):

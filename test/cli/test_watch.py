@@ -100,6 +100,7 @@ def test_data_hold_the_same(system: System) -> None:
 def test_an_application_that_leaves_is_shown_no_more(system: System, graph: Graph) -> None:
     publisher = graph.publisher(Application, '/dynamic_dnn/application', LATCHED)
     graph.wait_for_subscriptions(publisher)
+    publisher.publish(Application(id='<script>'))  # no name of a topic
     publisher.publish(Application(id=REAR, state=Application.STATE_DEPARTED))
     graph.spin_until(lambda: REAR not in system.observations)
     assert REAR not in '\n'.join(lines_of(system))

@@ -12,6 +12,7 @@ from typing import Any
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.client import ApplicationSummary, TargetClient, TargetReport
+from dynamic_dnn_ros.management.targets import is_application_id
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -136,6 +137,8 @@ class System:
         return take
 
     def _on_application(self, message: Application) -> None:
+        if not is_application_id(message.id):
+            return  # no topic can lie under such a name
         if message.state == Application.STATE_DEPARTED:
             self.observations.pop(message.id, None)
             for subscription in self._own.pop(message.id, ()):

@@ -46,6 +46,12 @@ SILENT = 3.0
 MOST_APPLICATIONS = 32
 """More are left out, and that is said."""
 
+MOST_POINTS = 200
+"""Sub-networks that are drawn of an application."""
+
+MOST_LETTERS = 600
+"""Of a text: names and reasons are whatever somebody sends."""
+
 NO_MANAGER = 'no manager'
 LIMITS = ('latency', 'accuracy', 'energy', 'rate')
 
@@ -154,7 +160,7 @@ def application_data(
 
     :param whole: its front too, even where the application has not presented itself anew
     """
-    return {
+    data = {
         'id': name,
         **_target_data(report),
         **(
@@ -163,6 +169,11 @@ def application_data(
             else {'there': False, 'condition': 'not there'}
         ),
     }
+    return {key: _short(value) if isinstance(value, str) else value for key, value in data.items()}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f'{text[:MOST_LETTERS]}…'
 
 
 def _target_data(report: TargetReport | None) -> dict[str, Any]:
@@ -252,7 +263,7 @@ def _served_data(
         'events': events_of(run, -math.inf if whole else since, until),
     }
     if presented is not None and (whole or observation.presented_at >= since):
-        data['front'] = [plain(asdict(point)) for point in front_of(presented)]
+        data['front'] = [plain(asdict(point)) for point in front_of(presented)[:MOST_POINTS]]
     if whole or recent:
         data['learnt'] = plain(learnt_latencies(run, quantile_of(report)))
     return data
@@ -283,7 +294,7 @@ def limit_steps(
 def events_of(run: RunRecord, since: float, until: float) -> list[list[Any]]:
     """Return switches, and changes of how the target stands, as rows of s, kind, text."""
     events: list[list[Any]] = [
-        [round(switch.time, 3), 'switch', f'{switch.sub_network}, because {switch.reason}']
+        [round(switch.time, 3), 'switch', _short(f'{switch.sub_network}, because {switch.reason}')]
         for switch in between(run.switches, since, until)
     ]
     before = ''
