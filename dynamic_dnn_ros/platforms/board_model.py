@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 import math
 import os
@@ -321,6 +321,10 @@ class Contention:
         return 1.0 + processor_share * (1.0 / (1.0 - foreign) - 1.0) + held / (1.0 - foreign)
 
 
+IN_TURN = Contention(sharing=1.0, processor_delay=0.0, other_delay=0.0, norm=1.0)
+"""Of an accelerator, which runs one network at a time: assumed, nobody measured two on one."""
+
+
 @dataclass(frozen=True)
 class _LatencyModel:
     coefficients: tuple[tuple[float, ...], ...]  # a row a part of _PARTS, a column a term, s
@@ -414,6 +418,8 @@ class BoardModel:
             )
             for name, entry in mapping.get('networks', {}).items()
         }
+        for twin, entry in mapping.get('twins', {}).items():
+            self._add_twin(twin, str(entry['value']))
         thermal = mapping['thermal']
         throttle_at = _number(thermal['throttle_at'])
         self.thermal = ThermalModel(
@@ -430,6 +436,13 @@ class BoardModel:
             throttled_domains=tuple(thermal['throttled_domains']['value']),
         )
         self.memory_size = _number(mapping['memory_size'])
+
+    def _add_twin(self, name: str, like: str) -> None:
+        """Add an accelerator that is as another one, which was measured."""
+        self.accelerators[name] = self.accelerators[like]
+        for network, measured in self.networks.items():
+            times = [replace(t, processor=name) for t in measured.times if t.processor == like]
+            self.networks[network] = replace(measured, times=(*measured.times, *times))
 
     def _mode(self, name: str, entry: Mapping[str, Any]) -> PowerMode:
         return PowerMode(
@@ -500,6 +513,10 @@ class BoardModel:
     def platform(self) -> str:
         """Return the id of the platform that simulates this board."""
         return self.name + SIMULATED_SUFFIX
+
+    def contention_on(self, processor: str) -> Contention:
+        """Return how networks on one processor hold each other up."""
+        return IN_TURN if processor in self.accelerators else self.contention
 
     def limits(self) -> tuple[DomainLimits, ...]:
         """Return what may be set in this power mode, a row for each domain."""

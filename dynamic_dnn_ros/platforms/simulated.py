@@ -320,9 +320,9 @@ class SimulatedPlatform(Platform):
         Streams of one process take turns by themselves, so these hold nothing from each other.
         """
         applications = self._applications()
-        contention = self._board.contention
         targets = {}
         for own in applications:
+            contention = self._board.contention_on(own.processor)
             held = [
                 contention.share(own.share, other.share, own.latency)
                 * min(1.0, other.busy_share * self._held(other))

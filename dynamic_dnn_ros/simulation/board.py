@@ -355,7 +355,6 @@ class BoardInTime:
         own = [0.0] * len(domains)
         activity = [0.0] * len(self.places)
         busiest = 0.0
-        contention = self.board.contention
         for frame in frames:
             frame.work = self.work(frame.cost, frame.processor)
         for frame in frames:
@@ -363,6 +362,7 @@ class BoardInTime:
             foreign = min(HIGHEST_LOAD, demand[place]) if place is not None else 0.0
             frame.slow_down = 1.0
             if foreign or len(frames) > 1:
+                contention = self.board.contention_on(frame.processor)
                 hold_ups = [
                     contention.hold_up(frame.work.parts, other.work.parts)
                     for other in frames

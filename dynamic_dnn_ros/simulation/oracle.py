@@ -264,7 +264,6 @@ class _Stretch:
         objective = np.zeros((*counts, len(settings)))
         utilisation = np.zeros((*counts, len(settings), len(domains)))
         activity = np.zeros((*counts, len(settings), powers(self._board)[1].shape[1]))
-        contention = self._board.contention
         shares = [self._spread(t.share, a, len(counts)) for a, t in enumerate(truths)]
         processors = [
             self._spread(np.array(t.processors)[:, None], a, len(counts))
@@ -282,9 +281,11 @@ class _Stretch:
             for b in range(len(counts)):
                 if b != a:
                     both, neither = shares[a] * shares[b], (1 - shares[a]) * (1 - shares[b])
-                    delay = contention.processor_delay * both + contention.other_delay * neither
+                    sharing, busy, idle = (
+                        self._spread(each, a, len(counts)) for each in self._contention(t)
+                    )
                     own = self._spread(t.latency, a, len(counts))
-                    by_it = (contention.sharing * both + delay / own) / self._spread(
+                    by_it = (sharing * both + (busy * both + idle * neither) / own) / self._spread(
                         free, a, len(counts)
                     )
                     held = held + by_it * (processors[a] == processors[b])
@@ -349,6 +350,15 @@ class _Stretch:
                 means.append(paths.mean_work(difficulty))
                 tails.append(_mixture(paths.works, paths.shares(difficulty), sigma, quantile))
         return np.array(means), np.array(tails)
+
+    def _contention(self, options: Truth) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return what holds up a frame of each option, of shape (options, 1): see `Contention`."""
+        found = [self._board.contention_on(processor) for processor in options.processors]
+        return (
+            np.array([[each.sharing] for each in found]),
+            np.array([[each.processor_delay] for each in found]),
+            np.array([[each.other_delay] for each in found]),
+        )
 
     def _foreign(
         self, options: Sequence[Option], demand: FloatArray, domains: tuple[str, ...]

@@ -54,6 +54,7 @@ NETWORK: dict[str, Any] = _object(
         'bundle': {'type': 'string', 'minLength': 1},
         'levels': {'type': 'string', 'minLength': 1},
         'measured': {'type': 'string', 'minLength': 1},
+        'processors': {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1},
         'only': {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1},
         'sub_networks': {'type': 'array', 'items': _SUB_NETWORK, 'minItems': 1},
         'measurements': {'type': 'string', 'minLength': 1},

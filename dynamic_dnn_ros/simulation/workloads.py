@@ -83,7 +83,7 @@ def _workload(
     network: Mapping[str, Any], board: BoardModel, folder: Path, where: object, levels: Levels
 ) -> Workload:
     if 'measured' in network:
-        return _measured(network['measured'], board, f'{where}: network.measured')
+        return _measured(network, board, f'{where}: network')
     name, sub_networks = _sub_networks(network, folder, f'{where}: network', levels)
     only = network.get('only')
     if only:
@@ -155,20 +155,30 @@ def _stages(sub_networks: Sequence[SubNetwork], where: str) -> dict[str, tuple[S
     return found
 
 
-def _measured(name: str, board: BoardModel, where: str) -> Workload:
+def _measured(entry: Mapping[str, Any], board: BoardModel, where: str) -> Workload:
     """
     Return a network that was measured on the board: one sub-network.
 
-    Its accuracy is not known and counts as 1, relative to itself: it never changes.
+    Its accuracy is not known and counts as 1, relative to itself: it never changes. It may be
+    placed on the processors that the scenario names, else on those of the board.
     """
+    name = str(entry['measured'])
     if name not in board.networks:
         raise ScenarioError(
-            where,
+            f'{where}.measured',
             f'{name!r} was not measured on {board.name}',
             f'Choose of: {", ".join(board.networks) or "none"}',
         )
     network = board.networks[name]
-    processors = tuple(p for p in board.processors if p in network.processors)
+    allowed = entry.get('processors', board.processors)
+    processors = tuple(p for p in network.processors if p in allowed)
+    unknown = [p for p in allowed if p not in network.processors] if 'processors' in entry else []
+    if unknown or not processors:
+        raise ScenarioError(
+            f'{where}.processors',
+            f'{name!r} was not measured on {unknown[0] if unknown else ", ".join(allowed)!r}',
+            f'Choose of: {", ".join(network.processors)}',
+        )
     domains = tuple(row.name for row in board.limits())
     rows = []
     for processor, place in enumerate(processors):
