@@ -241,7 +241,7 @@ def _served_data(
     silent = until - observation.heard_at > SILENT
     data: dict[str, Any] = {
         'there': True,
-        'condition': _condition(presented, silent, bool(recent)),
+        'condition': _condition(presented, silent, bool(recent), run.counts.received),
         'bundle': run.bundle,
         'engine': run.engine,
         'metric': run.metric,
@@ -269,13 +269,15 @@ def _served_data(
     return data
 
 
-def _condition(presented: Application | None, silent: bool, serves: bool) -> str:
+def _condition(presented: Application | None, silent: bool, serves: bool, received: int) -> str:
     """Return what keeps an application from serving; empty: nothing does."""
     if silent:
         return 'silent: its node may have died'
     if presented is not None and presented.state == Application.STATE_INACTIVE:
         return 'not active: its node serves nothing'
-    return '' if serves else 'no picture arrives'
+    if serves:
+        return ''
+    return 'no result in the last two seconds' if received else 'no picture arrives'
 
 
 def limit_steps(
