@@ -99,6 +99,7 @@ COMMANDS = {
         'dynamic_dnn_ros.cli.view',
         'view',
         'show what runs on this robot as a live page in the browser, and set targets there',
+        needs_ros=True,
     ),
     'security': Command(
         'dynamic_dnn_ros.cli.security',
@@ -237,6 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answer(given: Sequence[str]) -> int:
+    if '_ARGCOMPLETE' in os.environ:
+        _complete()
     if not given or given[0] in ('-h', '--help'):
         print(overview())
         return 0 if given else 2
@@ -263,6 +266,25 @@ def _answer(given: Sequence[str]) -> int:
         said = 'interrupted' if interrupted else error
         print(f'dynamic-dnn {name}: {said}{remedy}', file=sys.stderr)
         return 130 if interrupted else 1
+
+
+def _complete() -> None:
+    """
+    Tell the shell that asks how the line may go on, and end the process.
+
+    The shell asks by variables: `eval "$(register-python-argcomplete dynamic-dnn)"`. Only the
+    module of the subcommand that the line names is imported.
+    """
+    import argcomplete
+
+    parser = argparse.ArgumentParser(prog='dynamic-dnn')
+    subparsers = parser.add_subparsers()
+    named = os.environ.get('COMP_LINE', '').split()[1:2]
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.summary)
+        if name in named:
+            command.load().add_arguments(subparser)
+    argcomplete.autocomplete(parser)
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:

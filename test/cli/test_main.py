@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from importlib.metadata import version
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -170,3 +171,35 @@ def test_help_of_one_command_imports_no_other(tmp_path: Path) -> None:
         tmp_path,
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ('line', 'offered', 'not_offered'),
+    [
+        ('dynamic-dnn sim', 'simulate', 'search'),
+        ('dynamic-dnn doctor --lo', '--local', '--json'),
+        ('dynamic-dnn bundle sh', 'show', 'check'),
+    ],
+)
+def test_a_shell_completes(line: str, offered: str, not_offered: str, tmp_path: Path) -> None:
+    pytest.importorskip('argcomplete')
+    answers = tmp_path / 'answers'
+    result = subprocess.run(
+        [sys.executable, '-c', 'from dynamic_dnn_ros.cli.main import main; main([])'],
+        env={
+            **os.environ,
+            '_ARGCOMPLETE': '1',
+            '_ARGCOMPLETE_SUPPRESS_SPACE': '1',
+            '_ARGCOMPLETE_STDOUT_FILENAME': str(answers),
+            'COMP_LINE': line,
+            'COMP_POINT': str(len(line)),
+        },
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    found = answers.read_text().split('\x0b')
+    assert offered in found
+    assert not_offered not in found
