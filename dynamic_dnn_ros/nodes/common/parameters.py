@@ -25,6 +25,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -257,7 +258,12 @@ class Parameters:
     def own(self, part: str, name: str) -> Any:
         """Return the value in force that a part has for itself, or None."""
         full = f'{part}.{name}'
-        return self[full] if full in self._table else None
+        if full not in self._table:
+            return None
+        try:
+            return self[full]
+        except (KeyError, ParameterNotDeclaredException):
+            return None  # The part has just gone, and another thread asks for the last time.
 
     def follow_parts(self) -> None:
         """Declare what parts may have for themselves; undeclare that of parts that are gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from rclpy.node import Node
@@ -11,6 +12,7 @@ from rclpy.parameter import Parameter
 from dynamic_dnn_ros.nodes.common.parameters import (
     Parameters,
     ParameterSpecification,
+    PartParameters,
     markdown_table,
     typed_value,
 )
@@ -57,6 +59,37 @@ def test_defaults_and_overrides(graph: Graph, nodes: list[Node]) -> None:
     _, parameters = declare(graph, nodes, mode='slow', count=7)
     assert (parameters['rate'], parameters['mode'], parameters['count']) == (10.0, 'slow', 7)
     assert not parameters.problems
+
+
+def test_a_part_has_those_that_are_set_for_it(graph: Graph, nodes: list[Node]) -> None:
+    table = [replace(row, by_part=row.name in ('rate', 'count', 'mode')) for row in TABLE]
+    given = {'names': ['front', 'rear'], 'front.rate': 20, 'rear.count': 0, 'left.count': 9}
+    node = Node(
+        'parametrised',
+        context=graph.context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
+    )
+    nodes.append(node)
+    parameters = Parameters(node, table, in_use=lambda: True, parts='names')
+    front, rear, left = (PartParameters(parameters, name) for name in ('front', 'rear', 'left'))
+    assert (front['rate'], rear['rate'], rear['mode'], left['count']) == (20.0, 10.0, 'fast', 3)
+    assert parameters.unknown.keys() == {'left.count'}
+    (problem,) = parameters.problems
+    assert problem.startswith("parameter 'rear.count' is 0, outside at least 1")
+
+    def put(name: str, value: object) -> str:
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+        return str(result.reason)
+
+    assert put('rear.count', 5) == '' and not parameters.problems
+    assert put('count', 7) == '' and (front['count'], rear['count']) == (7, 5)
+    assert 'takes effect at the next configure' in put('front.mode', 'slow')
+    assert 'not one of: fast, slow' in put('front.mode', 'odd')
+    # What was given at start for one that comes later counts from then on.
+    assert put('names', ['rear', 'left']) == ''
+    parameters.follow_parts()
+    assert (left['count'], front['rate'], rear['count']) == (9, 10.0, 5)
+    assert not node.has_parameter('front.rate') and parameters.own('front', 'rate') is None
 
 
 def test_integer_of_a_yaml_file_serves_as_double(graph: Graph, nodes: list[Node]) -> None:
