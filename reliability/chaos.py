@@ -126,6 +126,16 @@ def table(summary: Sequence[Mapping[str, Any]]) -> str:
     return '\n'.join(lines)
 
 
+def document(rows: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> str:
+    """
+    Return a table of Markdown with a row a group of faults.
+
+    :param groups: of each fault, by its name
+    """
+    regrouped = [{**row, 'fault': groups[row['fault']]} for row in rows]
+    return table(summarised(regrouped, list(dict.fromkeys(groups.values()))))
+
+
 def failed(summary: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the faults that need a person, or leave something behind."""
     return [
@@ -195,6 +205,7 @@ def main() -> int:
         if left_out:
             print(f'left out, as namespaces need more rights: {", ".join(left_out)}')
     end_in_order()
+    groups = {fault.name: fault.group for fault in faults}
     journal = JournalFile(arguments.output.with_suffix('.journal'), restart=arguments.again)
     try:
         run(left_to_do(chosen, arguments.rounds, counted(journal.rows)), journal, arguments.quiet)
@@ -202,10 +213,12 @@ def main() -> int:
         print('interrupted: the same command goes on from here', file=sys.stderr)
         return 130
     finally:
-        summary = summarised(journal.rows, [fault.name for fault in faults])
+        rows = [row for row in journal.rows if row['fault'] in groups]
+        summary = summarised(rows, list(groups))
         write_result(arguments.output, 'chaos', summary, isolated=isolated())
         journal.close()
     print(table(summary))
+    print(f'\nfor docs/reliability.md:\n{document(rows, groups)}')
     if problems := failed(summary):
         print(f'failed: {", ".join(problems)}', file=sys.stderr)
     return 1 if problems else 0

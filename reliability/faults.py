@@ -48,6 +48,12 @@ GIVEN_UP = 60.0
 LEFT_FREE = 4096
 """Bytes of a full disk that are left."""
 
+DISKS = 'full disk, full `/dev/shm`, bundle replaced'
+AROUND = 'network cut, all cores busy, messages of another version'
+TWINS = 'two of one node; the first one is killed'
+TIMES = '`/clock` an hour back, paused, an hour ahead'
+HANGS = 'a worker hangs for 8 s, and for good'
+
 HEARD_BY_ALL = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 NODES = ('inference', 'manager', 'platform', 'camera', 'guard')
@@ -88,11 +94,13 @@ class Fault:
     """
     One fault.
 
+    :param group: with which others it stands in one row of a document
     :param inject: does it, and returns when it is over
     :param alone: whether it needs a network and a /dev/shm of the run's own
     """
 
     name: str
+    group: str
     inject: Callable[[System], None]
     setting: Setting = PLAIN
     alone: bool = False
@@ -101,24 +109,25 @@ class Fault:
 def all_faults() -> list[Fault]:
     """Return every fault, those of one setting together."""
     faults = []
-    for word, number in (('kill', signal.SIGKILL), ('stop', signal.SIGSTOP)):
-        for count in (1, 2):
+    for word, signal_sent in (('kill', signal.SIGKILL), ('stop', signal.SIGSTOP)):
+        for count, how_many in ((1, 'one process'), (2, 'two processes')):
             for names in combinations(NODES, count):
-                faults.append(Fault(f'{word} {" and ".join(names)}', _signalled(number, names)))
+                name, group = f'{word} {" and ".join(names)}', f'{word} {how_many}'
+                faults.append(Fault(name, group, _signalled(signal_sent, names)))
     return [
         *faults,
-        Fault('full disk', _full_disk, alone=True),
-        Fault('full /dev/shm', _full_shared_memory, alone=True),
-        Fault('bundle replaced', _replaced_bundle),
-        Fault('network cut', _network_cut, alone=True),
-        Fault('all cores busy', _busy),
-        Fault('other message versions', _other_versions),
-        *(Fault(f'two of {name}', _twin(name)) for name in NODES if name != 'guard'),
-        Fault('clock backwards', _clock(-3600.0), SIMULATED_TIME),
-        Fault('clock paused', _clock(None), SIMULATED_TIME),
-        Fault('clock an hour ahead', _clock(3600.0), SIMULATED_TIME),
-        Fault('worker hangs', _hang, HANGING_ENGINE),
-        Fault('worker hangs for good', _hang_for_good, HANGING_ENGINE),
+        Fault('full disk', DISKS, _full_disk, alone=True),
+        Fault('full /dev/shm', DISKS, _full_shared_memory, alone=True),
+        Fault('bundle replaced', DISKS, _replaced_bundle),
+        Fault('network cut', AROUND, _network_cut, alone=True),
+        Fault('all cores busy', AROUND, _busy),
+        Fault('other message versions', AROUND, _other_versions),
+        *(Fault(f'two of {name}', TWINS, _twin(name)) for name in NODES if name != 'guard'),
+        Fault('clock backwards', TIMES, _clock(-3600.0), SIMULATED_TIME),
+        Fault('clock paused', TIMES, _clock(None), SIMULATED_TIME),
+        Fault('clock an hour ahead', TIMES, _clock(3600.0), SIMULATED_TIME),
+        Fault('worker hangs', HANGS, _hang, HANGING_ENGINE),
+        Fault('worker hangs for good', HANGS, _hang_for_good, HANGING_ENGINE),
     ]
 
 

@@ -59,3 +59,5 @@ def test_a_fault_that_needs_a_person_fails_the_run(program: Program) -> None:
     assert (summary[0]['back_median'], summary[0]['back_largest']) == (2.0, 3.0)
     assert chaos.failed(summary) == ['b', 'c', 'd']
     assert '| b | 2 | 2.0 s, 2.0 s; 1 of 2 not within 60 s |' in chaos.table(summary)
+    grouped = chaos.document(rows, {'a': 'A', 'b': 'A', 'c': 'C', 'd': 'C'})
+    assert '| A | 4 | 2.0 s, 3.0 s; 1 of 4 not within 60 s | 3, 3 | 0.2 s | 0 |' in grouped
