@@ -30,7 +30,7 @@ from messages import MessageMaker, type_of
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from results import RESULTS, write_result
 from sensor_msgs.msg import CompressedImage, Image
 from tqdm import tqdm
@@ -48,6 +48,13 @@ LISTENING = 2.0
 
 SENT = QoSProfile(depth=2 * BATCH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """What is published so is heard by whoever listens, however it does."""
+
+LARGEST_SENT = 200_000
+"""Bytes of a message at most: more than nodes read of most types."""
+
+PLACES = 260
+"""Messages of that size on each topic before memory is taken: more than any queue has places. The
+middleware keeps room for the largest message at each place, which is no leak."""
 
 WARM_UP = 0.1
 """Share of the messages after which memory is taken for the first time."""
@@ -130,15 +137,25 @@ def topics_of(system: System, stack: ExitStack) -> list[Topic]:
     return topics
 
 
+def fill(topic: Topic) -> None:
+    """Have the middleware take the room that it keeps for messages of the largest size."""
+    data = b'\x00\x01\x00\x00' + b'\xff' * (LARGEST_SENT - 4)
+    for number in range(PLACES):
+        topic.publisher.publish(data)
+        if number % BATCH == BATCH - 1:
+            topic.publisher.wait_for_all_acked(Duration(seconds=1.0))
+
+
 def send(topic: Topic, maker: MessageMaker, draw: random.Random) -> None:
     """Send one message on a topic: fields or bytes."""
     like = topic.seen if draw.random() < 0.7 else None
     if draw.random() < 0.5:
-        message = maker.message(topic.message_type, like)
+        data = bytes(serialize_message(maker.message(topic.message_type, like)))
     else:
-        message = maker.bytes(topic.message_type, like)
-        topic.unreadable += not _readable(message, topic.message_type)
-    topic.publisher.publish(message)
+        data = maker.bytes(topic.message_type, like)
+    data = data[:LARGEST_SENT]
+    topic.unreadable += not _readable(data, topic.message_type)
+    topic.publisher.publish(data)
     topic.sent += 1
 
 
@@ -175,6 +192,8 @@ def fuzz(system: System, number: int, seed: int, quiet: bool) -> Report:
     observer.expect(before)
     with ExitStack() as stack:
         topics = topics_of(system, stack)
+        for topic in topics:
+            fill(topic)
         begun = time.monotonic()
         warm: dict[str, int] = {}
         for count in tqdm(range(number), unit='message', disable=quiet):

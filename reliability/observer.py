@@ -193,10 +193,14 @@ class Observer:
                     del times[:100_000]
 
     def _on_manager(self, message: ManagerStatus) -> None:
+        if not message.instance:
+            return  # one of those that a fault sends
         with self._lock:
             self.status, self._status_came = message, time.monotonic()
 
     def _on_load(self, message: SystemLoad) -> None:
+        if not message.platform:
+            return
         with self._lock:
             self.load, self._load_came = message, time.monotonic()
             if message.lease_manager:

@@ -56,8 +56,8 @@ INFERENCE_STATUS = _profile(256)
 #: publisher both match.
 PERFORMANCE_TARGET = _profile(64)
 
-#: `system_load`: only the newest matters, but what others send on the topic must not displace it.
-SYSTEM_LOAD = _profile(8)
+#: `system_load`: only the newest matters.
+SYSTEM_LOAD = _profile(1)
 
 #: `dvfs_setting`: volatile, so that no setting outlives the manager that sent it.
 DVFS_SETTING = _profile(8)
