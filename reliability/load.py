@@ -38,8 +38,8 @@ STATES = {
     if name.startswith('STATE_')
 }
 
-STARVED = 1.0
-"""Results a second below which an application counts as starved."""
+STARVED = 0.5
+"""Results a second below which an application counts as starved: the server gives it one."""
 
 
 @dataclass(frozen=True)
