@@ -154,6 +154,10 @@ def system_of(setting: Setting) -> Iterator[System]:
             time.sleep(BASELINE)
             system.observer.expect(system.observer.rates(BASELINE))
             yield system
+        if system.clocks.changed or system.supervisor.here():
+            raise RuntimeError(
+                'the system has ended, and its clocks are changed, or a process is left'
+            )
 
 
 def run(work: Sequence[tuple[Setting, list[Fault]]], journal: JournalFile, quiet: bool) -> None:
