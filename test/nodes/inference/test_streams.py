@@ -313,14 +313,17 @@ def test_nodes_of_one_process_take_turns_by_one_scheduler(
     ]
     images = graph.publisher(Image, '/camera')
     with NodeProcess('inference_server', graph.domain_id, arguments=[str(listed)]) as process:
-        for name in (f'{NODE}/front', '/other'):
+        presented = [
             applications.wait_for(
-                lambda one, name=name: (one.id, one.state) == (name, Application.STATE_ACTIVE),
+                lambda one, name=name: (
+                    (one.id, one.state, one.scheduler)
+                    == (name, Application.STATE_ACTIVE, 'round_robin')
+                ),
                 timeout=60.0,
             )
-        presented = {one.id: one for one in applications.messages}
-        assert len({one.server for one in presented.values()}) == 1
-        assert {one.scheduler for one in presented.values()} == {'round_robin'}
+            for name in (f'{NODE}/front', '/other')
+        ]
+        assert len({one.server for one in presented}) == 1
         graph.wait_for_subscriptions(images, 2)
         for collected in results:
             graph.wait_for_publishers(collected.topic)
