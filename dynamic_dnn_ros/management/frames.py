@@ -17,19 +17,17 @@ from dynamic_dnn_ros.management.records import ApplicationRecord
 from dynamic_dnn_ros.management.targets import TargetStore, quantile_of
 
 
-def as_if_alone(status: Status, points: OperatingPoints) -> Status | None:
+def of_batch(status: Status, points: OperatingPoints) -> float | None:
     """
-    Return a frame that ran in a batch with the inference that it would have had alone.
+    Return what the batch of a frame takes as a multiple of what one takes; None: not known.
 
-    What the batch took besides counts as time that it waited. None where the profile does not tell
-    what so many frames take together.
+    A frame of several stages counts as if all of them had run in the batch of the last one: it
+    tells of no other.
     """
     if status.batch <= 1:
-        return status
+        return 1.0
     multiples = points.batch_multiples(status.sub_network)
-    if status.batch > len(multiples):
-        return None
-    return replace(status, inference=status.inference / multiples[status.batch - 1])
+    return multiples[status.batch - 1] if status.batch <= len(multiples) else None
 
 
 class Frames:
@@ -56,13 +54,15 @@ class Frames:
         """
         # Whatever the clocks do, a path is that of the picture.
         scene_changed = self._learn_path(record, status)
-        alone = as_if_alone(status, record.application.operating_points)
-        if alone is None:
+        multiple = of_batch(status, record.application.operating_points)
+        if multiple is None:
             record.learnt.measure(status, settling, now)
             return scene_changed
-        if status.inference > 0:
-            record.learnt.occupy(status.inference / (alone.inference * status.batch))
-        return self._learn_latency(record, alone, frequencies, settling, now) or scene_changed
+        if status.batch > 1:
+            # What the batch took besides counts as time that the frame waited.
+            status = replace(status, inference=status.inference / multiple)
+        record.learnt.occupy(multiple / max(status.batch, 1))
+        return self._learn_latency(record, status, frequencies, settling, now) or scene_changed
 
     def _learn_path(self, record: ApplicationRecord, status: Status) -> bool:
         if not record.paths:
