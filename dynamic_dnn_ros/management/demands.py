@@ -40,12 +40,14 @@ def demand_of(
     target: Target | None,
     default_objective: Objective,
     now: float,
+    cores: int = 1,
 ) -> Demand:
     """
     Return what an application asks for.
 
     :param domains: those of the joint table, of which it keeps shares busy
     :param default_objective: for an application without a target
+    :param cores: of the CPU, as far as known
     """
     measurements = record.learnt.measurements
     server = record.application.server
@@ -69,7 +71,7 @@ def demand_of(
         # Held at an option that the profile lacks: judged by all others.
         usable = np.array([not record.is_excluded(o, now) for o in table.options])
     of_processor = {
-        processor: [measurements.busy_share(processor, domain) for domain in domains]
+        processor: [measurements.busy_share(processor, domain, cores) for domain in domains]
         for processor in set(table.processors)
     }
     shares = np.array([of_processor[processor] for processor in table.processors])

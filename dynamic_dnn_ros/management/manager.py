@@ -213,6 +213,7 @@ class Manager:
             self._begin(record, now)
             self._fresh = SwitchReason.APPLICATION
         record.learnt.measurements.count(status, now)
+        self.platform.cores.hear(status, now)
         if status.event is StatusEvent.SERVED:
             settling = now < self._settling_until
             return self._frames.served(record, status, self._running(now), settling, now) or new

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 import math
 
+from dynamic_dnn_ros.management.cpu_cores import CPU
 from dynamic_dnn_ros.management.observations import Status
 
 WINDOW = 128
@@ -102,13 +103,18 @@ class Measurements:
         """Return the measured rate of results, Hz; NaN before it is known."""
         return _rate(self._served) if len(self._totals) >= ENOUGH else math.nan
 
-    def busy_share(self, processor: str, domain: str) -> float:
+    def busy_share(self, processor: str, domain: str, cores: int = 1) -> float:
         """
         Return the share of its service time for which a processor keeps a domain busy, 0..1.
 
         Before it was measured: 1 for the domain of the processor's own name, 0 for others.
+
+        :param cores: of the CPU, which is not busy while one of several is
         """
-        return self._shares.get((processor, domain), 1.0 if processor == domain else 0.0)
+        share = self._shares.get((processor, domain))
+        if share is None:
+            return 1.0 if processor == domain else 0.0
+        return min(share / cores if domain == CPU else share, 1.0)
 
     def count(self, status: Status, now: float) -> None:
         """Take the counters of any status into account."""
@@ -145,7 +151,8 @@ class Measurements:
         for domain, busy in status.busy.items():
             if domain not in before:
                 continue
-            share = min(max((busy - before[domain]) / status.service, 0.0), 1.0)
+            most = math.inf if domain == CPU else 1.0  # several cores are busy at once
+            share = min(max((busy - before[domain]) / status.service, 0.0), most)
             key = (status.processor, domain)
             if math.isfinite(share):
                 self._shares[key] = self._shares.get(key, share) * 0.9 + share * 0.1

@@ -184,6 +184,7 @@ class Planner:
                 self._targets.get(record.application.id),
                 self.objective,
                 now,
+                self._platform.cores.number,
             )
             for record, table in zip(records, joint.tables)
         )

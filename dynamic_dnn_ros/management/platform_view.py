@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from dynamic_dnn_ros.management.cpu_cores import CpuCores
 from dynamic_dnn_ros.management.decisions import PlatformState
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.tables import IndexArray, JointTable
@@ -58,6 +59,7 @@ class PlatformView:
         self.load: Load | None = None
         self.foreign_rose = False
         self.offer_changed = False
+        self.cores = CpuCores()
         self._floors = dict(floors or {})
         self._source = LoadSource()
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
@@ -88,6 +90,7 @@ class PlatformView:
         if before is None or before.platform != load.platform:
             self._foreign.clear()
         self.load = load
+        self.cores.compare(load, now)
         for domain in load.domains:
             cycles = domain.utilisation_foreign * domain.granted
             samples = self._foreign.setdefault(domain.name, deque())
