@@ -18,8 +18,8 @@ class Holding:
     """
     What one process holds at one time.
 
-    `resident` bytes of memory of its own and shared, `private` without what is shared with others
-    or lies in files, threads, and open files.
+    `resident` bytes of memory, `private` those of it that lie in no file and are shared with
+    nobody, threads, and open files.
     """
 
     resident: int
@@ -43,13 +43,26 @@ def holdings(system: System) -> dict[str, Holding]:
         try:
             process = psutil.Process(number)
             with process.oneshot():
-                memory = process.memory_full_info()
                 found[name] = Holding(
-                    memory.rss, memory.uss, process.num_threads(), process.num_fds()
+                    process.memory_info().rss,
+                    _anonymous(number),
+                    process.num_threads(),
+                    process.num_fds(),
                 )
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, OSError):
             continue
     return found
+
+
+def _anonymous(process: int) -> int:
+    """
+    Return the bytes of a process that lie in no file.
+
+    What `psutil` calls unique counts pages of libraries too, once nobody else has them open.
+    """
+    status = Path(f'/proc/{process}/status').read_text()
+    line = next(line for line in status.splitlines() if line.startswith('RssAnon:'))
+    return 1024 * int(line.split()[1])
 
 
 def shared_memory() -> int:

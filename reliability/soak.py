@@ -30,6 +30,8 @@ from dynamic_dnn_ros.storage import JournalFile
 
 RATE = 60.0
 
+BOARD = 'orin_nx_simulated'
+
 ABOVE_THE_SMALLEST = 0.73
 """Accuracy that the smallest sub-network of the bundle does not have, and the next one has."""
 
@@ -162,7 +164,8 @@ def main() -> int:
         parser.error(f'{seconds:g} s are too few: the warm-up alone takes {arguments.warm_up:g} s')
     isolate()
     end_in_order()
-    plan = Plan(applications=('front',), rate=RATE)
+    # A simulated board, whose load does not depend on what else this computer does.
+    plan = Plan(applications=('front',), rate=RATE, platform=BOARD)
     journal = JournalFile(arguments.output.with_suffix('.journal'), restart=True)
     with tempfile.TemporaryDirectory(prefix='dynamic_dnn_soak_') as name:
         folder = Path(name)
