@@ -31,12 +31,15 @@ FIGURES = {
 }
 
 
+_FOLDER = tempfile.TemporaryDirectory(prefix='nvml_stand_in')  # till this process ends
+
+
 @cache
 def _library() -> Path:
     compiler = shutil.which('cc')
     if compiler is None:
         pytest.skip('there is no C compiler to make the stand-in for NVML')
-    path = Path(tempfile.mkdtemp(prefix='nvml_stand_in')) / LIBRARY
+    path = Path(_FOLDER.name) / LIBRARY
     subprocess.run(
         [compiler, '-shared', '-fPIC', f'-Wl,-soname,{LIBRARY}', '-o', path, SOURCE], check=True
     )
