@@ -79,6 +79,7 @@ class BoardFile:
         result['name'] = name
         result['networks'] = {}
         result['power'].pop('accelerators', None)
+        result.pop('twins', None)
         for domain in DOMAINS:
             if table.clocks(domain):
                 result['domains'][domain]['frequencies'] = {
