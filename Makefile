@@ -15,9 +15,9 @@ setup:  ## make .venv, with ROS 2 as wheels unless ROS 2 is sourced, and build i
 
 build: setup  ## the same: builds where something changed
 
-demo: setup  ## the whole chain here; TASK=detection, BUNDLE=, MEASUREMENTS=, PLATFORM=, BAG=, VIDEO=, CAMERA=0, CAMERAS=n, SECONDS=n
+demo: setup  ## the whole chain here; TASK=detection, BUNDLE=, STAND_IN=, PLATFORM=, BAG=, VIDEO=, CAMERA=0, CAMERAS=n, SECONDS=n
 	@$(run) dynamic-dnn demo $(if $(TASK),--task '$(TASK)') $(if $(BUNDLE),--bundle '$(BUNDLE)') \
-	  $(if $(MEASUREMENTS),--stand-in '$(MEASUREMENTS)') $(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
+	  $(if $(STAND_IN),--stand-in '$(STAND_IN)') $(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
 	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(CAMERAS),--cameras '$(CAMERAS)') $(if $(SECONDS),--seconds '$(SECONDS)')
 
 lint: setup  ## ruff, mypy and the import rules

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from typing import Protocol, cast
 
@@ -228,13 +229,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            return _answer(given)
+            return _answer(_with_negative_values(given))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has had enough, as `head`. Python flushes once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _with_negative_values(given: Sequence[str]) -> list[str]:
+    """Join options and values like -25ms, which argparse takes for an option."""
+    joined: list[str] = []
+    for each in given:
+        follows_option = joined and joined[-1].startswith('--') and '=' not in joined[-1]
+        if follows_option and re.match(r'-[.\d]', each):
+            joined[-1] += f'={each}'
+        else:
+            joined.append(each)
+    return joined
 
 
 def _answer(given: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from dynamic_dnn_ros.cli.demo.page import as_json, as_markdown
 from dynamic_dnn_ros.cli.demo.run_record import FrameRecord, PhaseRecord, RunRecord
 from dynamic_dnn_ros.cli.demo.script import Goal, Phase
 from dynamic_dnn_ros.cli.demo.summary import (
+    caution,
     failures,
     latency_quantile,
     platform_title,
@@ -54,6 +55,16 @@ def test_overruns_are_no_figure_of_the_board_and_are_counted() -> None:
     assert first.p99 <= max(honest)
     assert first.frames == len(honest) + first.overruns
     assert 'took longer than the simulated board' in as_markdown(run, summarise(run))
+
+
+def test_a_machine_that_was_too_busy_is_said_before_the_figures() -> None:
+    run = demo_run()
+    assert caution(summarise(run)) == ''
+    frames = [dataclasses.replace(frame, overrun=True) for frame in run.frames]
+    busy = dataclasses.replace(run, frames=frames)
+    assert 'too busy' in caution(summarise(busy))
+    page = as_markdown(busy, summarise(busy))
+    assert page.index('too busy') < page.index('| phase')
 
 
 def test_verdicts_of_a_run() -> None:

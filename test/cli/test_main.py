@@ -75,6 +75,11 @@ def test_text_in_place_of_a_number_is_said(
     assert said in capsys.readouterr().err
 
 
+def test_a_negative_value_is_no_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(['target', 'set', '/inference_node', '--latency', '-25ms']) == 1
+    assert 'latency = -0.025 is negative' in capsys.readouterr().err
+
+
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['serve']) == 2
     error = capsys.readouterr().err

@@ -223,7 +223,7 @@ def report(**fields: Any) -> TargetReport:
 
 def test_reports_name_the_metric_and_people_s_units() -> None:
     rows = dict(report_lines(report()))
-    assert rows['accuracy (AP 50:95)'] == 'at least 35.0%, expected 31.0%: missed by 4.0%'
+    assert rows['accuracy (AP 50:95)'] == 'at least 35.0%, expected 31.0%: missed by 4 points'
     assert rows['latency'] == 'at most 25 ms, expected 20 ms, measured 30 ms: missed by 5 ms'
     assert rows['energy'] == 'at most 200 mJ, expected –'
     assert rows['rate'] == 'at least 20 Hz, expected 25 Hz, measured 19 Hz: missed by 1 Hz'

@@ -17,6 +17,7 @@ from dynamic_dnn_ros.cli.demo.script import QUANTILE
 from dynamic_dnn_ros.cli.demo.summary import (
     COLUMNS,
     PhaseSummary,
+    caution,
     cells,
     latency_quantile,
     milliseconds,
@@ -254,6 +255,8 @@ class TableDisplay:
 
     def report(self, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
         """Print the summary as a table."""
+        if said := caution(phases):
+            self._console.print(said, style='bold yellow', highlight=False)
         self._console.print(render_summary(phases))
         if run.others:
             self._console.print(render_cameras(run))

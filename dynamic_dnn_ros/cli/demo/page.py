@@ -16,6 +16,7 @@ from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import (
     COLUMNS,
     PhaseSummary,
+    caution,
     cells,
     failures,
     notes,
@@ -53,6 +54,7 @@ def as_markdown(run: RunRecord, phases: Sequence[PhaseSummary]) -> str:
         f'- Frames: {_counts_text(run)}',
         f'- Switches of the sub-network: {len(run.switches)}',
         '',
+        *([f'**{said}**', ''] if (said := caution(phases)) else []),
         *_table(COLUMNS, map(cells, phases)),
         '',
         *(f'{note}\n' for note in notes(run, phases)),

@@ -161,6 +161,10 @@ def _observe(options: Options, display: Display) -> tuple[RunRecord, list[tuple[
             f'starting camera, inference, manager and platform node (ROS_DOMAIN_ID={domain}, '
             f'logs in {logs}) ...'
         )
+        display.say(
+            'to look at it from another terminal, in this environment: '
+            f'ROS_DOMAIN_ID={domain} dynamic-dnn watch'
+        )
         try:
             return _observe_graph(group, executables, domain, display, options)
         finally:

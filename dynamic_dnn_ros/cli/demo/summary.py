@@ -171,6 +171,17 @@ def cells(phase: PhaseSummary) -> list[str]:
     ]
 
 
+def caution(phases: Sequence[PhaseSummary]) -> str:
+    """Return why the figures are not to be trusted, empty where they are."""
+    frames = sum(phase.frames for phase in phases)
+    if 2 * sum(phase.overruns for phase in phases) <= frames:
+        return ''
+    return (
+        'This machine was too busy for the demo: most frames took longer on it than on the '
+        'simulated board, so the figures are those of few. Run it again when less else runs.'
+    )
+
+
 def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
     """Return what has to be known to read the figures."""
     if run.simulated:

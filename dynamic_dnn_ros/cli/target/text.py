@@ -31,7 +31,8 @@ def report_lines(report: TargetReport) -> list[tuple[str, str]]:
         if math.isfinite(measured):
             text += f', measured {in_unit(name, measured)}'
         if missed > 0:
-            text += f': missed by {in_unit(name, missed)}'
+            by = f'{100 * missed:.2g} points' if name == 'accuracy' else in_unit(name, missed)
+            text += f': missed by {by}'
         lines.append((limit_title(name, report.metric), text))
     lines.append(('chosen', point_text(report.decision)))
     if report.stages:

@@ -313,8 +313,13 @@ class PlatformLink:
                     return
                 self.points = points
             self._on_points()
+            of = (
+                f'platform {platform!r}'
+                if platform
+                else 'this computer (no platform node is heard)'
+            )
             self._node.get_logger().info(
-                f'no profile for platform {platform!r}: measured each sub-network at start'
+                f'No profile for {of}: measured each sub-network at start.'
             )
 
         thread = threading.Thread(target=work, name='measure')
