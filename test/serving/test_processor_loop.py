@@ -140,7 +140,7 @@ def test_late_frames_are_dropped_where_they_may_be(bench: Bench, told: Told) -> 
     bench.turn()
     bench.rear.put(frame(2))
     told.decide = lambda jobs: Drop(tuple(jobs))
-    assert bench.turn() is None
+    assert bench.turn(ahead=0.8) is None
     assert bench.told == [[('dropped', 1)], [('dropped', 2)]]
     assert [lender.lent for lender in bench.lenders] == [0, 0]
     assert bench.turn() == math.inf
