@@ -17,10 +17,13 @@ from dynamic_dnn_ros.cli.demo.run_record import (
     RunRecord,
 )
 from dynamic_dnn_ros.cli.demo.script import QUANTILE
-
-#: Share of a phase, at most so many seconds, that decision and switch are given.
-SETTLING_SHARE = 0.25
-SETTLING_SECONDS = 1.5
+from dynamic_dnn_ros.cli.run_summary import (
+    SETTLING_SECONDS,
+    SETTLING_SHARE,
+    kept_by,
+    settled_from,
+    title_of,
+)
 
 COLUMNS = (
     'phase',
@@ -65,16 +68,7 @@ class PhaseSummary:
 
 def latency_quantile(frames: Sequence[FrameRecord], quantile: float) -> float:
     """Return a quantile of the latencies, s, of frames without overrun; NaN without frames."""
-    latencies = sorted(frame.latency for frame in frames if not frame.overrun)
-    if not latencies:
-        return math.nan
-    # The smallest latency that the share of frames keeps: what a target is about.
-    return latencies[max(1, math.ceil(quantile * len(latencies) - 1e-9)) - 1]
-
-
-def settled_from(record: PhaseRecord) -> float:
-    """Return the time from which a phase is judged, s."""
-    return record.start + min(SETTLING_SECONDS, SETTLING_SHARE * (record.end - record.start))
+    return kept_by(quantile, (frame.latency for frame in frames if not frame.overrun))
 
 
 def summarise(run: RunRecord) -> list[PhaseSummary]:
@@ -83,7 +77,7 @@ def summarise(run: RunRecord) -> list[PhaseSummary]:
 
 
 def _summarise_phase(run: RunRecord, record: PhaseRecord) -> PhaseSummary:
-    start, end = settled_from(record), record.end
+    start, end = settled_from(record.start, record.end), record.end
     frames = [frame for frame in run.frames if start <= frame.time < end]
     loads = [load for load in run.loads if start <= load.time < end]
     decisions = [decision for decision in run.decisions if record.start <= decision.time < end]
@@ -243,9 +237,7 @@ def platform_text(run: RunRecord) -> str:
 
 def platform_title(run: RunRecord) -> str:
     """Return the platform as people call it, e.g. `simulated Xavier NX`."""
-    words = run.platform.removesuffix('_simulated').split('_')
-    name = ' '.join(word.upper() if len(word) < 3 else word.capitalize() for word in words)
-    return f'simulated {name}' if run.simulated else (name or 'this machine')
+    return title_of(run.platform, run.simulated, 'this machine')
 
 
 def milliseconds(seconds: float) -> str:

@@ -11,12 +11,10 @@ import math
 import statistics
 
 from dynamic_dnn_ros.cli.report.record import STAGES, ApplicationRecord, Frame, RunRecord
+from dynamic_dnn_ros.cli.run_summary import kept_by, settled_from
 from dynamic_dnn_ros.management.targets import Target
 from dynamic_dnn_ros.management.words import in_unit, target_text
 from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE, RATE_TOLERANCE
-
-SETTLING_SHARE, SETTLING_SECONDS = 0.25, 1.5
-"""Share of the time of a target, at most so many seconds, that decision and switch are given."""
 
 FEWEST = 5
 """Frames from which on a target is judged."""
@@ -162,14 +160,7 @@ def application_figures(one: ApplicationRecord, start: float, end: float) -> App
 
 def quantile(frames: Sequence[Frame], share: float) -> float:
     """Return the smallest latency that a share of the frames keeps, s; NaN without frames."""
-    return _nearest([frame.latency for frame in frames], share)
-
-
-def _nearest(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    if not ordered:
-        return math.nan
-    return ordered[max(1, math.ceil(share * len(ordered) - 1e-9)) - 1]
+    return kept_by(share, (frame.latency for frame in frames))
 
 
 def _accuracy(one: ApplicationRecord, frames: Iterable[Frame]) -> float:
@@ -186,10 +177,10 @@ def _stages(frames: Sequence[Frame]) -> dict[str, tuple[float, float]]:
         if values:
             # Where a stage is told of some frames only, the others had none of it.
             zeros = [0.0] * (len(frames) - len(values))
-            found[name] = statistics.fmean(values + zeros), _nearest(values + zeros, 0.95)
+            found[name] = statistics.fmean(values + zeros), kept_by(0.95, values + zeros)
     rest = [f.latency - sum(filter(math.isfinite, f.stages)) for f in frames]
     if rest and statistics.fmean(rest) > 0.01 * statistics.fmean(f.latency for f in frames):
-        found['other'] = statistics.fmean(rest), _nearest(rest, 0.95)
+        found['other'] = statistics.fmean(rest), kept_by(0.95, rest)
     return found
 
 
@@ -226,7 +217,7 @@ def verdicts_of(one: ApplicationRecord, start: float, end: float) -> list[Verdic
 
 
 def _verdict(one: ApplicationRecord, target: Target, begin: float, finish: float) -> Verdict:
-    settled = begin + min(SETTLING_SECONDS, SETTLING_SHARE * (finish - begin))
+    settled = settled_from(begin, finish)
     came = [frame for frame in one.frames if settled <= frame.arrival < finish]
     frames = [frame for frame in came if not frame.overrun]
     latency, accuracy = quantile(frames, target.quantile), _accuracy(one, frames)

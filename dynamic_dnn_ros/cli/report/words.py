@@ -8,6 +8,7 @@ import math
 
 from dynamic_dnn_ros.cli.report.figures import RunFigures, Verdict
 from dynamic_dnn_ros.cli.report.record import RunRecord
+from dynamic_dnn_ros.cli.run_summary import title_of
 
 NAMED = 3
 """Missed targets that the sentences name; the table has them all."""
@@ -39,9 +40,7 @@ def count(number: int, noun: str) -> str:
 
 def platform_title(run: RunRecord) -> str:
     """Return the platform as people call it, with the word that says where figures come from."""
-    words = run.platform.removesuffix('_simulated').split('_')
-    name = ' '.join(word.upper() if len(word) < 3 else word.capitalize() for word in words)
-    return f'simulated {name}'.rstrip() if run.simulated else (name or 'a board without a name')
+    return title_of(run.platform, run.simulated, 'a board without a name')
 
 
 def clock(seconds: float) -> str:
