@@ -13,7 +13,9 @@ An `.int8.graph` file is the same with weights of its own, in int8, that no weig
 Of a sub-network whose stages are parts of its network there is a graph for each stage,
 `<id>.<number of the stage>.graph`. The first takes `picture`; the others take `carried_0`,
 `carried_1`, ..., which are what the stage before hands on as `next_0`, `next_1`, ... A stage with
-an exit gives its answer first, under the name that the whole network's answer has.
+an exit gives its answer first, under the name that the whole network's answer has; one with a gate
+gives the `scores` of that first. Where stages branch, each takes what those hand on that lead to
+it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
+from dynamic_dnn_ros.bundles.stages import branches, routes
 
 GRAPH_SUFFIX = '.graph'
 QUANTISED_SUFFIX = f'.int8{GRAPH_SUFFIX}'
@@ -37,6 +40,9 @@ OUTPUT_NAME = 'logits'
 
 #: How the names of tensors begin that a stage takes, and that it hands on.
 CARRIED, NEXT = 'carried_', 'next_'
+
+#: The scores of a gate, N x stages that it chooses of.
+SCORES = 'scores'
 
 #: Of the file and of what is in it: another number, and a graph is made again.
 FORMAT_VERSION = 1
@@ -148,6 +154,8 @@ def graph_key(
     if stage is not None:
         exits = [each.threshold is not None for each in sub_network.stages]
         made_from.append({'stage': stage, 'exits': exits})
+        if branches(sub_network.stages):
+            made_from.append([list(each) for each in routes(sub_network.stages)])
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 

@@ -47,11 +47,18 @@ class Stage:
     """
     A part of a sub-network that runs without a decision.
 
-    :param exit: whether there is an answer after it, which may be good enough
+    :param exit: whether there is an answer after it, which may be good enough, or is final
+    :param gate: whether scores after it say which stage runs next
     """
 
     name: str
     exit: bool
+    gate: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Tell whether what it gives first is for a decision: an answer, or a gate's scores."""
+        return self.exit or self.gate
 
 
 #: The stages of a sub-network that is one piece.
@@ -60,6 +67,14 @@ ONE_STAGE = (Stage('whole', exit=True),)
 
 class Execution(ABC):
     """A picture on its way through the stages of a sub-network."""
+
+    #: Gates whose scores were not finite so far: there the picture took the largest path.
+    undecided: int = 0
+
+    @property
+    @abstractmethod
+    def stage(self) -> int:
+        """Return the number of the stage that runs next; the number of stages: none does."""
 
     @property
     @abstractmethod
@@ -70,6 +85,8 @@ class Execution(ABC):
     def advance(self) -> Outputs | None:
         """
         Run the next stage; return all outputs by name where it has an exit, None elsewhere.
+
+        After a gate the stage with the highest score is next.
 
         :raises EngineError: when the engine fails, or the execution is done
         """
@@ -96,7 +113,7 @@ class PreparedSubNetwork(ABC):
     It is independent of every other one: preparing or running another changes no output of it.
     """
 
-    #: In the order in which they run.
+    #: In the order of the manifest; each runs after those that lead to it.
     stages: tuple[Stage, ...] = ONE_STAGE
 
     #: Pictures that `run_batch` takes at most.
@@ -125,7 +142,8 @@ class PreparedSubNetwork(ABC):
         Run one picture of the sub-network's own size through it; normalisation is done here.
 
         Returns all outputs by name, each with the batch of one picture as its first axis, when
-        they are there, also where the processor works asynchronously.
+        they are there, also where the processor works asynchronously. Where it has stages, the
+        picture takes the largest path, whatever exits and gates would say.
 
         :raises EngineError: when the engine fails; the sub-network may be tried again
         """
@@ -213,6 +231,10 @@ class _WholeRun(Execution):
         self.picture = picture
         self._prepared = prepared
         self._done = False
+
+    @property
+    def stage(self) -> int:
+        return int(self._done)
 
     @property
     def done(self) -> bool:

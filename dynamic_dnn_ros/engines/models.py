@@ -11,6 +11,7 @@ from typing import Protocol
 from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SeparateModels, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.stages import routes
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.graph_source import GraphSource, Say
 
@@ -144,29 +145,30 @@ def check_inputs(inputs: Sequence[InputFound], models: Models, sub_network: SubN
 
 def check_handover(
     sub_network: SubNetwork,
-    number: int,
-    outputs: Sequence[InputFound],
-    inputs: Sequence[InputFound],
+    models: Sequence[tuple[Sequence[InputFound], Sequence[InputFound]]],
     remedy: str,
 ) -> None:
     """
-    Check that what a stage hands on is what the next one takes.
+    Check that what each stage hands on is what those take that may run after it.
 
-    :param number: of the stage that hands on
-    :param outputs: all of that stage, its answer too where it has an exit
-    :param inputs: of the next stage
+    :param models: inputs and outputs of each stage, with its answer, or a gate's scores, first
     :param remedy: a part of a sentence, see `Models`
     :raises EngineError: naming what is handed on, what is taken, and the remedy
     """
-    stage, following = sub_network.stages[number : number + 2]
-    handed = outputs[stage.threshold is not None :]
-    fits = len(handed) == len(inputs) and all(map(_agree, handed, inputs))
-    if not fits:
-        raise EngineError(
-            f'stage {stage.name!r} of sub-network {sub_network.id!r} hands on '
-            f'{", ".join(map(str, handed)) or "nothing"}, and stage {following.name!r} takes '
-            f'{", ".join(map(str, inputs)) or "nothing"}. To mend it, {remedy}.'
-        )
+    stages = sub_network.stages
+    for number, following in enumerate(routes(stages)):
+        stage = stages[number]
+        outputs = models[number][1]
+        handed = outputs[stage.threshold is not None or bool(stage.choices) :]
+        for each in following:
+            inputs = models[each][0]
+            if len(handed) != len(inputs) or not all(map(_agree, handed, inputs)):
+                raise EngineError(
+                    f'stage {stage.name!r} of sub-network {sub_network.id!r} hands on '
+                    f'{", ".join(map(str, handed)) or "nothing"}, and stage '
+                    f'{stages[each].name!r} takes {", ".join(map(str, inputs)) or "nothing"}. '
+                    f'To mend it, {remedy}.'
+                )
 
 
 def _agree(one: InputFound, other: InputFound) -> bool:

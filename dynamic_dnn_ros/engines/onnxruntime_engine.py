@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import functools
-import itertools
 from pathlib import Path
 import re
 import threading
@@ -158,13 +157,12 @@ class OnnxRuntimeEngine(Engine):
         """Make a session of each stage; between them, what is handed on lies in main memory."""
         stages = stages_of(sub_network)
         sessions = [self._loaded(sub_network, processor, number) for number in range(len(stages))]
-        for number, (one, other) in enumerate(itertools.pairwise(sessions)):
-            handed, taken = _found(one.get_outputs()), _found(other.get_inputs())
-            check_handover(sub_network, number, handed, taken, self._models.remedy)
+        models = [(_found(each.get_inputs()), _found(each.get_outputs())) for each in sessions]
+        check_handover(sub_network, models, self._models.remedy)
         prepared = StagedSubNetwork(
             sub_network,
             processor,
-            [_step(session, stage.exit) for session, stage in zip(sessions, stages)],
+            [_step(session, stage.decides) for session, stage in zip(sessions, stages)],
             self.memory_needed(sub_network),
             'ONNX Runtime',
         )
@@ -333,12 +331,12 @@ def _computing(session: Session) -> Callable[[Batch], Outputs]:
     return compute
 
 
-def _step(session: Session, has_exit: bool) -> Step:
+def _step(session: Session, decides: bool) -> Step:
     names = [output.name for output in session.get_outputs()]
     inputs = [entry.name for entry in session.get_inputs()]
 
     def step(values: Values) -> tuple[Outputs | None, Values]:
         found = session.run(names, dict(zip(inputs, values)))
-        return ({names[0]: found[0]} if has_exit else None), tuple(found[has_exit:])
+        return ({names[0]: found[0]} if decides else None), tuple(found[decides:])
 
     return step

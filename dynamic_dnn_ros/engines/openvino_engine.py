@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 import functools
-import itertools
 import threading
 from typing import Any
 
@@ -151,14 +150,15 @@ class OpenVinoEngine(Engine):
         compiled = [
             self._compiled(sub_network, processor, number) for number in range(len(stages))
         ]
-        for number, ((one, _), (other, _)) in enumerate(itertools.pairwise(compiled)):
-            handed = list(map(_input, one.model_outputs))
-            taken = list(map(_input, other.model_inputs))
-            check_handover(sub_network, number, handed, taken, self._models.remedy)
+        models = [
+            (list(map(_input, each.model_inputs)), list(map(_input, each.model_outputs)))
+            for each, _ in compiled
+        ]
+        check_handover(sub_network, models, self._models.remedy)
         prepared = StagedSubNetwork(
             sub_network,
             processor,
-            [_step(*each, stage.exit) for each, stage in zip(compiled, stages)],
+            [_step(*each, stage.decides) for each, stage in zip(compiled, stages)],
             self.memory_needed(sub_network),
             'OpenVINO',
         )
@@ -238,7 +238,7 @@ def _computing(
     return compute
 
 
-def _step(request: openvino.InferRequest, names: Sequence[str], has_exit: bool) -> Step:
+def _step(request: openvino.InferRequest, names: Sequence[str], decides: bool) -> Step:
     # A request runs once at a time.
     lock = threading.Lock()
     inputs = [entry.any_name for entry in request.model_inputs]
@@ -255,6 +255,6 @@ def _step(request: openvino.InferRequest, names: Sequence[str], has_exit: bool) 
             request.infer()
             # Copied: the next run writes where these lie.
             found = [request.get_output_tensor(index).data.copy() for index in range(len(names))]
-        return ({names[0]: found[0]} if has_exit else None), tuple(found[has_exit:])
+        return ({names[0]: found[0]} if decides else None), tuple(found[decides:])
 
     return step

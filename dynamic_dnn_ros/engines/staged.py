@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.stages import routes
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.contract import (
     EngineError,
@@ -27,24 +28,41 @@ from dynamic_dnn_ros.engines.contract import (
 #: first axis of each is the pictures.
 Values = tuple[Any, ...]
 
-#: Runs one stage; returns the answer, None where there is no exit, and what the next one takes.
+#: Runs one stage; returns the answer or the scores of a gate, None where there is neither, and
+#: what the next one takes.
 Step = Callable[[Values], tuple[Outputs | None, Values]]
 
 
 def stages_of(sub_network: SubNetwork) -> tuple[Stage, ...]:
     """Return the stages that a manifest says, as an engine runs them."""
-    last = len(sub_network.stages) - 1
     return tuple(
-        Stage(stage.name, exit=index == last or stage.threshold is not None)
-        for index, stage in enumerate(sub_network.stages)
+        Stage(
+            stage.name,
+            exit=not onward or stage.threshold is not None,
+            gate=bool(stage.choices),
+        )
+        for stage, onward in zip(sub_network.stages, routes(sub_network.stages))
     )
+
+
+def decision(scores: Any) -> tuple[int, bool]:
+    """
+    Return the place of the highest score of a gate, and whether all scores are finite.
+
+    Otherwise it is the last place, where the largest path begins.
+
+    :param scores: of one picture
+    """
+    if not np.isfinite(scores).all():
+        return len(scores) - 1, False
+    return int(np.argmax(scores)), True
 
 
 class StagedSubNetwork(PreparedSubNetwork):
     """
-    Steps that run one after the other.
+    Steps that run one after the other, or as gates say.
 
-    `run` takes the largest path: all of them, without a decision.
+    `run` takes the largest path, without a decision: all of them, and of a gate the last choice.
     """
 
     def __init__(
@@ -67,6 +85,7 @@ class StagedSubNetwork(PreparedSubNetwork):
         super().__init__(sub_network, processor)
         self.stages = stages_of(sub_network)
         self._steps: tuple[Step, ...] | None = tuple(steps)
+        self._routes = routes(sub_network.stages)
         self._shape = (*sub_network.size, 3)
         self._memory = memory
         self._library = library
@@ -79,11 +98,11 @@ class StagedSubNetwork(PreparedSubNetwork):
 
     def run(self, picture: Picture) -> Outputs:
         """Run one picture through all stages; return the outputs of the last."""
-        return _run_through(self.begin(picture))
+        return _run_through(self._begun([picture], decides=False))
 
     def begin(self, picture: Picture) -> Execution:
         """Begin with one picture; the execution goes on also where this is closed meanwhile."""
-        return self._begun([picture])
+        return self._begun([picture], decides=True)
 
     def advance_together(self, executions: Sequence[Execution]) -> list[Outputs | None]:
         """Run the next stage of several pictures, together where they have come equally far."""
@@ -91,22 +110,26 @@ class StagedSubNetwork(PreparedSubNetwork):
         alike = len(executions) == len(steps) and len({each.place for each in steps}) == 1
         if not alike or not 1 < len(steps) <= self.largest_batch:
             return [each.advance() for each in executions]
-        joined = steps[0].joined(steps, self._concatenate)
-        outputs = joined.advance()
-        for index, each in enumerate(steps):
-            each.take(joined, index)
-        return [None if outputs is None else picture_of(outputs, i) for i in range(len(steps))]
+        first, values = steps[0].joined(steps, self._concatenate).run()
+        # From here on each goes its own way.
+        return [
+            each.take(
+                None if first is None else picture_of(first, index),
+                tuple(value[index : index + 1] for value in values),
+            )
+            for index, each in enumerate(steps)
+        ]
 
     def _run_together(self, pictures: Sequence[Picture]) -> Outputs:
-        return _run_through(self._begun(pictures))
+        return _run_through(self._begun(pictures, decides=False))
 
-    def _begun(self, pictures: Sequence[Picture]) -> _Steps:
+    def _begun(self, pictures: Sequence[Picture], decides: bool) -> _Steps:
         steps = self._steps
         for picture in pictures:
             steps = ready(steps, self.sub_network.id, self._shape, picture)
         assert steps is not None, 'a batch has pictures'
         batch = pictures[0][np.newaxis] if len(pictures) == 1 else np.stack(pictures)
-        return _Steps(self.sub_network, steps, (batch,), self._library)
+        return _Steps(self.sub_network, steps, (batch,), self._library, self._routes, decides)
 
     def close(self) -> None:
         """Drop it; a run that is in work ends as it would have."""
@@ -131,12 +154,16 @@ class _Steps(Execution):
         steps: tuple[Step, ...],
         values: Values,
         library: str,
+        following: Sequence[Sequence[int]],
+        decides: bool,
         index: int = 0,
     ) -> None:
         self._sub_network = sub_network
         self._steps = steps
         self._library = library
         self._values = values
+        self._following = following
+        self._decides = decides
         self._index = index
 
     @property
@@ -145,16 +172,24 @@ class _Steps(Execution):
         return id(self._steps), self._index
 
     @property
+    def stage(self) -> int:
+        return self._index
+
+    @property
     def done(self) -> bool:
         return self._index == len(self._steps)
 
     def advance(self) -> Outputs | None:
+        return self.take(*self.run())
+
+    def run(self) -> tuple[Outputs | None, Values]:
+        """Return what the next stage gives, and stay before it."""
         index = self._index
         name = self._sub_network.id
         if index == len(self._steps):
             raise EngineError(f'sub-network {name!r} has run all of its stages; begin again')
         try:
-            outputs, values = self._steps[index](self._values)
+            return self._steps[index](self._values)
         except EngineError:
             raise
         except Exception as error:  # the libraries' errors have no common class
@@ -162,18 +197,52 @@ class _Steps(Execution):
             raise library_failure(
                 f'{self._library} failed on stage {stage!r} of sub-network {name!r}', error
             ) from error
-        self._values = values
-        self._index = index + 1
-        return outputs
 
     def joined(
         self, others: Sequence[_Steps], concatenate: Callable[[Sequence[Any]], Any]
     ) -> _Steps:
         """Return one execution that goes on with the pictures of others at the same place."""
-        values = tuple(map(concatenate, zip(*(each._values for each in others))))
-        return _Steps(self._sub_network, self._steps, values, self._library, self._index)
+        return _Steps(
+            self._sub_network,
+            self._steps,
+            tuple(map(concatenate, zip(*(each._values for each in others)))),
+            self._library,
+            self._following,
+            self._decides,
+            self._index,
+        )
 
-    def take(self, joined: _Steps, index: int) -> None:
-        """Be where a joined execution is, with one picture of it."""
-        self._values = tuple(value[index : index + 1] for value in joined._values)
-        self._index = joined._index
+    def take(self, first: Outputs | None, values: Values) -> Outputs | None:
+        """
+        Take what the next stage has come to, and go on behind it.
+
+        :param first: its answer, or the scores of its gate
+        :param values: that it hands on
+        :return: its answer, where it has one
+        """
+        following = self._following[self._index]
+        choice = 0
+        answer = first
+        if self._sub_network.stages[self._index].choices:
+            choice = self._choice(first, len(following))
+            answer = None
+        self._values = values
+        self._index = following[choice] if following else len(self._steps)
+        return answer
+
+    def _choice(self, first: Outputs | None, choices: int) -> int:
+        """Return the place of the stage that a gate chooses."""
+        scores = None if first is None else next(iter(first.values()))
+        if scores is None or scores.shape[1:] != (choices,):
+            found = 'nothing' if scores is None else f'shape {scores.shape}'
+            stage = self._sub_network.stages[self._index]
+            raise EngineError(
+                f'the gate after stage {stage.name!r} of sub-network {self._sub_network.id!r} '
+                f'gives {found}, and it chooses of {choices} stages: {", ".join(stage.choices)}. '
+                'Write the bundle again with the stages of its family.'
+            )
+        if not self._decides:
+            return choices - 1
+        choice, finite = decision(scores[0])
+        self.undecided += not finite
+        return choice

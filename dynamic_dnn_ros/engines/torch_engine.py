@@ -27,8 +27,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.graphs import SCORES
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.stages import routes
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.batches import settle_batches
 from dynamic_dnn_ros.engines.contract import (
@@ -207,33 +209,54 @@ class TorchEngine(Engine):
     ) -> PreparedSubNetwork:
         device = _DEVICES[processor]
         steps: list[Step] = []
-        values: tuple[torch.Tensor, ...] = (
-            torch.zeros(1, *sub_network.size, 3, dtype=torch.uint8),
-        )
+        pictures = torch.zeros(1, *sub_network.size, 3, dtype=torch.uint8)
+        # What each stage takes, as soon as one that leads to it has run.
+        taken: dict[int, tuple[torch.Tensor, ...]] = {0: (pictures,)}
+        following = routes(sub_network.stages)
         own = 0
         for number, (network, stage) in enumerate(zip(networks, stages_of(sub_network))):
             network = self._converted(network).eval()
             module = network if number else _Normalised(network, self._manifest.preprocessing)
             module = module.to(device).eval()
             own += _own_memory(module, shared)
-            values = tuple(value.to(device) for value in values)
+            values = tuple(value.to(device) for value in taken[number])
             with torch.inference_mode():
                 found = module(*values)
             given = found if isinstance(found, tuple) else (found,)
-            last = number + 1 == len(networks)
-            if len(given) < stage.exit + (not last) or (last and len(given) > 1):
+            last = not following[number]
+            if len(given) < stage.decides + (not last) or (last and len(given) > 1):
+                first = 'scores of a gate' if stage.gate else 'an answer'
                 raise EngineError(
                     f'stage {stage.name!r} of sub-network {sub_network.id!r} gives {len(given)} '
-                    f'tensors{", an answer among them," if stage.exit else ""} and '
+                    f'tensors{f", {first} among them," if stage.decides else ""} and '
                     f'{"is the last" if last else "hands on to the next"}. Mend '
                     f'`extract_stages` of family {self._manifest.super_network.family!r}.'
                 )
             forward = _traced(module, values) if processor == 'cpu' else module
-            name = network_output(self._manifest) if stage.exit else ''
-            steps.append(_step(forward, name, device))
-            values = given[stage.exit :]
+            name = network_output(self._manifest) if stage.exit else SCORES
+            steps.append(_step(forward, name if stage.decides else '', device))
+            for each in following[number]:
+                self._hand_on(sub_network, (number, each), given[stage.decides :], taken)
         memory = own + _LAYER * sub_network.layers
         return StagedSubNetwork(sub_network, processor, steps, memory, 'PyTorch', _joined)
+
+    def _hand_on(
+        self,
+        sub_network: SubNetwork,
+        pair: tuple[int, int],
+        handed: tuple[torch.Tensor, ...],
+        taken: dict[int, tuple[torch.Tensor, ...]],
+    ) -> None:
+        """Note what a stage hands on to another one, which has to take the same from all."""
+        one, other = (sub_network.stages[number].name for number in pair)
+        known = taken.setdefault(pair[1], handed)
+        shapes, others = ([tuple(each.shape) for each in values] for values in (handed, known))
+        if shapes != others:
+            raise EngineError(
+                f'stage {one!r} of sub-network {sub_network.id!r} hands on {shapes} to {other!r}, '
+                f'which takes {others} of another stage. Mend `extract_stages` of family '
+                f'{self._manifest.super_network.family!r}.'
+            )
 
     def _converted(self, network: nn.Module) -> nn.Module:
         """Return a network in the engine's precision."""
@@ -347,7 +370,7 @@ def _step(forward: Callable[..., Any], output_name: str, device: str) -> Step:
     """
     Return what runs one stage.
 
-    :param output_name: of its answer; empty: it has no exit
+    :param output_name: of its answer, or of a gate's scores; empty: it has neither
     """
 
     def step(values: Values) -> tuple[Outputs | None, Values]:

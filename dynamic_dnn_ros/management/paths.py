@@ -31,15 +31,16 @@ class Paths:
     The paths of one sub-network, the shortest first: each ends after another of its stages.
 
     `names` are those of the stages, `works` the shares of the largest path's cost, and `left` the
-    shares of the calibration pictures that have left by each of them; the last of both is 1.
+    shares of the calibration pictures that have left by each of them; the last of them is 1, and
+    so is the last work, unless paths meet again before their end: then it is their mean.
     """
 
     def __init__(self, stages: Sequence[StageShare]) -> None:
         """
         Take the stages in the order in which they run.
 
-        :raises ValueError: without stages, for works that fall or do not end at 1, for shares
-            below 0 and for shares that do not add up to 1
+        :raises ValueError: without stages, for works that fall or exceed 1, for shares below 0
+            and for shares that do not add up to 1
         """
         self.names = tuple(stage.name for stage in stages)
         self.works = tuple(float(stage.work) for stage in stages)
@@ -48,8 +49,8 @@ class Paths:
             raise ValueError('there is no stage. A sub-network of one piece has no paths')
         if not all(0 < a <= b for a, b in pairwise((self.works[0], *self.works))):
             raise ValueError(f'works {self.works} have to be above 0 and must not fall')
-        if not abs(self.works[-1] - 1) < _ROUNDED:
-            raise ValueError(f'work of the last stage is {self.works[-1]}: it has to be 1')
+        if not self.works[-1] < 1 + _ROUNDED:
+            raise ValueError(f'work of the last stage is {self.works[-1]}: it is 1 at most')
         if not (all(share >= 0 for share in shares) and abs(sum(shares) - 1) < _ROUNDED):
             raise ValueError(f'shares {shares} have to add up to 1, none below 0')
         self.left = (*(min(left, MOST) for left in accumulate(shares[:-1])), 1.0)

@@ -182,10 +182,25 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         Return the parts of the sub-network that run without a decision; none: it is one piece.
 
         Static modules as of `extract`, whose parameters bear their names in the dynamic network.
-        The first takes the batch, each other one the tensors that the one before hands on. Each
-        returns a tuple: first its answer where there is an exit after it, then what it hands on.
-        The last hands nothing on, and its answer is that of the module of `extract`.
+        The first takes the batch, each other one the tensors that the one before hands on, see
+        `stage_routes`. Each returns a tuple: first its answer where there is an exit after it, or
+        the scores of its gate, then what it hands on. A last one hands nothing on; the answer of
+        the largest path is that of the module of `extract`.
         """
+        return ()
+
+    def stage_routes(self, configuration: ConfigurationT) -> tuple[tuple[int, ...], ...]:
+        """
+        Return the numbers of the stages that may run after each stage; none: its answer is final.
+
+        After one that several may follow its gate decides, by scores N x stages that it gives
+        first; the largest path takes the last of them. By default each next one follows.
+        """
+        count = len(self.extract_stages(configuration, share_weights=True))
+        return tuple((number + 1,) if number + 1 < count else () for number in range(count))
+
+    def staged(self) -> tuple[ConfigurationT, ...]:
+        """Return configurations that have stages, where samples have none."""
         return ()
 
     @abc.abstractmethod
@@ -286,6 +301,16 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
                 if name.rpartition('.')[2] in _STATISTICS
             )
         return shared
+
+
+def statistics_prefix(module: nn.Module) -> str:
+    """
+    Return how the names of a stage's batch-norm statistics begin in those of its sub-network.
+
+    Empty unless the module has an attribute `statistics_prefix`: where two stages run one layer,
+    each with statistics of its own.
+    """
+    return str(getattr(module, 'statistics_prefix', ''))
 
 
 def to_tensor(array: npt.NDArray[Any]) -> torch.Tensor:

@@ -303,33 +303,64 @@ class _Suite:
             'the parameters of an extracted module take no gradient'
         )
 
+    @torch.no_grad()
     def check_stages(self) -> None:
         network = self.network
-        for configuration, share in itertools.product(self.sampled(2), (False, True)):
+        configurations = (*self.sampled(2), *network.staged())
+        for configuration, share in itertools.product(configurations, (False, True)):
             network.activate(configuration)
             parts = network.extract_stages(configuration, share_weights=share)
             if not parts:
                 continue
             assert len(parts) > 1, 'what has one stage is one piece: extract_stages gives none'
-            images = _images(configuration)
-            whole = network.extract(configuration)
-            found: tuple[torch.Tensor, ...] = (images,)
-            for part, following in itertools.pairwise(parts):
-                assert not part.training, 'a stage is in eval mode'
-                found = part(*found)
-                assert isinstance(found, tuple), 'a stage gives a tuple of tensors'
-                # Its answer, where it has an exit, comes first and is not handed on.
-                found = found[-len(inspect.signature(following.forward).parameters) :]
-            last = parts[-1](*found)
-            assert isinstance(last, tuple) and len(last) == 1, 'the last stage gives its answer'
-            expected = whole(images)
-            scale = max(float(expected.abs().max()), 1.0)
-            assert float((last[0] - expected).abs().max()) <= 1e-5 * scale, (
-                'stage after stage the answer is that of the extracted module'
-            )
+            self._check_paths(parts, network.stage_routes(configuration), configuration)
             names = {name for name, _ in network.named_parameters()}
             assert all(name in names for part in parts for name, _ in part.named_parameters()), (
                 'the parameters of a stage bear their names in the dynamic network'
+            )
+
+    def _check_paths(
+        self,
+        parts: Sequence[nn.Module],
+        following: Sequence[Sequence[int]],
+        configuration: Configuration,
+    ) -> None:
+        assert len(following) == len(parts), 'stage_routes has an entry for each stage'
+        images = _images(configuration)
+        answers: dict[int, torch.Tensor] = {}
+        taken: dict[int, tuple[torch.Tensor, ...]] = {0: (images,)}
+        for number, (part, onward) in enumerate(zip(parts, following)):
+            assert not part.training, 'a stage is in eval mode'
+            assert all(number < each < len(parts) for each in onward), (
+                f'only later stages follow a stage: {following}'
+            )
+            assert number in taken, f'a stage leads to each but the first: {following}'
+            found = part(*taken[number])
+            assert isinstance(found, tuple) and (onward or len(found) == 1), (
+                'a stage gives a tuple of tensors' if onward else 'the last stage gives its answer'
+            )
+            if not onward:
+                answers[number] = found[0]
+            if len(onward) > 1:
+                assert found[0].shape == (len(images), len(onward)), (
+                    'a gate gives a score for each stage that it chooses of'
+                )
+            for each in onward:
+                # Its answer, where it has an exit, comes first and is not handed on.
+                handed = found[-len(inspect.signature(parts[each].forward).parameters) :]
+                known = taken.setdefault(each, handed)
+                assert [v.shape for v in known] == [v.shape for v in handed], (
+                    'a stage takes the same of all that lead to it'
+                )
+        end = 0
+        while following[end]:
+            end = following[end][-1]
+        # Where paths meet, what the last stage took here is not of the largest alone.
+        if sum(map(len, following)) == len(parts) - 1:
+            expected = self.network.extract(configuration)(images)
+            scale = max(float(expected.abs().max()), 1.0)
+            assert float((answers[end] - expected).abs().max()) <= 1e-5 * scale, (
+                'stage after stage the answer is that of the extracted module'
             )
 
     def check_memory_of_extracted(self) -> None:

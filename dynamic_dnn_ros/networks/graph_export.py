@@ -26,6 +26,7 @@ from dynamic_dnn_ros.bundles.graphs import (
     INPUT_NAME,
     NETWORK,
     NEXT,
+    SCORES,
     STATISTICS,
     Graph,
     TensorReference,
@@ -37,7 +38,9 @@ from dynamic_dnn_ros.bundles.graphs import (
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
+from dynamic_dnn_ros.bundles.stages import routes
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle
+from dynamic_dnn_ros.networks.contract import statistics_prefix
 from dynamic_dnn_ros.networks.onnx_export import (
     ExportError,
     activated,
@@ -123,15 +126,23 @@ class _Exporter:
                 f'{self._manifest.super_network.family!r} has {len(modules) or "none"} of its '
                 'configuration. Write the bundle again with the stages of its family.'
             )
-        values = [torch.from_numpy(probe_picture(index, entry.size)[None]) for index in (0, 1)]
-        handed: list[tuple[torch.Tensor, ...]] = [(value,) for value in values]
+        pictures: list[tuple[torch.Tensor, ...]] = [
+            (torch.from_numpy(probe_picture(index, entry.size)[None]),) for index in (0, 1)
+        ]
+        following = routes(entry.stages)
+        # What each stage takes of two pictures, as soon as one that leads to it has run.
+        taken: dict[int, list[tuple[torch.Tensor, ...]]] = {0: pictures}
         for number, module in enumerate(modules):
             wrapped: nn.Module = _Onward(module).eval()
-            names: Sequence[str] = [f'{CARRIED}{index}' for index in range(len(handed[0]))]
+            names: Sequence[str] = [f'{CARRIED}{index}' for index in range(len(taken[number][0]))]
             if number == 0:
                 wrapped = _FromPicture(module, self._manifest.preprocessing).eval()
                 names = [INPUT_NAME]
-            yield self._stage(entry, number, wrapped, names, handed)
+            prefix = statistics_prefix(module)
+            graph, handed = self._stage(entry, number, wrapped, names, taken[number], prefix)
+            yield graph
+            for each in following[number]:
+                taken.setdefault(each, handed)
 
     def _stage(
         self,
@@ -139,42 +150,50 @@ class _Exporter:
         number: int,
         module: nn.Module,
         names: Sequence[str],
-        handed: list[tuple[torch.Tensor, ...]],
-    ) -> Graph:
-        """Return the graph of a stage; `handed` becomes what it hands on."""
+        taken: Sequence[tuple[torch.Tensor, ...]],
+        prefix: str,
+    ) -> tuple[Graph, list[tuple[torch.Tensor, ...]]]:
+        """Return the graph of a stage, and what it hands on of each that it takes."""
         stage = entry.stages[number]
-        last = number == len(entry.stages) - 1
-        has_exit = last or stage.threshold is not None
+        last = not routes(entry.stages)[number]
+        decides = last or stage.threshold is not None or bool(stage.choices)
         with torch.inference_mode():
-            found = [_tensors(module(*values)) for values in handed]
-        onward = len(found[0]) - has_exit
+            found = [_tensors(module(*values)) for values in taken]
+        onward = len(found[0]) - decides
         if onward < 0 or last != (onward == 0):
+            first = 'scores of a gate' if stage.choices else 'an answer'
             raise ExportError(
                 f'stage {stage.name!r} of sub-network {entry.id!r} gives {len(found[0])} tensors, '
-                f'{"an answer among them, " if has_exit else ""}so it hands on {onward}'
+                f'{f"{first} among them, " if decides else ""}so it hands on {onward}'
                 f'{" and is the last" if last else ""}. Mend `extract_stages` of its family.'
             )
-        outputs = [self._output] * has_exit + [f'{NEXT}{index}' for index in range(onward)]
-        traced = traced_model(module, handed[0], names, fold=False, output_name=outputs)
-        graph, model = self._graph(entry, traced, number)
+        outputs = [SCORES if stage.choices else self._output] * decides
+        outputs += [f'{NEXT}{index}' for index in range(onward)]
+        traced = traced_model(module, taken[0], names, fold=False, output_name=outputs)
+        graph, model = self._graph(entry, traced, number, prefix)
         what = f'sub-network {entry.id!r}, stage {stage.name!r}: the outputs of its graph'
         run, evaluator = runner_of(model)
-        for values, expected in zip(handed, found):
+        for values, expected in zip(taken, found):
             inputs = {name: value.numpy() for name, value in zip(names, values)}
             for one, other in zip(run(inputs), expected):
                 compared(one, other.numpy(), what, evaluator)
-        handed[:] = [tensors[has_exit:] for tensors in found]
-        return graph
+        return graph, [tensors[decides:] for tensors in found]
 
-    def _graph(self, entry: SubNetwork, traced: bytes, stage: int | None) -> tuple[Graph, bytes]:
-        """Return a graph without the weights that the bundle has, and the whole model of it."""
+    def _graph(
+        self, entry: SubNetwork, traced: bytes, stage: int | None, prefix: str = ''
+    ) -> tuple[Graph, bytes]:
+        """
+        Return a graph without the weights that the bundle has, and the whole model of it.
+
+        :param prefix: of its batch-norm statistics in the bundle
+        """
         import onnx
 
         model = onnx.load_from_string(traced)
         _name_pooling(model.graph)
         statistics = self._weights.batch_norm_statistics[entry.id]
         sources = {NETWORK: self._weights.network, STATISTICS: statistics}
-        references = _take_out(model.graph, sources)
+        references = _take_out(model.graph, sources, prefix)
         key = graph_key(self._manifest, self._sha256, entry, stage=stage)
         graph = Graph(entry.id, key, references, model.SerializeToString(), stage=stage)
         name = graph_name(entry, stage=stage)
@@ -236,7 +255,7 @@ def _name_pooling(graph: Any) -> None:
 
 
 def _take_out(
-    graph: Any, sources: Mapping[str, Mapping[str, NDArray[Any]]]
+    graph: Any, sources: Mapping[str, Mapping[str, NDArray[Any]]], prefix: str
 ) -> list[TensorReference]:
     """Remove from an ONNX graph all tensors that are parts of those given; say which they are."""
     from onnx import numpy_helper
@@ -246,9 +265,10 @@ def _take_out(
         values = numpy_helper.to_array(initializer)
         name = initializer.name.removeprefix(_PREFIX)
         for source, tensors in sources.items():
-            if _is_leading_part(values, tensors.get(name)):
+            full = f'{prefix}{name}' if source == STATISTICS else name
+            if _is_leading_part(values, tensors.get(full)):
                 shape = tuple(values.shape)
-                references.append(TensorReference(initializer.name, source, name, shape))
+                references.append(TensorReference(initializer.name, source, full, shape))
                 break
         else:
             kept.append(initializer)

@@ -11,7 +11,7 @@ monotonic clock, and what each stage is expected to take.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 import math
@@ -29,11 +29,14 @@ class Work:
     :param times: s that each stage is expected to take, by the number of frames that run
         together: `times[stage][frames - 1]`. All rows are as long: the largest batch.
     :param reached: share of the frames that get to each stage, 0..1; the first is 1
+    :param onward: of each stage, to which later ones what share of the frames that ran it goes
+        on; empty: to the next one in the list, as `reached` says
     """
 
     key: Hashable
     times: tuple[tuple[float, ...], ...]
     reached: tuple[float, ...]
+    onward: tuple[Mapping[int, float], ...] = ()
     _left: dict[int, list[float]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -60,18 +63,33 @@ class Work:
         """
         left = self._left.get(frames)
         if left is None:  # schedulers ask for it of each job before each stage
-            left = self._left[frames] = [
-                sum(
-                    row[frames - 1] * share / (here or 1.0)
-                    for row, share in zip(self.times[first:], self.reached[first:])
-                )
-                for first, here in enumerate((*self.reached, 1.0))
-            ]
+            left = self._left[frames] = self._expected(frames)
         return left[stage]
+
+    def _expected(self, frames: int) -> list[float]:
+        if self.onward:
+            left = [0.0] * (self.stages + 1)
+            for stage in reversed(range(self.stages)):
+                behind = sum(share * left[each] for each, share in self.onward[stage].items())
+                left[stage] = self.times[stage][frames - 1] + behind
+            return left
+        return [
+            sum(
+                row[frames - 1] * share / (here or 1.0)
+                for row, share in zip(self.times[first:], self.reached[first:])
+            )
+            for first, here in enumerate((*self.reached, 1.0))
+        ]
 
     def longest(self, stage: int, frames: int = 1) -> float:
         """Return what is left before a stage where no frame leaves early, s."""
-        return sum(row[frames - 1] for row in self.times[stage:])
+        if not self.onward:
+            return sum(row[frames - 1] for row in self.times[stage:])
+        longest = [0.0] * (self.stages + 1)
+        for each in reversed(range(stage, self.stages)):
+            behind = max((longest[other] for other in self.onward[each]), default=0.0)
+            longest[each] = self.times[each][frames - 1] + behind
+        return longest[stage]
 
 
 @dataclass(eq=False)

@@ -43,7 +43,8 @@ class FluidBatching(Scheduler):
         deepest, *behind = sorted(stages, reverse=True)
         batch = _batch(now, first.work, deepest, stages[deepest])
         room = first.work.largest_batch - len(batch)
-        for stage in behind:
+        # Where stages branch, frames behind may never come to where these are.
+        for stage in () if first.work.onward else behind:
             joining = stages[stage][:room]
             if not joining or not _merges(now, first.work, deepest, batch, stage, joining):
                 break

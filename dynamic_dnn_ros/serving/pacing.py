@@ -17,6 +17,7 @@ import threading
 import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.stages import work_of
 from dynamic_dnn_ros.engines.contract import Execution, Outputs, Picture, PreparedSubNetwork
 from dynamic_dnn_ros.serving.exchange import Lender
 
@@ -166,6 +167,7 @@ class _PacedSubNetwork(PreparedSubNetwork):
         self._pacer = pacer
         self._started = started
         self._paced: PacedFrame | None = None
+        self._taken: list[int] = []
 
     @property
     def memory(self) -> int:
@@ -191,7 +193,12 @@ class _PacedSubNetwork(PreparedSubNetwork):
         self._started += parked
 
     def _hold(self, stage: int, jitter: float) -> None:
-        work = self._pacer.work(self.sub_network, stage)
+        self._taken.append(stage)
+        stages = self.sub_network.stages
+        if stages[stage].cost is None:
+            work = self._pacer.work(self.sub_network, stage)
+        else:
+            work = work_of(stages, self._taken)
         self._paced = self._pacer.pace(
             self._started, self.sub_network, self.processor, work, jitter
         )
@@ -211,16 +218,20 @@ class _PacedExecution(Execution):
         self._hold = hold
         self._postpone = postpone
         self._jitter = jitter
-        self._stage = 0
+
+    @property
+    def stage(self) -> int:
+        return self._execution.stage
 
     @property
     def done(self) -> bool:
         return self._execution.done
 
     def advance(self) -> Outputs | None:
+        stage = self._execution.stage
         outputs = self._execution.advance()
-        self._hold(self._stage, self._jitter)
-        self._stage += 1
+        self.undecided = self._execution.undecided
+        self._hold(stage, self._jitter)
         return outputs
 
     def resume(self, parked: float) -> None:

@@ -50,6 +50,11 @@ class Passage:
         return self._path is not None
 
     @property
+    def stage(self) -> int:
+        """Return the number of the stage that runs next."""
+        return 0 if self._walk is None else self._walk.execution.stage
+
+    @property
     def is_parked(self) -> bool:
         """Tell whether something else ran since its last stage."""
         return self._parked_since is not None

@@ -1,12 +1,17 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which stages of a sub-network a picture takes: it leaves where its answer is good enough."""
+"""
+Which stages of a sub-network a picture takes: it leaves where its answer is good enough.
+
+Which stage runs after a gate, the engine decides by the gate's scores (`engines/staged.py`).
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
 
+from dynamic_dnn_ros.bundles.stages import Stage, work_of
 from dynamic_dnn_ros.engines.contract import Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Picture
 from dynamic_dnn_ros.tasks.contract import DECIDING_LIMITS, Task
@@ -22,7 +27,7 @@ class Path(NamedTuple):
     work: float
     """Share of the largest path's cost that it took, 0..1."""
     undecided: int
-    """Exits that it passed because the confidence of its answer was not a number."""
+    """Decisions without a number: it took the next stage at an exit, the largest at a gate."""
 
 
 class Walk:
@@ -30,7 +35,7 @@ class Walk:
     A picture on its way through a sub-network, one stage after the other.
 
     It leaves after the first stage whose answer has a confidence of at least the threshold there,
-    at the latest after the last stage.
+    at the latest after a last stage.
     """
 
     def __init__(
@@ -48,7 +53,7 @@ class Walk:
         one_piece = len(prepared.stages) == 1
         self._stages = () if one_piece else prepared.sub_network.stages
         self._task = task
-        self._stage = 0
+        self._taken = [0]
         self._undecided = 0
 
     def advance(self) -> Path | None:
@@ -69,19 +74,24 @@ class Walk:
         if not stages:
             assert outputs is not None, 'one piece has an answer'
             return Path(outputs, '', 1.0, 0)
-        stage = stages[self._stage]
-        self._stage += 1
-        if self._stage == len(stages):
+        stage = stages[self._taken[-1]]
+        if self.execution.done:
             assert outputs is not None, 'there is an answer after the last stage'
-            return Path(outputs, stage.name, stage.work, self._undecided)
+            return self._path(outputs, stage)
         if outputs is None or stage.threshold is None:
+            self._taken.append(self.execution.stage)
             return None
         confidence = self._task.confidence(outputs, 0, self._size, DECIDING_LIMITS)
         if confidence >= stage.threshold:
-            return Path(outputs, stage.name, stage.work, self._undecided)
+            return self._path(outputs, stage)
         # One that is not a number is below every threshold.
         self._undecided += math.isnan(confidence)
+        self._taken.append(self.execution.stage)
         return None
+
+    def _path(self, outputs: Outputs, stage: Stage) -> Path:
+        undecided = self._undecided + self.execution.undecided
+        return Path(outputs, stage.name, work_of(self._stages, self._taken), undecided)
 
 
 def follow(prepared: PreparedSubNetwork, picture: Picture, task: Task[Any, Any]) -> Path:

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 import logging
 import time
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.stages import branches, flow
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.scheduling.contract import Work
 from dynamic_dnn_ros.serving.prepared_set import Key
@@ -121,7 +121,13 @@ class StageTimes:
         known = list(self._batch_latency(entry, key.processor))[:largest]
         multiples = [*known, *range(len(known) + 1, largest + 1)]
         means = self._means.get(key, {})
-        shares, reached = _stages(entry, len(prepared.stages))
+        onward: tuple[Mapping[int, float], ...] = ()
+        shares: Sequence[float] = (1.0,)
+        reached: tuple[float, ...] = (1.0,)
+        if len(prepared.stages) > 1:
+            flowing = flow(entry.stages)
+            shares, reached = flowing.parts, flowing.reached
+            onward = flowing.onward if branches(entry.stages) else ()
         rows = []
         for stage, share in enumerate(shares):
             alone = means.get((stage, 1), whole * share)
@@ -131,17 +137,4 @@ class StageTimes:
                     for frames, multiple in enumerate(multiples, 1)
                 )
             )
-        return Work((self._name, *key), tuple(rows), reached)
-
-
-def _stages(entry: SubNetwork, count: int) -> tuple[list[float], tuple[float, ...]]:
-    """Return the share of the work that lies in each stage, and of the frames that reach it."""
-    if count == 1:
-        return [1.0], (1.0,)
-    works = [0.0, *(stage.work for stage in entry.stages)]
-    shares = [after - before for before, after in pairwise(works)]
-    reached, left = [], 1.0
-    for stage in entry.stages:
-        reached.append(max(0.0, left))
-        left -= stage.taken
-    return shares, tuple(reached)
+        return Work((self._name, *key), tuple(rows), reached, onward)

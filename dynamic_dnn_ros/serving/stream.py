@@ -394,10 +394,10 @@ def settle(heads: Sequence[Head], started: float) -> None:
     frames, took = len(heads), now - started
     first, work = heads[0], heads[0].job.work
     stage = first.job.stage
-    for head in heads:
+    for head, passage in zip(heads, passages):
         job = head.job
         head.expected += work.times[stage][min(frames, work.largest_batch) - 1]
-        job.stage += 1
+        job.stage = passage.stage
         job.spent += took
         job.last_run = now
         job.pace = job.spent / head.expected if head.expected > 0 else 1.0

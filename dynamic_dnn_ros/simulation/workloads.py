@@ -19,7 +19,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
-from dynamic_dnn_ros.bundles.stages import Stage
+from dynamic_dnn_ros.bundles.stages import Stage, leaving
 from dynamic_dnn_ros.management.observations import StageShare
 from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.pictures.placement import Size
@@ -142,7 +142,7 @@ def _stages(sub_networks: Sequence[SubNetwork], where: str) -> dict[str, tuple[S
     found = {}
     for entry in sub_networks:
         if entry.stages:
-            shares = tuple(StageShare(s.name, s.work, s.taken) for s in entry.stages)
+            shares = tuple(StageShare(s.name, s.work, s.taken) for s in leaving(entry.stages))
             try:
                 Paths(shares)
             except ValueError as error:

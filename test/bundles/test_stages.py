@@ -12,7 +12,7 @@ import pytest
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
-from dynamic_dnn_ros.bundles.stages import Stage
+from dynamic_dnn_ros.bundles.stages import Stage, flow, largest_path, leaving, routes, work_of
 from dynamic_dnn_ros.pictures.placement import Size
 
 
@@ -114,7 +114,7 @@ def test_one_piece_is_written_as_it_always_was() -> None:
         (({**FIRST, 'exit': {}}, LAST), r'exit: lacks threshold'),
         (({**FIRST, 'work': 0}, LAST), r'stages\.0\.work'),
         (({**FIRST, 'taken': 2}, LAST), r'stages\.0\.taken'),
-        (({**FIRST, 'gate': 1}, LAST), 'unknown field gate: allowed are name, sub_network, exit'),
+        (({**FIRST, 'door': 1}, LAST), 'unknown field door: allowed are name, sub_network, exit'),
         (({**FIRST, 'name': 'First one'}, LAST), 'allowed is 1 to 32 small letters'),
         ((LAST,), "'c0' has the one stage 'last'.*one piece has none"),
         (({**FIRST, 'name': 'last'}, LAST), "two stages 'last'"),
@@ -140,6 +140,95 @@ def test_one_piece_is_written_as_it_always_was() -> None:
     ],
 )
 def test_refuses_stages_that_cannot_be(stages: tuple[dict[str, Any], ...], said: str) -> None:
+    with pytest.raises(BundleError, match=said):
+        read(*stages)
+
+
+def gated(*names: str, **changes: Any) -> dict[str, Any]:
+    """Return a first stage whose gate chooses of others."""
+    return part('stem', gate={'next': list(names)}, work=0.1, **changes)
+
+
+NARROW = part('narrow', work=0.4, taken=0.7, last=True)
+WIDE = part('wide', taken=0.3)
+
+
+def test_a_gate_reads_back_and_says_what_runs_next() -> None:
+    manifest = read(gated('narrow', 'wide'), NARROW, WIDE)
+    stages = manifest.sub_network('c0').stages
+    assert Manifest.from_mapping(manifest.to_mapping(), 'here') == manifest
+    assert manifest.sub_network('c0').mean_work == pytest.approx(0.7 * 0.4 + 0.3)
+    assert routes(stages) == ((1, 2), (), ()) and largest_path(stages) == (0, 2)
+    assert [stage.name for stage in leaving(stages)] == ['narrow', 'wide']
+    found = flow(stages)
+    assert found.reached == pytest.approx((1.0, 0.7, 0.3))
+    assert found.onward == ({1: pytest.approx(0.7), 2: pytest.approx(0.3)}, {}, {})
+    assert found.parts == pytest.approx((0.1, 0.3, 0.9))
+
+
+def test_branches_that_meet_again() -> None:
+    costs = [0.2, 0.5, 0.3]
+    block = part('block', work=0.7, then='head', cost=costs[1])
+    head = part('head', work=0.75, taken=1.0, cost=costs[2])
+    stages = read(gated('head', 'block', cost=costs[0]), block, head).sub_network('c0').stages
+    assert routes(stages) == ((2, 1), (2,), ()) and largest_path(stages) == (0, 1, 2)
+    assert [stage.name for stage in leaving(stages)] == ['head']
+    assert work_of(stages, (0, 2)) == pytest.approx(0.5)
+    assert work_of(stages, (0, 1, 2)) == pytest.approx(1.0)
+    assert flow(stages).reached == pytest.approx((1.0, 0.5, 1.0))
+    assert flow(stages).parts == pytest.approx(costs)
+
+
+@pytest.mark.parametrize(
+    ('stages', 'said'),
+    [
+        (
+            (gated('narrow', 'broad'), NARROW, WIDE),
+            "a gate after stage 'stem' that chooses the stage 'broad', which is not there. It has",
+        ),
+        ((gated('stem', 'wide'), NARROW, WIDE), "form a loop: after 'stem' runs 'stem', which is"),
+        (
+            (gated('narrow', 'wide'), {**NARROW, 'last': False, 'then': 'stem'}, WIDE),
+            "form a loop: after 'narrow' runs 'stem', which is not later",
+        ),
+        ((gated('wide', 'wide'), NARROW, WIDE), "after stage 'stem' that names 'wide' twice"),
+        ((gated('narrow'), NARROW, WIDE), "stage 'wide', to which no other one leads"),
+        (
+            (gated('narrow', 'wide', exit={'threshold': 0.5}), NARROW, WIDE),
+            "a gate and an exit after stage 'stem': a gate alone says what runs next",
+        ),
+        (
+            (gated('narrow', 'wide', then='wide'), NARROW, WIDE),
+            'a gate and a field "then" after stage \'stem\'',
+        ),
+        ((gated('narrow', 'wide', last=True), NARROW, WIDE), "a gate after stage 'stem', whose"),
+        (
+            (gated('narrow', 'wide', taken=0.1), {**NARROW, 'taken': 0.6}, WIDE),
+            "0.1 of all .* 'stem', which has no exit",
+        ),
+        (
+            (gated('narrow', 'wide'), {**NARROW, 'work': 0.05}, WIDE),
+            r"works that fall, 0\.05 after 0\.1 at stage 'narrow'",
+        ),
+        (
+            (gated('narrow', 'wide'), NARROW, {**WIDE, 'work': 0.9}),
+            r"the work 0\.9 after its last stage 'wide'",
+        ),
+        (
+            (gated('narrow', 'wide', sub_network='s0'), NARROW, WIDE),
+            "a gate after stage 'stem', which is a whole sub-network",
+        ),
+        (
+            (gated('narrow', 'wide', cost=0.1), NARROW, WIDE),
+            "a cost for some stages, not for 'narrow'",
+        ),
+        (
+            (gated('narrow', 'wide', cost=0.1), {**NARROW, 'cost': 0.3}, {**WIDE, 'cost': 0.5}),
+            'costs that are 0.6 along the largest path',
+        ),
+    ],
+)
+def test_refuses_gates_that_cannot_be(stages: tuple[dict[str, Any], ...], said: str) -> None:
     with pytest.raises(BundleError, match=said):
         read(*stages)
 

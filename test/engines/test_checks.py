@@ -78,6 +78,10 @@ class TwoStages(Execution):
         self.prepared, self.picture, self.run = prepared, picture, 0
 
     @property
+    def stage(self) -> int:
+        return self.run
+
+    @property
     def done(self) -> bool:
         return self.run == 2
 

@@ -70,7 +70,7 @@ def test_that_no_calibration_picture_went_on_does_not_mean_that_none_ever_will()
         ((), 'no stage'),
         (((0.5, 0.5), (0.4, 0.3), (1.0, 0.2)), 'must not fall'),
         (((0.0, 0.5), (1.0, 0.5)), 'above 0'),
-        (((0.5, 0.5), (0.9, 0.5)), 'has to be 1'),
+        (((0.5, 0.5), (1.1, 0.5)), 'is 1 at most'),
         (((0.5, 0.5), (1.0, 0.4)), 'add up to 1'),
         (((0.5, 1.2), (1.0, -0.2)), 'none below 0'),
         (((0.5, float('nan')), (1.0, 0.5)), 'add up to 1'),

@@ -32,6 +32,7 @@ class Doubled(nn.Module):
     def __init__(self, last: nn.Module) -> None:
         super().__init__()
         self.last = last
+        self.eval()
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor]:
         return (2 * self.last(features)[0],)

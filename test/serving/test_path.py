@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -91,6 +92,95 @@ def test_thresholds_at_their_ends(threshold: float, stage: str) -> None:
     stages = (Stage('first', '', threshold, 0.5, 0.5), Stage('last', '', None, 1.0, 0.5))
     path = follow(Network([0.0, 0.5], stages).prepared, PICTURE, Told())
     assert path.stage == stage
+
+
+GATED = (
+    Stage('stem', threshold=None, work=0.1, taken=0.0, choices=('narrow', 'wide')),
+    Stage('narrow', threshold=None, work=0.4, taken=0.6, last=True),
+    Stage('wide', threshold=0.5, work=0.8, taken=0.3, then='rest'),
+    Stage('spare', threshold=None, work=0.9, taken=0.0),
+    Stage('rest', threshold=None, work=1.0, taken=0.1),
+)
+
+
+class Gated(Network):
+    """A gate between two branches, the scores of which are told for each picture by its sum."""
+
+    def __init__(self, *scores: Sequence[float], wide: float = 0.1) -> None:
+        self.scores = scores
+        super().__init__([None, 0.9, wide, None, 0.2], GATED)
+        self.prepared.largest_batch = 4
+
+    def step(self, stage: Stage, sure: float | None) -> Step:
+        def run(values: tuple[np.ndarray, ...]) -> tuple[Outputs | None, tuple[np.ndarray, ...]]:
+            self.ran.append(stage.name)
+            (batch,) = values
+            if stage.choices:
+                rows = [self.scores[int(each.sum()) % len(self.scores)] for each in batch]
+                return {'scores': np.array(rows)}, values
+            told = None if sure is None else {'sure': np.full(len(batch), sure)}
+            return told, values
+
+        return run
+
+
+@pytest.mark.parametrize(
+    ('scores', 'ran', 'work', 'undecided'),
+    [
+        ((2.0, 1.0), ['stem', 'narrow'], 0.4, 0),
+        ((1.0, 2.0), ['stem', 'wide', 'rest'], 1.0, 0),
+        ((3.0, math.nan), ['stem', 'wide', 'rest'], 1.0, 1),
+        ((math.inf, 0.0), ['stem', 'wide', 'rest'], 1.0, 1),
+    ],
+)
+def test_a_gate_picks_the_stage_that_runs_next(
+    scores: tuple[float, float], ran: list[str], work: float, undecided: int
+) -> None:
+    network = Gated(scores)
+    path = follow(network.prepared, PICTURE, Told())
+    assert network.ran == ran, 'the other branch is not run'
+    assert (path.stage, path.work, path.undecided) == (ran[-1], work, undecided)
+
+
+def test_an_exit_behind_a_gate() -> None:
+    path = follow(Gated((0.0, 1.0), wide=0.6).prepared, PICTURE, Told())
+    assert (path.stage, path.work) == ('wide', 0.8)
+
+
+def test_a_whole_run_takes_the_largest_path_whatever_a_gate_says() -> None:
+    network = Gated((1.0, 0.0))
+    assert network.prepared.run(PICTURE)['sure'] == [0.2]
+    assert network.ran == ['stem', 'wide', 'rest']
+
+
+def test_a_batch_splits_at_a_gate() -> None:
+    network = Gated((1.0, 0.0), (0.0, 1.0))
+    pictures = [PICTURE.copy() for _ in range(3)]
+    pictures[1][0, 0, 0] = 1
+    ways = [network.prepared.begin(each) for each in pictures]
+    assert network.prepared.advance_together(ways) == [None] * 3
+    assert network.ran == ['stem'] and [each.stage for each in ways] == [1, 2, 1]
+    easy = [ways[0], ways[2]]
+    answers = network.prepared.advance_together(easy)
+    assert [None if each is None else float(each['sure'][0]) for each in answers] == [0.9, 0.9]
+    assert network.ran == ['stem', 'narrow'] and all(each.done for each in easy)
+    assert not ways[1].done
+
+
+def test_scores_that_do_not_fit_the_choices() -> None:
+    said = "gate after stage 'stem' of sub-network 's0' gives shape .1, 3., and it chooses of 2"
+    with pytest.raises(EngineError, match=said):
+        Gated((1.0, 0.0, 0.0)).prepared.run(PICTURE)
+
+
+def test_work_is_the_sum_of_the_costs_of_the_stages_that_were_taken() -> None:
+    costs = (0.3, 0.0, 0.5, 0.0, 0.2)
+    for scores, work in (((1.0, 0.0), 0.3), ((0.0, 1.0), 1.0)):
+        network = Gated(scores)
+        entry = network.prepared.sub_network
+        stages = tuple(replace(stage, cost=cost) for stage, cost in zip(GATED, costs))
+        network.prepared.sub_network = replace(entry, stages=stages)
+        assert follow(network.prepared, PICTURE, Told()).work == pytest.approx(work)
 
 
 class Whole(PreparedSubNetwork):

@@ -55,6 +55,19 @@ def test_begins_with_the_latency_of_the_whole_by_the_work_of_each_stage() -> Non
     assert work.remaining(0) == pytest.approx(0.02 + 0.5 * 0.03 + 0.2 * 0.05)
 
 
+def test_what_is_left_behind_a_gate_is_that_of_one_branch() -> None:
+    gated = (
+        Stage('stem', work=0.2, choices=('narrow', 'wide')),
+        Stage('narrow', work=0.4, taken=0.75, last=True),
+        Stage('wide', work=1.0, taken=0.25),
+    )
+    work = known().work(Prepared(stages=gated))
+    assert flat(work.times) == pytest.approx([0.02, 0.02, 0.08])
+    assert work.remaining(0) == pytest.approx(0.02 + 0.75 * 0.02 + 0.25 * 0.08)
+    assert work.remaining(1) == pytest.approx(0.02)
+    assert work.longest(0) == pytest.approx(0.1) and work.longest(1) == pytest.approx(0.02)
+
+
 def test_guesses_by_multiply_adds_until_it_is_measured() -> None:
     times, prepared = StageTimes(), Prepared()
     assert flat(times.work(prepared).times) == [0.001]

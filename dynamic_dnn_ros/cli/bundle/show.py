@@ -184,6 +184,12 @@ def _stage_lines(entry: Mapping[str, Any]) -> list[str]:
         leaves = ''
         if 'exit' in stage:
             leaves = f', leaves from a confidence of {stage["exit"]["threshold"]:.3g}'
+        elif 'gate' in stage:
+            leaves = f', a gate picks {" or ".join(stage["gate"]["next"])}'
+        if 'then' in stage:
+            leaves += f', then {stage["then"]}'
+        elif stage.get('last'):
+            leaves += ', final'
         lines.append(
             f'  {stage["name"]}{runs}: work {stage["work"]:.3f}, taken by {stage["taken"]:.1%}'
             f'{leaves}'

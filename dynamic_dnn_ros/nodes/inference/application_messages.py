@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import FIGURES, LARGEST_BATCH, OperatingPoints
+from dynamic_dnn_ros.bundles.stages import leaving
 from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
 from dynamic_dnn_ros.msg import SubNetwork
 
@@ -29,9 +30,9 @@ def sub_network_messages(manifest: Manifest) -> list[SubNetwork]:
             width=entry.size.width,
             multiply_adds=entry.multiply_adds,
             parameters=entry.parameters,
-            stage_names=[stage.name for stage in entry.stages],
-            stage_work=array('d', [stage.work for stage in entry.stages]),
-            stage_taken=array('d', [stage.taken for stage in entry.stages]),
+            stage_names=[stage.name for stage in leaving(entry.stages)],
+            stage_work=array('d', [stage.work for stage in leaving(entry.stages)]),
+            stage_taken=array('d', [stage.taken for stage in leaving(entry.stages)]),
         )
         for entry in manifest.sub_networks
     ]
