@@ -10,7 +10,7 @@ Evolutionary Computation 6(2), 2002, as pymoo implements it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,22 +23,35 @@ from pymoo.core.repair import Repair
 from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.problems.static import StaticProblem
 
-from dynamic_dnn_ros.search.space import Genes, SearchSpace
+from dynamic_dnn_ros.search.space import Genes
 
 Objectives = npt.NDArray[np.float64]
-"""Candidates x 2, both to be minimised."""
+"""Candidates x objectives, all to be minimised."""
+
+
+class Space(Protocol):
+    """What can be chosen, as lists of whole numbers from 0 on."""
+
+    @property
+    def upper(self) -> Genes:
+        """Return the highest value of each entry."""
+
+    def canonical(self, genes: Genes) -> Genes:
+        """Return the one list of those that mean the same."""
+
 
 #: Of an entry: as in the evolutionary search of Once-for-All (section 2.3 of the paper's code).
 _MUTATION_PROBABILITY = 0.1
 
 
 def evolve(
-    space: SearchSpace,
+    space: Space,
     start: Sequence[Genes],
     population: int,
     generations: int,
     seed: int,
     evaluate: Callable[[list[Genes]], Objectives],
+    objectives: int = 2,
 ) -> int:
     """
     Run NSGA-II and return the number of generations, fewer where no sub-network is left.
@@ -49,9 +62,14 @@ def evolve(
 
     :param start: the first generation, distinct and canonical.
     :param evaluate: returns the objectives of a generation.
+    :param objectives: how many there are.
     """
     problem = Problem(
-        n_var=len(space.upper), n_obj=2, xl=np.zeros_like(space.upper), xu=space.upper, vtype=int
+        n_var=len(space.upper),
+        n_obj=objectives,
+        xl=np.zeros_like(space.upper),
+        xu=space.upper,
+        vtype=int,
     )
     never_twice = _NeverTwice()
     algorithm = NSGA2(
@@ -69,8 +87,8 @@ def evolve(
         if offspring is None or not len(offspring):
             break
         never_twice.evaluated.update(_tuples(offspring))
-        objectives = evaluate([np.array(genes, np.int64) for genes in offspring.get('X')])
-        algorithm.evaluator.eval(StaticProblem(problem, F=objectives), offspring)
+        found = evaluate([np.array(genes, np.int64) for genes in offspring.get('X')])
+        algorithm.evaluator.eval(StaticProblem(problem, F=found), offspring)
         algorithm.tell(infills=offspring)
         done += 1
     return done
@@ -91,7 +109,7 @@ class _Redraw(Mutation):
 class _Canonical(Repair):
     """Put entries without effect at their lowest, so that equal sub-networks are equal."""
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: Space) -> None:
         super().__init__(vtype=int)
         self._space = space
 
