@@ -104,20 +104,14 @@ class Evaluator:
         self._control_cost = control
 
     def _measure_accuracies(self, configurations: Sequence[Any]) -> None:
-        mappings = [
-            mapping
-            for mapping in (configuration.to_mapping() for configuration in configurations)
-            if self._journal.accuracy(mapping) is None
-        ]
-        measured = self._pool.recalibrated(mappings, self._calibration, self._held_out)
-        for index, accuracy, statistics in tqdm(
-            measured,
-            desc='  accuracy',
-            total=len(mappings),
-            disable=self._quiet or not mappings,
-            leave=False,
-        ):
-            self._journal.record_accuracy(mappings[index], accuracy, statistics)
+        measure_accuracies(
+            self._pool,
+            self._journal,
+            configurations,
+            self._calibration,
+            self._held_out,
+            self._quiet,
+        )
 
     def _measure_costs(self, configurations: Sequence[Any]) -> None:
         conditions = self._meter.conditions
@@ -156,3 +150,28 @@ class Evaluator:
                 'to continue'
             )
         return np.nanmedian(ratios, axis=0), float(np.nanmedian(control))
+
+
+def measure_accuracies(
+    pool: Pool,
+    journal: Journal,
+    configurations: Sequence[Any],
+    calibration: TrainingData,
+    held_out: TrainingData,
+    quiet: bool = False,
+) -> None:
+    """Recalibrate configurations and measure their accuracy, those that the journal lacks."""
+    mappings = [
+        mapping
+        for mapping in (configuration.to_mapping() for configuration in configurations)
+        if journal.accuracy(mapping) is None
+    ]
+    measured = pool.recalibrated(mappings, calibration, held_out)
+    for index, accuracy, statistics in tqdm(
+        measured,
+        desc='  accuracy',
+        total=len(mappings),
+        disable=quiet or not mappings,
+        leave=False,
+    ):
+        journal.record_accuracy(mappings[index], accuracy, statistics)

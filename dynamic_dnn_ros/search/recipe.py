@@ -104,16 +104,16 @@ def _search_bundle(
     quiet: bool,
 ) -> Found:
     bundle = read_bundle(configuration.output)
-    network = _network(bundle)
+    network = super_network(bundle)
     meter = make_meter(bundle, network, settings)
-    training, held_out, test = _served_pictures(configuration, bundle, quiet)
-    _check_held_out(configuration, len(training))
+    training, held_out, test = served_pictures(configuration, bundle, quiet)
+    check_held_out(configuration, len(training))
     calibration = training.first(configuration.recalibration_pictures)
-    weights_sha256 = _sha256(bundle.weights().network)
+    weights_sha256 = digest_of(bundle.weights().network)
     subject = {
         'weights': weights_sha256,
-        'calibration pictures': _sha256(calibration.identity()),
-        'held-out pictures': _sha256(held_out.identity()),
+        'calibration pictures': digest_of(calibration.identity()),
+        'held-out pictures': digest_of(held_out.identity()),
         'preprocessing': repr(bundle.manifest.preprocessing),
     }
     pool = Pool(Subject.of(bundle, weights_sha256), jobs, backend)
@@ -146,7 +146,7 @@ def _search_bundle(
         )
 
 
-def _network(bundle: Bundle) -> DynamicNetwork[Any]:
+def super_network(bundle: Bundle) -> DynamicNetwork[Any]:
     """Return the super-network of a bundle, with its weights."""
     try:
         network = network_of(bundle.manifest)
@@ -156,7 +156,7 @@ def _network(bundle: Bundle) -> DynamicNetwork[Any]:
     return network.eval()
 
 
-def _served_pictures(
+def served_pictures(
     configuration: TrainingConfiguration, bundle: Bundle, quiet: bool
 ) -> tuple[TrainingData, TrainingData, TrainingData]:
     """
@@ -182,7 +182,7 @@ def _served_pictures(
     return *training.split(configuration.held_out, configuration.seed), test
 
 
-def _check_held_out(configuration: TrainingConfiguration, pictures: int) -> None:
+def check_held_out(configuration: TrainingConfiguration, pictures: int) -> None:
     """Check, where the training's work folder is still there, that it held out the same."""
     path = configuration.work / CHECKPOINT_NAME
     try:
@@ -296,7 +296,7 @@ def _comparison(
     return Comparison.of(np.array(sums), columns(evaluations)[1])
 
 
-def _sha256(values: Mapping[str, Any]) -> str:
+def digest_of(values: Mapping[str, Any]) -> str:
     """Return the SHA-256 of named arrays and plain values, whatever their order."""
     digest = hashlib.sha256()
     for name in sorted(values):

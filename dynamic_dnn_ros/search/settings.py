@@ -12,6 +12,9 @@ from typing import Any
 
 from dynamic_dnn_ros.search.errors import SearchError
 
+JOINT = 'joint'
+"""The field with what a joint search is told besides, see `search.joint.settings`."""
+
 
 class CostMeasure(Enum):
     """What a sub-network costs; accuracy is always the other objective."""
@@ -82,6 +85,7 @@ class SearchSettings:
         if not isinstance(mapping, Mapping):
             raise SearchError(f'search is {mapping!r}: a mapping of fields is needed')
         fields = {field.name: field for field in dataclasses.fields(cls)}
+        mapping = {name: value for name, value in mapping.items() if name != JOINT}
         unknown = sorted(str(name) for name in mapping.keys() - fields.keys())
         if unknown:
             raise SearchError(f'unknown field search.{unknown[0]}; known are {", ".join(fields)}')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+from itertools import product
 import math
 
 from dynamic_dnn_ros.platforms.board_model import BoardModel, NetworkCost
@@ -81,6 +82,20 @@ class BoardCosts:
         if self.rate:
             idle = max(1.0 / self.rate - time, 0.0) * self.board.power(setting, {})[rail]
         return Spent(time, running * time + idle)
+
+    def best(self, cost: NetworkCost, work: float, limit: float) -> Setting:
+        """
+        Return the setting with the least energy for a mean picture.
+
+        :param limit: of the time that a picture takes that takes all of the network, s; where no
+            setting keeps it, the fastest is returned
+        """
+        settings = [self.setting(each) for each in product(*map(range, self.steps))]
+        latencies = [self.latency(cost, setting) for setting in settings]
+        kept = [s for s, latency in zip(settings, latencies) if latency <= limit]
+        if not kept:
+            return settings[latencies.index(min(latencies))]
+        return min(kept, key=lambda setting: self.at(cost, work, setting).energy)
 
     def governed(self, cost: NetworkCost, work: float) -> Spent:
         """

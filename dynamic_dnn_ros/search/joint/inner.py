@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import math
 
 import numpy as np
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
@@ -15,8 +16,7 @@ from dynamic_dnn_ros.search.joint.designs import Backbone, Design, Designer
 from dynamic_dnn_ros.search.joint.genome import ExitSpace
 from dynamic_dnn_ros.search.space import Genes
 
-#: By which a design that is too slow counts as one that takes more energy, for each share of the
-#: limit that it is above it.
+#: Added to each objective of what is too slow, for each time that the limit is exceeded by.
 _PENALTY = 10.0
 
 
@@ -35,18 +35,21 @@ class InnerSettings:
     latency: float
 
 
-def objectives_of(design: Design, limit: float) -> tuple[float, float, float]:
+def judged(
+    accuracy: float, energy: float, latency: float, limit: float
+) -> tuple[float, float, float]:
     """
     Return error, logarithm of the energy and of the latency, all to be minimised.
 
-    One that is slower than the limit comes behind all that are not as far above it.
+    What is slower than the limit comes behind what is not as far above it.
     """
-    excess = max(design.latency / limit - 1.0, 0.0)
-    return (
-        1.0 - design.accuracy + excess,
-        float(np.log(design.spent.energy)) + _PENALTY * excess,
-        float(np.log(design.latency)),
-    )
+    excess = _PENALTY * max(latency / limit - 1.0, 0.0)
+    return 1.0 - accuracy + excess, math.log(energy) + excess, math.log(latency) + excess
+
+
+def objectives_of(design: Design, limit: float) -> tuple[float, float, float]:
+    """Return what a design is judged by, see `judged`."""
+    return judged(design.accuracy, design.spent.energy, design.latency, limit)
 
 
 def search_exits(
