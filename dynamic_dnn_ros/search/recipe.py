@@ -44,7 +44,9 @@ from dynamic_dnn_ros.training.tasks.contract import TrainingData
 from dynamic_dnn_ros.training.tasks.registry import training_task
 
 REPORT_NAME = 'report.json'
-_FOLDER = 'search'
+FOLDER = 'search'
+"""Of the work folder: what a search has measured."""
+
 #: Candidates this many tolerances off the front are measured again: they may lie on it.
 _MARGIN = 2.0
 
@@ -106,22 +108,20 @@ def _search_bundle(
     bundle = read_bundle(configuration.output)
     network = super_network(bundle)
     meter = make_meter(bundle, network, settings)
-    training, held_out, test = served_pictures(configuration, bundle, quiet)
-    check_held_out(configuration, len(training))
-    calibration = training.first(configuration.recalibration_pictures)
-    weights_sha256 = digest_of(bundle.weights().network)
-    subject = {
-        'weights': weights_sha256,
-        'calibration pictures': digest_of(calibration.identity()),
-        'held-out pictures': digest_of(held_out.identity()),
-        'preprocessing': repr(bundle.manifest.preprocessing),
-    }
-    pool = Pool(Subject.of(bundle, weights_sha256), jobs, backend)
-    folder = configuration.work / _FOLDER
-    with Journal(folder, subject) as journal:
+    given = given_by(configuration, bundle, jobs, backend, quiet)
+    test = given.test
+    folder = configuration.work / FOLDER
+    with Journal(folder, given.subject) as journal:
         space = SearchSpace(network)
         evaluator = Evaluator(
-            space, pool, meter, journal, calibration, held_out, settings.turns, quiet
+            space,
+            given.pool,
+            meter,
+            journal,
+            given.calibration,
+            given.held_out,
+            settings.turns,
+            quiet,
         )
         _evolve(space, evaluator, settings, configuration.seed, quiet)
         front, chosen = choose(evaluator, settings)
@@ -131,7 +131,7 @@ def _search_bundle(
             meter,
             evaluator.evaluations,
             front,
-            _tested(network, pool, journal, chosen, test, stored_type(bundle), quiet),
+            _tested(network, given.pool, journal, chosen, test, stored_type(bundle), quiet),
             _comparison(network, evaluator.evaluations, settings, meter),
             task_class(bundle.manifest.task.name).metric,
         )
@@ -144,6 +144,42 @@ def _search_bundle(
             tuple(profile.platform for profile in bundle.profiles),
             folder,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """
+    What a search begins with.
+
+    :param training: pictures that were trained on.
+    :param calibration: those of them that statistics are recalibrated on.
+    :param subject: whatever accuracies depend on.
+    """
+
+    training: TrainingData
+    calibration: TrainingData
+    held_out: TrainingData
+    test: TrainingData
+    subject: Mapping[str, str]
+    pool: Pool
+
+
+def given_by(
+    configuration: TrainingConfiguration, bundle: Bundle, jobs: int, backend: str, quiet: bool
+) -> Given:
+    """Read the pictures of the training of a bundle; raises as `search_bundle`."""
+    training, held_out, test = served_pictures(configuration, bundle, quiet)
+    check_held_out(configuration, len(training))
+    calibration = training.first(configuration.recalibration_pictures)
+    weights_sha256 = digest_of(bundle.weights().network)
+    subject = {
+        'weights': weights_sha256,
+        'calibration pictures': digest_of(calibration.identity()),
+        'held-out pictures': digest_of(held_out.identity()),
+        'preprocessing': repr(bundle.manifest.preprocessing),
+    }
+    pool = Pool(Subject.of(bundle, weights_sha256), jobs, backend)
+    return Given(training, calibration, held_out, test, subject, pool)
 
 
 def super_network(bundle: Bundle) -> DynamicNetwork[Any]:
