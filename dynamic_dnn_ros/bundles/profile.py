@@ -60,6 +60,10 @@ class OperatingPoints:
 
     `batch_latency` is what 1, 2, ... frames of a sub-network take together, as a multiple of what
     one takes, shape (sub-networks, largest batch); no rows where it was not measured.
+
+    `works` has, of sub-networks with stages whose paths were measured, the share of the largest
+    path's latency of a picture that leaves after each stage, and `taken` the share of the pictures
+    of `accuracy_data` that do, both by the sub-network's id.
     """
 
     platform: str
@@ -90,6 +94,8 @@ class OperatingPoints:
     accuracy_data: str = ''
     measured_elsewhere: str = ''
     batch_latency: FloatColumn = field(default_factory=lambda: np.zeros((0, 0)))
+    works: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    taken: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """
@@ -139,6 +145,7 @@ class OperatingPoints:
                 '1',
                 remedy,
             )
+        self._check_paths(where, remedy)
         for name, names in (('sub_network', self.sub_networks), ('processor', self.processors)):
             column = getattr(self, name)
             if points and not (column.min() >= 0 and column.max() < len(names)):
@@ -159,6 +166,20 @@ class OperatingPoints:
                 )
         if not np.all(np.isfinite(self.frequencies) & (self.frequencies > 0)):
             raise BundleError(where, 'a frequency is not positive', remedy)
+
+    def _check_paths(self, where: str, remedy: str) -> None:
+        for name in (*self.works, *self.taken):
+            works, taken = self.works.get(name, ()), self.taken.get(name, ())
+            shares = len(works) == len(taken) and all(0 <= each <= 1 for each in (*works, *taken))
+            # Shares are written with six digits.
+            if name not in self.sub_networks or not (shares and abs(sum(taken) - 1) < 1e-3):
+                raise BundleError(
+                    where,
+                    f'the paths of {name!r} have works {works} and shares {taken}: of a '
+                    'sub-network of the profile as many of each in 0..1 are needed, and shares '
+                    'that sum to 1',
+                    remedy,
+                )
 
     def __len__(self) -> int:
         """Return the number of operating points."""
@@ -197,6 +218,8 @@ class OperatingPoints:
                 self.batch_latency[kept] if len(self.batch_latency) else self.batch_latency
             ),
             sub_network=np.searchsorted(kept, self.sub_network[rows]),
+            works={name: each for name, each in self.works.items() if name in sub_networks},
+            taken={name: each for name, each in self.taken.items() if name in sub_networks},
             **columns,
         )
 
@@ -218,6 +241,11 @@ class OperatingPoints:
                 value = None if math.isnan(value) else float(f'{value:.6g}')
             elif isinstance(value, tuple):
                 value = list(value)
+            elif isinstance(value, Mapping):
+                value = {
+                    name: [float(f'{share:.6g}') for share in shares]
+                    for name, shares in value.items()
+                }
             elif isinstance(value, ProfileKind):
                 value = value.name.lower()
             mapping[entry.name] = value
@@ -278,12 +306,18 @@ class OperatingPoints:
                 accuracy=np.array(mapping.get('accuracy', ()), dtype=np.float64),
                 accuracy_data=str(mapping.get('accuracy_data', '')),
                 measured_elsewhere=str(mapping.get('measured_elsewhere', '')),
+                works=_shares(mapping.get('works', {})),
+                taken=_shares(mapping.get('taken', {})),
                 **values,
             )
         except BundleError:
             raise
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise BundleError(where, f'cannot be read ({error})', remedy) from error
+
+
+def _shares(mapping: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    return {str(name): tuple(map(float, shares)) for name, shares in mapping.items()}
 
 
 #: The columns of figures, in the order of `OperatingPoints.msg`.

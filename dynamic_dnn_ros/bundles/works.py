@@ -1,10 +1,11 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the stages of a cascade cost on a platform, as its profile says.
+What the stages of sub-networks cost on a platform, and how many pictures take which.
 
-A manifest holds the works of the computer that the cascade was made on. Another platform has other
-ratios between its sub-networks, and a profile of it knows them.
+A manifest holds the works of the computer that a sub-network was made on. Another platform has
+other ratios between its stages. A profile of it knows them where paths were measured, and those of
+a cascade by the latencies of its stages.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ import numpy as np
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 
-#: Works by the ids of sub-networks, one a stage, as `Stage.work`.
+#: Shares by the ids of sub-networks, one a stage, as `Stage.work` or `Stage.taken`.
 Works = Mapping[str, tuple[float, ...]]
 
 
 def works_on(points: OperatingPoints | None, manifest: Manifest) -> Works:
     """
-    Return the works of those cascades all of whose stages have points, equally many.
+    Return the works of sub-networks whose paths were measured, and of other cascades.
 
-    The mean latency over all settings counts.
+    Of these all stages must have points, equally many: the mean latency over all settings counts.
 
     :param points: of the platform; None: it is not known
     """
@@ -37,8 +38,10 @@ def works_on(points: OperatingPoints | None, manifest: Manifest) -> Works:
         rows = points.latency_mean[points.sub_network == index]
         counts[name] = len(rows)
         latencies[name] = float(np.mean(rows)) if len(rows) else 0.0
-    works = {}
+    works = _fitting(points.works, manifest)
     for entry in manifest.sub_networks:
+        if entry.id in works:
+            continue
         parts = [stage.sub_network for stage in entry.stages]
         if not entry.is_cascade or len({counts.get(part, 0) for part in parts}) > 1:
             continue
@@ -48,9 +51,29 @@ def works_on(points: OperatingPoints | None, manifest: Manifest) -> Works:
     return works
 
 
-def with_works(entry: SubNetwork, works: Works) -> SubNetwork:
-    """Return a sub-network with other works of its stages, where there are some."""
-    if entry.id not in works:
-        return entry
-    pairs = zip(entry.stages, works[entry.id])
-    return replace(entry, stages=tuple(replace(stage, work=work) for stage, work in pairs))
+def shares_on(points: OperatingPoints | None, manifest: Manifest) -> Works:
+    """
+    Return the shares of the pictures that leave after the stages, where paths were measured.
+
+    :param points: of the platform; None: it is not known
+    """
+    return {} if points is None else _fitting(points.taken, manifest)
+
+
+def _fitting(shares: Works, manifest: Manifest) -> dict[str, tuple[float, ...]]:
+    """Return those that still fit the stages of their sub-network."""
+    return {
+        entry.id: shares[entry.id]
+        for entry in manifest.sub_networks
+        if entry.stages and len(shares.get(entry.id, ())) == len(entry.stages)
+    }
+
+
+def with_works(entry: SubNetwork, works: Works, taken: Works) -> SubNetwork:
+    """Return a sub-network with other works and shares of its stages, where there are some."""
+    stages = entry.stages
+    if entry.id in works:
+        stages = tuple(replace(s, work=work) for s, work in zip(stages, works[entry.id]))
+    if entry.id in taken:
+        stages = tuple(replace(s, taken=share) for s, share in zip(stages, taken[entry.id]))
+    return entry if stages is entry.stages else replace(entry, stages=stages)

@@ -40,6 +40,7 @@ from dynamic_dnn_ros.profiling.measurements import (
     point_profile,
     read_table,
 )
+from dynamic_dnn_ros.profiling.path_times import PathTimes
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
 
 ERRORS = (
@@ -315,8 +316,9 @@ def _with_accuracies(
     ]
     manifest = bundle.manifest
     task = manifest.make_task()
+    paths = PathTimes()
     measured = measure_accuracies(
-        prepared, task, manifest.labels, manifest.preprocessing, pictures
+        prepared, task, manifest.labels, manifest.preprocessing, pictures, paths=paths
     )
     for name, accuracy in measured.items():
         entry = manifest.sub_network(name)
@@ -325,8 +327,15 @@ def _with_accuracies(
             f'{name}: accuracy {accuracy:.2%} ({task.metric.title}) with {engine.name} in '
             f'{engine.precision.value}, {expected} in the bundle'
         )
+    mixtures = paths.mixtures({entry.id: entry.stages for entry in manifest.sub_networks})
+    for name, mixture in mixtures.items():
+        works = ', '.join(f'{work:.3f}' for work in mixture.works)
+        taken = ', '.join(f'{share:.1%}' for share in mixture.taken)
+        print(f'{name}: paths take {works} of the largest, and {taken} of the pictures take them')
     return replace(
         profile,
+        works={name: mixture.works for name, mixture in mixtures.items()},
+        taken={name: mixture.taken for name, mixture in mixtures.items()},
         accuracy=np.array([measured[name] for name in profile.sub_networks]),
         accuracy_data=f'{len(pictures)} pictures of {pictures.files.path.name}',
     )

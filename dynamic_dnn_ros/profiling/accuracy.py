@@ -19,6 +19,7 @@ from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.pictures.input import Picture, Preprocessing
 from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
+from dynamic_dnn_ros.profiling.path_times import PathTimes
 from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.tasks.contract import MEASURING_LIMITS, Limits, Task
 
@@ -47,6 +48,7 @@ def measure_accuracies(
     data: LabelledSet[Any],
     limits: Limits = MEASURING_LIMITS,
     quiet: bool | None = None,
+    paths: PathTimes | None = None,
 ) -> dict[str, float]:
     """
     Return the accuracy, 0..1, of each sub-network, pictures fitted as a node fits frames.
@@ -57,10 +59,12 @@ def measure_accuracies(
     :param labels: of the network; `data` has the same
     :param limits: of what a result may hold
     :param quiet: show no progress; None: only where nobody looks
+    :param paths: takes note of the paths of the pictures, and of what they take
     :return: by the sub-network's id
     :raises DataError: when a picture cannot be read, or the pictures say nothing of accuracy
     :raises EngineError: when the engine fails
     """
+    along = follow if paths is None else paths.follow
     scorers = {entry.sub_network.id: task.scorer(labels) for entry in prepared}
     sizes = {entry.sub_network.size for entry in prepared}
     bar = tqdm(data, total=len(data), desc='measuring accuracy', unit='picture', disable=quiet)
@@ -68,7 +72,7 @@ def measure_accuracies(
         inputs = fitted_inputs(picture, sizes, preprocessing)
         for entry in prepared:
             pixels, placement = inputs[entry.sub_network.size]
-            outputs = follow(entry, pixels, task).outputs
+            outputs = along(entry, pixels, task).outputs
             result = task.decode(outputs, 0, placement, labels, limits)
             scorers[entry.sub_network.id].add(result, picture.truth)
     measured = {name: scorer.value() for name, scorer in scorers.items()}

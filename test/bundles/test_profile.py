@@ -80,11 +80,25 @@ def test_reads_back_what_it_writes() -> None:
         ({'batch_latency': [[1.0, 1.5], [1.0, math.inf]]}, 'not positive'),
         ({'batch_latency': [[1.0, 1.5], [1.1, 1.5]]}, 'first one that is not 1'),
         ({'batch_latency': [[1.0], [1.0, 1.5]]}, 'cannot be read'),
+        ({'works': {'s1': [0.5, 1.0]}}, "paths of 's1'"),
+        ({'works': {'s1': [0.5, 2.0]}, 'taken': {'s1': [0.5, 0.5]}}, 'in 0..1'),
+        ({'works': {'s1': [0.5, 1.0]}, 'taken': {'s1': [0.5, 0.4]}}, 'sum to 1'),
+        ({'works': {'s7': [0.5, 1.0]}, 'taken': {'s7': [0.5, 0.5]}}, "'s7'"),
+        ({'works': {'s1': 'half'}}, 'cannot be read'),
     ],
 )
 def test_refuses_a_broken_column_by_name(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(BundleError, match=named):
         parse_profile(written(**changes), 'here')
+
+
+def test_paths_are_read_back_and_go_with_their_sub_network() -> None:
+    paths = {'works': {'s1': [0.25, 1.0]}, 'taken': {'s1': [0.75, 0.25]}}
+    read = parse_profile(written(**paths), 'here')
+    assert (read.works, read.taken) == ({'s1': (0.25, 1.0)}, {'s1': (0.75, 0.25)})
+    assert read.to_mapping()['works'] == paths['works']
+    assert read.only(['s1']).taken == read.taken
+    assert read.only(['s0']).works == read.only(['s0']).taken == {}
 
 
 def test_refuses_a_missing_column_and_what_is_no_json() -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Backbones with exits that are made up: deep ones are right more often, and exits are sure of it."""
+"""Backbones with exits that are made up: the deeper, the more often they are right."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.bundles.works import works_on
+from dynamic_dnn_ros.bundles.works import shares_on, works_on
 from dynamic_dnn_ros.msg import Application, SubNetworkSwitch
 from dynamic_dnn_ros.msg import OperatingPoints as OperatingPointsMessage
 from dynamic_dnn_ros.nodes.common import qos
@@ -57,7 +57,8 @@ class PresentedPoints:
             refused = len(served.refused)
             if points is not self._made_of or refused != self._refused:
                 self._made_of, self._refused = points, refused
-                served.works = works_on(points, served.bundle.manifest)
+                whole = served.bundle.manifest
+                served.learn_paths(works_on(points, whole), shares_on(points, whole))
                 manifest = served.manifest()
                 if points is not None and refused:
                     points = points.only([entry.id for entry in manifest.sub_networks])

@@ -24,6 +24,7 @@ class _Common:
     """What streams have in common and is exchanged while they serve."""
 
     works: Works = field(default_factory=dict)
+    taken: Works = field(default_factory=dict)
 
 
 class ServedBundle:
@@ -31,8 +32,8 @@ class ServedBundle:
     What a stream serves, and the processor that its results name.
 
     `refused` says why a sub-network is not served, by its id. `processor` may be one of a
-    simulated board. `works` are those of cascades on the platform, where a profile knows them.
-    All streams of a node have bundle, engine, `refused` and `works` in common.
+    simulated board. `works` and `taken` are those of stages on the platform, where a profile
+    knows them. All streams of a node have bundle, engine, `refused` and these in common.
     """
 
     def __init__(
@@ -70,12 +71,17 @@ class ServedBundle:
 
     @property
     def works(self) -> Works:
-        """Return the works of cascades on the platform, by their ids."""
+        """Return the works of stages on the platform, by the ids of sub-networks."""
         return self._common.works
 
-    @works.setter
-    def works(self, works: Works) -> None:
-        self._common.works = works
+    def learn_paths(self, works: Works, taken: Works) -> None:
+        """
+        Take over what a profile of the platform knows of stages.
+
+        :param works: by the ids of sub-networks, see `bundles.works`
+        :param taken: shares of the pictures likewise
+        """
+        self._common.works, self._common.taken = works, taken
 
     def for_another_stream(self) -> ServedBundle:
         """Return the same for another stream, which is to begin, and to close its exchange."""
@@ -136,7 +142,7 @@ class ServedBundle:
         manifest = self.bundle.manifest
         kept = (
             replace(
-                with_works(entry, self.works),
+                with_works(entry, self.works, self._common.taken),
                 accuracy=self._accuracies.get(entry.id, entry.accuracy),
             )
             for entry in manifest.sub_networks
@@ -155,7 +161,9 @@ class ServedBundle:
         if works is None:
             return frame.work
         stages = self.bundle.manifest.sub_network(frame.sub_network).stages
-        return works[[stage.name for stage in stages].index(frame.exit_stage)]
+        index = [stage.name for stage in stages].index(frame.exit_stage)
+        # Where several paths lead to a stage, a frame took another work than they do in the mean.
+        return frame.work * (works[index] / stages[index].work)
 
     @property
     def unmeasured(self) -> str:
