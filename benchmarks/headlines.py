@@ -84,6 +84,13 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         'after a new target: first frame that meets the target',
         'simulator, two applications at 30 Hz: real time over',
     ),
+    'memory_clock': (
+        'dynamic_dnn: frames late, worst case',
+        'memory_blind: frames late, worst case',
+        'open_loop: frames late, worst case',
+        'alert: frames late, worst case',
+        'dynamic_dnn: module energy / oracle',
+    ),
     'recalibration': (
         's0: lost without statistics of its own',
         's6: lost without statistics of its own',

@@ -10,8 +10,10 @@ from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.management.baselines.alert import Alert
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
 from dynamic_dnn_ros.management.baselines.restricted import (
+    OpenLoop,
     PathBlind,
     dvfs_only,
+    memory_blind,
     network_only,
 )
 from dynamic_dnn_ros.management.baselines.static import Static
@@ -35,6 +37,8 @@ DECIDERS: Mapping[str, MakeDecider] = {
     'dvfs_only': dvfs_only,
     'network_only': network_only,
     'path_blind': PathBlind,
+    'memory_blind': memory_blind,
+    'open_loop': OpenLoop,
 }
 
 _OTHERS = Extensions(GROUP, 'decider', DECIDERS)

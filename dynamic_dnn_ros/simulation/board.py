@@ -128,6 +128,7 @@ class BoardInTime:
         self._next_choice = [governor.period for governor in self._governors]
         self._choosing = math.inf
         self._setting: dict[str, tuple[float, float]] = {}
+        self._held: dict[str, float] = {}
         self._offered: list[tuple[float, ...]] = []
         self._tables: list[tuple[float, ...]] = []
         self._limits: list[tuple[float, float]] = []
@@ -164,6 +165,15 @@ class BoardInTime:
     def apply(self, setting: Sequence[DomainFrequency] | None) -> None:
         """Take ranges of the frequencies, or none to leave them to the governors."""
         self._setting = {d.name: (d.minimum, d.maximum) for d in setting or ()}
+        self._regulate()
+
+    def hold(self, clocks: Mapping[str, float]) -> None:
+        """
+        Let somebody else hold domains at frequencies, Hz; settings and governors leave them alone.
+
+        :param clocks: by domain; the nearest that is offered is taken
+        """
+        self._held = dict(clocks)
         self._regulate()
 
     def set_foreign(self, load: Mapping[str, float]) -> None:
@@ -271,6 +281,10 @@ class BoardInTime:
         """Return the frequencies of a domain in the power mode, Hz."""
         return self._offered[index]
 
+    def settable(self, index: int) -> tuple[float, ...]:
+        """Return the frequencies to which a domain can be set, Hz; none where it is held."""
+        return () if self.domains[index] in self._held else self._offered[index]
+
     def requested(self, name: str) -> tuple[float, float] | None:
         """Return the range that a setting asked for, Hz, or none."""
         return self._setting.get(name)
@@ -331,6 +345,9 @@ class BoardInTime:
             low, high = self._setting.get(name, (offered[0], offered[-1]))
             high = max(min(high, highest), offered[0])
             low = min(max(low, offered[0]), high)
+            held = self._held.get(name)
+            if held is not None:
+                low = high = _nearest(offered, held)
             table = tuple(f for f in offered if low * 0.999 <= f <= high * 1.001)
             if not table:  # between two steps of the table: the next one above, as the driver does
                 above = [f for f in offered if f >= low]
@@ -433,3 +450,7 @@ class BoardInTime:
         if before != self.throttled:
             self._next_throttle = self.now + thermal.throttle_interval
             self._regulate()
+
+
+def _nearest(offered: Sequence[float], hertz: float) -> float:
+    return min(offered, key=lambda each: abs(each - hertz))

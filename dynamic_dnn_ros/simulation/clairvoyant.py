@@ -36,9 +36,12 @@ def least_energy(
         arrivals of its frames are taken
     :raises ScenarioError: for several applications, other load, or frames that were not served
     """
-    if len(scenario.applications) != 1 or scenario.other_load or scenario.power_modes:
+    others = scenario.other_load or scenario.power_modes or scenario.held_clocks
+    if len(scenario.applications) != 1 or others:
         raise ScenarioError(
-            'applications', 'no limit is known for several, or beside other load', 'Give one alone'
+            'applications',
+            'no limit is known for several, or beside others',
+            'Give one alone',
         )
     (script,) = scenario.applications
     made = run.applications[script.id]

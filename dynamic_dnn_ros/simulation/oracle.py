@@ -33,7 +33,12 @@ from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.platforms.board_model import BoardModel
 from dynamic_dnn_ros.simulation.board import HIGHEST_LOAD, BoardInTime
 from dynamic_dnn_ros.simulation.figures import application_figures
-from dynamic_dnn_ros.simulation.scenario import ApplicationScript, Scenario, TargetChange
+from dynamic_dnn_ros.simulation.scenario import (
+    ApplicationScript,
+    HeldClock,
+    Scenario,
+    TargetChange,
+)
 from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.world import World
 
@@ -212,6 +217,7 @@ class _Stretch:
         self._targets = [self._target(script) for script in self._scripts]
         self._rates = [script.camera.rate_at(time) for script in self._scripts]
         self._load = scenario.other_load_at(time)
+        self._held = scenario.held_clocks_at(time)
         self._factors = [
             self._board.bias(seed, script.id) * script.slow_down_at(time)
             for script in self._scripts
@@ -231,6 +237,7 @@ class _Stretch:
                 self._targets,
                 self._rates,
                 sorted(self._load.items()),
+                sorted(self._held.items()),
                 self._factors,
                 self._difficulties,
             )
@@ -325,9 +332,18 @@ class _Stretch:
         others = np.minimum(demand, np.maximum(1.0 - utilisation, 0.0))
         activity[..., : len(domains)] += others
         power = idle + (activity * slopes).sum(axis=-1)
-        missed = missed + 1e6 * excess
+        missed = missed + 1e6 * (excess + self._elsewhere(settings, domains))
         flat = np.lexsort((power.ravel(), np.round(objective.ravel(), 6), missed.ravel()))
         return self._best(flat, missed, objective, power, surely, truths, settings, domains)
+
+    def _elsewhere(self, settings: FloatArray, domains: tuple[str, ...]) -> FloatArray:
+        """Return in how many domains a setting is not at the frequency that is held there."""
+        elsewhere = np.zeros(len(settings))
+        for name, clocks in zip(domains, settings.T):
+            if name in self._held:
+                distance = np.abs(clocks - self._held[name])
+                elsewhere += distance > distance.min()
+        return elsewhere
 
     def _of_pictures(
         self, a: int, options: Sequence[Option], quantile: float
@@ -447,6 +463,7 @@ class _Stretch:
             measured_from=1.0,
             power_mode=self._mode,
             power_modes=(),
+            held_clocks=tuple(HeldClock(0.0, *each) for each in self._held.items()),
             cooling=(),
             sensors=type(self._scenario.sensors)(),
             other_load=tuple(

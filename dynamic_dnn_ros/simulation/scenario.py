@@ -125,6 +125,15 @@ class Cooling:
 
 
 @dataclass(frozen=True)
+class HeldClock:
+    """A domain that somebody else holds at a frequency, Hz, from `at` on; nobody else sets it."""
+
+    at: float
+    domain: str
+    hertz: float
+
+
+@dataclass(frozen=True)
 class Sensor:
     """Standard deviation of single readings and a constant error, as shares of what is read."""
 
@@ -184,6 +193,7 @@ class Scenario:
     other_load: tuple[OtherLoad, ...] = ()
     cooling: tuple[Cooling, ...] = ()
     power_modes: tuple[tuple[float, str], ...] = ()
+    held_clocks: tuple[HeldClock, ...] = ()
     sensors: Sensors = Sensors()
     delays: Delays = Delays()
     servers: tuple[ServerScript, ...] = ()
@@ -209,6 +219,11 @@ class Scenario:
                     total[domain] = min(total.get(domain, 0.0) + share, 1.0)
         return total
 
+    def held_clocks_at(self, time: float) -> dict[str, float]:
+        """Return the frequency, Hz, of each domain that somebody else holds at a time."""
+        begun = sorted((e for e in self.held_clocks if e.at <= time), key=lambda e: e.at)
+        return {entry.domain: entry.hertz for entry in begun}
+
     def stretches(self) -> tuple[tuple[float, float], ...]:
         """Return the stretches of time in which nothing changes, as (begin, end)."""
         times = {0.0, self.duration}
@@ -223,6 +238,7 @@ class Scenario:
             times.update((entry.at, entry.until))
         times.update(change.at for change in self.cooling)
         times.update(time for time, _ in self.power_modes)
+        times.update(entry.at for entry in self.held_clocks)
         inside = sorted(time for time in times if time <= self.duration)
         return tuple(pairwise(inside))
 
@@ -265,6 +281,7 @@ class Scenario:
             power_modes=tuple(
                 (entry['at'], entry['mode']) for entry in _of(mapping, 'power_modes')
             ),
+            held_clocks=tuple(HeldClock(**entry) for entry in _of(mapping, 'held_clocks')),
             sensors=Sensors(
                 delay=float(sensors.get('delay', 0.0)),
                 delay_jitter=float(sensors.get('delay_jitter', 0.0)),

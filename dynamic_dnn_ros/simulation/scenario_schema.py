@@ -181,6 +181,16 @@ SCHEMA: dict[str, Any] = _object(
         'power_modes': _list(
             _object({'at': _TIME, 'mode': {'type': 'string', 'minLength': 1}}, ('at', 'mode'))
         ),
+        'held_clocks': _list(
+            _object(
+                {
+                    'at': _TIME,
+                    'domain': {'type': 'string', 'minLength': 1},
+                    'hertz': {'type': 'number', 'exclusiveMinimum': 0},
+                },
+                ('at', 'domain', 'hertz'),
+            )
+        ),
         'sensors': _object(
             {
                 'delay': _TIME,

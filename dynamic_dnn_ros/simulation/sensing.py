@@ -59,7 +59,7 @@ class Sensing:
             domains.append(
                 DomainLoad(
                     name=name,
-                    available=offered,
+                    available=board.settable(index),
                     limit_minimum=offered[0],
                     limit_maximum=board.limit(index),
                     granted=board.granted[index],

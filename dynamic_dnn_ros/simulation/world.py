@@ -202,6 +202,14 @@ class World:
             )
         for time, mode in scenario.power_modes:
             at(time, self._moding(mode))
+        for held in scenario.held_clocks:
+            if held.domain not in model.domains:
+                raise ScenarioError(
+                    f'held_clocks: domain = {held.domain!r}',
+                    f'{model.name} has no such domain',
+                    f'Choose of: {", ".join(model.domains)}',
+                )
+            at(held.at, self._hold)
         self._loop.begin()
         at(scenario.measured_from, self._begin_measuring)
 
@@ -261,6 +269,9 @@ class World:
 
     def _other_load(self, now: float) -> None:
         self.board.set_foreign(self.scenario.other_load_at(now))
+
+    def _hold(self, now: float) -> None:
+        self.board.hold(self.scenario.held_clocks_at(now))
 
     def _begin_measuring(self, now: float) -> None:
         self._measured_energy = list(self.board.energy)

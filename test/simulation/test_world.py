@@ -12,6 +12,7 @@ from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.simulation.figures import figures
 from dynamic_dnn_ros.simulation.runner import boards_of
 from dynamic_dnn_ros.simulation.runs import Run
+from dynamic_dnn_ros.simulation.scenario import ScenarioError
 from dynamic_dnn_ros.simulation.world import World
 from support.scenarios import FRONT, REAR, application, job, mapping, simulated
 
@@ -124,6 +125,33 @@ def test_a_power_mode_and_heat_change_what_may_be_set() -> None:
     gpu = run.domains.index('gpu')
     assert all(sample.granted[gpu] <= 510e6 for sample in run.samples if sample.time > 10)
     assert max(run.samples[-1].temperatures) > max(run.samples[20].temperatures)
+
+
+@pytest.mark.parametrize('manager', ['dynamic_dnn', 'memory_blind', 'open_loop', 'alert'])
+def test_a_clock_that_somebody_else_holds_stays_there(manager: str) -> None:
+    steps = [
+        {'at': 0.0, 'domain': 'memory', 'hertz': 1.9e9},
+        {'at': 10.0, 'domain': 'memory', 'hertz': 0.8e9},
+    ]
+    run = simulated(mapping(held_clocks=steps), manager)
+    memory, gpu = run.domains.index('memory'), run.domains.index('gpu')
+    held = [(sample.time, sample.granted[memory]) for sample in run.samples if sample.time > 0]
+    # The nearest step of the table, whatever the manager asks for.
+    assert {clock for at, clock in held if at < 10} == {1866e6}
+    assert {clock for at, clock in held if at > 10} == {800e6}
+    slower = [sample.granted[gpu] for sample in run.samples if sample.time > 12]
+    faster = [sample.granted[gpu] for sample in run.samples if 5 < sample.time < 10]
+    if manager == 'dynamic_dnn':
+        # The GPU makes up for the memory.
+        assert min(slower) > min(faster)
+        (found,) = figures(run)
+        assert found.late <= found.allowed
+
+
+def test_a_domain_that_the_board_lacks_cannot_be_held() -> None:
+    made = job(mapping(held_clocks=[{'at': 1, 'domain': 'npu', 'hertz': 1e9}]))
+    with pytest.raises(ScenarioError, match=r"'npu'.*Choose of: cpu, gpu, memory"):
+        World(made.scenario, boards_of(made.scenario), made.workloads, Static(0))
 
 
 def test_a_power_mode_that_the_board_lacks_is_refused_before_the_run() -> None:

@@ -120,5 +120,7 @@ def events_of(scenario: Scenario) -> list[tuple[float, str]]:
         parts += ['cooling changes'] if cooling.resistance is not None else []
         events.append((cooling.at, ', '.join(parts)))
     events += [(at, f'power mode {mode}') for at, mode in scenario.power_modes]
+    for held in scenario.held_clocks:
+        events.append((held.at, f'{held.domain} held at {1e-6 * held.hertz:.0f} MHz'))
     events += [(at, 'sensors silent') for at, _ in scenario.sensors.silent]
     return sorted(event for event in events if 0 < event[0] < scenario.duration)

@@ -174,6 +174,10 @@ class Baseline(abc.ABC):
                 offered = np.array(domain.available)
                 keep &= np.abs(clocks[:, None] / offered - 1).min(axis=1) < 1e-3
                 keep &= clocks <= domain.limit_maximum * 1.001
+            elif domain is not None and domain.granted > 0:
+                # Nobody asks us: it stays where it runs.
+                distance = np.abs(np.log(grid.hertz[:, column] / domain.granted))
+                keep &= distance <= distance.min() + 1e-9
         return keep if keep.any() else np.ones(len(grid.rows), dtype=bool)
 
     def by_accuracy(self, name: str) -> list[Option]:

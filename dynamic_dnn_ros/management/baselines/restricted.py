@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of the manager: only the clocks, only the sub-networks, or no paths of pictures."""
+"""Parts of the manager: only clocks, only sub-networks, no paths, no clock of the memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
-from dynamic_dnn_ros.management.observations import Application, Status
+from dynamic_dnn_ros.management.observations import Application, Status, StatusEvent
 
 
 class PathBlind(Manager):
@@ -26,6 +26,9 @@ class PathBlind(Manager):
         """Take a status, but for the path of its frame."""
         return super().observe(replace(status, work=1.0, exit_stage=''), now)
 
+
+MEMORY = 'memory'
+"""The frequency domain that `memory_blind` does not see."""
 
 Restriction = Callable[[Application], OperatingPoints]
 
@@ -50,6 +53,20 @@ class Restricted(Manager):
         return super().add_application(replace(application, operating_points=kept[1]), now)
 
 
+class OpenLoop(Restricted):
+    """A manager that never looks at a frame, and whose profiles know no clock of the memory."""
+
+    def __init__(self, instance: str, settings: ManagerSettings | None = None) -> None:
+        """Begin with nothing."""
+        super().__init__(instance, settings, _without_memory)
+
+    def observe(self, status: Status, now: float) -> bool:
+        """Take a status, but for what its frame took."""
+        if status.event is StatusEvent.SERVED:
+            status = replace(status, event=StatusEvent.HEARTBEAT)
+        return super().observe(status, now)
+
+
 def dvfs_only(instance: str = 'dvfs_only', settings: ManagerSettings | None = None) -> Restricted:
     """Return a manager that sets clocks and leaves each application at what it begins with."""
     return Restricted(instance, settings, _one_sub_network)
@@ -60,6 +77,13 @@ def network_only(
 ) -> Restricted:
     """Return a manager that chooses sub-networks and leaves the clocks to the governors."""
     return Restricted(instance, settings, _without_domains)
+
+
+def memory_blind(
+    instance: str = 'memory_blind', settings: ManagerSettings | None = None
+) -> Restricted:
+    """Return a manager whose profiles were taken at the memory's highest clock alone."""
+    return Restricted(instance, settings, _without_memory)
 
 
 def _one_sub_network(application: Application) -> OperatingPoints:
@@ -73,6 +97,20 @@ def _without_domains(application: Application) -> OperatingPoints:
     highest = points.frequencies.max(axis=0, initial=0.0)
     kept = _rows(points, (points.frequencies == highest).all(axis=1))
     return replace(kept, domains=(), frequencies=np.zeros((len(kept.sub_network), 0)))
+
+
+def _without_memory(application: Application) -> OperatingPoints:
+    points = application.operating_points
+    if MEMORY not in points.domains:
+        return points
+    column = points.domains.index(MEMORY)
+    clocks = points.frequencies[:, column]
+    kept = _rows(points, clocks == clocks.max(initial=0.0))
+    return replace(
+        kept,
+        domains=tuple(name for name in points.domains if name != MEMORY),
+        frequencies=np.delete(kept.frequencies, column, axis=1),
+    )
 
 
 def _rows(points: OperatingPoints, keep: NDArray[np.bool_]) -> OperatingPoints:
