@@ -25,7 +25,7 @@ from dynamic_dnn_ros.management.assessment import (
 from dynamic_dnn_ros.management.narrowing import WITHIN, within
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, change_worth
 from dynamic_dnn_ros.management.targets import Objective
-from dynamic_dnn_ros.management.words import limit_title, with_unit
+from dynamic_dnn_ros.management.words import in_unit, limit_title, percent
 
 LIMITS = ('latency', 'accuracy', 'energy', 'rate')
 """In the order of `assessment.CONSTRAINTS`."""
@@ -170,18 +170,18 @@ def _limits(
         key, value = LIMITS[number], values[number]
         limit = float(getattr(target, key))
         title = limit_title(key, metric if own else '')
-        held = with_unit(key, value)
+        held, asked = in_unit(key, value), in_unit(key, limit)
         if not own:
             words = f'{target.application} would miss its {title} with {held}'
         elif not found.misses[number, other] > 0:
             words = (
-                f'its {title} of {held} is too near to {limit:.4g}: a change leaves '
-                f'{100 * room:.2g} % free'
+                f'its {title} of {held} is too near to {asked}: a change leaves '
+                f'{100 * room:.2g}% free'
             )
         elif demand.asked:
-            words = f'its {title} of {held} misses {limit:.4g}'
+            words = f'its {title} of {held} misses {asked}'
         elif key == 'latency':
-            words = f'its latency of {held} is not below the {limit:.4g} s between two frames'
+            words = f'its latency of {held} is not below the {asked} between two frames'
         else:
             words = f'it serves only {held} of the {demand.camera_rate:.4g} Hz of its camera'
         rows.append(Objection(key, target.application, words))
@@ -193,10 +193,13 @@ def _served_worse(
 ) -> Objection:
     found, name = around.applications[a], demand.target.application
     if demand.target.objective is Objective.MAXIMUM_ACCURACY:
-        value, of = f'{found.accuracy[other]:.4g}', limit_title('accuracy', metric if own else '')
+        value, of = (
+            in_unit('accuracy', float(found.accuracy[other])),
+            limit_title('accuracy', metric if own else ''),
+        )
         words = f'its {of} of {value} is lower'
     else:
-        value, of = f'{found.latency[other]:.4g} s', 'latency'
+        value, of = in_unit('latency', float(found.latency[other])), 'latency'
         words = f'its {of} of {value} is higher'
     if not own:
         words = f'{name} would be served with {of} of {value} only'
@@ -212,6 +215,6 @@ def _more_power(demand: Demand, around: Evaluation, index: int, other: int) -> O
     return Objection(
         'power',
         name,
-        f'it keeps its processor busy for {100 * busy[other]:.3g} % of the time instead of '
-        f'{100 * busy[0]:.3g} %',
+        f'it keeps its processor busy for {percent(float(busy[other]))} of the time instead of '
+        f'{percent(float(busy[0]))}',
     )

@@ -33,7 +33,7 @@ from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.resource_level import Plan, alternatives
 from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import LONGEST_ID, Target, TargetError, TargetStore
-from dynamic_dnn_ros.management.words import AT_LEAST, limit_title, with_unit
+from dynamic_dnn_ros.management.words import AT_LEAST, in_unit, limit_title
 
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
@@ -345,9 +345,9 @@ def _infeasible_message(
     # Those that are met at what was chosen may be met at its expense: they belong to the sentence.
     missed, met = [], []
     for key, limit in target.limits().items():
-        words = f'{limit_title(key, record.application.metric)} {with_unit(key, limit)}'
+        words = f'{limit_title(key, record.application.metric)} {in_unit(key, limit)}'
         if beyond(key, limit, predicted[key]) > 0:
-            missed.append(f'{words} (expected: {predicted[key]:.4g})')
+            missed.append(f'{words} (expected: {in_unit(key, predicted[key])})')
         else:
             met.append(words)
     text = f'No operating point meets {" together with ".join([*missed, *met])}.'

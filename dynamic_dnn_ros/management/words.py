@@ -16,9 +16,6 @@ from dynamic_dnn_ros.management.decisions import (
 from dynamic_dnn_ros.management.targets import LateFrames, Objective, Target
 from dynamic_dnn_ros.tasks.contract import Metric
 
-UNITS = {'latency': 's', 'accuracy': '', 'energy': 'J', 'rate': 'Hz'}
-"""Unit of each limit, by the names of `TargetStatus.names`."""
-
 AT_LEAST = ('accuracy', 'rate')
 """Limits that are met from below upwards; the others are met from above downwards."""
 
@@ -54,9 +51,23 @@ def limit_title(name: str, metric: str) -> str:
     return name
 
 
-def with_unit(name: str, value: float) -> str:
-    """Return the value of a limit with its unit."""
-    return f'{value:.4g} {UNITS[name]}'.rstrip()
+def quantity(value: float, form: str, unit: str = '') -> str:
+    """Return a figure with its unit; a dash where it is not known."""
+    if not math.isfinite(value):
+        return '–'
+    return f'{value:{form}}%' if unit == '%' else f'{value:{form}} {unit}'.rstrip()
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration in ms, as tables of runs have it."""
+    return quantity(seconds * 1e3, '.1f', 'ms')
+
+
+def percent(share: float) -> str:
+    """Return a share, 0..1, in percent; nearly all or nearly none is not rounded to that."""
+    if 0.9995 <= share < 1:
+        return '99.9%'
+    return '0.1%' if 0 < share < 0.0005 else quantity(share, '.1%')
 
 
 def state_words(state: TargetState) -> str:
@@ -71,7 +82,7 @@ def in_unit(name: str, value: float) -> str:
     if name == 'latency':
         return f'{value * 1e3:.4g} ms'
     if name == 'accuracy':
-        return f'{value:.1%}'
+        return percent(value)
     if name == 'energy':
         return f'{value * 1e3:.4g} mJ' if value < 1 else f'{value:.4g} J'
     return f'{value:.4g} Hz'

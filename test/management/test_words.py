@@ -2,12 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.targets import Target, TargetError
-from dynamic_dnn_ros.management.words import limit_title, paths_text, with_unit
+from dynamic_dnn_ros.management.words import (
+    in_unit,
+    limit_title,
+    milliseconds,
+    paths_text,
+    percent,
+    quantity,
+)
 from support.applications import GPU, application
 
 FRONT = '/front/inference_node'
@@ -41,8 +50,18 @@ def test_shares_of_paths_are_said_by_stage(shares: tuple[float, ...], text: str)
 
 
 def test_units() -> None:
-    assert with_unit('latency', 0.0251) == '0.0251 s'
-    assert with_unit('accuracy', 0.31) == '0.31'
+    assert in_unit('latency', 0.0251) == '25.1 ms'
+    assert in_unit('accuracy', 0.31) == '31.0%'
+    assert (milliseconds(0.0251), quantity(98.26, '.1f', '%')) == ('25.1 ms', '98.3%')
+    assert milliseconds(math.nan) == quantity(math.inf, '.1f') == percent(math.nan) == '–'
+
+
+@pytest.mark.parametrize(
+    ('share', 'text'),
+    [(1.0, '100.0%'), (0.99999, '99.9%'), (0.853, '85.3%'), (1e-6, '0.1%'), (0.0, '0.0%')],
+)
+def test_what_is_nearly_all_is_not_said_to_be_all(share: float, text: str) -> None:
+    assert percent(share) == text
 
 
 def test_sentences_of_the_manager_name_the_metric() -> None:
@@ -54,10 +73,10 @@ def test_sentences_of_the_manager_name_the_metric() -> None:
     subject.set_target(Target(FRONT, accuracy=0.95), 1)
     (report,) = subject.decide(0.0).reports
     assert report.metric == 'map_50_95'
-    assert 'accuracy (AP 50:95) 0.95 (expected: 0.92)' in report.message
-    assert report.runner_up_reason == 'its accuracy (AP 50:95) of 0.9 misses 0.95'
+    assert 'accuracy (AP 50:95) 95.0% (expected: 92.0%)' in report.message
+    assert report.runner_up_reason == 'its accuracy (AP 50:95) of 90.0% misses 95.0%'
     answer = subject.ask(Target(FRONT, latency=0.03, accuracy=0.95), 0.1)
-    assert 'It would miss accuracy (AP 50:95) 0.95 (expected: 0.92)' in answer.message
+    assert 'It would miss accuracy (AP 50:95) 95.0% (expected: 92.0%)' in answer.message
     assert answer.metric == 'map_50_95'
 
 

@@ -9,12 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
-from dynamic_dnn_ros.cli.demo.summary import (
-    PhaseSummary,
-    latency_quantile,
-    quantity,
-    summarise,
-)
+from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, latency_quantile, summarise
+from dynamic_dnn_ros.management.words import quantity
 
 CAMERA_COLUMNS = (
     'camera',
@@ -69,7 +65,7 @@ def _name(run: RunRecord) -> str:
 
 
 def _figures(latencies: list[float]) -> list[str]:
-    return [quantity(latency * 1e3, '{:.1f}') for latency in latencies]
+    return [quantity(latency * 1e3, '.1f') for latency in latencies]
 
 
 def _counts(run: RunRecord) -> list[str]:

@@ -20,11 +20,10 @@ from dynamic_dnn_ros.cli.demo.summary import (
     caution,
     cells,
     latency_quantile,
-    milliseconds,
     notes,
     platform_title,
 )
-from dynamic_dnn_ros.management.words import paths_text
+from dynamic_dnn_ros.management.words import in_unit, milliseconds, paths_text, percent
 
 #: Seconds over which the live latency is computed.
 WINDOW = 2.0
@@ -131,7 +130,7 @@ def state_text(run: RunRecord) -> str:
         return 'no answer yet'
     decision = run.decisions[-1]
     missed = [
-        f'{name} by {_in_unit(name, value)}'
+        f'{name} by {in_unit(name, value)}'
         for name, value in decision.missed_by.items()
         if value > 0.0
     ]
@@ -143,14 +142,6 @@ def reason_text(run: RunRecord) -> str:
     if not run.switches:
         return 'none seen yet'
     return f'{run.switches[-1].sub_network}, because {run.switches[-1].reason}'
-
-
-def _in_unit(name: str, value: float) -> str:
-    if name == 'latency':
-        return f'{value * 1e3:.1f} ms'
-    if name == 'accuracy':
-        return f'{value:.1%}'
-    return f'{value:.3g} {"J" if name == "energy" else "Hz"}'
 
 
 def honesty(run: RunRecord) -> str:
@@ -295,7 +286,7 @@ def _application_cells(run: RunRecord, now: float) -> list[Any]:
     return [
         run.application,
         record.phase.goal.text if record is not None else 'none yet',
-        f'{sub_network} ({accuracy:.1%})' if math.isfinite(accuracy) else sub_network,
+        f'{sub_network} ({percent(accuracy)})' if math.isfinite(accuracy) else sub_network,
         Text(f'{milliseconds(latency)}{against}', style='green' if good else 'red'),
         Text(state, style=state_colour(state)),
     ]

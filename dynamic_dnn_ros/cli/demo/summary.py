@@ -24,6 +24,7 @@ from dynamic_dnn_ros.cli.run_summary import (
     settled_from,
     title_of,
 )
+from dynamic_dnn_ros.management.words import milliseconds, percent, quantity
 
 COLUMNS = (
     'phase',
@@ -117,7 +118,7 @@ def _judge(
         missed.append(milliseconds(p95 - goal.latency))
     # Accuracies are figures of the bundle: equal means met, whatever the last digit.
     if goal.accuracy and not accuracy >= goal.accuracy - 1e-9:
-        missed.append(f'{quantity(goal.accuracy - accuracy, "{:.1%}")} accuracy')
+        missed.append(f'{percent(goal.accuracy - accuracy)} accuracy')
     if not missed:
         return True, 'met'
     announced = any(decision.state == 'infeasible' for decision in decisions)
@@ -157,10 +158,10 @@ def cells(phase: PhaseSummary) -> list[str]:
         phase.target,
         phase.verdict,
         ', '.join(phase.sub_networks) or '–',
-        *(quantity(value * 1e3, '{:.1f}') for value in (phase.p50, phase.p95, phase.p99)),
-        quantity(phase.accuracy, '{:.1%}'),
-        quantity(phase.power, '{:.2f}'),
-        quantity(phase.energy_per_frame, '{:.3f}'),
+        *(quantity(value * 1e3, '.1f') for value in (phase.p50, phase.p95, phase.p99)),
+        percent(phase.accuracy),
+        quantity(phase.power, '.2f'),
+        quantity(phase.energy_per_frame, '.3f'),
         str(phase.frames),
     ]
 
@@ -238,16 +239,6 @@ def platform_text(run: RunRecord) -> str:
 def platform_title(run: RunRecord) -> str:
     """Return the platform as people call it, e.g. `simulated Xavier NX`."""
     return title_of(run.platform, run.simulated, 'this machine')
-
-
-def milliseconds(seconds: float) -> str:
-    """Return a duration as tables show it."""
-    return quantity(seconds * 1e3, '{:.1f} ms')
-
-
-def quantity(value: float, form: str) -> str:
-    """Return a figure as tables show it; a dash where it is not known."""
-    return form.format(value) if math.isfinite(value) else '–'
 
 
 def _mean(values: Sequence[float]) -> float:

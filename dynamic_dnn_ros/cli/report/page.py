@@ -14,15 +14,9 @@ import time
 from dynamic_dnn_ros.cli.report.figures import RunFigures, Verdict
 from dynamic_dnn_ros.cli.report.record import RunRecord
 from dynamic_dnn_ros.cli.report.stage_chart import stage_chart
-from dynamic_dnn_ros.cli.report.words import (
-    clock,
-    milliseconds,
-    platform_title,
-    quantity,
-    sentences,
-    share,
-)
+from dynamic_dnn_ros.cli.report.words import clock, platform_title, sentences
 from dynamic_dnn_ros.cli.run_chart import STATES, draw_run, scales_of
+from dynamic_dnn_ros.management.words import milliseconds, percent, quantity
 from dynamic_dnn_ros.palette import MET, MISSED, NEUTRAL
 
 ROWS = 40
@@ -96,7 +90,7 @@ def _run_words(run: RunRecord, figures: RunFigures, named: bool) -> str:
     bundles = sorted({one.bundle for one in run.applications.values()} - {''})
     facts += [f'bundle {", ".join(bundles)}'] if bundles else []
     cards = [
-        (share(figures.on_time), 'of frames on time'),
+        (percent(figures.on_time), 'of frames on time'),
         (f'{figures.met} of {figures.judged}', 'targets met'),
         (quantity(figures.energy, '.0f', 'J'), 'energy of the board'),
         (quantity(figures.power, '.2f', 'W'), 'mean power'),
@@ -172,11 +166,11 @@ def _targets(figures: Sequence[RunFigures]) -> str:
             f'{clock(one.start)} – {clock(one.end)}',
             one.target,
             _verdict(one),
-            f'{share(one.on_time)} of {one.frames} (asked {one.quantile:.4g})'
+            f'{percent(one.on_time)} of {one.frames} (asked {one.quantile:.4g})'
             if one.limit
             else f'{one.frames} frames',
             milliseconds(one.latency),
-            share(one.accuracy),
+            percent(one.accuracy),
             ', '.join(f'{state} {part:.0%}' for state, part in one.said.items()) or '–',
         ]
         for run in figures
@@ -272,11 +266,11 @@ def _applications(figures: Sequence[RunFigures]) -> str:
             *([run.name] if len(figures) > 1 else []),
             one.id,
             f'{one.served}',
-            share(one.on_time),
+            percent(one.on_time),
             milliseconds(one.p50),
             milliseconds(one.p95),
             milliseconds(one.p99),
-            share(one.accuracy),
+            percent(one.accuracy),
             f'{one.replaced}',
             f'{one.dropped}',
             f'{one.rejected}',
@@ -323,7 +317,7 @@ def _switches(runs: Sequence[RunRecord]) -> str:
             change = f'{last[name]} → {switch.sub_network}' if name in last else switch.sub_network
             last[name] = switch.sub_network
             why = switch.reason + (f': {switch.explanation}' if switch.explanation else '')
-            cells.append([clock(at), name, change, share(accuracy), why])
+            cells.append([clock(at), name, change, percent(accuracy), why])
         columns = ['time', 'application', 'sub-network', 'accuracy', 'because']
         parts.append(_table(columns, cells[:ROWS]))
         if len(cells) > ROWS:

@@ -4,33 +4,13 @@
 
 from __future__ import annotations
 
-import math
-
 from dynamic_dnn_ros.cli.report.figures import RunFigures, Verdict
 from dynamic_dnn_ros.cli.report.record import RunRecord
 from dynamic_dnn_ros.cli.run_summary import title_of
+from dynamic_dnn_ros.management.words import percent
 
 NAMED = 3
 """Missed targets that the sentences name; the table has them all."""
-
-
-def share(value: float) -> str:
-    """Return a share in percent; what is nearly all or nearly nothing is not rounded to it."""
-    if not math.isfinite(value):
-        return '–'
-    if 0.9995 <= value < 1:
-        return '99.9 %'
-    return '0.1 %' if 0 < value < 0.0005 else f'{value * 100:.1f} %'.replace('100.0', '100')
-
-
-def quantity(value: float, form: str, unit: str = '') -> str:
-    """Return a figure with its unit, or a dash where it is not known."""
-    return f'{value:{form}} {unit}'.rstrip() if math.isfinite(value) else '–'
-
-
-def milliseconds(value: float) -> str:
-    """Return a duration in ms."""
-    return quantity(value * 1e3, '.1f', 'ms')
 
 
 def count(number: int, noun: str) -> str:
@@ -58,7 +38,7 @@ def sentences(run: RunRecord, figures: RunFigures) -> list[str]:
     found = [first]
     if figures.asked:
         found.append(
-            f'{share(figures.on_time)} of the {count(figures.asked, "frame")} with a latency '
+            f'{percent(figures.on_time)} of the {count(figures.asked, "frame")} with a latency '
             'target were on time.'
         )
     else:

@@ -8,12 +8,12 @@ import math
 
 from dynamic_dnn_ros.cli.demo.display import recent_frames
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
-from dynamic_dnn_ros.cli.demo.summary import latency_quantile, milliseconds, platform_title
+from dynamic_dnn_ros.cli.demo.summary import latency_quantile, platform_title
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.client import TargetReport
 from dynamic_dnn_ros.management.targets import DEFAULT_LATENCY_QUANTILE
-from dynamic_dnn_ros.management.words import in_unit, state_words
+from dynamic_dnn_ros.management.words import in_unit, milliseconds, percent, state_words
 from dynamic_dnn_ros.msg import ManagerStatus
 
 
@@ -47,7 +47,7 @@ def sub_network_text(observation: Observation) -> str:
     """Return what serves, with its accuracy."""
     name = serving_sub_network(observation)
     accuracy = observation.run.accuracies.get(name, math.nan)
-    return f'{name} ({accuracy:.1%})' if math.isfinite(accuracy) else name
+    return f'{name} ({percent(accuracy)})' if math.isfinite(accuracy) else name
 
 
 def standing_text(report: TargetReport | None) -> str:

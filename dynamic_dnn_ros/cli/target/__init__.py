@@ -223,8 +223,8 @@ def _await(client: TargetClient, application: str, answer: Answer) -> None:
     while report is not None and report.state is TargetState.WAITING:
         if time.monotonic() >= end:
             raise RequestError(
-                f'{application} is not there after {client.timeout:g} s. Its target is kept until '
-                f"it appears, or until 'dynamic-dnn target clear {application}'. "
+                f'{application} did not appear within {client.timeout:g} s. '
+                f"'dynamic-dnn target clear {application}' forgets its target. "
                 f'{there(client.applications())}'
             )
         time.sleep(POLLING)
