@@ -147,7 +147,7 @@ class ParameterSpecification:
             if below or above:
                 return f'{given}, outside {self.allowed}. {remedy}.'
         if self.choices and value not in self.choices:
-            return f'{given}, not one of: {self.allowed}. {remedy}.'
+            return f'{given}, not one of: {self.allowed}. Set it to one of these.'
         if self.check is not None:
             wrong = self.check(value)
             if wrong is not None:
