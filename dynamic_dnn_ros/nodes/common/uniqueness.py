@@ -22,7 +22,11 @@ class Identity:
     started: int = field(default_factory=time.time_ns)
 
     def gives_way_to(self, other: Identity) -> bool:
-        """Tell whether this instance, rather than the other, has to stop: the later one does."""
-        if self.instance == other.instance:
+        """
+        Tell whether this instance, rather than the other, has to stop: the later one does.
+
+        Never to one without an id: messages of another version may be read so.
+        """
+        if other.instance in ('', self.instance):
             return False
         return (self.started, self.instance) > (other.started, other.instance)

@@ -124,12 +124,17 @@ def application_of(message: ApplicationMessage) -> tuple[Application, str]:
     profile, not its place.
 
     :return: the application, and what is wrong with it; empty: nothing
-    :raises ValueError: when its id is no fully qualified node name
+    :raises ValueError: when its id is no fully qualified node name, or the message is nobody's
     """
     if not is_application_id(message.id):
         raise ValueError(
             f'Application id {message.id[:LONGEST_ID]!r} is no fully qualified node name. The '
             'node that publishes it has to give its own.'
+        )
+    if not message.instance:
+        raise ValueError(
+            f'Application {message.id!r} names no instance of itself, as a message of another '
+            "version may be read. Run one version of 'dynamic_dnn_ros' on all computers."
         )
     if max(len(message.instance), len(message.sub_network), len(message.processor)) > LONGEST_ID:
         raise ValueError(

@@ -21,5 +21,9 @@ def test_nobody_gives_way_to_itself() -> None:
     assert not identity.gives_way_to(identity)
 
 
+def test_nobody_gives_way_to_a_message_without_a_sender() -> None:
+    assert not Identity('a', 5).gives_way_to(Identity('', 0))
+
+
 def test_each_instance_is_another_one() -> None:
     assert Identity().instance != Identity().instance

@@ -305,7 +305,7 @@ def test_decisions_become_messages() -> None:
 
 
 def test_stages_of_sub_networks_and_paths_of_frames() -> None:
-    message = Application(id=FRONT)
+    message = Application(id=FRONT, instance='first')
     message.sub_networks = [
         SubNetwork(id='s0', accuracy=0.5),
         SubNetwork(
@@ -369,6 +369,11 @@ def test_a_table_that_would_be_made_dense_beyond_measure_is_refused() -> None:
     assert len(application.operating_points) == 0
 
 
+def test_a_presentation_of_nobody_is_refused() -> None:
+    with pytest.raises(ValueError, match='another version may be read. Run one version'):
+        application_of(Application(id=FRONT))
+
+
 @pytest.mark.parametrize('field', ['domains', 'processors'])
 def test_names_without_end_are_refused(field: str) -> None:
     message = presentation()
@@ -377,4 +382,4 @@ def test_names_without_end_are_refused(field: str) -> None:
     setattr(message.operating_points, field, [f'x{i}' for i in range(5000)])
     assert 'names' in application_of(message)[1]
     with pytest.raises(ValueError, match='more than 200 characters'):
-        application_of(Application(id=FRONT, sub_network='x' * 1000))
+        application_of(Application(id=FRONT, instance='first', sub_network='x' * 1000))
