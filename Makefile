@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench chaos fuzz soak load dist docs clean
+.PHONY: help setup ready build demo test lint bench chaos fuzz soak load dist docs clean
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(name))))
 SHELL := /bin/bash
 # Runs the rest of a line in the environment that `make setup` made.
@@ -13,9 +13,13 @@ help:  ## list the commands
 setup:  ## make .venv, with ROS 2 as wheels unless ROS 2 is sourced, and build into .colcon
 	@$(PYTHON) tools/setup.py
 
+# The same with what users need: no linters, no tests.
+ready:
+	@$(PYTHON) tools/setup.py --for users
+
 build: setup  ## the same: builds where something changed
 
-demo: setup  ## the whole chain here; TASK=detection, BUNDLE=, STAND_IN=, PLATFORM=, BAG=, VIDEO=, CAMERA=0, CAMERAS=n, SECONDS=n
+demo: ready  ## the whole chain here; TASK=detection, BUNDLE=, STAND_IN=, PLATFORM=, BAG=, VIDEO=, CAMERA=0, CAMERAS=n, SECONDS=n
 	@$(run) dynamic-dnn demo $(if $(TASK),--task '$(TASK)') $(if $(BUNDLE),--bundle '$(BUNDLE)') \
 	  $(if $(STAND_IN),--stand-in '$(STAND_IN)') $(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
 	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(CAMERAS),--cameras '$(CAMERAS)') $(if $(SECONDS),--seconds '$(SECONDS)')
@@ -29,8 +33,8 @@ test: setup  ## lint, then all tests against the installed build
 bench: setup  ## a benchmark suite, SUITE=name, into benchmarks/results/name.json
 	@$(run) python benchmarks/run.py $(SUITE)
 
-chaos: setup  ## faults while two applications stream; ROUNDS=20, FAULTS='kill manager,...'; goes on where it was
-	@$(run) python reliability/chaos.py $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(FAULTS),--faults '$(FAULTS)')
+chaos: setup  ## faults while two applications stream; ROUNDS=20, FAULTS='kill manager,...', SYSTEMS=2; goes on where it was
+	@$(run) python reliability/chaos.py $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(FAULTS),--faults '$(FAULTS)') $(if $(SYSTEMS),--systems '$(SYSTEMS)')
 
 fuzz: setup  ## bad messages on every topic; MESSAGES=100000, SEED=0
 	@$(run) python reliability/fuzz.py $(if $(MESSAGES),--messages '$(MESSAGES)') $(if $(SEED),--seed '$(SEED)')

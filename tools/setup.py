@@ -4,11 +4,13 @@
 """
 Make the virtual environment ``.venv`` and build the package into ``.colcon``, without root.
 
+``--for users`` leaves out what only those need who change the package: linters, tests, documents.
 Where ROS 2 is sourced, it is used; elsewhere its libraries are installed as wheels. A call that
 finds everything made returns at once; an interrupted one is continued by the next, because both
 stamps are written last. Needs nothing but the standard library of Python 3.10 or newer.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +44,8 @@ BUILD_INPUTS = ('CMakeLists.txt', 'package.xml', 'setup.cfg', 'tools/package_met
 INSTALLED_FOLDERS = (PACKAGE, 'launch', 'config', 'models', 'deploy', 'examples')
 # Compiled modules of ROS 2 or of the board were built against these: no newer wheels for them.
 SYSTEM_PACKAGES = ('numpy', 'torch', 'torchvision')
+# Extras of setup.cfg without which the demo, the tutorial or an import of a detector would stop.
+FOR_USERS = ('torch', 'train', 'search', 'onnx', 'demo', 'view', 'detection', 'evaluation')
 # What asks for packages that would spoil others: requirements/torch.txt and tracking.txt say why.
 WITHOUT_DEPENDENCIES = ('torchvision', 'trackers')
 
@@ -184,22 +188,31 @@ def choose_python(ros: str | None) -> Python:
     )
 
 
-def python_requirements() -> list[str]:
-    """Return what setup.cfg asks for, with all extras, but for what is installed by itself."""
+def python_requirements(for_users: bool) -> list[str]:
+    """
+    Return what setup.cfg asks for, but for what is installed by itself.
+
+    :param for_users: with the extras of ``FOR_USERS`` only; otherwise with all but ``docs``, which
+        have an environment of their own
+    """
     configuration = read_setup_cfg(ROOT / 'setup.cfg')
-    texts = [
-        configuration['options']['install_requires'],
-        *configuration['options.extras_require'].values(),
-    ]
+    extras = configuration['options.extras_require']
+    names = FOR_USERS if for_users else [name for name in extras if name != 'docs']
+    texts = [configuration['options']['install_requires'], *(extras[name] for name in names)]
     lines = {line for text in texts for line in parse_lines(text)}
     return sorted(line for line in lines if not line.startswith(WITHOUT_DEPENDENCIES))
 
 
-def venv_digest(ros: str | None) -> str:
+def ros_digest(ros: str | None) -> str:
+    """Return the hash of what messages are compiled against."""
+    return digest([ros or 'wheels', str(VENV), (REQUIREMENTS / 'ros.txt').read_bytes()])
+
+
+def venv_digest(ros: str | None, for_users: bool = False) -> str:
     """Return the hash of everything that the virtual environment is made from."""
     files = sorted(REQUIREMENTS.glob('*.txt')) + [TOOLS / 'torchvision_operators.py']
     return digest(
-        [ros or 'wheels', str(VENV), *python_requirements()]
+        [ros_digest(ros), *python_requirements(for_users)]
         + [part for path in files for part in (path.name, path.read_bytes())]
     )
 
@@ -280,10 +293,11 @@ def correct_exports() -> None:
         path.write_text('"'.join(parts), encoding='utf-8')
 
 
-def make_venv(ros: str | None, stamp: str) -> None:
+def make_venv(ros: str | None, stamp: str, for_users: bool) -> None:
     """
     Make or complete the virtual environment.
 
+    :param for_users: with what users need only
     :raises SetupError: no Python fits, or a package cannot be installed
     """
     python = choose_python(ros)
@@ -318,8 +332,10 @@ def make_venv(ros: str | None, stamp: str) -> None:
     if own_torch:
         constraints += ['-c', str(REQUIREMENTS / 'torch.txt')]
     wheels = [] if ros else ['-r', str(REQUIREMENTS / 'ros.txt')]
-    step(f'packages into .venv: {source}, PyTorch, tools (some minutes the first time)')
-    run([*pip, *constraints, *wheels, *python_requirements()], log / 'packages.log', remedy)
+    tools = '' if for_users else ', tools'
+    step(f'packages into .venv: {source}, PyTorch{tools} (some minutes the first time)')
+    needed = python_requirements(for_users)
+    run([*pip, *constraints, *wheels, *needed], log / 'packages.log', remedy)
     if own_torch:
         run([*pip, '--no-deps', '-r', str(REQUIREMENTS / 'torch.txt')], log / 'torch.log', remedy)
         target = site_packages()
@@ -327,8 +343,9 @@ def make_venv(ros: str | None, stamp: str) -> None:
         (target / 'torchvision_operators.pth').write_text(
             'import torchvision_operators\n', encoding='utf-8'
         )
-    tracking = [*pip, '--no-deps', '-r', str(REQUIREMENTS / 'tracking.txt')]
-    run(tracking, log / 'tracking.log', remedy)
+    if not for_users:
+        tracking = [*pip, '--no-deps', '-r', str(REQUIREMENTS / 'tracking.txt')]
+        run(tracking, log / 'tracking.log', remedy)
     if not ros:
         correct_exports()
     VENV_STAMP.write_text(stamp, encoding='utf-8')
@@ -344,12 +361,12 @@ def installed_files() -> Iterator[str]:
                     yield os.path.relpath(os.path.join(path, name), ROOT)
 
 
-def build_digest() -> str:
+def build_digest(ros: str | None) -> str:
     """Return the hash of what a build depends on; of linked files only the names count."""
     inputs = [ROOT / name for name in BUILD_INPUTS]
     inputs += sorted([*(ROOT / 'msg').glob('*.msg'), *(ROOT / 'srv').glob('*.srv')])
     return digest(
-        [read_stamp(VENV_STAMP), *installed_files()]
+        [ros_digest(ros), *installed_files()]
         + [part for path in inputs for part in (path.name, path.read_bytes())]
     )
 
@@ -443,16 +460,24 @@ def exclusive() -> Iterator[None]:
         yield
 
 
-def main() -> int:
-    """Bring the virtual environment and the build up to date; return the exit code."""
+def main(arguments: list[str]) -> int:
+    """
+    Bring the virtual environment and the build up to date; return the exit code.
+
+    :param arguments: of the command line
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--for', dest='whom', choices=('users', 'all'), default='all')
+    for_users = parser.parse_args(arguments).whom == 'users'
     ros = sourced_ros()
     try:
         with exclusive():
-            stamp = venv_digest(ros)
-            if read_stamp(VENV_STAMP) != stamp:
+            whole, stamp = venv_digest(ros), venv_digest(ros, for_users)
+            # Who has all has what users need.
+            if read_stamp(VENV_STAMP) not in (whole, stamp):
                 check_compilers()
-                make_venv(ros, stamp)
-            stamp = build_digest()
+                make_venv(ros, stamp, for_users)
+            stamp = build_digest(ros)
             if read_stamp(BUILD_STAMP) != stamp:
                 build(stamp)
     except SetupError as error:
@@ -465,4 +490,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -45,21 +45,21 @@ def repository(setup_tool, monkeypatch, tmp_path):
         ('examples/another.py', ''),
         ('srv/Question.srv', 'int32 value\n---\nint32 value\n'),
         ('CMakeLists.txt', 'project(another)\n'),
-        ('.venv/.ready', 'another environment'),
+        ('tools/requirements/ros.txt', 'another\n'),
     ],
 )
 def test_build_is_out_of_date(setup_tool, repository, name, text):
-    before = setup_tool.build_digest()
+    before = setup_tool.build_digest(None)
     (repository / name).write_text(text)
-    assert setup_tool.build_digest() != before
+    assert setup_tool.build_digest(None) != before
 
 
 def test_build_is_up_to_date_after_an_edit_of_a_linked_file(setup_tool, repository):
-    before = setup_tool.build_digest()
+    before = setup_tool.build_digest(None)
     (repository / 'dynamic_dnn_ros' / 'module.py').write_text('x = 2\n')
     (repository / 'dynamic_dnn_ros' / '__pycache__').mkdir()
     (repository / 'dynamic_dnn_ros' / '__pycache__' / 'module.pyc').write_bytes(b'')
-    assert setup_tool.build_digest() == before
+    assert setup_tool.build_digest(None) == before
 
 
 def test_environment_is_out_of_date(setup_tool, repository):
@@ -82,22 +82,43 @@ def test_everything_made_means_no_work(setup_tool, repository, monkeypatch, capf
     monkeypatch.setattr(setup_tool, 'make_venv', fail)
     monkeypatch.setattr(setup_tool, 'build', fail)
     (repository / '.venv' / '.ready').write_text(setup_tool.venv_digest(None))
-    (repository / '.colcon' / '.ready').write_text(setup_tool.build_digest())
-    assert setup_tool.main() == 0
+    (repository / '.colcon' / '.ready').write_text(setup_tool.build_digest(None))
+    assert setup_tool.main([]) == 0
     assert capfd.readouterr().out == ''
+
+
+def test_a_demo_does_not_install_the_tools_of_those_who_change_the_package(
+    setup_tool, repository, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(setup_tool, 'sourced_ros', lambda: None)
+    monkeypatch.setattr(setup_tool, 'check_compilers', lambda: None)
+    monkeypatch.setattr(setup_tool, 'build', lambda stamp: None)
+    monkeypatch.setattr(setup_tool, 'make_venv', lambda *given: made.append(given[1:]))
+    few, all_of_it = setup_tool.python_requirements(True), setup_tool.python_requirements(False)
+    assert set(few) < set(all_of_it)
+    assert any(line.startswith('torch') for line in few)
+    assert not any(line.startswith(('mypy', 'pytest', 'mkdocs')) for line in few)
+    for_users, for_all = setup_tool.venv_digest(None, True), setup_tool.venv_digest(None)
+    stamp = repository / '.venv' / '.ready'
+    stamp.write_text(for_users)
+    assert setup_tool.main(['--for', 'users']) == 0 and made == []
+    assert setup_tool.main([]) == 0 and made == [(for_all, False)]
+    stamp.write_text(for_all)
+    assert setup_tool.main(['--for', 'users']) == 0 and len(made) == 1
 
 
 def test_interrupted_set_up_is_not_taken_for_complete(setup_tool, repository, monkeypatch):
     made = []
 
-    def interrupted(ros, stamp):
+    def interrupted(ros, stamp, for_users):
         made.append(ros)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(setup_tool, 'sourced_ros', lambda: None)
     monkeypatch.setattr(setup_tool, 'make_venv', interrupted)
-    assert setup_tool.main() == 130
-    assert setup_tool.main() == 130
+    assert setup_tool.main([]) == 130
+    assert setup_tool.main([]) == 130
     assert made == [None, None]
 
 
