@@ -2,36 +2,33 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Hurt a system while two applications stream at 30 Hz, and see how long it needs to be whole again.
+Hurt systems while two applications stream at 30 Hz, and see how long they need to be whole again.
 
-A run that was interrupted goes on where it was. The clocks that are set are files in a folder.
+Each system has a network of its own. A run that was interrupted goes on where it was. The clocks
+that are set are files in a folder.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 import statistics
 import sys
-import tempfile
-import time
 from typing import Any
 
-from deployment import System, deployed
-from endings import end_in_order, keep_logs
-from faults import Fault, Setting, all_faults
-from isolation import isolate, isolated
+from endings import end_in_order
+from faults import Fault, all_faults
+from isolation import can_isolate
 from results import RESULTS, write_result
+from side_by_side import Run
 from tqdm import tqdm
-from watch import hurt
+from work import Work
 
 from dynamic_dnn_ros.storage import JournalFile
 
-BASELINE = 5.0
-"""Seconds over which the rate before the faults is taken."""
+SYSTEMS = 2
+"""How many systems are hurt side by side where nobody asks for another number."""
 
 LARGEST_UNHELD = 12.0
 """Seconds for which clocks may stay changed without word of a lease: one lasts 10 s."""
@@ -51,23 +48,6 @@ def choose(names: str | None, faults: Sequence[Fault]) -> list[Fault]:
     if unknown:
         raise ValueError(f'no such fault: {", ".join(unknown)}. There are: {", ".join(known)}.')
     return [known[name] for name in wanted]
-
-
-def left_to_do(
-    faults: Sequence[Fault], rounds: int, done: Mapping[str, int]
-) -> list[tuple[Setting, list[Fault]]]:
-    """Return each setting with what is left to do in it: all faults once, then again."""
-    work = []
-    for setting in dict.fromkeys(fault.setting for fault in faults):
-        left = [
-            fault
-            for count in range(rounds)
-            for fault in faults
-            if fault.setting == setting and done.get(fault.name, 0) <= count
-        ]
-        if left:
-            work.append((setting, left))
-    return work
 
 
 def counted(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -145,43 +125,23 @@ def failed(summary: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-@contextmanager
-def system_of(setting: Setting) -> Iterator[System]:
-    """Give a system of a setting that serves; its rate of the moment is what is expected."""
-    with tempfile.TemporaryDirectory(prefix='dynamic_dnn_chaos_') as name:
-        folder = Path(name)
-        with keep_logs(folder / 'logs', 'chaos'), deployed(setting.plan(folder), folder) as system:
-            time.sleep(BASELINE)
-            system.observer.expect(system.observer.rates(BASELINE))
-            yield system
-        if system.clocks.changed or system.supervisor.here():
-            raise RuntimeError(
-                'the system has ended, and its clocks are changed, or a process is left'
-            )
+def run(work: Work, systems: int, journal: JournalFile, quiet: bool) -> None:
+    """
+    Do all faults.
 
+    :param systems: how many are hurt side by side
+    :param journal: gets a row a fault
+    """
+    with tqdm(total=len(work), unit='fault', disable=quiet) as bar:
 
-def run(work: Sequence[tuple[Setting, list[Fault]]], journal: JournalFile, quiet: bool) -> None:
-    """Do all faults; after one that the service does not survive, in a new system."""
-    total = sum(len(left) for _, left in work)
-    with tqdm(total=total, unit='fault', disable=quiet) as bar:
-        for setting, faults in work:
-            left = list(faults)
-            while left:
-                with system_of(setting) as system:
-                    _do_some(system, left, journal, bar)
+        def tell(row: Mapping[str, Any]) -> None:
+            journal.append(row)
+            bar.set_description(row['fault'])
+            bar.update()
+            if row['back'] is None:
+                bar.write(f'{row["fault"]}: not back: {"; ".join(row["lacked"])}')
 
-
-def _do_some(system: System, left: list[Fault], journal: JournalFile, bar: Any) -> None:
-    """Do faults, and take them off the list, until one is not survived."""
-    while left:
-        fault = left.pop(0)
-        bar.set_description(fault.name)
-        outcome = hurt(system, fault)
-        journal.append(asdict(outcome))
-        bar.update()
-        if outcome.back is None:
-            bar.write(f'{fault.name}: not back: {"; ".join(outcome.lacked)}')
-            return
+        Run(work, systems, tell).all_of_it()
 
 
 def main() -> int:
@@ -189,6 +149,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=20, help='how often each fault; default 20')
     parser.add_argument('--faults', help='names, with commas between them; default: all')
+    parser.add_argument(
+        '--systems',
+        type=int,
+        default=SYSTEMS,
+        help='how many are hurt side by side; default %(default)s',
+    )
     parser.add_argument('--list', action='store_true', help='name the faults, and end')
     parser.add_argument('--again', action='store_true', help='forget what was done before')
     parser.add_argument('--output', type=Path, default=RESULTS / 'chaos.json')
@@ -202,8 +168,8 @@ def main() -> int:
         chosen = choose(arguments.faults, faults)
     except ValueError as error:
         parser.error(str(error))
-    isolate()
-    if not isolated():
+    isolated = can_isolate()
+    if not isolated:
         left_out = [fault.name for fault in chosen if fault.alone]
         chosen = [fault for fault in chosen if not fault.alone]
         if left_out:
@@ -212,14 +178,17 @@ def main() -> int:
     groups = {fault.name: fault.group for fault in faults}
     journal = JournalFile(arguments.output.with_suffix('.journal'), restart=arguments.again)
     try:
-        run(left_to_do(chosen, arguments.rounds, counted(journal.rows)), journal, arguments.quiet)
+        work = Work(chosen, arguments.rounds, counted(journal.rows))
+        run(work, arguments.systems, journal, arguments.quiet)
     except KeyboardInterrupt:
         print('interrupted: the same command goes on from here', file=sys.stderr)
         return 130
     finally:
         rows = [row for row in journal.rows if row['fault'] in groups]
         summary = summarised(rows, list(groups))
-        write_result(arguments.output, 'chaos', summary, isolated=isolated())
+        write_result(
+            arguments.output, 'chaos', summary, isolated=isolated, systems=arguments.systems
+        )
         journal.close()
     print(table(summary))
     print(f'\nfor docs/reliability.md:\n{document(rows, groups)}')

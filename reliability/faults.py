@@ -87,6 +87,7 @@ class Setting:
 PLAIN = Setting('plain')
 SIMULATED_TIME = Setting('simulated time', sim_time=True)
 HANGING_ENGINE = Setting('hanging engine', hanging=True)
+SETTINGS = {setting.name: setting for setting in (PLAIN, SIMULATED_TIME, HANGING_ENGINE)}
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Fault:
     :param group: with which others it stands in one row of a document
     :param inject: does it, and returns when it is over
     :param alone: whether it needs a network and a /dev/shm of the run's own
+    :param crowds: whether it takes the whole computer, other systems on it too
     """
 
     name: str
@@ -104,6 +106,7 @@ class Fault:
     inject: Callable[[System], None]
     setting: Setting = PLAIN
     alone: bool = False
+    crowds: bool = False
 
 
 def all_faults() -> list[Fault]:
@@ -120,7 +123,7 @@ def all_faults() -> list[Fault]:
         Fault('full /dev/shm', DISKS, _full_shared_memory, alone=True),
         Fault('bundle replaced', DISKS, _replaced_bundle),
         Fault('network cut', AROUND, _network_cut, alone=True),
-        Fault('all cores busy', AROUND, _busy),
+        Fault('all cores busy', AROUND, _busy, crowds=True),
         Fault('other message versions', AROUND, _other_versions),
         *(Fault(f'two of {name}', TWINS, _twin(name)) for name in NODES if name != 'guard'),
         Fault('clock backwards', TIMES, _clock(-3600.0), SIMULATED_TIME),

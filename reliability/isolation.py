@@ -35,13 +35,14 @@ def isolate() -> None:
 
     This process becomes another program: call it first.
     """
-    if isolated() or not _possible():
+    if isolated() or not can_isolate():
         return
     os.environ[_INSIDE] = '1'
     _execute('sh', '-c', _PREPARE, 'sh', sys.executable, *sys.argv)
 
 
-def _possible() -> bool:
+def can_isolate() -> bool:
+    """Tell whether the system allows a network and a /dev/shm of our own."""
     if shutil.which('unshare') is None or shutil.which('ip') is None:
         return False
     command = ['unshare', '--mount', '--net', 'sh', '-c', _PREPARE, 'sh', 'true']

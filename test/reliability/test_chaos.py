@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+import time
 from types import ModuleType
 from typing import Any
 
@@ -35,13 +37,63 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(program: Program) -> No
     chaos, faults = program('chaos'), program('faults').all_faults()
     chosen = chaos.choose('kill camera, clock paused', faults)
     done = chaos.counted([row('kill camera', 1.0), row('kill camera', 1.0)])
-    work = chaos.left_to_do(chosen, 3, done)
-    assert [[fault.name for fault in left] for _, left in work] == [
-        ['kill camera'],
-        ['clock paused'] * 3,
-    ]
-    assert chaos.left_to_do(chosen, 2, chaos.counted([row('clock paused', 1.0)] * 2 + [
-        row('kill camera', 1.0)] * 2)) == []  # fmt: skip
+    work = program('work').Work(chosen, 3, done)
+    assert taken(work) == ['kill camera', 'clock paused', 'clock paused', 'clock paused']
+    all_done = chaos.counted([*[row('clock paused', 1.0)] * 2, *[row('kill camera', 1.0)] * 2])
+    assert taken(program('work').Work(chosen, 2, all_done)) == []
+
+
+def taken(work: Any) -> list[str]:
+    """Return the names of the faults that one system after the other does."""
+    names = []
+    while len(work):
+        with work.system() as setting:
+            while True:
+                with work.fault(setting) as fault:
+                    if fault is None:
+                        break
+                    names.append(fault.name)
+    return names
+
+
+def test_systems_side_by_side_take_different_settings_first(program: Program) -> None:
+    faults = program('chaos').choose(
+        'kill camera, clock paused, worker hangs', program('faults').all_faults()
+    )
+    work = program('work').Work(faults, 1, {})
+    with work.system() as one, work.system() as two, work.system() as three:
+        assert len({one, two, three}) == 3
+        with work.fault(one) as fault:
+            assert fault.name == 'kill camera'
+        with work.system() as again:
+            assert again == two
+
+
+def test_what_takes_the_whole_computer_is_done_alone(program: Program) -> None:
+    faults = program('chaos').choose('kill camera, all cores busy', program('faults').all_faults())
+    work = program('work').Work(faults, 2, {})
+    order = []
+    with work.system() as setting:
+
+        def crowd() -> None:
+            with work.fault(setting) as fault:
+                order.append(fault.name)
+                time.sleep(0.05)
+                order.append('over')
+
+        def another() -> None:
+            with work.fault(setting) as fault:
+                order.append(fault.name)
+
+        with ThreadPoolExecutor(2) as pool:
+            with work.fault(setting):
+                first = pool.submit(crowd)
+                time.sleep(0.05)
+                second = pool.submit(another)
+                time.sleep(0.05)
+                assert order == []  # neither together with a fault, nor overtaken by one
+            first.result(), second.result()
+    assert order == ['all cores busy', 'over', 'kill camera']
 
 
 def test_an_unknown_fault_is_named_with_those_that_there_are(program: Program) -> None:
