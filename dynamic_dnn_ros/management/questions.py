@@ -15,7 +15,7 @@ from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.reports import beyond, runner_up, unjudged
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.targets import Target
-from dynamic_dnn_ros.management.words import limit_title
+from dynamic_dnn_ros.management.words import in_unit, limit_title
 
 
 def answered(
@@ -110,7 +110,8 @@ def _in_words(
     metric: str,
 ) -> str:
     short = [
-        f'{limit_title(name, metric)} {limit:.4g} (expected: {values[name]:.4g})'
+        f'{limit_title(name, metric)} {in_unit(name, limit)} '
+        f'(expected: {in_unit(name, values[name])})'
         for (name, limit), by in zip(limits.items(), missed)
         if by > 0
     ]

@@ -50,7 +50,7 @@ def test_what_cannot_be_met_is_answered_with_the_nearest_point() -> None:
     answer = manager(FRONT).ask(Target(FRONT, latency=0.001), 0.1)
     assert answer.missed_by[0] > 0
     assert answer.decision.sub_network == 's0'
-    assert 'It would miss latency 0.001 (expected: 0.00' in answer.message
+    assert 'It would miss latency 1 ms (expected: ' in answer.message
 
 
 def test_a_limit_that_others_push_out_is_named_with_them() -> None:

@@ -118,7 +118,7 @@ def test_what_cannot_be_met_is_set_and_said(services: Services) -> None:
     done = services.set(latency=0.001)
     assert done.accepted
     assert done.expected == SetTarget.Response.EXPECTED_MISSED
-    assert 'latency 0.001 s (expected: ' in done.message
+    assert 'latency 1 ms (expected: ' in done.message
     assert done.status.state == TargetStatus.STATE_INFEASIBLE
     assert done.status.decision.sub_network == 's0'
 
