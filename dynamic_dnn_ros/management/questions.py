@@ -15,7 +15,7 @@ from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.reports import beyond, runner_up, unjudged
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, alternatives
 from dynamic_dnn_ros.management.targets import Target
-from dynamic_dnn_ros.management.words import in_unit, limit_title
+from dynamic_dnn_ros.management.words import limit_title, told_apart
 
 
 def answered(
@@ -100,6 +100,10 @@ def unanswerable(target: Target, problem: str) -> TargetReport:
     )
 
 
+def _missed(title: str, value: str, limit: str) -> str:
+    return f'{title} {limit} (expected: {value})'
+
+
 def _in_words(
     limits: dict[str, float],
     values: dict[str, float],
@@ -110,8 +114,7 @@ def _in_words(
     metric: str,
 ) -> str:
     short = [
-        f'{limit_title(name, metric)} {in_unit(name, limit)} '
-        f'(expected: {in_unit(name, values[name])})'
+        _missed(limit_title(name, metric), *told_apart(name, values[name], limit))
         for (name, limit), by in zip(limits.items(), missed)
         if by > 0
     ]

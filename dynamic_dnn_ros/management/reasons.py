@@ -25,7 +25,7 @@ from dynamic_dnn_ros.management.assessment import (
 from dynamic_dnn_ros.management.narrowing import WITHIN, within
 from dynamic_dnn_ros.management.resource_level import Cause, Plan, change_worth
 from dynamic_dnn_ros.management.targets import Objective
-from dynamic_dnn_ros.management.words import in_unit, limit_title, percent
+from dynamic_dnn_ros.management.words import in_unit, limit_title, percent, told_apart
 
 LIMITS = ('latency', 'accuracy', 'energy', 'rate')
 """In the order of `assessment.CONSTRAINTS`."""
@@ -170,7 +170,7 @@ def _limits(
         key, value = LIMITS[number], values[number]
         limit = float(getattr(target, key))
         title = limit_title(key, metric if own else '')
-        held, asked = in_unit(key, value), in_unit(key, limit)
+        held, asked = told_apart(key, value, limit)
         if not own:
             words = f'{target.application} would miss its {title} with {held}'
         elif not found.misses[number, other] > 0:

@@ -33,7 +33,7 @@ from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
 from dynamic_dnn_ros.management.resource_level import Plan, alternatives
 from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import LONGEST_ID, Target, TargetError, TargetStore
-from dynamic_dnn_ros.management.words import AT_LEAST, in_unit, limit_title
+from dynamic_dnn_ros.management.words import AT_LEAST, limit_title, told_apart
 
 REFUSAL_SHOWN = 5.0
 """Seconds for which a refused target is shown, unless a good one arrives."""
@@ -345,9 +345,10 @@ def _infeasible_message(
     # Those that are met at what was chosen may be met at its expense: they belong to the sentence.
     missed, met = [], []
     for key, limit in target.limits().items():
-        words = f'{limit_title(key, record.application.metric)} {in_unit(key, limit)}'
+        value, asked = told_apart(key, predicted[key], limit)
+        words = f'{limit_title(key, record.application.metric)} {asked}'
         if beyond(key, limit, predicted[key]) > 0:
-            missed.append(f'{words} (expected: {in_unit(key, predicted[key])})')
+            missed.append(f'{words} (expected: {value})')
         else:
             met.append(words)
     text = f'No operating point meets {" together with ".join([*missed, *met])}.'

@@ -88,6 +88,14 @@ def in_unit(name: str, value: float) -> str:
     return f'{value:.4g} Hz'
 
 
+def told_apart(name: str, value: float, limit: float) -> tuple[str, str]:
+    """Return a quantity and its limit in a unit for people, so that they do not read the same."""
+    texts = in_unit(name, value), in_unit(name, limit)
+    if texts[0] != texts[1] or name != 'accuracy':
+        return texts
+    return f'{value:.2%}', f'{limit:.2%}'
+
+
 def target_text(target: Target | None, metric: str = '') -> str:
     """Return a target on one line."""
     if target is None:

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.management.words import (
     paths_text,
     percent,
     quantity,
+    told_apart,
 )
 from support.applications import GPU, application
 
@@ -54,6 +55,12 @@ def test_units() -> None:
     assert in_unit('accuracy', 0.31) == '31.0%'
     assert (milliseconds(0.0251), quantity(98.26, '.1f', '%')) == ('25.1 ms', '98.3%')
     assert milliseconds(math.nan) == quantity(math.inf, '.1f') == percent(math.nan) == '–'
+
+
+def test_a_limit_that_is_just_missed_does_not_read_as_met() -> None:
+    assert told_apart('accuracy', 0.8478, 0.85) == ('84.8%', '85.0%')
+    assert told_apart('accuracy', 0.8497, 0.85) == ('84.97%', '85.00%')
+    assert told_apart('latency', 0.0401, 0.04) == ('40.1 ms', '40 ms')
 
 
 @pytest.mark.parametrize(
