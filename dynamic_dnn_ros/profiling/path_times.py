@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 import time
 
 import numpy as np
@@ -96,9 +95,8 @@ def _mixture(times: _Times, stages: tuple[Stage, ...]) -> Mixture:
         measured = float(np.median(found)) / whole if len(found) >= LEAST else stage.work
         works.append(min(measured, 1.0))
         taken.append(len(found) / total)
-    ends_whole = stages[-1].work == 1.0
-    if ends_whole:
-        works[-1] = 1.0
-    if all(a.work <= b.work for a, b in pairwise(stages)):
+    # The largest path is the measure.
+    works = [1.0 if s.work == 1.0 else work for s, work in zip(stages, works)]
+    if not any(stage.choices or stage.then or stage.last for stage in stages):
         works = np.maximum.accumulate(works).tolist()
     return Mixture(tuple(works), tuple(taken))
