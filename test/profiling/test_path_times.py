@@ -11,7 +11,7 @@ import pytest
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.stages import Stage
-from dynamic_dnn_ros.engines.contract import Outputs
+from dynamic_dnn_ros.engines.contract import Outputs, PreparedSubNetwork
 from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.profiling.path_times import LEAST, PathTimes
@@ -80,13 +80,11 @@ def test_works_of_stages_that_follow_each_other_never_fall():
 
 
 def test_one_piece_is_not_timed():
-    class Piece(StagedSubNetwork):
+    class Piece(PreparedSubNetwork):
         def run(self, picture: object) -> Outputs:
             return {'sure': np.ones(1)}
 
-    network = Network()
-    entry = SubNetwork('s1', {}, SIZE, 0.5, 1, 1, 1)
-    piece = Piece(entry, 'cpu', [network.step(2)], 7, 'nothing')
-    times = PathTimes(lambda: network.now)
+    piece = Piece(SubNetwork('s1', {}, SIZE, 0.5, 1, 1, 1), 'cpu')
+    times = PathTimes()
     assert times.follow(piece, PICTURE, Told()).stage == ''
     assert times.mixtures({'s1': ()}) == {}
