@@ -17,6 +17,7 @@ from dynamic_dnn_ros.cli.demo.summary import latency_quantile
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.cli.report.figures import run_figures
+from dynamic_dnn_ros.cli.report.page import page
 from dynamic_dnn_ros.cli.report.record import (
     STAGES,
     ApplicationRecord,
@@ -98,6 +99,21 @@ def test_energy_and_stages_are_summed_from_what_was_recorded(recording: Path) ->
     mean = sum(part for part, _ in one.stages.values())
     kept = [latency_of(f) for f in range(SECONDS * RATE) if f % 50 != 49]
     assert mean == pytest.approx(sum(kept) / len(kept))
+
+
+def test_tells_where_pictures_left(tmp_path: Path) -> None:
+    rows = rows_of_a_run()
+    served = [message for _, name, message in rows if name == 'InferenceStatus']
+    served = [message for message in served if message.event == message.EVENT_SERVED]
+    for number, message in enumerate(served):
+        message.exit_stage, message.work = ('rest', 1.0) if number % 4 == 3 else ('early', 0.4)
+    run = read_bag(write_recording(tmp_path / 'bag', rows), 'bag')
+    figures_of_run = run_figures(run)
+    (one,) = figures_of_run.applications
+    assert one.paths == pytest.approx({'early': 0.75, 'rest': 0.25}, abs=0.02)
+    assert list(one.paths) == ['early', 'rest']
+    assert one.work == pytest.approx(0.55, abs=0.01)
+    assert 'leave at early, 2' in page([run], [figures_of_run], '0')
 
 
 def test_power_that_was_not_recorded_is_left_out_and_said(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import io
 import json
 import math
@@ -82,6 +83,13 @@ def test_an_application_is_told_whole_and_then_by_what_is_new() -> None:
     assert later['frames'] == later['events'] == later['steps'] == []
     assert 'front' not in later
     assert later['condition'] == 'silent: its node may have died'
+
+
+def test_it_is_told_where_pictures_leave() -> None:
+    report = replace(REPORTS[FRONT], stages=('early', 'rest'), stage_shares=(0.75, 0.25))
+    data = model.application_data(FRONT, None, report, 0.0, 1.0, True)
+    assert data['paths'] == '75% leave at early, 25% at rest'
+    assert model.application_data(FRONT, None, REPORTS[FRONT], 0.0, 1.0, True)['paths'] == ''
 
 
 def test_an_application_that_is_away_is_told_by_its_target() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,7 +28,9 @@ class ApplicationFigures:
 
     `on_time` is the share of the `asked` frames, those with a latency target, that kept it;
     `stages` has mean and 0.95 quantile of each part of the latency; frames with an overrun of the
-    computer that simulates count as served and are in no other figure.
+    computer that simulates count as served and are in no other figure. `paths` has the share of
+    the frames of networks with stages that left after each of them, `work` the mean share of the
+    largest path's cost.
     """
 
     id: str
@@ -45,6 +48,8 @@ class ApplicationFigures:
     dropped: int
     switches: int
     stages: dict[str, tuple[float, float]]
+    paths: dict[str, float]
+    work: float
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,8 @@ def application_figures(one: ApplicationRecord, start: float, end: float) -> App
         one.dropped,
         sum(start <= switch.time < end for switch in one.switches),
         _stages(shown),
+        _paths(shown),
+        statistics.fmean(frame.work for frame in shown) if shown else 1.0,
     )
 
 
@@ -167,6 +174,13 @@ def _accuracy(one: ApplicationRecord, frames: Iterable[Frame]) -> float:
     known = [one.accuracies.get(frame.sub_network, math.nan) for frame in frames]
     known = [value for value in known if math.isfinite(value)]
     return statistics.fmean(known) if known else math.nan
+
+
+def _paths(frames: Sequence[Frame]) -> dict[str, float]:
+    """Return the share of those frames with paths that left after each stage, most work last."""
+    left = [frame for frame in sorted(frames, key=lambda frame: frame.work) if frame.path]
+    counts = Counter(frame.path for frame in left)
+    return {path: count / len(left) for path, count in counts.items()}
 
 
 def _stages(frames: Sequence[Frame]) -> dict[str, tuple[float, float]]:

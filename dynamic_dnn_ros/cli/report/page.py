@@ -16,7 +16,7 @@ from dynamic_dnn_ros.cli.report.record import RunRecord
 from dynamic_dnn_ros.cli.report.stage_chart import stage_chart
 from dynamic_dnn_ros.cli.report.words import clock, platform_title, sentences
 from dynamic_dnn_ros.cli.run_chart import STATES, draw_run, scales_of
-from dynamic_dnn_ros.management.words import milliseconds, percent, quantity
+from dynamic_dnn_ros.management.words import milliseconds, paths_text, percent, quantity
 from dynamic_dnn_ros.palette import MET, MISSED, NEUTRAL
 
 ROWS = 40
@@ -65,7 +65,7 @@ def page(runs: Sequence[RunRecord], figures: Sequence[RunFigures], version: str)
     parts = [_head(runs), *(_run_words(*pair, len(runs) > 1) for pair in zip(runs, figures))]
     if len(runs) > 1:
         parts.append(_differences(figures))
-    parts += [_targets(figures), _time_lines(runs), _stages(figures)]
+    parts += [_targets(figures), _time_lines(runs), _stages(figures), _paths(figures)]
     parts += [_applications(figures), _switches(runs), _how(version)]
     title = escape(', '.join(run.name for run in runs))
     return (
@@ -257,6 +257,34 @@ def _stages(figures: Sequence[RunFigures]) -> str:
         + _image(drawn, 'mean latency by stage')
         + _table(columns, rows, numbers=range(first, len(columns)))
         + '<p class="small">Mean, and in brackets what 95 % of the frames keep.</p>'
+    )
+
+
+def _paths(figures: Sequence[RunFigures]) -> str:
+    rows = [
+        [
+            *([run.name] if len(figures) > 1 else []),
+            one.id,
+            paths_text(tuple(one.paths), tuple(one.paths.values())) or '–',
+            percent(one.work),
+        ]
+        for run in figures
+        for one in run.applications
+        if one.paths or one.work < 1.0
+    ]
+    if not rows:
+        return ''
+    columns = [
+        *(['run'] if len(figures) > 1 else []),
+        'application',
+        'pictures',
+        'mean work',
+    ]
+    return (
+        '<h2>Pictures that leave early</h2>'
+        + _table(columns, rows, numbers=(len(columns) - 1,))
+        + '<p class="small">After which stage of its network a picture left, and the share of the '
+        'largest path that a picture took in the mean.</p>'
     )
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 import json
 import math
@@ -30,7 +30,9 @@ class Frame(NamedTuple):
 
     `limit` is the latency that it was asked for, s, 0 for none, to be kept by the share
     `quantile`; `overrun` tells that it is kept out of figures; `stages` has s by the places of
-    `STAGES`, NaN where a stage was not told.
+    `STAGES`, NaN where a stage was not told. `path` is the stage of the network after which its
+    picture left, empty for one piece or where it was not told; `work` the share of the largest
+    path's cost that it took.
     """
 
     time: float
@@ -40,6 +42,8 @@ class Frame(NamedTuple):
     quantile: float
     overrun: bool
     stages: tuple[float, ...]
+    path: str = ''
+    work: float = 1.0
 
     @property
     def arrival(self) -> float:
@@ -163,6 +167,14 @@ def read_run(path: Path) -> RunRecord:
         ) from error
 
 
+def _path_of(rest: Sequence[Any]) -> tuple[str, float]:
+    """Return path and work, which runs of earlier releases do not have."""
+    if not rest:
+        return '', 1.0
+    path, work = rest
+    return str(path), _number(work)
+
+
 def _run_of(content: dict[str, Any]) -> RunRecord:
     applications = {}
     for name, row in content.pop('applications').items():
@@ -175,8 +187,11 @@ def _run_of(content: dict[str, Any]) -> RunRecord:
                 _number(quantile),
                 bool(overrun),
                 tuple(map(_number, stages)),
+                *_path_of(rest),
             )
-            for time, latency, sub_network, limit, quantile, overrun, stages in row.pop('frames')
+            for time, latency, sub_network, limit, quantile, overrun, stages, *rest in row.pop(
+                'frames'
+            )
         ]
         targets = [
             TargetChange(_number(time), _target_of(target)) for time, target in row.pop('targets')

@@ -184,6 +184,8 @@ class _Reader:
             0.0,
             bool(message.overrun),
             tuple(rows.get(stage, math.nan) for stage in STAGES),
+            str(message.exit_stage),
+            float(message.work) or 1.0,
         )
         self._of(message.application).frames.append(frame)
         self.run.simulated |= bool(message.simulated)

@@ -84,6 +84,7 @@ def _application(application: ApplicationRun, run: Run) -> ApplicationRecord:
                 one.quantile,
                 False,
                 tuple(stages),
+                work=one.path,
             )
         )
     return ApplicationRecord(

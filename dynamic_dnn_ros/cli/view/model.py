@@ -28,6 +28,7 @@ from dynamic_dnn_ros.management.words import (
     AT_LEAST,
     in_unit,
     limit_title,
+    paths_text,
     point_text,
     state_words,
     target_text,
@@ -196,6 +197,7 @@ def _target_data(report: TargetReport | None) -> dict[str, Any]:
         'asked': plain(target.limits()) if target is not None else {},
         'limits': list(_limit_rows(report)),
         'chosen': point_text(report.decision),
+        'paths': paths_text(report.stages, report.stage_shares),
         'expected': {
             name: plain(getattr(report.decision, name)) for name in ('latency', 'energy', 'power')
         },

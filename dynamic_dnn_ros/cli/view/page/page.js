@@ -116,6 +116,7 @@ class Card {
     rows(this.find('.reasons'), [
       ['Target', data.target && data.target !== 'none' ? `${data.target}${data.sender ? ` (asked by ${data.sender})` : ''}` : ''],
       ['Problem', data.message], ['Chosen', data.chosen && data.chosen !== 'none' ? data.chosen : ''],
+      ['Paths', data.paths],
       ['Why', data.because], ['Next best', data.next], ['Pictures', data.counts],
     ].filter(([, text]) => text));
     this.drawEvents();
