@@ -16,6 +16,7 @@ from torch import nn
 
 from dynamic_dnn_ros.networks.checks import ConfigurationError as ConfigurationError
 from dynamic_dnn_ros.networks.checks import as_sequence, one_of, require_choice
+from dynamic_dnn_ros.networks.decisions import Decisions
 from dynamic_dnn_ros.pictures.placement import Size
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -174,6 +175,10 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
             possible, instead of copies.
         :raises ConfigurationError: if the configuration is illegal for the layout.
         """
+
+    def decisions(self) -> Decisions | None:
+        """Return how blocks of the active sub-network decide by the picture; None: none does."""
+        return None
 
     def extract_stages(
         self, configuration: ConfigurationT, share_weights: bool = False

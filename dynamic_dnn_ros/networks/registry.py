@@ -20,6 +20,7 @@ from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 ENTRY_POINTS = 'dynamic_dnn_ros.families'
 
 _FAMILIES = {
+    'adaptive_resnet': ('dynamic_dnn_ros.networks.adaptive_resnet', 'AdaptiveResNet'),
     'incremental_group': ('dynamic_dnn_ros.networks.incremental_group', 'IncrementalGroup'),
     'ofa_detector': ('dynamic_dnn_ros.networks.ofa_detector', 'OfaDetector'),
     'ofa_mobilenet_v3': ('dynamic_dnn_ros.networks.ofa_mobilenet_v3', 'OfaMobileNetV3'),

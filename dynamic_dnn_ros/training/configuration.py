@@ -29,6 +29,12 @@ class Rule(Enum):
     LARGEST = 'largest'
     SAMPLED = 'sampled'
     SANDWICH = 'sandwich'
+    ADAPTIVE = 'adaptive'
+
+    @property
+    def trains_largest_alone(self) -> bool:
+        """Tell whether a step trains the largest sub-network and no other."""
+        return self in (Rule.LARGEST, Rule.ADAPTIVE)
 
 
 class Optimizer(Enum):
@@ -62,6 +68,8 @@ class Phase:
     :param teacher: name of an earlier phase whose largest sub-network, frozen as it was at the
         phase's end, gives soft labels; empty for none.
     :param distillation: weight of the loss on the teacher's soft labels.
+    :param work: of the rule `adaptive`: share that pictures are to take on average of the
+        multiply-adds that blocks decide on.
     :param sort_channels: put important channels first before the phase begins.
     :param freeze: fields of a configuration, each with its value: what the sub-network of that
         configuration uses stays as it is.
@@ -79,6 +87,7 @@ class Phase:
     sampled: int = 1
     teacher: str = ''
     distillation: float = 1.0
+    work: float = 0.5
     sort_channels: bool = False
     freeze: Mapping[str, int] = dataclasses.field(default_factory=dict)
     only: tuple[str, ...] = ()
@@ -90,6 +99,10 @@ class Phase:
         _at_least(self, {'epochs': 1, 'sampled': 0, 'distillation': 0.0}, where)
         if self.rule is Rule.SAMPLED:
             _at_least(self, {'sampled': 1}, where)
+        if not 0.0 < self.work < 1.0:
+            raise TrainingConfigurationError(
+                f'{where}work is {self.work}: a share above 0 and below 1 is needed'
+            )
         if not 0.0 <= self.final_learning_rate <= self.learning_rate or not self.learning_rate:
             raise TrainingConfigurationError(
                 f'{where}final_learning_rate is {self.final_learning_rate}, learning_rate '

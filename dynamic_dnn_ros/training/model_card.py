@@ -13,6 +13,7 @@ from dynamic_dnn_ros.training.configuration import Optimizer, Phase, Rule, Train
 _RULES = {
     Rule.LARGEST: 'largest',
     Rule.SAMPLED: 'random ones (progressive shrinking)',
+    Rule.ADAPTIVE: 'largest, whose blocks decide by the picture',
     Rule.SANDWICH: 'largest, smallest and random ones (sandwich rule)',
 }
 
@@ -153,7 +154,7 @@ def _phases(phases: Sequence[Phase]) -> str:
                 for phase in phases
             ],
             'random ones a step': [
-                '-' if phase.rule is Rule.LARGEST else str(phase.sampled) for phase in phases
+                '-' if phase.rule.trains_largest_alone else str(phase.sampled) for phase in phases
             ],
             'further': ['; '.join(_further(phase)) or '-' for phase in phases],
         }

@@ -6,7 +6,7 @@ The gradients of one step: the largest alone, progressive shrinking, or the sand
 Progressive shrinking: Cai et al., Once-for-All, ICLR 2020, section 3.3: random sub-networks, on
 the labels and on what a frozen teacher says. Sandwich rule: Yu and Huang, Universally Slimmable
 Networks, ICCV 2019, section 3: the largest on the labels, the smallest and random ones on what
-the largest just said.
+the largest just said. Adaptive: blocks decide by the picture what of them runs; see `rates`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import nn
 from dynamic_dnn_ros.networks.contract import Choices, Configuration
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
 from dynamic_dnn_ros.training.configuration import Phase, Rule
+from dynamic_dnn_ros.training.rates import SOFTNESS, WEIGHT, rate_loss, temperature_at
 from dynamic_dnn_ros.training.space import Space
 from dynamic_dnn_ros.training.tasks.contract import Batch, Lesson
 
@@ -30,7 +31,8 @@ class Teacher:
     A network that gives soft labels and learns nothing.
 
     It runs in training mode, so that it normalises by the batch as its students do; published
-    progressive shrinking does the same.
+    progressive shrinking does the same. Only the static teacher of an adaptive network is in eval
+    mode, as published.
     """
 
     module: nn.Module
@@ -59,11 +61,14 @@ class Step:
         self._teacher = teacher
         self._one_size = one_size
 
-    def backward(self, batch: Batch, generator: random.Random) -> float:
+    def backward(
+        self, batch: Batch, generator: random.Random, progress: float = 0.0
+    ) -> float:
         """
         Add the gradients of one batch, and return the loss on the labels.
 
         :param generator: draws the sub-networks.
+        :param progress: share of the phase that is over, 0..1.
         :return: loss of the largest sub-network, or the mean over the random ones where the rule
             trains these alone.
         """
@@ -71,6 +76,8 @@ class Step:
         within: Choices = phase.within
         if self._one_size:
             within = space.of_one_size(generator, within)
+        if phase.rule is Rule.ADAPTIVE:
+            return self._adapt(batch, progress)
         soft = None
         if self._teacher is not None:
             with torch.no_grad():
@@ -96,6 +103,30 @@ class Step:
                     imitation = imitation + lesson.loss(answers)
                 self._arithmetic.backward(imitation)
         return loss
+
+    def _adapt(self, batch: Batch, progress: float) -> float:
+        """Let the largest sub-network decide by the picture; return its loss on the labels."""
+        phase, space = self._phase, self._space
+        configuration = space.largest(phase.within)
+        lesson = batch.at(configuration.size)
+        decisions = space.decisions(configuration)
+        decisions.temperature = temperature_at(progress)
+        try:
+            outputs = self._run(space.module, configuration, lesson)
+        finally:
+            decisions.temperature = None
+        loss = lesson.loss(outputs)
+        total = loss + WEIGHT * rate_loss(
+            decisions.work(), decisions.rates, phase.work, progress
+        )
+        if self._teacher is not None:
+            with torch.no_grad():
+                module = self._teacher.module.eval()
+                said = self._run(module, self._teacher.configuration, lesson)
+            imitation = lesson.distilled(outputs / SOFTNESS, lesson.soft(said / SOFTNESS))
+            total = total + phase.distillation * SOFTNESS**2 * imitation
+        self._arithmetic.backward(total)
+        return float(loss.detach())
 
     def _learn(
         self, configuration: Configuration, batch: Batch, soft: torch.Tensor | None

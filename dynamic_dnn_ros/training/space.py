@@ -21,9 +21,10 @@ from dynamic_dnn_ros.networks.contract import (
     ConfigurationError,
     DynamicNetwork,
 )
+from dynamic_dnn_ros.networks.decisions import Decisions
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
 from dynamic_dnn_ros.training.batches import use_channels_last
-from dynamic_dnn_ros.training.configuration import Phase, Rule
+from dynamic_dnn_ros.training.configuration import Phase
 
 _MOST_ASPECT = 1.8
 """Of width and height, or height and width, where a size is drawn for a step."""
@@ -77,6 +78,14 @@ class Space(abc.ABC):
     @abc.abstractmethod
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Make a module, that of the space or a copy of it, run a configuration."""
+
+    @abc.abstractmethod
+    def decisions(self, configuration: Configuration) -> Decisions:
+        """
+        Activate a configuration in the module; return how its blocks decide by the picture.
+
+        :raises ConfigurationError: where none does.
+        """
 
     @abc.abstractmethod
     def extract(self, configuration: Configuration) -> nn.Module:
@@ -138,6 +147,18 @@ class SuperNetworkSpace(Space):
         assert isinstance(module, DynamicNetwork)
         module.activate(configuration)
 
+    def decisions(self, configuration: Configuration) -> Decisions:
+        """Return the network's."""
+        self._network.activate(configuration)
+        found = self._network.decisions()
+        if found is None:
+            raise ConfigurationError(
+                'rule',
+                'adaptive',
+                f'another one: no block of {configuration.to_mapping()} decides by the picture',
+            )
+        return found
+
     def extract(self, configuration: Configuration) -> nn.Module:
         """Return the extracted sub-network."""
         module = self._network.extract(configuration)
@@ -167,7 +188,7 @@ class SuperNetworkSpace(Space):
         trained: dict[str, set[int]] = {name: set() for name in self._network.choices()}
         for phase in phases:
             for name, values in self._network.choices_within(phase.within).items():
-                trained[name].update(values[-1:] if phase.rule is Rule.LARGEST else values)
+                trained[name].update(values[-1:] if phase.rule.trains_largest_alone else values)
         return {name: tuple(sorted(values)) for name, values in trained.items()}
 
 
@@ -215,6 +236,10 @@ class AloneSpace(Space):
 
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Do nothing: the module runs nothing else."""
+
+    def decisions(self, configuration: Configuration) -> Decisions:
+        """Refuse: what is trained alone learns from labels only."""
+        raise ConfigurationError('rule', 'adaptive', 'another one for a network trained alone')
 
     def extract(self, configuration: Configuration) -> nn.Module:
         """Return a copy of the module."""

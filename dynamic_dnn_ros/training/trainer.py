@@ -31,7 +31,6 @@ from dynamic_dnn_ros.training.checkpoint import (
 from dynamic_dnn_ros.training.configuration import (
     Optimizer,
     Phase,
-    Rule,
     TrainingConfiguration,
     TrainingConfigurationError,
 )
@@ -109,7 +108,7 @@ class Trainer:
         space.enter(phase, (), anew=False)
         if not (phase.freeze or phase.only):
             return
-        each = largest if phase.rule is Rule.LARGEST else space.smallest(phase.within)
+        each = largest if phase.rule.trains_largest_alone else space.smallest(phase.within)
         space.activate(space.module.eval(), each)
         trains = space.module(torch.zeros(1, 3, *each.size)).requires_grad
         space.module.train()
@@ -223,11 +222,12 @@ class Trainer:
         seen = 0
         start = time.monotonic()
         for step, batch in enumerate(progress_bar):
-            learning_rate = phase.learning_rate_at(self._epoch + (step + 0.5) / len(batches))
+            epochs = self._epoch + (step + 0.5) / len(batches)
+            learning_rate = phase.learning_rate_at(epochs)
             for group in self._optimizer.param_groups:
                 group['lr'] = learning_rate
             self._optimizer.zero_grad()
-            losses += self._step.backward(batch, generator)
+            losses += self._step.backward(batch, generator, epochs / phase.epochs)
             average_gradients(module)
             self._arithmetic.step(self._optimizer, module, self._configuration.gradient_limit)
             self._average.update()
@@ -275,7 +275,7 @@ class Trainer:
         calibration = pictures.first(count)
         values = {}
         watched = {'largest': self._space.largest(phase.within)}
-        if phase.rule is not Rule.LARGEST:
+        if not phase.rule.trains_largest_alone:
             watched['smallest'] = self._space.smallest(phase.within)
         with self._average.in_place():
             for name, each in watched.items():
