@@ -32,8 +32,8 @@ def run_patches(block: ResidualBlock, features: torch.Tensor, runs: torch.Tensor
     side = patch + 2
     halo, own, inside = (each.to(features.device) for each in _places(height, patch))
     chosen = runs.reshape(-1).nonzero().reshape(-1)
-    picture = chosen // len(halo)
-    which = chosen % len(halo)
+    picture = chosen // halo.shape[0]
+    which = chosen % halo.shape[0]
     places = features.permute(0, 2, 3, 1)
     padded = functional.pad(places, (0, 0, 1, 1, 1, 1)).reshape(-1, channels)
     within = halo[which]
@@ -61,12 +61,13 @@ def run_channels(block: ResidualBlock, features: torch.Tensor, runs: torch.Tenso
     :param runs: N x groups; of several pictures those groups run that any of them needs
     """
     width = block.granularity
-    chosen = runs.any(0).nonzero().reshape(-1)
+    some = runs.any(0)
+    # A convolution has a channel, so where no group runs the first one does, for nothing.
+    first = torch.arange(some.shape[0], device=runs.device) == 0
+    chosen = (some | (first & ~some.any())).nonzero().reshape(-1)
     lanes = (chosen[:, None] * width + torch.arange(width, device=runs.device)).reshape(-1)
     needed = runs.to(features.dtype)[:, chosen].repeat_interleave(width, 1)[:, :, None, None]
-    reduced = functional.conv2d(
-        features, _weight(block.reduce)[lanes], _bias(block.reduce)[lanes]
-    )
+    reduced = functional.conv2d(features, _weight(block.reduce)[lanes], _bias(block.reduce)[lanes])
     reduced = functional.relu(reduced) * needed
     weight = _weight(block.spatial)[lanes][:, lanes]
     spatial = functional.conv2d(reduced, weight, _bias(block.spatial)[lanes], padding=1)

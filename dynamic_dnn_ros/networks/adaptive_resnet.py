@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from dynamic_dnn_ros.networks.adaptive_layers import (
     ResidualBlock,
@@ -56,9 +55,7 @@ class AdaptiveStage(nn.Module):
     def __init__(self, inputs: int, stage: AdaptiveStageLayout, masked: bool) -> None:
         super().__init__()
         self.shrink = convolution_layer(inputs, stage.width, 3, 2)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(stage, masked) for _ in range(stage.blocks)
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(stage, masked) for _ in range(stage.blocks))
 
 
 class AdaptiveLayers(nn.Module):
@@ -236,17 +233,10 @@ class AdaptiveResNet(DynamicNetwork[AdaptiveConfiguration]):
         if configuration.ways == 1:
             return whole
         return whole + sum(
-            each.weight.numel() * self._scored(stage)
-            for index, stage in enumerate(self.layout.stages)
-            for block in self.stages[index].blocks
-            for each in _convolutions(block.masker)
+            each.weight.numel() * _places_of_masker(self.layout, int(name.split('.')[1]))
+            for name, each in self.named_modules()
+            if '.masker.' in name and isinstance(each, nn.Conv2d)
         )
-
-    def _scored(self, stage: AdaptiveStageLayout) -> int:
-        """Return in how many places a masker looks."""
-        index = self.layout.stages.index(stage)
-        side = self.layout.side(index)
-        return (side // stage.granularity) ** 2 if stage.mode == PATCHES else 1
 
     def parameter_count(self, configuration: AdaptiveConfiguration) -> int:
         """Return the number of trainable parameters."""
@@ -261,9 +251,10 @@ class AdaptiveResNet(DynamicNetwork[AdaptiveConfiguration]):
         """Return the number of convolutions and linear layers."""
         self.configuration(configuration.to_mapping())
         return sum(
-            isinstance(each, (nn.Conv2d, nn.Linear))
+            1
             for name, each in self.named_modules()
-            if configuration.ways > 1 or '.masker' not in name
+            if isinstance(each, (nn.Conv2d, nn.Linear))
+            and (configuration.ways > 1 or '.masker.' not in name)
         )
 
     def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
@@ -271,9 +262,10 @@ class AdaptiveResNet(DynamicNetwork[AdaptiveConfiguration]):
         return iter(())
 
 
-def _convolutions(module: nn.Module | None) -> Iterator[nn.Conv2d]:
-    assert module is not None
-    return (each for each in module.modules() if isinstance(each, nn.Conv2d))
+def _places_of_masker(layout: AdaptiveLayout, group: int) -> int:
+    """Return in how many places the maskers of a group look."""
+    stage = layout.stages[group]
+    return (layout.side(group) // stage.granularity) ** 2 if stage.mode == PATCHES else 1
 
 
 def _block_parts(stage: AdaptiveStageLayout) -> tuple[int, int]:

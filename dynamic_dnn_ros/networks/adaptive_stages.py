@@ -1,7 +1,7 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The parts of a network that decides by the picture, as they are served: what is not needed is not run.
+The parts of a network that decides by the picture, as served: what is not needed is not run.
 
 A *group* is the blocks of one size. What of them runs is decided once, where the group begins. A
 stage is one choice of blocks of a group, with the convolution that begins the next group and the

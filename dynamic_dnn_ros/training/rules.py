@@ -61,9 +61,7 @@ class Step:
         self._teacher = teacher
         self._one_size = one_size
 
-    def backward(
-        self, batch: Batch, generator: random.Random, progress: float = 0.0
-    ) -> float:
+    def backward(self, batch: Batch, generator: random.Random, progress: float = 0.0) -> float:
         """
         Add the gradients of one batch, and return the loss on the labels.
 
@@ -116,9 +114,7 @@ class Step:
         finally:
             decisions.temperature = None
         loss = lesson.loss(outputs)
-        total = loss + WEIGHT * rate_loss(
-            decisions.work(), decisions.rates, phase.work, progress
-        )
+        total = loss + WEIGHT * rate_loss(decisions.work(), decisions.rates, phase.work, progress)
         if self._teacher is not None:
             with torch.no_grad():
                 module = self._teacher.module.eval()
