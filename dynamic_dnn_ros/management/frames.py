@@ -67,6 +67,8 @@ class Frames:
     def _learn_path(self, record: ApplicationRecord, status: Status) -> bool:
         if not record.paths:
             return False
+        if (merged := record.merged.get(status.sub_network)) is not None:
+            return merged.observe(status.work)
         paths, scene = record.paths.get(status.sub_network), record.learnt.scene
         between = paths.between(status.exit_stage) if paths is not None else None
         return scene.pass_over() if between is None else scene.observe(*between)

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.assignment import Assignment
 from dynamic_dnn_ros.management.difficulty import STEP
 from dynamic_dnn_ros.management.learning import Learning
+from dynamic_dnn_ros.management.merged_paths import MergedPaths, merge
 from dynamic_dnn_ros.management.observations import (
     Application,
     ApplicationState,
@@ -95,10 +96,10 @@ class ApplicationRecord:
         self._excluded: dict[Option, float] = {}
         self._pauses: dict[Option, float] = {}
         self._refusal = ''
-        self._paths = _paths(presented.application)
+        self._take_paths(presented.application)
         # By the quantile that they are for, in one scene.
         self._seen: dict[float, tuple[ApplicationTable, float]] = {}
-        self._seen_in = (math.nan, math.nan)
+        self._seen_in: tuple[object, ...] = ()
         self._left_out = -math.inf, 0.0, ''
 
     @property
@@ -120,6 +121,22 @@ class ApplicationRecord:
     def paths(self) -> Mapping[str, Paths]:
         """Return the paths of its sub-networks of several stages."""
         return self._paths
+
+    @property
+    def merged(self) -> Mapping[str, MergedPaths]:
+        """Return what is learnt of those of them whose paths meet again."""
+        return self._merged
+
+    def _take_paths(self, application: Application) -> None:
+        self._paths = {name: Paths(stages) for name, stages in application.stages.items()}
+        self._merged = {
+            name: MergedPaths(stages)
+            for name, stages in application.stages.items()
+            if merge(stages)
+        }
+
+    def _paths_of_the_scene(self) -> dict[str, Paths]:
+        return {**self._paths, **{name: each.in_use for name, each in self._merged.items()}}
 
     @property
     def stage(self) -> float:
@@ -145,14 +162,16 @@ class ApplicationRecord:
     def _look(self, table: ApplicationTable, quantile: float) -> tuple[ApplicationTable, float]:
         """Return points and variation as the scene has them now, worked out once."""
         scene = (self.learnt.scene.in_use, self.learnt.preprocessing)
-        if scene != self._seen_in:
+        learnt = (*scene, *(each.in_use for each in self._merged.values()))
+        if learnt != self._seen_in:
             self._seen.clear()
-            self._seen_in = scene
+            self._seen_in = learnt
         found = self._seen.get(quantile)
         if found is None:
+            paths = self._paths_of_the_scene()
             found = self._seen[quantile] = (
-                along_paths(table, self._paths, quantile, *scene),
-                _rare_variation(self._paths.values(), quantile, scene[0] * STEP),
+                along_paths(table, paths, quantile, *scene),
+                _rare_variation(paths.values(), quantile, scene[0] * STEP),
             )
         return found
 
@@ -184,7 +203,7 @@ class ApplicationRecord:
             self._seen.clear()
             changed = True
         if application.stages != before.application.stages:
-            self._paths = _paths(application)
+            self._take_paths(application)
             self._seen.clear()
             changed = True
         if changed:
@@ -271,10 +290,6 @@ def _rare_variation(paths: Iterable[Paths], quantile: float, difficulty: float) 
     """Return the most variation of those with paths that are longer than that at the quantile."""
     rare = (each for each in paths if each.work_at(quantile, difficulty) < each.works[-1])
     return max((each.variation(difficulty) for each in rare), default=0.0)
-
-
-def _paths(application: Application) -> dict[str, Paths]:
-    return {name: Paths(stages) for name, stages in application.stages.items()}
 
 
 def _emptied(points: OperatingPoints) -> OperatingPoints:

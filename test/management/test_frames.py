@@ -14,7 +14,7 @@ from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.frames import Frames
 from dynamic_dnn_ros.management.learning import PAUSE
 from dynamic_dnn_ros.management.measurements import ENOUGH
-from dynamic_dnn_ros.management.observations import Application, Status
+from dynamic_dnn_ros.management.observations import Application, StageShare, Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
@@ -199,3 +199,20 @@ def test_preprocessing_is_that_of_every_path() -> None:
     row = table.nearest_row(HIGHEST)
     expected = preprocessing + (PROFILED - preprocessing) * work
     assert seen.mean[3, row] == pytest.approx(expected)
+
+
+def test_paths_that_meet_again_are_learnt_by_what_frames_took() -> None:
+    stages = (StageShare('gate', 0.1, 0.0), StageShare('rest', 0.6, 1.0))
+    subject, record = frames(application(FRONT, stages={'s3': stages}), latency=0.05)
+    table = record.table
+    assert table is not None
+    row, option = table.nearest_row(HIGHEST), table.option('s3', 'gpu')
+    assert option is not None
+    for work in [0.25, 0.3, 0.35] * 30:
+        one = frame(PROFILED * work, work=work, exit_stage='rest')
+        subject.served(record, one, HIGHEST, False, 0.0)
+    assert record.learnt.slow_down.mean == pytest.approx(1.0, abs=1e-6)
+    seen = record.seen(0.95)
+    assert seen is not None
+    assert seen.mean[option, row] == pytest.approx(0.3 * table.mean[option, row], rel=0.05)
+    assert seen.p95[option, row] == pytest.approx(0.35 * table.p95[option, row], rel=0.05)
