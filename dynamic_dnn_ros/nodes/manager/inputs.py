@@ -47,8 +47,8 @@ MOST_BYTES = 250_000
 """
 Of the messages that went into one decision: 16 cameras at 60 Hz send less in half a second.
 
-The middleware keeps the last eight decisions for those who come late, so the node's memory may grow
-by eight times that.
+The middleware keeps the last eight decisions for those who come late, so the node's memory may
+grow by eight times that.
 """
 
 
