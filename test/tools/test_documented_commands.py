@@ -4,19 +4,17 @@
 Every command in the documents is one that exists, with options, topics and fields that exist.
 
 Commands of `dynamic-dnn` are read by their own parsers, messages are made of what is written.
-What the commands do is tested where they are.
+What takes seconds and no robot is run by `test_documented_commands_run.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 import configparser
 import importlib
 import itertools
 from pathlib import Path
 import re
-import shlex
 
 import pytest
 import yaml
@@ -24,26 +22,18 @@ import yaml
 from dynamic_dnn_ros.cli.main import COMMANDS, parser_of
 from dynamic_dnn_ros.launching import arguments as launch_arguments
 from dynamic_dnn_ros.launching.arguments import Argument
+from support.documents import commands
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(ROOT.glob('docs/**/*.md'))]
 PACKAGE = 'dynamic_dnn_ros'
 
 
 def written(first: str) -> list[object]:
     """Return the commands of all pages that begin with a word, each as a list of words."""
-
-    def found() -> Iterator[object]:
-        for page in PAGES:
-            for block in re.findall(r'^ *```\w*\n(.*?)^ *```', page.read_text(), re.M | re.S):
-                for line in block.replace('\\\n', ' ').splitlines():
-                    words = re.sub(r'(^|\s)#.*', '', line.strip().removeprefix('$ '))
-                    while re.match(r'[A-Z_]+=\S+ ', words):
-                        words = words.split(' ', 1)[1]
-                    if words.startswith(f'{first} ') and '|' not in words:
-                        yield pytest.param(shlex.split(words), id=f'{page.stem}: {words[:60]}')
-
-    return list(found())
+    return [
+        pytest.param(words, id=f'{page}: {" ".join(words)[:60]}')
+        for page, words in commands(first)
+    ]
 
 
 @pytest.mark.parametrize('words', written('dynamic-dnn'))
