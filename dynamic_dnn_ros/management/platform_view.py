@@ -49,7 +49,8 @@ class PlatformView:
     The last load of one platform and what follows from it.
 
     `foreign_rose` tells whether the last load showed that others need notably more than before,
-    `offer_changed` whether it showed that other settings may be chosen.
+    `offer_changed` whether it showed that other settings may be chosen, or that they leave more or
+    less of the CPU than was thought.
 
     :param floors: lowest frequency, Hz, that the operator allows for each domain
     """
@@ -90,7 +91,10 @@ class PlatformView:
         if before is None or before.platform != load.platform:
             self._foreign.clear()
         self.load = load
+        cores = self.cores.number
         self.cores.compare(load, now)
+        # What a setting leaves of the CPU was reckoned with another number.
+        self.offer_changed |= self.cores.number != cores
         for domain in load.domains:
             cycles = domain.utilisation_foreign * domain.granted
             samples = self._foreign.setdefault(domain.name, deque())

@@ -41,6 +41,9 @@ LEAST_GAIN = 1 / 3
 NOISE_GAIN = 0.4
 """Gain that a change must show besides, for each unit of frames' relative spread."""
 
+PATIENCE = 15.0
+"""Seconds for which one plan has to be the best before its gain counts as more than noise."""
+
 ASKED_GAIN = 0.001
 """Share of the board's power that is worth a change where something else is asked for."""
 
@@ -126,6 +129,8 @@ class ResourceLevel:
         self._dwell = settings.dwell
         self._solved: tuple[Problem, int, tuple[int, ...]] | None = None
         self._weighed: _Weighed | None = None
+        self._better: tuple[int, tuple[int, ...]] | None = None
+        self._better_since = -math.inf
 
     def note_change(self, now: float) -> None:
         """Begin the dwell anew: somebody else has moved an application."""
@@ -154,6 +159,7 @@ class ResourceLevel:
         setting, options = incumbent if incumbent is not None else (at, chosen)
         both = self._beside(problem, (at, setting), (tuple(chosen), tuple(options)))
         # The noise of frames or of sensors does not take back what answers a new target.
+        self._wait_for(at, chosen, now)
         gain = ASKED_GAIN if fresh in _ASKED else self._required_gain(problem, now)
         dwell = self._dwell
         if not incumbent_offered:
@@ -193,9 +199,16 @@ class ResourceLevel:
         stood = max(now - self._changed, self._dwell)
         share = self._dwell / stood if stood > 0 else 0.0
         gain = self._settings.gain * max(share, LEAST_GAIN)
+        if now - self._better_since >= PATIENCE:
+            return gain
         # Estimates move with the noise of frames: that is no saving.
         spread = (d.slow_down.dispersion / d.slow_down.mean for d in problem.demands)
         return max(gain, NOISE_GAIN * max(spread, default=0.0))
+
+    def _wait_for(self, setting: int, options: tuple[int, ...], now: float) -> None:
+        """Note since when one plan has been the best, without another one between."""
+        if self._better != (setting, options):
+            self._better, self._better_since = (setting, options), now
 
     def _best(self, problem: Problem, in_force: int | None) -> tuple[int, tuple[int, ...]]:
         """Return the best setting and options of a problem, which is solved once."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dynamic_dnn_ros.management.decisions import PlatformState
-from dynamic_dnn_ros.management.observations import DomainLoad, Load
+from dynamic_dnn_ros.management.observations import DomainLoad, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.platform_view import FOREIGN_WINDOW, PlatformView
 from dynamic_dnn_ros.management.tables import JointTable, application_table, join
 from dynamic_dnn_ros.platforms.load_source import LEAST_STALE
@@ -52,6 +52,27 @@ def test_offers_what_limits_and_floors_allow() -> None:
     assert chosen(view, joint()) == [510e6, 803.25e6]
     view.observe(load(limit_minimum=600e6), 0.0)
     assert chosen(view, joint()) == [803.25e6, 1109.25e6]
+
+
+def test_another_number_of_cores_is_another_offer() -> None:
+    view = PlatformView()
+    view.observe(load(), 0.0)
+    ours = {'name': 'cpu', 'utilisation_own': 0.2}
+    told = []
+    for step in range(1, 40):
+        now = 0.1 * step
+        view.cores.hear(
+            Status('/a', 'one', StatusEvent.SERVED, 's0', 'cpu', busy={'cpu': 0.8 * now}), now
+        )
+        one = replace(
+            load(),
+            domains=(*load().domains, replace(load().domains[0], **ours)),
+            monotonic_time=now,
+        )
+        view.observe(one, now)
+        told.append((view.cores.number, view.offer_changed))
+    # Once for the domain that is new, once for what is known of it.
+    assert [number for number, changed in told if changed] == [1, 4]
 
 
 def test_a_floor_above_the_limit_yields_to_the_limit() -> None:

@@ -22,6 +22,7 @@ from dynamic_dnn_ros.management.assessment import (
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.resource_level import (
+    PATIENCE,
     Cause,
     Plan,
     ResourceLevel,
@@ -266,8 +267,30 @@ def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
     assert level.decide(task, near, 2.1, fresh=None).cause is Cause.SMALL
     assert level.decide(task, near, 6.1, fresh=None).cause is Cause.ENERGY
     noisy = replace(task, demands=tuple(replace(d, slow_down=jittery()) for d in task.demands))
-    assert level.decide(noisy, near, 1000.0, fresh=None).cause is Cause.SMALL
+    assert level.decide(noisy, near, 16.0, fresh=None).cause is Cause.SMALL
     assert level.decide(task, best, 1010.0, fresh=None).cause is Cause.KEPT
+
+
+def test_a_saving_that_noise_may_explain_counts_once_it_has_been_there_for_long() -> None:
+    task = problem([Target(NAMES[0], latency=0.2, latency_quantile=0.5)])
+    other = problem([Target(NAMES[0], latency=0.0075, latency_quantile=0.5)])
+    noisy = replace(task, demands=tuple(replace(d, slow_down=jittery()) for d in task.demands))
+    least = float(decide(task).evaluation.power[0])
+    near = next(
+        (int(row), [option])
+        for row in task.settings
+        for option in range(4)
+        if _is_a_little_more(task, int(row), option, least)
+    )
+    level = ResourceLevel(SETTINGS)
+    level.note_change(0.0)
+    assert level.decide(noisy, near, 100.0, fresh=None).cause is Cause.SMALL
+    assert level.decide(noisy, near, 99.0 + PATIENCE, fresh=None).cause is Cause.SMALL
+    # Another one that is better for a moment begins the wait anew.
+    level.decide(other, near, 99.5 + PATIENCE, fresh=None)
+    level.note_change(0.0)
+    assert level.decide(noisy, near, 101.0 + PATIENCE, fresh=None).cause is Cause.SMALL
+    assert level.decide(noisy, near, 102.0 + 2 * PATIENCE, fresh=None).cause is Cause.ENERGY
 
 
 def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
