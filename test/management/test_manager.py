@@ -170,7 +170,7 @@ def test_an_impossible_target_names_the_nearest_point_and_the_gap() -> None:
     assert found.decision.sub_network == 's0'
     assert found.missed_by[0] == pytest.approx(found.predicted[0] - 0.001)
     assert found.binding_constraint is Constraint.LATENCY
-    assert 'latency 0.001 s' in found.message
+    assert 'latency 1 ms' in found.message
 
 
 def test_a_camera_that_is_too_slow_is_said_to_be() -> None:

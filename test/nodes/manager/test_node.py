@@ -278,7 +278,7 @@ def test_serves_the_nearest_point_to_an_impossible_target(session: Session) -> N
     assert report.decision.sub_network == 's0'
     assert report.missed_by[0] == pytest.approx(report.predicted[0] - 0.001, rel=0.5)
     assert report.binding_constraint == TargetStatus.CONSTRAINT_LATENCY
-    assert 'latency 0.001' in report.message
+    assert 'latency 1 ms' in report.message
     session.graph.spin_until(lambda: front.message.sub_network == 's0', 10.0, 'the nearest')
     session.ask(FRONT, action=PerformanceTarget.ACTION_CLEAR)
     session.wait_for_state(FRONT, TargetStatus.STATE_NO_TARGET)
