@@ -5,7 +5,8 @@
 # Does what somebody new does in the first hour, and says how long each command takes: the demo out of a fresh clone, a
 # network for pictures of their own, a detector of theirs. Give an empty folder, or none: then one is made and removed.
 #   PICTURES=folder   pictures in a folder for each class, or with boxes; otherwise pieces of six photographs
-#   ONNX=file         a detector; LABELS=coco or a file with a name a line. Without it that part is left out
+#   ONNX=file         a detector; LABELS=coco or a file with a name a line; RESOLUTIONS=224,320 where it takes any size.
+#                     Without it that part is left out
 #   BRANCH=name       of this repository; otherwise what is checked out
 set -euo pipefail
 
@@ -14,7 +15,7 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -z "${FIRST_HOUR_CLEAN:-}" ]; then
     path=$(printf %s "$PATH" | tr : '\n' | grep -v -e "^$source/" | paste -sd:)
     exec env -i FIRST_HOUR_CLEAN=1 HOME="$HOME" PATH="$path" TERM=dumb PICTURES="${PICTURES:-}" ONNX="${ONNX:-}" \
-        LABELS="${LABELS:-coco}" BRANCH="${BRANCH:-}" PIP_CACHE_DIR="${PIP_CACHE_DIR:-}" bash "$0" "$@"
+        LABELS="${LABELS:-coco}" RESOLUTIONS="${RESOLUTIONS:-}" BRANCH="${BRANCH:-}" PIP_CACHE_DIR="${PIP_CACHE_DIR:-}" bash "$0" "$@"
 fi
 if [ -n "$PICTURES" ]; then PICTURES=$(realpath "$PICTURES"); fi
 if [ -n "$ONNX" ]; then ONNX=$(realpath "$ONNX"); fi
@@ -70,7 +71,7 @@ step 'make demo BUNDLE=models/mine'
 
 if [ -n "$ONNX" ]; then
     part 'From a detector as ONNX to managed boxes' 'at most 3 commands'
-    step "dynamic-dnn import-onnx '$ONNX' --labels '$LABELS' --output my_detector"
+    step "dynamic-dnn import-onnx '$ONNX' --labels '$LABELS' ${RESOLUTIONS:+--resolutions $RESOLUTIONS} --output my_detector"
     step 'dynamic-dnn profile my_detector'
     step 'make demo BUNDLE=my_detector PLATFORM=linux'
 fi
