@@ -26,7 +26,7 @@ _HELD_OUT_SHARE = 0.15
 _MOST_HELD_OUT = 5000
 #: Pictures that a phase shall see, counted anew in each epoch: on a CPU, so many that a network
 #: for some hundred pictures is trained, searched and served within ten minutes.
-_VIEWS_ON_CPU = 10_000
+_VIEWS_ON_CPU = 8_000
 _VIEWS_ON_GPU = 200_000
 _DETECTOR_VIEWS_ON_CPU = 6_000
 _DETECTOR_VIEWS_ON_GPU = 60_000

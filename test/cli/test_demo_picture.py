@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,14 @@ def test_short_run_without_loads_or_latencies_is_drawn(tmp_path: Path) -> None:
     run.frames = []
     draw(run, summarise(run), tmp_path / 'run.png')
     assert (tmp_path / 'run.png').stat().st_size > 10_000
+
+
+def test_a_run_of_a_bundle_whose_accuracies_nobody_knows_is_drawn(tmp_path: Path) -> None:
+    run = demo_run()
+    run.accuracies = dict.fromkeys(run.accuracies, math.nan)
+    draw(run, summarise(run), tmp_path / 'run.png')
+    assert (tmp_path / 'run.png').stat().st_size > 10_000
+    assert len(set(sub_network_colours(run).values())) == len(sub_network_colours(run)) > 1
 
 
 def test_neighbours_that_served_have_colours_that_differ() -> None:

@@ -14,6 +14,7 @@ from dynamic_dnn_ros.cli.demo.display import honesty
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_title
 from dynamic_dnn_ros.cli.time_figure import draw_targets, time_figure
+from dynamic_dnn_ros.management.words import percent
 
 
 def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
@@ -66,7 +67,14 @@ def _camera(run: RunRecord) -> str:
 def sub_network_colours(run: RunRecord) -> dict[str, str]:
     """Return a colour for each sub-network that served, from the least to the most accurate."""
     served = {frame.sub_network for frame in run.frames}
-    names = sorted(served & set(run.accuracies), key=lambda name: run.accuracies[name])
+    # By the name where nobody knows an accuracy.
+    names = sorted(
+        served & set(run.accuracies),
+        key=lambda name: (
+            run.accuracies[name] if math.isfinite(run.accuracies[name]) else 0.0,
+            name,
+        ),
+    )
     return palette.sub_network_colours(names)
 
 
@@ -79,7 +87,7 @@ def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
             s=11,
             color=colours[name],
             linewidths=0,
-            label=f'{name} ({run.accuracies[name]:.1%})',
+            label=f'{name} ({percent(run.accuracies[name])})',
         )
     overruns = [frame for frame in run.frames if frame.overrun]
     if overruns:
@@ -137,10 +145,12 @@ def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
     for name, start, end in _served_spans(run):
         axis.hlines(run.accuracies[name] * 100, start, end, color=colours[name], linewidth=8.0)
     _draw_limits(axis, run, 'accuracy', 100)
-    if run.accuracies:
-        low, high = min(run.accuracies.values()) * 100, max(run.accuracies.values()) * 100
-        margin = max(0.5, 0.15 * (high - low))
-        axis.set_ylim(low - margin, high + margin)
+    known = [100 * value for value in run.accuracies.values() if math.isfinite(value)]
+    if known:
+        margin = max(0.5, 0.15 * (max(known) - min(known)))
+        axis.set_ylim(min(known) - margin, max(known) + margin)
+    elif run.accuracies:
+        axis.text(0.5, 0.5, 'not known of this bundle', transform=axis.transAxes, ha='center')
     axis.set_ylabel('accuracy [%]')
 
 
