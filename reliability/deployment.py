@@ -36,8 +36,8 @@ FILES = 'linux'
 """A computer whose clocks are files in a folder: what a guard restores can be seen there."""
 
 BUNDLE = 'cifar10_incremental_group'
-START = 90.0
-"""Seconds within which a system has to serve."""
+START = 180.0
+"""Seconds within which a system has to serve: a busy computer takes a minute and more."""
 
 _TABLE = (800_000, 1_200_000, 1_600_000, 2_000_000)
 """Frequencies of that computer, kHz."""

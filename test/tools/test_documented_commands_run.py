@@ -50,6 +50,7 @@ NOT_RUN = {
     'import-ofa': OWN,
     'cascade': OWN,
     'bundle check models/my_pictures': OWN,
+    'bundle export models/my_pictures': 'takes long: test/cli/test_bundle.py runs it',
 }
 """Beginnings of commands, and why they are not run here."""
 
