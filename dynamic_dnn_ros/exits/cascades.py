@@ -27,7 +27,7 @@ from dynamic_dnn_ros.exits.entries import cascade_entry
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.mixtures import Judge
 from dynamic_dnn_ros.exits.report import Made, MadeCascades
-from dynamic_dnn_ros.exits.selection import Cascade, calibrated, fastest, leaving
+from dynamic_dnn_ros.exits.selection import Cascade, calibrated, fastest, leaving, spent_in_turn
 from dynamic_dnn_ros.exits.settings import CascadeSettings, candidate_stages
 from dynamic_dnn_ros.exits.writing import written
 from dynamic_dnn_ros.platforms.hardware import hardware_name
@@ -154,7 +154,8 @@ def _chosen(
     problems = []
     for at_most in dict.fromkeys(settings.at_most_below):
         if settings.stages:
-            found = calibrated(judge, latencies, names, at_most)
+            spent = spent_in_turn(latencies, names)
+            found = calibrated(judge, spent, names, at_most)
         else:
 
             def bar(to_try: list[tuple[str, ...]]) -> Iterable[tuple[str, ...]]:

@@ -48,12 +48,13 @@ class Cascade:
 
 
 def calibrated(
-    judge: Judge, latencies: Mapping[str, float], stages: Sequence[str], at_most: float
+    judge: Judge, spent: Sequence[float], stages: Sequence[str], at_most: float
 ) -> Cascade | None:
     """
     Return the cascade of these stages that takes the least time; None where none keeps a promise.
 
-    :param latencies: of each sub-network alone, in any unit
+    :param spent: the time that a picture has taken after each stage, in parts of that of the last
+        stage alone
     :param at_most: the loss against the last stage that is promised, in parts of 1
     """
     answers = judge.answers
@@ -72,7 +73,7 @@ def calibrated(
             continue
         thresholds = (found[0], *rest)
         taken = leaving(answers, stages, thresholds)
-        cascade = _cascade(stages, thresholds, taken, found[1], latencies)
+        cascade = _cascade(stages, thresholds, taken, found[1], spent)
         if best is None or cascade.time < best.time:
             best = cascade
     return best
@@ -100,9 +101,17 @@ def fastest(
     to_try = [
         (*some, last) for length in range(1, longest) for some in combinations(faster, length)
     ]
-    found = (calibrated(judge, latencies, stages, at_most) for stages in bar(to_try))
+    found = (
+        calibrated(judge, spent_in_turn(latencies, stages), stages, at_most)
+        for stages in bar(to_try)
+    )
     worthy = [each for each in found if each is not None and each.time < 1.0]
     return min(worthy, key=lambda each: each.time, default=None)
+
+
+def spent_in_turn(latencies: Mapping[str, float], stages: Sequence[str]) -> list[float]:
+    """Return the time after each of several sub-networks, in parts of that of the last alone."""
+    return [float(each) for each in np.cumsum([latencies[s] for s in stages]) / latencies[stages[-1]]]
 
 
 def leaving(answers: Answers, stages: Sequence[str], thresholds: Sequence[float]) -> StagesTaken:
@@ -123,15 +132,14 @@ def _cascade(
     thresholds: tuple[float, ...],
     taken: StagesTaken,
     loss: Loss,
-    latencies: Mapping[str, float],
+    spent: Sequence[float],
 ) -> Cascade:
     shares = np.bincount(taken, minlength=len(stages)) / len(taken)
-    spent = np.cumsum([latencies[name] for name in stages])
     return Cascade(
         stages=tuple(stages),
         thresholds=thresholds,
-        work=tuple((spent / spent[-1]).tolist()),
+        work=tuple((np.asarray(spent) / spent[-1]).tolist()),
         taken=tuple(shares.tolist()),
         loss=loss,
-        time=float((shares * spent).sum() / latencies[stages[-1]]),
+        time=float((shares * np.asarray(spent)).sum()),
     )

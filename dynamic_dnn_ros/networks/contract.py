@@ -7,7 +7,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 import random
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,20 @@ _STATISTICS = ('running_mean', 'running_var')
 
 class StateError(ValueError):
     """Arrays that do not fit a network: missing, left over, or of another shape."""
+
+
+class Step(NamedTuple):
+    """
+    A module of a sub-network that runs after another one, and what comes after it.
+
+    It takes what the one before gives: a tensor, or several as a tuple.
+    """
+
+    module: nn.Module
+    name: str = ''
+    """Of the module in the dynamic network; empty: it has no parameters."""
+    place: str = ''
+    """The name of the place after it, where the sub-network can be cut; empty: it cannot."""
 
 
 class Configuration(Protocol):
@@ -206,6 +220,30 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
 
     def staged(self) -> tuple[ConfigurationT, ...]:
         """Return configurations that have stages, where samples have none."""
+        return ()
+
+    def places(self, configuration: ConfigurationT) -> dict[str, tuple[int, ...]]:
+        """
+        Return where a sub-network can be cut in two, in order; none: nowhere.
+
+        The name of each place, and the shape of the first tensor that is handed on there, of one
+        picture: (channels, height, width), (tokens, channels), or (classes,) where that is an
+        answer already. A place that several sub-networks have bears one name.
+        """
+        return {}
+
+    def steps(self) -> tuple[Step, ...]:
+        """
+        Return the modules that the active sub-network runs one after the other.
+
+        None where it cannot be cut; otherwise the last step gives the answer.
+        """
+        return ()
+
+    def extract_steps(
+        self, configuration: ConfigurationT, share_weights: bool = False
+    ) -> tuple[Step, ...]:
+        """Return the steps of a sub-network as static modules of `extract`."""
         return ()
 
     @abc.abstractmethod

@@ -32,6 +32,7 @@ from dynamic_dnn_ros.networks.contract import (
     StateError,
     statistics_of,
 )
+from dynamic_dnn_ros.networks.cutting import run_steps
 
 #: A number that no field allows.
 _ILLEGAL = 10_007
@@ -63,6 +64,7 @@ def check_family(
     suite.check_landmarks()
     suite.check_counts()
     suite.check_extraction()
+    suite.check_steps()
     suite.check_stages()
     suite.check_memory_of_extracted()
     suite.check_state()
@@ -140,7 +142,10 @@ class _Suite:
                 'configuration',
             )
         for field, value in mapping.items():
+            legal = network.choices()[field]
             for wrong in (0, -1, _ILLEGAL, 'x', 2.5, None, True):
+                if type(wrong) is int and wrong in legal:
+                    continue
                 entry = [wrong, *value[1:]] if isinstance(value, list) else wrong
                 self._refused_field({**mapping, field: entry}, field, repr(wrong))
             lists = (value[1:], [*value, value[-1]], 3) if isinstance(value, list) else ()
@@ -203,7 +208,8 @@ class _Suite:
         for field, allowed in network.choices().items():
             for part in ([allowed[0]], [allowed[-1]], list(allowed[-2:])):
                 self._check_part(field, part)
-            for illegal in ([_ILLEGAL], [*allowed, 0], [True], ['x'], [], allowed[0], None):
+            more = [*allowed, -1]
+            for illegal in ([_ILLEGAL], more, [True], ['x'], [], allowed[0], None):
                 for call in (network.smallest, network.largest, self._sample):
                     refused(
                         lambda call=call, illegal=illegal: call({field: illegal}),  # type: ignore[misc] # noqa: B023
@@ -259,7 +265,10 @@ class _Suite:
         configurations = self.sampled(20)
         counted = len(configurations) if max(network.largest().size) < _SMALL else 5
         for index, configuration in enumerate(configurations):
-            static = network.extract(configuration, share_weights=True)
+            # With exits the largest path counts, which is all stages.
+            whole = network.extract(configuration, share_weights=True)
+            parts = network.extract_stages(configuration, share_weights=True) or (whole,)
+            static = nn.ModuleList(parts)
             parameters = sum(parameter.numel() for parameter in static.parameters())
             assert network.parameter_count(configuration) == parameters, (
                 f'parameters are counted as the extracted module has them: {parameters}'
@@ -271,7 +280,7 @@ class _Suite:
             if index >= counted:
                 continue
             with FlopCounterMode(display=False) as counter, torch.no_grad():
-                static(_images(configuration, count=1))
+                _run(parts, _images(configuration, count=1))
             # PyTorch counts a multiplication and an addition as two.
             expected = counter.get_total_flops() // 2
             assert network.multiply_adds(configuration) == expected, (
@@ -304,6 +313,40 @@ class _Suite:
         )
 
     @torch.no_grad()
+    def check_steps(self) -> None:
+        """Where a family says that a sub-network can be cut, its parts compute the same."""
+        network = self.network
+        for configuration in self.sampled(2):
+            network.activate(configuration)
+            places = network.places(configuration)
+            both = network.steps(), network.extract_steps(configuration, share_weights=True)
+            images = _images(configuration)
+            expected = network(images)
+            scale = max(float(expected.abs().max()), 1.0)
+            for steps in both:
+                found = [step.place for step in steps if step.place]
+                assert found == list(places), (
+                    f'steps have the places that the family says: {found}, {list(places)}'
+                )
+                values: tuple[torch.Tensor, ...] = (images,)
+                for step in steps:
+                    values = run_steps([step], *values)
+                    if step.place:
+                        assert tuple(values[0].shape[1:]) == places[step.place], (
+                            f'the shape at {step.place} is {tuple(values[0].shape[1:])}'
+                        )
+                if steps:
+                    assert len(values) == 1, 'the last step gives the answer alone'
+                    assert float((values[0] - expected).abs().max()) <= 1e-5 * scale, (
+                        'step after step the answer is that of the active network'
+                    )
+            names = {name for name, _ in network.named_parameters()}
+            for step in both[1]:
+                own = [f'{step.name}.{name}' for name, _ in step.module.named_parameters()]
+                assert names.issuperset(own), (
+                    f'the parameters of step {step.name!r} bear their names in the network'
+                )
+
     def check_stages(self) -> None:
         network = self.network
         configurations = (*self.sampled(2), *network.staged())
@@ -347,7 +390,7 @@ class _Suite:
                 )
             for each in onward:
                 # Its answer, where it has an exit, comes first and is not handed on.
-                handed = found[-len(inspect.signature(parts[each].forward).parameters) :]
+                handed = _handed_on(found, part, parts[each])
                 known = taken.setdefault(each, handed)
                 assert [v.shape for v in known] == [v.shape for v in handed], (
                     'a stage takes the same of all that lead to it'
@@ -498,6 +541,30 @@ class _Suite:
 def _images(configuration: Configuration, count: int = 2) -> torch.Tensor:
     generator = torch.Generator().manual_seed(2)
     return torch.randn(count, 3, *configuration.size, generator=generator)
+
+
+def _handed_on(
+    found: tuple[torch.Tensor, ...], part: nn.Module, following: nn.Module
+) -> tuple[torch.Tensor, ...]:
+    """Return what the next stage takes: an answer or the scores of a gate are not handed on."""
+    taken = inspect.signature(following.forward).parameters.values()
+    if any(each.kind is each.VAR_POSITIONAL for each in taken):
+        return found[1:] if getattr(part, 'decides', True) else found
+    return found[-len(taken) :]
+
+
+def _run(parts: Sequence[nn.Module], images: torch.Tensor) -> Any:
+    """Return what the last stage gives, or a sub-network of one piece."""
+    if len(parts) == 1:
+        return parts[0](images)
+    found: tuple[torch.Tensor, ...] = (images,)
+    for part, following in itertools.pairwise(parts):
+        found = part(*found)
+        assert isinstance(found, tuple), 'a stage gives a tuple of tensors'
+        found = _handed_on(found, part, following)
+    last = parts[-1](*found)
+    assert isinstance(last, tuple) and len(last) == 1, 'the last stage gives its answer'
+    return last
 
 
 def _values(configuration: Configuration, field: str) -> set[Any]:

@@ -37,7 +37,8 @@ from dynamic_dnn_ros.networks.checks import (
     require_fields,
     require_positive,
 )
-from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork
+from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork, Step
+from dynamic_dnn_ros.networks.cutting import run_steps
 from dynamic_dnn_ros.networks.mobile_layers import ConvolutionLayer
 from dynamic_dnn_ros.pictures.placement import Size
 
@@ -169,16 +170,19 @@ class ChannelGroup(nn.Module):
         self.classifier = classifier
         self._reads_earlier = reads_earlier
 
-    def forward(
-        self, images: torch.Tensor, earlier: list[torch.Tensor]
-    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """
-        Return this group's share of the logits, and what the next group may read.
+        Add this group's share to the logits of the groups before it.
 
-        :param earlier: what the group before returned as readable; empty for the first.
-        :return: the share, N x classes, and of every layer but the last the channels of this and
-            all earlier groups; none where groups are independent.
+        :param values: the images for the first group; for another one what the group before gave.
+        :return: the logits, N x classes, the images, and what the next group may read: of every
+            layer but the last the channels of this and all earlier groups; none where groups are
+            independent.
         """
+        logits: torch.Tensor | None = None
+        images, *earlier = values
+        if len(values) > 1:
+            logits, images, *earlier = values
         features = images
         readable = []
         # A convolution for each group, instead of one for all: its shapes, and so the order of
@@ -189,8 +193,8 @@ class ChannelGroup(nn.Module):
                     features = torch.cat((earlier[index - 1], features), 1)
                 readable.append(features)
             features = layer(features)
-        logits: torch.Tensor = self.classifier(features.mean((2, 3)))
-        return logits, readable
+        share: torch.Tensor = self.classifier(features.mean((2, 3)))
+        return share if logits is None else logits + share, images, *readable
 
 
 class GroupNetwork(nn.Module):
@@ -202,7 +206,8 @@ class GroupNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits, N x classes."""
-        return _add_groups(self.groups, images)
+        (logits,) = run_steps(_steps(self.groups), images)
+        return logits
 
 
 class IncrementalGroup(DynamicNetwork[IncrementalGroupConfiguration]):
@@ -273,7 +278,24 @@ class IncrementalGroup(DynamicNetwork[IncrementalGroupConfiguration]):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of the active sub-network, N x classes."""
-        return _add_groups(islice(self.groups, self._active.groups), images)
+        (logits,) = run_steps(self.steps(), images)
+        return logits
+
+    def places(self, configuration: IncrementalGroupConfiguration) -> dict[str, tuple[int, ...]]:
+        """Return a place after each group but the last: the logits so far are an answer."""
+        configuration.check(self.layout)
+        shape = (self.layout.classes,)
+        return {f'groups.{index}': shape for index in range(configuration.groups - 1)}
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the groups of the active sub-network; see the contract."""
+        return _steps(islice(self.groups, self._active.groups))
+
+    def extract_steps(
+        self, configuration: IncrementalGroupConfiguration, share_weights: bool = False
+    ) -> tuple[Step, ...]:
+        """Return the groups of a sub-network; see the contract."""
+        return _steps(self.extract(configuration, share_weights).groups)
 
     def freeze(self, configuration: IncrementalGroupConfiguration | None) -> None:
         """Keep the groups of a sub-network as they are while later ones train."""
@@ -351,15 +373,20 @@ class IncrementalGroup(DynamicNetwork[IncrementalGroupConfiguration]):
                 yield in_channels * layer.width * _KERNEL_SIZE**2, side
 
 
-def _add_groups(groups: Iterable[nn.Module], images: torch.Tensor) -> torch.Tensor:
-    """Return the sum of the groups' logits, the first group's first."""
-    earlier: list[torch.Tensor] = []
-    logits: torch.Tensor | None = None
-    for group in groups:
-        share, earlier = group(images, earlier)
-        logits = share if logits is None else logits + share
-    assert logits is not None
-    return logits
+class _Answer(nn.Module):
+    """What the last group says, without what another one would read."""
+
+    def forward(self, logits: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return logits
+
+
+def _steps(groups: Iterable[nn.Module]) -> tuple[Step, ...]:
+    """Return groups one after the other, the first group's first, and the sum of their logits."""
+    found = [
+        Step(group, f'groups.{index}', f'groups.{index}') for index, group in enumerate(groups)
+    ]
+    # After the last group nothing is left to be cut off.
+    return (*found[:-1], found[-1]._replace(place=''), Step(_Answer()))
 
 
 def _channel_group(

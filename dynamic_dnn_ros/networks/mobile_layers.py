@@ -90,6 +90,14 @@ class MobileBlock(nn.Module):
         return inputs + outputs if self.residual else outputs
 
 
+class MeanOverPlaces(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return N x C x 1 x 1 of N x C x H x W."""
+        return inputs.mean((2, 3), keepdim=True)
+
+
 class MobileNetV3(nn.Module):
     """A static MobileNetV3 of given modules."""
 

@@ -8,13 +8,16 @@ Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Depl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from dynamic_dnn_ros.networks.contract import Step
+from dynamic_dnn_ros.networks.cutting import run_steps
 from dynamic_dnn_ros.networks.elastic_layers import (
     ElasticBatchNorm2d,
     ElasticConvolution,
@@ -27,7 +30,7 @@ from dynamic_dnn_ros.networks.mobile_blocks import (
     initialise_convolutions,
     shrunk,
 )
-from dynamic_dnn_ros.networks.mobile_layers import ConvolutionLayer, MobileNetV3
+from dynamic_dnn_ros.networks.mobile_layers import ConvolutionLayer, MeanOverPlaces, MobileNetV3
 from dynamic_dnn_ros.networks.ofa_layouts import (
     LAYOUTS,
     MobileNetV3Configuration,
@@ -69,14 +72,37 @@ class OfaMobileNetV3(ElasticMobileNetwork[MobileNetV3Layout, MobileNetV3Configur
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of the active sub-network, N x classes."""
-        features = self.first_block(self.stem(images))
-        for stage, depth in zip(self.stages, self._active.depth):
-            for block in islice(stage.children(), depth):
-                features = block(features)
-        features = self.final_expand(features).mean((2, 3), keepdim=True)
-        features = self.feature_activation(self.feature_mix(features))
-        logits: torch.Tensor = self.classifier(features.flatten(1))
+        (logits,) = run_steps(self.steps(), images)
         return logits
+
+    def places(self, configuration: MobileNetV3Configuration) -> dict[str, tuple[int, ...]]:
+        """
+        Return a place after each block; see the contract.
+
+        After block 1 of stage 2 it is `stages.2.1`, and `stages.2` after the last block of it.
+        """
+        configuration.check(self.layout)
+        found: dict[str, tuple[int, ...]] = {}
+        size = shrunk(configuration.size, self.layout.stem_stride)
+        size = shrunk(size, self.layout.first_block_stride)
+        for plan in self._elastic_plans(configuration):
+            size = shrunk(size, plan.stride)
+            _, stage, block = plan.name.split('.')
+            place = _place(int(stage), int(block), configuration.depth[int(stage)])
+            found[place] = (plan.out_channels, size.height, size.width)
+        return found
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps of the active sub-network; see the contract."""
+        pairs = zip(self.stages, self._active.depth)
+        return _steps(self, (list(islice(stage.children(), depth)) for stage, depth in pairs))
+
+    def extract_steps(
+        self, configuration: MobileNetV3Configuration, share_weights: bool = False
+    ) -> tuple[Step, ...]:
+        """Return the steps of a sub-network; see the contract."""
+        static = self.extract(configuration, share_weights)
+        return _steps(static, (list(stage.children()) for stage in static.stages))
 
     @torch.no_grad()
     def extract(
@@ -128,3 +154,31 @@ class OfaMobileNetV3(ElasticMobileNetwork[MobileNetV3Layout, MobileNetV3Configur
         yield convolution_costs(layout.final_expand_width * layout.feature_width, Size(1, 1))
         weights = layout.feature_width * layout.classes
         yield weights, weights + layout.classes
+
+
+def _steps(network: Any, stages: Iterable[list[nn.Module]]) -> tuple[Step, ...]:
+    """
+    Return the steps of an elastic or a static network.
+
+    :param network: Any: its layers are elastic ones or plain ones.
+    :param stages: the blocks of each that run.
+    """
+    found = [Step(network.stem, 'stem'), Step(network.first_block, 'first_block')]
+    for index, blocks in enumerate(stages):
+        found += [
+            Step(block, f'stages.{index}.{number}', _place(index, number, len(blocks)))
+            for number, block in enumerate(blocks)
+        ]
+    return (
+        *found,
+        Step(network.final_expand, 'final_expand'),
+        Step(MeanOverPlaces()),
+        Step(network.feature_mix, 'feature_mix'),
+        Step(network.feature_activation, 'feature_activation'),
+        Step(nn.Flatten()),
+        Step(network.classifier, 'classifier'),
+    )
+
+
+def _place(stage: int, block: int, depth: int) -> str:
+    return f'stages.{stage}' if block == depth - 1 else f'stages.{stage}.{block}'

@@ -30,11 +30,12 @@ class Rule(Enum):
     SAMPLED = 'sampled'
     SANDWICH = 'sandwich'
     ADAPTIVE = 'adaptive'
+    EXITS = 'exits'
 
     @property
     def trains_largest_alone(self) -> bool:
         """Tell whether a step trains the largest sub-network and no other."""
-        return self in (Rule.LARGEST, Rule.ADAPTIVE)
+        return self in (Rule.LARGEST, Rule.ADAPTIVE, Rule.EXITS)
 
 
 class Optimizer(Enum):
@@ -164,6 +165,9 @@ class TrainingConfiguration:
         safetensors with tensors of the family's names; empty for fresh weights.
     :param fine_tune: what the first phase begins with, as a whole: the name or folder of a
         bundle, or a file of weights; empty for none.
+    :param exits: heads of early exits: each a mapping with `after`, the name of a place where the
+        network can be cut, and `widths` of its layers, none for a classifier alone. The rule
+        `exits` trains them.
     :param optimizer: sgd, with Nesterov momentum, or adamw.
     :param averaging: of the weights over the steps, exponential: the share of the average that
         each step keeps; 0 for none. The averages are what is tested and written.
@@ -201,6 +205,7 @@ class TrainingConfiguration:
     test_every: int = 0
     initial_weights: str = ''
     fine_tune: str = ''
+    exits: tuple[Mapping[str, Any], ...] = ()
     optimizer: Optimizer = Optimizer.SGD
     averaging: float = 0.0
     canvas: int = 512
@@ -433,6 +438,10 @@ def _values(value: Any) -> dict[str, int]:
     return {_instance(str)(n): _integer(entry) for n, entry in _instance(Mapping)(value).items()}
 
 
+def _mappings(value: Any) -> tuple[dict[str, Any], ...]:
+    return tuple(dict(_instance(Mapping)(entry)) for entry in _instance(list, tuple)(value))
+
+
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'Path': _path,
     'Optimizer': _one_of(Optimizer),
@@ -444,6 +453,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'int': _integer,
     'str': _instance(str),
     'tuple[Mapping[str, Mapping[str, Any]], ...]': _augmentation,
+    'tuple[Mapping[str, Any], ...]': _mappings,
     'tuple[float, float, float]': _colour,
     'tuple[str, ...]': _names,
     'tuple[Phase, ...]': _phases,

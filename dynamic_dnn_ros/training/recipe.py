@@ -20,6 +20,8 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import check_place
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
+from dynamic_dnn_ros.networks.exit_heads import HeadLayout
+from dynamic_dnn_ros.networks.exits import EXITS
 from dynamic_dnn_ros.networks.given_weights import take_weights
 from dynamic_dnn_ros.networks.initial_weights import load_initial_weights
 from dynamic_dnn_ros.networks.registry import create, family_class
@@ -157,7 +159,7 @@ def _prepared(
         elif layout['classes'] != classes:
             raise ConfigurationError('classes', layout['classes'], f'the {classes} of the data')
         torch.manual_seed(configuration.seed)
-        network = create(configuration.family, layout)
+        network = create(configuration.family, with_heads(layout, configuration))
         if configuration.initial_weights:
             taken = load_initial_weights(network, configuration.initial_weights)
             _LOGGER.info('%d tensors taken from %s', taken, configuration.initial_weights)
@@ -166,6 +168,30 @@ def _prepared(
             if process_rank() == 0:
                 _LOGGER.info('fine-tuning %s: %s', configuration.fine_tune, given)
         yield network, data
+
+
+def with_heads(
+    layout: Mapping[str, Any], configuration: TrainingConfiguration
+) -> Mapping[str, Any]:
+    """
+    Return a layout with the heads that a training file gives the largest sub-network.
+
+    :raises ConfigurationError: for a head without a place, or at one that is not there.
+    """
+    if not configuration.exits:
+        return layout
+    network = create(configuration.family, layout)
+    places = network.places(network.largest())
+    heads = []
+    for index, given in enumerate(configuration.exits):
+        if set(given) - {'after', 'widths'} or given.get('after') not in places:
+            known = f'of {", ".join(places)}' if places else 'that this family has: it has none'
+            raise ConfigurationError(
+                f'exits[{index}]', dict(given), f'`after`, a place {known}, and `widths`'
+            )
+        place = given['after']
+        heads.append(HeadLayout.at(place, places[place], given.get('widths', ())).to_mapping())
+    return {**layout, EXITS: heads}
 
 
 def _read(configuration: TrainingConfiguration, quiet: bool) -> _Data:

@@ -1,12 +1,13 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The gradients of one step: the largest alone, progressive shrinking, or the sandwich rule.
+The gradients of one step: the largest alone, progressive shrinking, the sandwich rule, or exits.
 
 Progressive shrinking: Cai et al., Once-for-All, ICLR 2020, section 3.3: random sub-networks, on
 the labels and on what a frozen teacher says. Sandwich rule: Yu and Huang, Universally Slimmable
 Networks, ICCV 2019, section 3: the largest on the labels, the smallest and random ones on what
 the largest just said. Adaptive: blocks decide by the picture what of them runs; see `rates`.
+Exits: Bouzidi et al., HADAS, DATE 2023: each on the labels and on what the last answer says.
 """
 
 from __future__ import annotations
@@ -67,10 +68,12 @@ class Step:
 
         :param generator: draws the sub-networks.
         :param progress: share of the phase that is over, 0..1.
-        :return: loss of the largest sub-network, or the mean over the random ones where the rule
-            trains these alone.
+        :return: loss of the largest sub-network, or the mean over the random ones or the exits
+            where the rule trains these alone.
         """
         phase, space = self._phase, self._space
+        if phase.rule is Rule.EXITS:
+            return self._learn_at_exits(space.largest(phase.within), batch)
         within: Choices = phase.within
         if self._one_size:
             within = space.of_one_size(generator, within)
@@ -136,6 +139,24 @@ class Step:
             total = loss + self._phase.distillation * lesson.distilled(outputs, soft)
         self._arithmetic.backward(total)
         return float(loss.detach()), lesson.soft(outputs)
+
+    def _learn_at_exits(self, configuration: Configuration, batch: Batch) -> float:
+        """Add the gradients of all exits, and of the last answer where that trains."""
+        lesson = batch.at(configuration.size)
+        space = self._space
+        space.activate(space.module, configuration)
+        with self._arithmetic.autocast():
+            answers = space.answers(lesson.inputs)
+        *early, last = (answer.float() for answer in answers)
+        soft = lesson.soft(last)
+        losses = [lesson.loss(answer) for answer in early]
+        imitations = [lesson.distilled(answer, soft) for answer in early]
+        loss = torch.stack(losses).mean()
+        total = loss + self._phase.distillation * torch.stack(imitations).mean()
+        if last.requires_grad:
+            total = total + lesson.loss(last)
+        self._arithmetic.backward(total)
+        return float(loss.detach())
 
     def _run(
         self, module: nn.Module, configuration: Configuration, lesson: Lesson

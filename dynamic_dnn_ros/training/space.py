@@ -23,6 +23,7 @@ from dynamic_dnn_ros.networks.contract import (
 )
 from dynamic_dnn_ros.networks.decisions import Decisions
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
+from dynamic_dnn_ros.networks.exits import ExitNetwork
 from dynamic_dnn_ros.training.batches import use_channels_last
 from dynamic_dnn_ros.training.configuration import Phase
 
@@ -92,6 +93,16 @@ class Space(abc.ABC):
         """Return a copy of a sub-network as a static module in eval mode."""
 
 
+    def answers(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return what the active sub-network answers at each of its exits, and at last."""
+        found: tuple[torch.Tensor, ...] = self.module.answers(images)
+        return found
+
+    def exits(self, within: Choices) -> tuple[str, ...]:
+        """Return the places of the exits that the largest sub-network has; none: it has none."""
+        return ()
+
+
 class SuperNetworkSpace(Space):
     """All sub-networks of a dynamic network."""
 
@@ -141,6 +152,12 @@ class SuperNetworkSpace(Space):
         ]
         width = generator.choice(near or choices['width'])
         return {**within, 'height': (height,), 'width': (width,)}
+
+    def exits(self, within: Choices) -> tuple[str, ...]:
+        """Return those of the network's largest."""
+        if not isinstance(self._network, ExitNetwork):
+            return ()
+        return tuple(self._network.exits_of(self._network.largest(within)))
 
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Activate a configuration."""

@@ -106,6 +106,13 @@ class Trainer:
         space = self._space
         largest = space.largest(phase.within)
         space.enter(phase, (), anew=False)
+        if phase.rule is Rule.EXITS:
+            if not space.exits(phase.within):
+                raise TrainingConfigurationError(
+                    f'phase {phase.name!r}: the rule trains exits, and the network has none: give '
+                    'the training file `exits`, each with the place that it comes after'
+                )
+            return
         if not (phase.freeze or phase.only):
             return
         each = largest if phase.rule.trains_largest_alone else space.smallest(phase.within)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dynamic_dnn_ros.exits.mixtures import Answers, Judge
-from dynamic_dnn_ros.exits.selection import calibrated, fastest, leaving
+from dynamic_dnn_ros.exits.selection import calibrated, fastest, leaving, spent_in_turn
 from dynamic_dnn_ros.tasks.classification import Classification
 from support.mixtures import LABELS, ByScorer, answers
 
@@ -32,7 +32,7 @@ def judge() -> Judge:
 
 
 def test_a_cascade_of_networks_that_know_what_they_know(judge):
-    cascade = calibrated(judge, LATENCIES, ['s', 'l'], 0.01)
+    cascade = calibrated(judge, spent_in_turn(LATENCIES, ['s', 'l']), ['s', 'l'], 0.01)
     assert cascade is not None
     # Three quarters may leave at once, and a hundredth of the pictures by mistake.
     assert 0.75 <= cascade.taken[0] <= 0.77
@@ -80,12 +80,12 @@ def test_networks_that_are_sure_and_wrong_make_no_cascade():
             {'s': np.full(count, 0.99), 'l': np.full(count, 0.5)},
         ),
     )
-    assert calibrated(judge, LATENCIES, ['s', 'l'], 0.01) is None
+    assert calibrated(judge, spent_in_turn(LATENCIES, ['s', 'l']), ['s', 'l'], 0.01) is None
 
 
 def test_a_score_of_all_pictures_gives_nearly_the_same(judge):
     slow = Judge(ByScorer(), LABELS, graded(600))
-    cascade = calibrated(slow, LATENCIES, ['s', 'l'], 0.02)
+    cascade = calibrated(slow, spent_in_turn(LATENCIES, ['s', 'l']), ['s', 'l'], 0.02)
     assert cascade is not None
     assert cascade.loss.keeps(0.02)
     assert cascade.taken[0] == pytest.approx(0.76, abs=0.04)
@@ -95,4 +95,4 @@ def test_confidences_that_are_no_numbers_run_to_the_end():
     found = graded(400)
     confidences = {**found.confidences, 's': np.full(400, np.nan)}
     judge = Judge(Classification(), LABELS, Answers(confidences, found.results, found.truths))
-    assert calibrated(judge, LATENCIES, ['s', 'l'], 0.5) is None
+    assert calibrated(judge, spent_in_turn(LATENCIES, ['s', 'l']), ['s', 'l'], 0.5) is None
