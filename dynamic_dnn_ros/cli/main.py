@@ -155,6 +155,12 @@ COMMANDS = {
         'torch',
         'chain sub-networks, so that easy pictures take a small one and hard ones a large one',
     ),
+    'exits': Command(
+        'dynamic_dnn_ros.cli.exits',
+        'train',
+        'give a network exits inside, so that easy pictures leave it early and hard ones do not',
+        resumes=True,
+    ),
     'calibrate': Command(
         'dynamic_dnn_ros.cli.calibrate',
         'simulate',

@@ -67,7 +67,11 @@ def _train(configuration: TrainingConfiguration, command: str, quiet: bool) -> N
         for entry in bundle.manifest.sub_networks:
             print(describe(entry))
         print(f'written: {bundle.folder}')
-        print(f'next: dynamic-dnn search {shlex.quote(command)}')
+        if configuration.exits:
+            folder = shlex.quote(str(bundle.folder))
+            print(f'next: dynamic-dnn exits {folder} --configuration {shlex.quote(command)}')
+        else:
+            print(f'next: dynamic-dnn search {shlex.quote(command)}')
 
 
 def _train_alone(configuration: TrainingConfiguration, which: str, quiet: bool) -> None:

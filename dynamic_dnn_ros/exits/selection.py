@@ -111,7 +111,9 @@ def fastest(
 
 def spent_in_turn(latencies: Mapping[str, float], stages: Sequence[str]) -> list[float]:
     """Return the time after each of several sub-networks, in parts of that of the last alone."""
-    return [float(each) for each in np.cumsum([latencies[s] for s in stages]) / latencies[stages[-1]]]
+    return [
+        float(each) for each in np.cumsum([latencies[s] for s in stages]) / latencies[stages[-1]]
+    ]
 
 
 def leaving(answers: Answers, stages: Sequence[str], thresholds: Sequence[float]) -> StagesTaken:

@@ -10,7 +10,7 @@ import re
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME, write_bundle
-from dynamic_dnn_ros.exits.card import with_cascades
+from dynamic_dnn_ros.exits.card import CASCADES, with_section
 from dynamic_dnn_ros.exits.report import TITLES, MadeCascades, how, rows
 
 
@@ -30,14 +30,14 @@ def written(found: MadeCascades, folder: Path, replaces: bool, command: str) -> 
     kept = [entry for entry in manifest.sub_networks if entry.id not in new]
     # Sorted as searches sort them: by accuracy, what nobody knows first.
     entries = sorted([*kept, *new.values()], key=lambda entry: entry.accuracy_for_targets)
-    name = manifest.name if replaces else _name_of(folder, manifest.name)
+    name = manifest.name if replaces else name_of(folder, manifest.name)
     files = dict(bundle.other_files)
     changed = replace(manifest, name=name, sub_networks=tuple(entries))
     card = files.get(MODEL_CARD_NAME, f'# {manifest.name}\n'.encode()).decode()
     if name != manifest.name:
         card = card.replace(f'# {manifest.name}\n', f'# {name}\n', 1)
-    files[MODEL_CARD_NAME] = with_cascades(
-        card, TITLES, rows(found.made), how(found, command)
+    files[MODEL_CARD_NAME] = with_section(
+        card, CASCADES, TITLES, rows(found.made), how(found, command)
     ).encode()
     return write_bundle(
         folder,
@@ -49,6 +49,7 @@ def written(found: MadeCascades, folder: Path, replaces: bool, command: str) -> 
     )
 
 
-def _name_of(folder: Path, otherwise: str) -> str:
+def name_of(folder: Path, otherwise: str) -> str:
+    """Return the name of a bundle by its folder, where that is a legal one."""
     name = folder.resolve().name
     return name if re.fullmatch(r'[a-z0-9_]+', name) else otherwise

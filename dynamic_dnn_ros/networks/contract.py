@@ -93,6 +93,9 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
     be recalibrated for a single sub-network.
     """
 
+    fields_that_fall_back: ClassVar[frozenset[str]] = frozenset()
+    """Fields that have their first choice wherever a sub-network cannot have another one."""
+
     @classmethod
     @abc.abstractmethod
     def from_layout(cls, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, Step
 
@@ -104,6 +105,32 @@ def parts_between(steps: Sequence[Step], places: Sequence[str]) -> list[list[Ste
         before += step.place != '' and step.place in places
     pairs = zip(numbers, steps)
     return [[step for _, step in some] for _, some in groupby(pairs, lambda pair: pair[0])]
+
+
+class PartCost(NamedTuple):
+    """What a sub-network costs up to a place, of one picture."""
+
+    multiply_adds: int
+    parameters: int
+    layers: int
+
+
+@torch.no_grad()
+def costs_at(network: DynamicNetwork[Any], configuration: Any) -> dict[str, PartCost]:
+    """Return what a sub-network costs up to each place, without heads; in order."""
+    found: dict[str, PartCost] = {}
+    values: Tensors = (torch.zeros(1, 3, *configuration.size),)
+    multiply_adds = parameters = layers = 0
+    for step in network.extract_steps(configuration, share_weights=True):
+        with FlopCounterMode(display=False) as counter:
+            values = run_steps([step], *values)
+        # PyTorch counts a multiplication and an addition as two.
+        multiply_adds += counter.get_total_flops() // 2
+        parameters += sum(each.numel() for each in step.module.parameters())
+        layers += sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in step.module.modules())
+        if step.place:
+            found[step.place] = PartCost(multiply_adds, parameters, layers)
+    return found
 
 
 def _index(steps: Sequence[Step], place: str) -> int:

@@ -116,9 +116,7 @@ class Head(nn.Sequential):
             layers.append(MeanOfTokens())
         for width in layout.widths:
             if layout.reads == MAP:
-                layers.append(
-                    nn.Conv2d(channels, width, _KERNEL_SIZE, _STRIDE, _KERNEL_SIZE // 2)
-                )
+                layers.append(nn.Conv2d(channels, width, _KERNEL_SIZE, _STRIDE, _KERNEL_SIZE // 2))
             else:
                 layers.append(nn.Linear(channels, width))
             layers.append(nn.Hardswish())

@@ -70,6 +70,8 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
     base: ClassVar[type[DynamicNetwork[Any]]]
     """The family."""
 
+    fields_that_fall_back = frozenset({EXITS})
+
     def __init__(self, network: DynamicNetwork[Any], heads: Sequence[HeadLayout]) -> None:
         """
         Give a network heads with fresh weights.
@@ -155,7 +157,7 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
             raise ConfigurationError(EXITS, list(flags), f'a list of {len(self.heads)} flags')
         for index, flag in enumerate(flags):
             require_choice(f'{EXITS}[{index}]', flag, (0, 1))
-        possible = self._possible(configuration.network, flags)
+        possible = self.possible(configuration.network, flags)
         for index, (asked, found) in enumerate(zip(flags, possible)):
             if asked > found:
                 head = self.heads[index]
@@ -168,8 +170,8 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
                     f'{shapes.get(head.after, "no place")}, or another exit',
                 )
 
-    def _possible(self, configuration: Configuration, flags: Sequence[int]) -> tuple[int, ...]:
-        """Return flags without those exits that a sub-network cannot have; of two at a place one."""
+    def possible(self, configuration: Configuration, flags: Sequence[int]) -> tuple[int, ...]:
+        """Return flags without exits that a sub-network cannot have; a place has one exit."""
         places = self.backbone.places(configuration)
         found = []
         for head, flag in zip(self.heads, flags):
@@ -190,13 +192,9 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
             raise ConfigurationError('values', sorted(values), f'also a value for {EXITS}')
         require_choice(EXITS, values[EXITS], (0, 1))
         rest = {name: value for name, value in values.items() if name != EXITS}
-        return self._with_flags(
-            self.backbone.uniform(rest), (values[EXITS],) * len(self.heads)
-        )
+        return self._with_flags(self.backbone.uniform(rest), (values[EXITS],) * len(self.heads))
 
-    def sample(
-        self, generator: random.Random, within: Choices | None = None
-    ) -> ExitConfiguration:
+    def sample(self, generator: random.Random, within: Choices | None = None) -> ExitConfiguration:
         """Return a random configuration; see the contract."""
         choices = self.choices_within(within)
         rest = {name: values for name, values in (within or {}).items() if name != EXITS}
@@ -211,7 +209,11 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
         )
 
     def _with_flags(self, configuration: Configuration, flags: Sequence[int]) -> ExitConfiguration:
-        return ExitConfiguration(configuration, self._possible(configuration, flags))
+        return ExitConfiguration(configuration, self.possible(configuration, flags))
+
+    def whole(self, configuration: ExitConfiguration) -> ExitConfiguration:
+        """Return the configuration without exits."""
+        return ExitConfiguration(configuration.network, (0,) * len(self.heads))
 
     def activate(self, configuration: ExitConfiguration) -> None:
         """Make the following calls run this sub-network; see the contract."""
@@ -372,7 +374,7 @@ def heads_of(value: object) -> tuple[HeadLayout, ...]:
     return tuple(heads)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def with_exits(family: type[DynamicNetwork[Any]]) -> type[ExitNetwork]:
     """Return the class of a family's networks with exits."""
     return type(

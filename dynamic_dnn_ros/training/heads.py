@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import json
 from pathlib import Path
 import random
@@ -12,17 +12,26 @@ from typing import Any
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from dynamic_dnn_ros.networks.contract import Choices, Configuration
-from dynamic_dnn_ros.networks.cutting import Part, parts_between
+from dynamic_dnn_ros.networks.cutting import Part, Tensors, parts_between
 from dynamic_dnn_ros.networks.exits import ExitConfiguration, ExitNetwork
+from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.training.batches import use_channels_last
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.space import Space
-from dynamic_dnn_ros.training.tasks.registry import training_task
+from dynamic_dnn_ros.training.tasks.classification import (
+    ClassificationLesson,
+    ClassificationTraining,
+)
+from dynamic_dnn_ros.training.tasks.contract import Batches
 from dynamic_dnn_ros.training.trainer import Trainer
 
 PHASE = 'heads'
+
+#: Bytes that features may take; of more, the sub-network runs in every step instead.
+MEMORY = 3 * 2**30
 
 
 class HeadsAlone(nn.Module):
@@ -48,20 +57,28 @@ class HeadsAlone(nn.Module):
         self.parts.eval()
         return self
 
-    def answers(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the answer at each exit, and the last one."""
-        features = []
-        values: tuple[torch.Tensor, ...] = (images,)
-        with torch.no_grad():
-            for part in self.parts:
-                values = part(*values)
-                features.append(values[0])
-        *early, last = features
+    @torch.no_grad()
+    def features(self, images: torch.Tensor) -> Tensors:
+        """Return what is handed on at the place of each exit, and the last answer."""
+        found = []
+        values: Tensors = (images,)
+        for part in self.parts:
+            values = part(*values)
+            found.append(values[0])
+        return tuple(found)
+
+    def answers(self, given: torch.Tensor | Tensors) -> Tensors:
+        """
+        Return the answer at each exit, and the last one.
+
+        :param given: images, or the features of some
+        """
+        *early, last = given if isinstance(given, tuple) else self.features(given)
         return (*(head(each) for head, each in zip(self.exits, early)), last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the last answer."""
-        return self.answers(images)[-1]
+        return self.features(images)[-1]
 
 
 class HeadSpace(Space):
@@ -78,7 +95,7 @@ class HeadSpace(Space):
         self.recalibrated = False
         self._network = network
         self._configuration = configuration
-        self.module = HeadsAlone(network, configuration)
+        self.module: HeadsAlone = HeadsAlone(network, configuration)
 
     def identity(self) -> dict[str, str]:
         """Return family, layout and configuration."""
@@ -117,6 +134,88 @@ class HeadSpace(Space):
         return self._network.extract(self._configuration)
 
 
+class _FeatureBatch:
+    """Features of pictures, of one size: the sub-network's."""
+
+    def __init__(self, lesson: ClassificationLesson) -> None:
+        self._lesson = lesson
+
+    def __len__(self) -> int:
+        return len(self._lesson.inputs[0])
+
+    def at(self, size: Size) -> ClassificationLesson:
+        return self._lesson
+
+
+class _FeatureBatches:
+    """Features that are computed once, and shown in an order drawn anew in each epoch."""
+
+    def __init__(
+        self, module: HeadsAlone, size: Size, batches: Sequence[Batches], batch_size: int
+    ) -> None:
+        """
+        Compute the features.
+
+        :param batches: each gives all pictures once, altered otherwise than the others do
+        :param batch_size: of a step
+        """
+        self._batch_size = batch_size
+        self._template: ClassificationLesson | None = None
+        kept: list[list[torch.Tensor]] = []
+        labels: list[torch.Tensor] = []
+        bar = tqdm(total=sum(map(len, batches)), desc='features', unit='batch', disable=None)
+        for view, each in enumerate(batches):
+            for batch in each.batches(view):
+                lesson = batch.at(size)
+                assert isinstance(lesson, ClassificationLesson)
+                kept.append([part.half() for part in module.features(lesson.inputs)])
+                labels.append(lesson.labels)
+                self._template = lesson
+                bar.update()
+        bar.close()
+        self._features = [torch.cat(parts) for parts in zip(*kept)]
+        self._labels = torch.cat(labels)
+
+    def __len__(self) -> int:
+        return max(1, len(self._labels) // self._batch_size)
+
+    def batches(self, seed: int) -> Iterator[_FeatureBatch]:
+        assert self._template is not None, 'there are pictures'
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self._labels), generator=generator)
+        for step in range(len(self)):
+            chosen = order[step * self._batch_size : (step + 1) * self._batch_size]
+            inputs = tuple(each[chosen].float() for each in self._features)
+            yield _FeatureBatch(self._template.of(inputs, self._labels[chosen]))
+
+
+class _FeatureTask(ClassificationTraining):
+    """Classification by features that do not change while heads train."""
+
+    def __init__(self, module: HeadsAlone, size: Size, views: int) -> None:
+        self._module = module
+        self._size = size
+        self._views = views
+
+    def batches(
+        self,
+        configuration: TrainingConfiguration,
+        pictures: Any,
+        device: torch.device,
+        rank: int = 0,
+        count: int = 1,
+    ) -> Any:
+        """Return batches of features; of pictures where features would fill the memory."""
+        plain = super().batches(configuration, pictures, device, rank, count)
+        example = self._module.features(torch.zeros(1, 3, *self._size, device=device))
+        size = 2 * sum(each.numel() for each in example) * len(pictures) * self._views
+        if size > MEMORY:
+            return plain
+        return _FeatureBatches(
+            self._module, self._size, [plain] * self._views, configuration.batch_size
+        )
+
+
 def train_heads(
     network: ExitNetwork,
     configuration: ExitConfiguration,
@@ -124,27 +223,28 @@ def train_heads(
     phase: Phase,
     pictures: Any,
     work: Path,
+    views: int = 2,
     quiet: bool = False,
 ) -> Trainer:
     """
     Train the heads of a sub-network's exits; killed and called again, it goes on.
+
+    The sub-network runs once on each view of each picture, and its features are kept, where they
+    fit into the memory.
 
     :param network: with the batch-norm statistics of the sub-network; its heads are trained
     :param training: augmentation, batches, optimizer and seed are taken from it
     :param phase: epochs and learning rate
     :param pictures: to train on, of the network's task
     :param work: folder of the checkpoint
+    :param views: ways in which each picture is altered, at most
     :return: the trainer, which tells how long it took
     :raises CheckpointError: if the folder holds a checkpoint of something else, or is in use
     :raises DivergenceError: if the weights are no finite numbers any more
     """
-    trainer = Trainer(
-        HeadSpace(network, configuration),
-        training,
-        (phase,),
-        work,
-        training_task(network.task),
-    )
+    space = HeadSpace(network, configuration)
+    task = _FeatureTask(space.module, configuration.size, views)
+    trainer = Trainer(space, training, (phase,), work, task)
     trainer.train(pictures, None, quiet)
     network.eval()
     return trainer

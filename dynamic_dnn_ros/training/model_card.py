@@ -15,6 +15,7 @@ _RULES = {
     Rule.SAMPLED: 'random ones (progressive shrinking)',
     Rule.ADAPTIVE: 'largest, whose blocks decide by the picture',
     Rule.SANDWICH: 'largest, smallest and random ones (sandwich rule)',
+    Rule.EXITS: 'exits of the largest, on labels and on what its last answer says',
 }
 
 

@@ -21,7 +21,7 @@ from dynamic_dnn_ros.bundles.writer import check_place
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import Configuration, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.exit_heads import HeadLayout
-from dynamic_dnn_ros.networks.exits import EXITS
+from dynamic_dnn_ros.networks.exits import EXITS, ExitNetwork
 from dynamic_dnn_ros.networks.given_weights import take_weights
 from dynamic_dnn_ros.networks.initial_weights import load_initial_weights
 from dynamic_dnn_ros.networks.registry import create, family_class
@@ -81,7 +81,7 @@ def train_bundle(
             return written
         return write_trained_bundle(
             network,
-            network.landmarks(),
+            _landmarks(network),
             configuration,
             data.calibration,
             data.test,
@@ -131,6 +131,13 @@ def train_alone(
         path = folder / 'result.json'
         write_whole(path, (json.dumps(result, indent=1) + '\n').encode())
         return path
+
+
+def _landmarks(network: DynamicNetwork[Any]) -> tuple[Configuration, ...]:
+    """Return the sub-networks to write: exits have no thresholds yet, so these have none."""
+    if isinstance(network, ExitNetwork):
+        return tuple(map(network.whole, network.landmarks()))
+    return network.landmarks()
 
 
 @dataclasses.dataclass(frozen=True)

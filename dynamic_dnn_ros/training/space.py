@@ -92,8 +92,7 @@ class Space(abc.ABC):
     def extract(self, configuration: Configuration) -> nn.Module:
         """Return a copy of a sub-network as a static module in eval mode."""
 
-
-    def answers(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def answers(self, images: Any) -> tuple[torch.Tensor, ...]:
         """Return what the active sub-network answers at each of its exits, and at last."""
         found: tuple[torch.Tensor, ...] = self.module.answers(images)
         return found

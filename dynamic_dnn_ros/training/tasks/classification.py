@@ -142,13 +142,17 @@ class ClassificationLesson(Lesson):
 
     def __init__(self, inputs: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> None:
         self.inputs = inputs
-        self._labels = labels
+        self.labels = labels
         self._label_smoothing = label_smoothing
+
+    def of(self, inputs: Any, labels: torch.Tensor) -> ClassificationLesson:
+        """Return a lesson with other inputs and labels, and the same smoothing."""
+        return ClassificationLesson(inputs, labels, self._label_smoothing)
 
     def loss(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the cross-entropy of logits, labels smoothed."""
         return functional.cross_entropy(
-            outputs, self._labels, label_smoothing=self._label_smoothing
+            outputs, self.labels, label_smoothing=self._label_smoothing
         )
 
     def soft(self, outputs: torch.Tensor) -> torch.Tensor:

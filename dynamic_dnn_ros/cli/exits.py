@@ -1,0 +1,232 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn exits`: heads inside of a network, so that easy pictures leave it early."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+import shlex
+
+import torch
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.cli.tables import print_table
+from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.engines.registry import AUTO, engine_choices
+from dynamic_dnn_ros.exits.early import make_exits
+from dynamic_dnn_ros.exits.errors import ExitError
+from dynamic_dnn_ros.exits.exit_pictures import (
+    for_heads,
+    plain_configuration,
+    read_exit_pictures,
+)
+from dynamic_dnn_ros.exits.exit_report import TITLES, rows
+from dynamic_dnn_ros.exits.exit_settings import ExitSettings
+from dynamic_dnn_ros.tasks.contract import TaskError
+from dynamic_dnn_ros.training.checkpoint import CheckpointError
+from dynamic_dnn_ros.training.configuration import (
+    TrainingConfiguration,
+    TrainingConfigurationError,
+)
+from dynamic_dnn_ros.training.memory import keep_freed_memory
+from dynamic_dnn_ros.training.trainer import DivergenceError
+
+ERRORS = (
+    BundleError,
+    CheckpointError,
+    DataError,
+    DivergenceError,
+    EngineError,
+    ExitError,
+    TaskError,
+    TrainingConfigurationError,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    defaults = ExitSettings()
+    parser.add_argument('bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path')
+    pictures = parser.add_mutually_exclusive_group(required=True)
+    pictures.add_argument(
+        '--data',
+        type=Path,
+        metavar='FOLDER_OR_ARCHIVE',
+        help='labelled pictures: heads are trained on most, thresholds calibrated on a sixth of '
+        'them. None that the bundle was trained on: it is too sure of these. Without --test, '
+        'another sixth is kept to test with',
+    )
+    pictures.add_argument(
+        '--configuration',
+        type=Path,
+        metavar='CONFIG',
+        help='the YAML file that the bundle was trained with: its training pictures train, those '
+        'it held out calibrate, its test pictures test',
+    )
+    parser.add_argument(
+        '--test',
+        type=Path,
+        metavar='FOLDER_OR_ARCHIVE',
+        help='with --data: other pictures, to measure accuracy on',
+    )
+    parser.add_argument(
+        '--sub-network',
+        default=defaults.sub_network,
+        metavar='S11',
+        help='id of the one that gets exits; default: the most accurate one',
+    )
+    parser.add_argument(
+        '--after',
+        default='',
+        metavar='stages.1,stages.2',
+        help='places of exits; default: --exits places that part its cost evenly. Heads that a '
+        'training put into the bundle are taken as they are',
+    )
+    parser.add_argument(
+        '--exits',
+        type=int,
+        default=defaults.exits,
+        help='how many, where no places are named; default: %(default)s',
+    )
+    parser.add_argument(
+        '--widths',
+        type=int,
+        nargs='*',
+        default=list(defaults.widths),
+        metavar='CHANNELS',
+        help='of the layers of each head before its classifier; default: '
+        f'{" ".join(map(str, defaults.widths))}',
+    )
+    parser.add_argument(
+        '--epochs',
+        type=int,
+        default=defaults.epochs,
+        help='passes over the training pictures; default: %(default)s',
+    )
+    parser.add_argument(
+        '--views',
+        type=int,
+        default=defaults.views,
+        help='ways in which each training picture is altered, for each of which the network runs '
+        'once; default: %(default)s',
+    )
+    parser.add_argument(
+        '--at-most-below',
+        type=float,
+        nargs='+',
+        default=list(defaults.at_most_below),
+        metavar='SHARE',
+        help='accuracy that may be lost against the whole sub-network, 0..1; one with exits for '
+        'each that is named. Default: 0.005, half a point',
+    )
+    parser.add_argument(
+        '--alone',
+        action='store_true',
+        help='write the sub-network and those with exits, without the others of the bundle',
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        metavar='FOLDER',
+        help='write a bundle there, and leave this one as it is',
+    )
+    parser.add_argument(
+        '--work',
+        type=Path,
+        metavar='FOLDER',
+        help='of checkpoints, kept until it is removed; default: build/exits/NAME',
+    )
+    parser.add_argument(
+        '--engine',
+        default=AUTO,
+        choices=engine_choices(),
+        help='that will serve it: what stages take is measured with it; default: %(default)s, '
+        'the fastest one here',
+    )
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=defaults.threads,
+        help='of one inference on the CPU; default: %(default)s',
+    )
+    parser.add_argument('--quiet', action='store_true', help='show no progress bars')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    settings = ExitSettings(
+        sub_network=arguments.sub_network,
+        after=tuple(name.strip() for name in arguments.after.split(',') if name.strip()),
+        exits=arguments.exits,
+        widths=tuple(arguments.widths),
+        epochs=arguments.epochs,
+        views=arguments.views,
+        at_most_below=tuple(arguments.at_most_below),
+        alone=arguments.alone,
+        engine=arguments.engine,
+        threads=arguments.threads,
+    )
+    if arguments.test is not None and arguments.data is None:
+        raise ExitError('--test goes with --data: a configuration names its own test pictures')
+    if arguments.alone and arguments.output is None:
+        raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
+    keep_freed_memory()
+    bundle = read_bundle(find_bundle(arguments.bundle))
+    folder = arguments.output or bundle.folder
+    work = arguments.work or Path('build', 'exits', folder.name)
+    held_out = None
+    if arguments.configuration is not None:
+        configuration = TrainingConfiguration.from_file(arguments.configuration)
+        held_out = configuration.held_out
+        if configuration.threads:
+            torch.set_num_threads(configuration.threads)
+    else:
+        configuration = plain_configuration(bundle.manifest, arguments.data, arguments.test, work)
+    found = make_exits(
+        bundle,
+        settings,
+        for_heads(configuration),
+        read_exit_pictures(configuration, bundle.manifest, held_out, arguments.quiet),
+        work,
+        arguments.output,
+        _command(arguments),
+        quiet=arguments.quiet,
+    )
+    name = found.backbone.id
+    alone = ', '.join(f'{stage} {value:.2%}' for stage, value in found.alone.items())
+    print(f'measured: latency with {found.conditions}')
+    print(f'accuracy if all left after a stage: {alone}')
+    print(
+        f'calibrated on {found.calibrated_on} pictures, tested on {found.tested_on}; below, and '
+        f'time as a share: against {name} whole, {found.latency * 1e3:.3g} ms'
+    )
+    print_table(TITLES, rows(found.made))
+    print(f'written: {found.bundle.folder}')
+    print(f'next: dynamic-dnn profile {shlex.quote(str(found.bundle.folder))}')
+    return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return what was called, for the model card: without what does not change the result."""
+    parts = ['dynamic-dnn', 'exits', arguments.bundle]
+    for name in ('data', 'configuration', 'test'):
+        value = getattr(arguments, name)
+        if value is not None:
+            parts += [f'--{name}', str(value)]
+    if arguments.sub_network:
+        parts += ['--sub-network', arguments.sub_network]
+    if arguments.after:
+        parts += ['--after', arguments.after]
+    parts += ['--widths', *map(str, arguments.widths), '--epochs', str(arguments.epochs)]
+    parts += ['--views', str(arguments.views)]
+    parts += ['--at-most-below', *(f'{value:g}' for value in arguments.at_most_below)]
+    if arguments.alone:
+        parts.append('--alone')
+    parts += ['--engine', arguments.engine]
+    return shlex.join(parts)

@@ -1,0 +1,92 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is told of early exits that were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.exits.calibration import MARGIN
+from dynamic_dnn_ros.exits.selection import Cascade
+
+
+@dataclass(frozen=True)
+class MadeExit:
+    """
+    A sub-network with exits that was made.
+
+    :param entry: what the manifest says of it
+    :param at_most_below: the loss that was promised, in parts of 1
+    :param below: the loss on the test pictures
+    :param time: mean time of a test picture, in parts of the whole sub-network's
+    """
+
+    entry: SubNetwork
+    cascade: Cascade
+    at_most_below: float
+    below: float
+    time: float
+
+
+@dataclass(frozen=True)
+class MadeExits:
+    """
+    What was written.
+
+    :param backbone: the sub-network that got exits
+    :param latency: of it alone, s
+    :param conditions: under which latencies were measured
+    :param training: how long heads were trained; empty: they were there already
+    :param alone: accuracy on the test pictures if all left after a stage, by its name
+    """
+
+    bundle: Bundle
+    backbone: SubNetwork
+    made: tuple[MadeExit, ...]
+    latency: float
+    conditions: str
+    calibrated_on: int
+    tested_on: int
+    training: str
+    alone: Mapping[str, float]
+
+
+TITLES = ('id', 'leave after', 'leave', 'accuracy', 'below', 'promised', 'time')
+"""Of the columns of a table of early exits."""
+
+
+def rows(made: Sequence[MadeExit]) -> list[list[str]]:
+    """Return what to say of each sub-network with exits, a cell for each of the titles."""
+    return [
+        [
+            each.entry.id,
+            ' > '.join(each.cascade.stages),
+            ' > '.join(f'{share:.0%}' for share in each.cascade.taken),
+            f'{each.entry.accuracy:.2%}',
+            f'{each.below * 100:.2f} points',
+            f'{each.at_most_below * 100:.2f} points',
+            f'{each.time:.2f}',
+        ]
+        for each in made
+    ]
+
+
+def how(found: MadeExits, command: str) -> str:
+    """Return how exits were made, for a model card."""
+    name = found.backbone.id
+    alone = ', '.join(f'{stage} {value:.2%}' for stage, value in found.alone.items())
+    trained = f' Heads were trained for {found.training} while {name} stayed as it is.'
+    return (
+        f'{name} runs until the confidence of the answer at an exit is at least the threshold '
+        'there. *Leave*: share of the calibration pictures that leave after each stage. *Below*: '
+        f'points below {name} whole, on the {found.tested_on} test pictures, and what was '
+        'promised of it. Thresholds are the lowest that keep the promise on '
+        f'{found.calibrated_on} calibration pictures with a margin of {MARGIN:g} standard '
+        f'errors. *Time*: mean of a test picture in parts of {name} whole '
+        f'({found.latency * 1e3:.3g} ms); latencies were measured with {found.conditions}, all '
+        f'in turns.{trained if found.training else ""} Accuracy if all pictures left after a '
+        f'stage: {alone}.{f" Command: `{command}`." if command else ""}'
+    )
