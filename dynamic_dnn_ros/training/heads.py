@@ -151,7 +151,12 @@ class _FeatureBatches:
     """Features that are computed once, and shown in an order drawn anew in each epoch."""
 
     def __init__(
-        self, module: HeadsAlone, size: Size, batches: Sequence[Batches], batch_size: int
+        self,
+        module: HeadsAlone,
+        size: Size,
+        batches: Sequence[Batches],
+        batch_size: int,
+        quiet: bool,
     ) -> None:
         """
         Compute the features.
@@ -163,7 +168,9 @@ class _FeatureBatches:
         self._template: ClassificationLesson | None = None
         kept: list[list[torch.Tensor]] = []
         labels: list[torch.Tensor] = []
-        bar = tqdm(total=sum(map(len, batches)), desc='features', unit='batch', disable=None)
+        bar = tqdm(
+            total=sum(map(len, batches)), desc='features', unit='batch', disable=quiet or None
+        )
         for view, each in enumerate(batches):
             for batch in each.batches(view):
                 lesson = batch.at(size)
@@ -192,7 +199,8 @@ class _FeatureBatches:
 class _FeatureTask(ClassificationTraining):
     """Classification by features that do not change while heads train."""
 
-    def __init__(self, module: HeadsAlone, size: Size, views: int) -> None:
+    def __init__(self, module: HeadsAlone, size: Size, views: int, quiet: bool) -> None:
+        self._quiet = quiet
         self._module = module
         self._size = size
         self._views = views
@@ -212,7 +220,11 @@ class _FeatureTask(ClassificationTraining):
         if size > MEMORY:
             return plain
         return _FeatureBatches(
-            self._module, self._size, [plain] * self._views, configuration.batch_size
+            self._module,
+            self._size,
+            [plain] * self._views,
+            configuration.batch_size,
+            self._quiet,
         )
 
 
@@ -243,7 +255,7 @@ def train_heads(
     :raises DivergenceError: if the weights are no finite numbers any more
     """
     space = HeadSpace(network, configuration)
-    task = _FeatureTask(space.module, configuration.size, views)
+    task = _FeatureTask(space.module, configuration.size, views, quiet)
     trainer = Trainer(space, training, (phase,), work, task)
     trainer.train(pictures, None, quiet)
     network.eval()

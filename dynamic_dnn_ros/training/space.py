@@ -94,7 +94,8 @@ class Space(abc.ABC):
 
     def answers(self, images: Any) -> tuple[torch.Tensor, ...]:
         """Return what the active sub-network answers at each of its exits, and at last."""
-        found: tuple[torch.Tensor, ...] = self.module.answers(images)
+        module: Any = self.module  # of a space without exits nobody asks for them
+        found: tuple[torch.Tensor, ...] = module.answers(images)
         return found
 
     def exits(self, within: Choices) -> tuple[str, ...]:
