@@ -84,14 +84,14 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
         self.__dict__['_network'] = network
         for name, child in network.named_children():
             self.add_module(name, child)
-        self._take_parameters()
+        self.take_parameters()
         self._check_heads()
         classes = network.layout_mapping().get('classes', 0)
         self.exits = nn.ModuleList(Head(layout, classes) for layout in self.heads)
         self._classes = classes
         self.activate(self.largest())
 
-    def _take_parameters(self) -> None:
+    def take_parameters(self) -> None:
         """Have the parameters and buffers that the family's network has outside of children."""
         for name, parameter in self.backbone.named_parameters(recurse=False):
             self.register_parameter(name, parameter)

@@ -25,6 +25,7 @@ from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.networks.checkpoint_file import CheckpointFileError, load_checkpoint
 from dynamic_dnn_ros.networks.contract import DynamicNetwork
+from dynamic_dnn_ros.networks.exits import EXITS, ExitNetwork
 from dynamic_dnn_ros.networks.initial_weights import (
     put_tensors,
     read_tensors,
@@ -83,6 +84,11 @@ def take_weights(network: DynamicNetwork[Any], source: str, labels: Sequence[str
     :raises GivenWeightsError: if the source cannot be read, would run code, is of another
         architecture, of other sizes of inputs, or lacks a tensor.
     """
+    if isinstance(network, ExitNetwork):
+        # Heads begin anew: those of a source may be at other places.
+        taken = take_weights(network.backbone, source, labels)
+        network.take_parameters()
+        return taken
     path = Path(source).expanduser()
     try:
         if not path.is_file():
@@ -179,6 +185,7 @@ def _adopt(
     :param known: labels of the weights; none where nobody knows them.
     """
     state = network.state()
+    arrays = {n: array for n, array in arrays.items() if not n.startswith(f'{EXITS}.')}
     of_classes = class_tensors(network)
     missing = [name for name in state if name not in arrays]
     left_over = [
