@@ -159,35 +159,43 @@ class _FeatureBatches:
         quiet: bool,
     ) -> None:
         """
-        Compute the features.
+        Take what is to be computed once an epoch begins: a training that is over needs nothing.
 
         :param batches: each gives all pictures once, altered otherwise than the others do
         :param batch_size: of a step
         """
+        self._module = module
+        self._size = size
+        self._batches = batches
         self._batch_size = batch_size
+        self._quiet = quiet
         self._template: ClassificationLesson | None = None
+        self._features: list[torch.Tensor] = []
+        self._labels = torch.empty(0, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._batches))
+
+    def _compute(self) -> ClassificationLesson:
+        """Return a lesson of these pictures, whose features are kept."""
         kept: list[list[torch.Tensor]] = []
         labels: list[torch.Tensor] = []
-        bar = tqdm(
-            total=sum(map(len, batches)), desc='features', unit='batch', disable=quiet or None
-        )
-        for view, each in enumerate(batches):
+        bar = tqdm(total=len(self), desc='features', unit='batch', disable=self._quiet or None)
+        for view, each in enumerate(self._batches):
             for batch in each.batches(view):
-                lesson = batch.at(size)
+                lesson = batch.at(self._size)
                 assert isinstance(lesson, ClassificationLesson)
-                kept.append([part.half() for part in module.features(lesson.inputs)])
+                kept.append([part.half() for part in self._module.features(lesson.inputs)])
                 labels.append(lesson.labels)
-                self._template = lesson
                 bar.update()
         bar.close()
         self._features = [torch.cat(parts) for parts in zip(*kept)]
         self._labels = torch.cat(labels)
-
-    def __len__(self) -> int:
-        return max(1, len(self._labels) // self._batch_size)
+        return lesson
 
     def batches(self, seed: int) -> Iterator[_FeatureBatch]:
-        assert self._template is not None, 'there are pictures'
+        if self._template is None:
+            self._template = self._compute()
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self._labels), generator=generator)
         for step in range(len(self)):
