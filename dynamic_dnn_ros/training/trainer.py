@@ -31,6 +31,7 @@ from dynamic_dnn_ros.training.checkpoint import (
 from dynamic_dnn_ros.training.configuration import (
     Optimizer,
     Phase,
+    Rule,
     TrainingConfiguration,
     TrainingConfigurationError,
 )
