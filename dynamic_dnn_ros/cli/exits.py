@@ -18,7 +18,7 @@ from dynamic_dnn_ros.cli.tables import print_table
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.registry import AUTO, engine_choices
-from dynamic_dnn_ros.exits.early import make_exits
+from dynamic_dnn_ros.exits.early import check_kind, make_exits
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.exit_pictures import (
     for_heads,
@@ -178,6 +178,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
     keep_freed_memory()
     bundle = read_bundle(find_bundle(arguments.bundle))
+    check_kind(bundle.manifest)
     folder = arguments.output or bundle.folder
     work = arguments.work or Path('build', 'exits', folder.name)
     held_out = None

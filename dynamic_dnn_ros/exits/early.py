@@ -108,11 +108,7 @@ def make_exits(
     """
     manifest = bundle.manifest
     folder = bundle.folder if output is None else output
-    if not isinstance(manifest.source, SuperNetwork):
-        raise ExitError(
-            f'bundle {manifest.name!r} is of separate models, and no family says where these can '
-            "be cut. 'dynamic-dnn cascade' makes cascades of them"
-        )
+    check_kind(manifest)
     entry = _backbone(manifest, settings.sub_network)
     _check_pictures(pictures)
     network, configuration, trains = _network(bundle, entry, settings)
@@ -134,6 +130,25 @@ def make_exits(
         _round_as_stored(network, bundle)
         maker = _Maker(bundle, entry, network, configuration, settings, say, quiet)
         return maker.make(pictures, folder, output is None, command, report)
+
+
+def check_kind(manifest: Manifest) -> None:
+    """
+    Check that a bundle is of a kind that can have exits.
+
+    :raises ExitError: naming what can be done instead
+    """
+    if not isinstance(manifest.source, SuperNetwork):
+        raise ExitError(
+            f'bundle {manifest.name!r} is of separate models, and no family says where these can '
+            "be cut. 'dynamic-dnn cascade' makes cascades of them"
+        )
+    if manifest.task.name != 'classification':
+        raise ExitError(
+            f'bundle {manifest.name!r} is for {manifest.task.name}, and heads are trained for '
+            "classification only: a detector's answer needs features of all strides, the coarsest "
+            "of which its last stage gives. 'dynamic-dnn cascade' works for every task"
+        )
 
 
 def _backbone(manifest: Manifest, identifier: str) -> SubNetwork:

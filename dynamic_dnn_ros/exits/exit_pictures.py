@@ -12,7 +12,6 @@ import numpy as np
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.exits.early import ExitPictures
-from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.training.configuration import (
     Optimizer,
     TrainingConfiguration,
@@ -80,14 +79,7 @@ def read_exit_pictures(
     :param held_out: pictures to calibrate with; None: one in six of those that are no test
         pictures
     :raises DataError: when they cannot be used
-    :raises ExitError: for a task that heads cannot be trained for
     """
-    if manifest.task.name != 'classification':
-        raise ExitError(
-            f'bundle {manifest.name!r} is for {manifest.task.name}, and heads are trained for '
-            "classification only: a detector's answer needs features of all strides, the coarsest "
-            "of which its last stage gives. 'dynamic-dnn cascade' works for every task"
-        )
     task = training_task(manifest.task.name)
     pictures, test = task.read(configuration, manifest.preprocessing, quiet)
     count = max(1, len(pictures) // _HELD_OUT) if held_out is None else held_out

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from dynamic_dnn_ros.networks.contract import Choices, Configuration
+from dynamic_dnn_ros.networks.contract import Choices, Configuration, ConfigurationError
 from dynamic_dnn_ros.networks.cutting import Part, Tensors, parts_between
+from dynamic_dnn_ros.networks.decisions import Decisions
 from dynamic_dnn_ros.networks.exits import ExitConfiguration, ExitNetwork
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.training.batches import use_channels_last
@@ -129,6 +130,10 @@ class HeadSpace(Space):
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Do nothing: the module runs nothing else."""
 
+    def decisions(self, configuration: Configuration) -> Decisions:
+        """Refuse: heads decide nothing by the picture."""
+        raise ConfigurationError('rule', 'adaptive', 'exits: only heads are trained')
+
     def extract(self, configuration: Configuration) -> nn.Module:
         """Return the sub-network without its exits."""
         return self._network.extract(self._configuration)
@@ -185,13 +190,14 @@ class _FeatureBatches:
             for batch in each.batches(view):
                 lesson = batch.at(self._size)
                 assert isinstance(lesson, ClassificationLesson)
+                template = lesson
                 kept.append([part.half() for part in self._module.features(lesson.inputs)])
                 labels.append(lesson.labels)
                 bar.update()
         bar.close()
         self._features = [torch.cat(parts) for parts in zip(*kept)]
         self._labels = torch.cat(labels)
-        return lesson
+        return template
 
     def batches(self, seed: int) -> Iterator[_FeatureBatch]:
         if self._template is None:
