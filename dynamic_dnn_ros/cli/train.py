@@ -21,6 +21,7 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfigurationError,
 )
 from dynamic_dnn_ros.training.model_card import describe
+from dynamic_dnn_ros.training.processes import WorkerError
 from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
 from dynamic_dnn_ros.training.trainer import DivergenceError
 
@@ -33,6 +34,7 @@ ERRORS = (
     DataError,
     GivenWeightsError,
     TrainingConfigurationError,
+    WorkerError,
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import yaml
 
 from dynamic_dnn_ros.pictures.input import Resize
+from dynamic_dnn_ros.training.links.settings import Compression, Method
 from dynamic_dnn_ros.yaml_files import read_yaml
 
 
@@ -187,6 +188,7 @@ class TrainingConfiguration:
     :param threads: of torch, each process; 0 leaves torch's own choice.
     :param stored_precision: of the weights in the bundle, float32 or float16, which is half as
         large; they are rounded before accuracies are measured.
+    :param compression: of gradients, where several processes train together.
     :param search: settings of `dynamic-dnn search`.
     :param limits: what the model card says about what the bundle is not good for.
     """
@@ -225,6 +227,7 @@ class TrainingConfiguration:
     evaluation_pictures: int = 1000
     threads: int = 0
     stored_precision: Precision = Precision.FLOAT32
+    compression: Compression = dataclasses.field(default_factory=Compression)
     search: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limits: str = ''
 
@@ -252,6 +255,12 @@ class TrainingConfiguration:
         if self.stored_precision not in (Precision.FLOAT32, Precision.FLOAT16):
             raise TrainingConfigurationError(
                 f'stored_precision is {self.stored_precision.value}: float32 or float16 is needed'
+            )
+        lossy = self.compression.method not in (Method.NONE, Method.FP16)
+        if lossy and self.precision is Precision.FLOAT16:
+            raise TrainingConfigurationError(
+                f'compression is {self.compression.method.value}, precision float16, whose '
+                'gradients have another scale from step to step: give bfloat16 or float32'
             )
         if not self.phases:
             raise TrainingConfigurationError('phases is empty: at least one is needed')
@@ -400,6 +409,17 @@ def _phases(value: Any) -> tuple[Phase, ...]:
     return tuple(phases)
 
 
+def _compression(value: Any) -> Compression:
+    # Without anything to set the method may stand alone.
+    if isinstance(value, Compression):
+        return value
+    mapping = {'method': value} if isinstance(value, str) else value
+    try:
+        return _build(Compression, mapping)
+    except ValueError as error:
+        raise TrainingConfigurationError(str(error)) from error
+
+
 def _augmentation(value: Any) -> tuple[dict[str, dict[str, Any]], ...]:
     transforms = []
     for entry in _instance(list, tuple)(value):
@@ -443,6 +463,8 @@ def _mappings(value: Any) -> tuple[dict[str, Any], ...]:
 
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    'Compression': _compression,
+    'Method': _one_of(Method),
     'Path': _path,
     'Optimizer': _one_of(Optimizer),
     'Precision': _one_of(Precision),

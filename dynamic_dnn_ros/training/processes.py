@@ -23,15 +23,42 @@ from torch import distributed, nn
 _ValueT = TypeVar('_ValueT')
 
 
+class WorkerError(RuntimeError):
+    """A process that does not belong to the others, or is lost; says which and what to do."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether an error says that another process does not answer any more."""
+    text = str(error)
+    if isinstance(error, (WorkerError, distributed.DistError)):
+        return True
+    return isinstance(error, RuntimeError) and ('gloo' in text or 'NCCL' in text)
+
+
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
-    """Join the other processes that `torchrun` started; alone, do nothing."""
+    """
+    Join the other processes that `torchrun` started; alone, do nothing.
+
+    :raises WorkerError: if another one is lost.
+    """
     together = int(os.environ.get('WORLD_SIZE', '1')) > 1
     if together:
         gpu = torch.cuda.is_available()
         distributed.init_process_group('cpu:gloo,cuda:nccl' if gpu else 'gloo')
     try:
         yield
+    except WorkerError:
+        raise
+    except RuntimeError as error:
+        if together and is_lost(error):
+            reason = str(error).splitlines()[0]
+            raise WorkerError(
+                f'another process ended, or cannot be reached ({reason}): its own messages say '
+                'why. `torchrun --max-restarts` starts all again, and they go on from the last '
+                'whole step'
+            ) from error
+        raise
     finally:
         if together:
             distributed.destroy_process_group()
@@ -52,22 +79,13 @@ def process_count() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def average_gradients(module: nn.Module) -> None:
-    """
-    Replace gradients by their mean over all processes, in one message.
-
-    Every process must have run the same sub-networks, so that the same parameters have gradients.
-    """
-    _average([p.grad for p in module.parameters() if p.grad is not None])
-
-
 def average_statistics(module: nn.Module) -> None:
     """
     Replace running batch-norm statistics by their mean over all processes, in one message.
 
     Each process has seen other pictures. What is in eval mode is the same everywhere, and stays.
     """
-    _average(
+    average_tensors(
         [
             buffer
             for part in module.modules()
@@ -78,7 +96,8 @@ def average_statistics(module: nn.Module) -> None:
     )
 
 
-def _average(tensors: Sequence[torch.Tensor]) -> None:
+def average_tensors(tensors: Sequence[torch.Tensor]) -> None:
+    """Replace tensors by their mean over all processes, in one message; alone, do nothing."""
     if process_count() == 1 or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -89,10 +108,38 @@ def _average(tensors: Sequence[torch.Tensor]) -> None:
         tensor.copy_(part.view(tensor.shape))
 
 
+@torch.no_grad()
+def begin_alike(module: nn.Module) -> None:
+    """Give all processes the weights and statistics of process 0, in one message."""
+    tensors = [each.data for each in (*module.parameters(), *module.buffers())]
+    floats = [each for each in tensors if each.is_floating_point()]
+    if process_count() == 1 or not floats:
+        return
+    flat = torch.cat([each.flatten() for each in floats])
+    distributed.broadcast(flat, 0)
+    parts = flat.split([each.numel() for each in floats])
+    for tensor, part in zip(floats, parts):
+        tensor.copy_(part.view(tensor.shape))
+
+
+def from_each(value: _ValueT) -> list[_ValueT]:
+    """Return what each process gives, by rank, the same in all processes."""
+    if process_count() == 1:
+        return [value]
+    values: list[_ValueT] = [value] * process_count()
+    distributed.all_gather_object(values, value)
+    return values
+
+
 def from_first(value: _ValueT) -> _ValueT:
     """Return what process 0 gives, the same in all processes."""
+    return from_one(value, 0)
+
+
+def from_one(value: _ValueT, rank: int) -> _ValueT:
+    """Return what one process gives, the same in all processes."""
     if process_count() == 1:
         return value
     values = [value]
-    distributed.broadcast_object_list(values)
+    distributed.broadcast_object_list(values, rank)
     return values[0]

@@ -31,6 +31,7 @@ from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import write_trained_bundle
+from dynamic_dnn_ros.training.links.agreement import check_alike
 from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.processes import (
     from_first,
@@ -62,6 +63,7 @@ def train_bundle(
     :raises TrainingConfigurationError: if a phase trains nothing, or the device cannot be used.
     :raises CheckpointError: if the work folder holds a checkpoint of something else, or is in use.
     :raises DivergenceError: if the weights are no finite numbers any more.
+    :raises WorkerError: if a process has another version, training file or data, or is lost.
     :raises BundleError: at once, if the folder of the bundle holds something else.
     """
     check_place(configuration.output)
@@ -160,6 +162,7 @@ def _prepared(
         # Made before the pictures are read, so that a bad layout is refused at once.
         layout = create(configuration.family, configuration.layout).layout_mapping()
         data = _read(configuration, quiet or process_rank() > 0)
+        check_alike(configuration, data.training)
         classes = len(data.training.classes)
         if isinstance(configuration.layout, str):
             layout['classes'] = classes

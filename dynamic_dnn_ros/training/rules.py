@@ -127,6 +127,17 @@ class Step:
         self._arithmetic.backward(total)
         return float(loss.detach())
 
+    @torch.no_grad()
+    def loss(self, batch: Batch) -> float:
+        """Return the loss of the phase's largest sub-network on the labels; leaves no trace."""
+        configuration = self._space.largest(self._phase.within)
+        buffers = {name: each.clone() for name, each in self._space.module.named_buffers()}
+        lesson = batch.at(configuration.size)
+        loss = lesson.loss(self._run(self._space.module, configuration, lesson))
+        for name, each in self._space.module.named_buffers():
+            each.copy_(buffers[name])
+        return float(loss)
+
     def _learn(
         self, configuration: Configuration, batch: Batch, soft: torch.Tensor | None
     ) -> tuple[float, torch.Tensor]:

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import copy
+import dataclasses
+import functools
+import itertools
 import logging
 from pathlib import Path
 import random
@@ -36,24 +39,41 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfigurationError,
 )
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
+from dynamic_dnn_ros.training.links.adaptive import Adaptive
+from dynamic_dnn_ros.training.links.creation import create_exchange
+from dynamic_dnn_ros.training.links.exchange import GradientExchange, LossyExchange
 from dynamic_dnn_ros.training.logs import Log
 from dynamic_dnn_ros.training.processes import (
-    average_gradients,
     average_statistics,
+    begin_alike,
     from_first,
+    is_lost,
     process_count,
     process_rank,
 )
 from dynamic_dnn_ros.training.rules import Step, Teacher
 from dynamic_dnn_ros.training.space import Space
 from dynamic_dnn_ros.training.tasks.classification import ClassificationTraining
-from dynamic_dnn_ros.training.tasks.contract import Batches, TrainingData, TrainingTask
+from dynamic_dnn_ros.training.tasks.contract import Batch, Batches, TrainingData, TrainingTask
+from dynamic_dnn_ros.training.unfinished import Unfinished
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class DivergenceError(RuntimeError):
     """Weights that are no finite numbers any more; says what to change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _WholeStep:
+    """What all processes had before a step, but for what the step changes at its end alone."""
+
+    step: int
+    steps: int
+    losses: float
+    generator: Any
+    buffers: Mapping[str, torch.Tensor]
+    unsent: dict[str, Any]
 
 
 class Trainer:
@@ -94,9 +114,13 @@ class Trainer:
         self._arithmetic = Arithmetic(choose_device(configuration.device), configuration.precision)
         self._phase_index = 0
         self._epoch = 0
+        self._unfinished = Unfinished(self._work)
+        #: What an interrupted epoch goes on with; None where the next one begins anew.
+        self._interrupted: Mapping[str, Any] | None = None
         self._pictures = 0
         self._optimizer: torch.optim.Optimizer
         self._step: Step
+        self._exchange: GradientExchange
         for phase in self._phases:
             self._check(phase)
         space.module.to(self._arithmetic.device)
@@ -140,6 +164,7 @@ class Trainer:
             cannot be read.
         :raises DivergenceError: if weights are no finite numbers after an epoch; the checkpoint of
             the one before stays.
+        :raises RuntimeError: if another process is lost; the last whole step is kept.
         """
         on_gpu = self._arithmetic.device.type == 'cuda'
         if on_gpu and self._task.one_size_a_step and self._space.changes_shapes:
@@ -154,6 +179,7 @@ class Trainer:
             process_rank(),
             process_count(),
         )
+        self._exchange = create_exchange(self._configuration.compression)
         if process_rank() > 0:
             self._train_phases(batches, None, self._resume(), quiet=True)
             self._average.put_in_place()
@@ -195,8 +221,9 @@ class Trainer:
         configuration = self._configuration
         self._space.module.train()
         earlier = self._phases[: self._phase_index]
-        self._space.enter(phase, earlier, anew=self._epoch == 0)
-        if self._epoch == 0:
+        anew = self._epoch == 0 and self._interrupted is None
+        self._space.enter(phase, earlier, anew)
+        if anew:
             self._average.begin()
         groups = _parameter_groups(self._space.module, configuration.weight_decay)
         if configuration.optimizer is Optimizer.ADAMW:
@@ -217,32 +244,42 @@ class Trainer:
 
     def _train_epoch(self, phase: Phase, batches: Batches, quiet: bool) -> dict[str, Any]:
         module = self._space.module.train()
+        parameters = list(module.parameters())
         seed = (self._configuration.seed * 1009 + self._phase_index) * 1_000_003 + self._epoch
         generator = random.Random(seed)
+        first, losses = self._go_on(generator, len(batches))
         progress_bar = tqdm(
-            batches.batches(seed),
+            itertools.islice(batches.batches(seed), first, None),
             total=len(batches),
+            initial=first,
             desc=f'{phase.name} {self._epoch + 1}/{phase.epochs}',
             unit='step',
             disable=quiet or process_rank() > 0,
         )
-        losses = 0.0
         seen = 0
+        learning_rate = phase.learning_rate_at(self._epoch + 1)
         start = time.monotonic()
-        for step, batch in enumerate(progress_bar):
-            epochs = self._epoch + (step + 0.5) / len(batches)
-            learning_rate = phase.learning_rate_at(epochs)
-            for group in self._optimizer.param_groups:
-                group['lr'] = learning_rate
-            self._optimizer.zero_grad()
-            losses += self._step.backward(batch, generator, epochs / phase.epochs)
-            average_gradients(module)
-            self._arithmetic.step(self._optimizer, module, self._configuration.gradient_limit)
-            self._average.update()
-            seen += len(batch)
-            if step % 20 == 0:
-                progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
-        average_statistics(module)
+        whole = self._whole_step(first, len(batches), losses, generator)
+        try:
+            with self._unfinished.noticing():
+                for step, batch in enumerate(progress_bar, first):
+                    whole = self._whole_step(step, len(batches), losses, generator)
+                    self._unfinished.check()
+                    epochs = self._epoch + (step + 0.5) / len(batches)
+                    learning_rate = phase.learning_rate_at(epochs)
+                    progress = epochs / phase.epochs
+                    losses += self._train_step(
+                        batch, generator, learning_rate, progress, parameters
+                    )
+                    seen += len(batch)
+                    if step % 20 == 0:
+                        progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
+                whole = self._whole_step(len(batches), len(batches), losses, generator)
+                average_statistics(module)
+        except RuntimeError as error:
+            if is_lost(error):
+                self._keep(whole)
+            raise
         self._check_weights(phase)
         seconds = time.monotonic() - start
         self.seconds += seconds
@@ -255,6 +292,70 @@ class Trainer:
             'learning_rate': learning_rate,
             'pictures_per_second': seen * process_count() / seconds,
         }
+
+    def _train_step(
+        self,
+        batch: Batch,
+        generator: random.Random,
+        learning_rate: float,
+        progress: float,
+        parameters: Sequence[nn.Parameter],
+    ) -> float:
+        """Train one batch, together with the other processes, and return the loss."""
+        configuration = self._configuration
+        for group in self._optimizer.param_groups:
+            group['lr'] = learning_rate
+        if isinstance(self._exchange, Adaptive):
+            self._exchange.judge(
+                functools.partial(self._step.loss, batch),
+                learning_rate,
+                configuration.gradient_limit,
+            )
+        self._optimizer.zero_grad()
+        loss = self._step.backward(batch, generator, progress)
+        self._exchange.average(parameters)
+        self._arithmetic.step(self._optimizer, self._space.module, configuration.gradient_limit)
+        self._average.update()
+        return loss
+
+    def _go_on(self, generator: random.Random, steps: int) -> tuple[int, float]:
+        """Return the step that an epoch goes on with, and the sum of its losses until then."""
+        interrupted, self._interrupted = self._interrupted, None
+        if interrupted is None:
+            return 0, 0.0
+        generator.setstate(interrupted['generator'])
+        # With another number of processes an epoch has another number of steps.
+        share = steps / interrupted['steps']
+        return round(interrupted['step'] * share), interrupted['losses'] * share
+
+    def _whole_step(
+        self, step: int, steps: int, losses: float, generator: random.Random
+    ) -> _WholeStep | None:
+        """Return what a step may spoil before it is whole; None where nobody can be lost."""
+        if process_count() == 1:
+            return None
+        buffers = {name: each.clone() for name, each in self._space.module.named_buffers()}
+        unsent = self._exchange.state() if isinstance(self._exchange, LossyExchange) else {}
+        return _WholeStep(step, steps, losses, generator.getstate(), buffers, unsent)
+
+    def _keep(self, whole: _WholeStep | None) -> None:
+        """Write the last whole step down, as far as this process has it."""
+        if whole is None:
+            return
+        with torch.no_grad():
+            for name, each in self._space.module.named_buffers():
+                each.copy_(whole.buffers[name])
+        state = {
+            **self._state(begun=True),
+            'optimizer': self._optimizer.state_dict(),
+            'interrupted': {
+                'step': whole.step,
+                'steps': whole.steps,
+                'losses': whole.losses,
+                'generator': whole.generator,
+            },
+        }
+        self._unfinished.write((self.epochs, whole.step), state, whole.unsent)
 
     def _check_weights(self, phase: Phase) -> None:
         finite = [p.detach().isfinite().all() for p in self._space.module.parameters()]
@@ -313,35 +414,45 @@ class Trainer:
         return self._work / f'teacher_{index}.pt'
 
     def _save(self) -> None:
-        if process_rank() > 0:
-            return
-        # A phase that has not begun may still be changed.
-        begun = self._phases[: self._phase_index + (self._epoch > 0)]
-        write_state(
-            self._work / CHECKPOINT_NAME,
-            {
-                **self._space.identity(),
-                'seed': self._configuration.seed,
-                'pictures': self._pictures,
-                'phases': [phase.to_mapping() for phase in begun],
-                'phase': self._phase_index,
-                'epoch': self._epoch,
-                'epochs': self.epochs,
-                'seconds': self.seconds,
-                'processes': self.processes,
-                'hardware': self.hardware,
-                'network': self._space.module.state_dict(),
-                'optimizer': self._optimizer.state_dict() if self._epoch else None,
-                'arithmetic': self._arithmetic.state(),
-                'average': self._average.state(),
-            },
-        )
+        if isinstance(self._exchange, LossyExchange):
+            self._unfinished.write_unsent((self.epochs, 0), self._exchange.state())
+        if process_rank() == 0:
+            write_state(self._work / CHECKPOINT_NAME, self._state(begun=self._epoch > 0))
+        self._unfinished.remove()
+
+    def _state(self, begun: bool) -> dict[str, Any]:
+        """
+        Return what a checkpoint has.
+
+        :param begun: whether the present phase has begun; until then it may still be changed.
+        """
+        return {
+            **self._space.identity(),
+            'seed': self._configuration.seed,
+            'pictures': self._pictures,
+            'phases': [each.to_mapping() for each in self._phases[: self._phase_index + begun]],
+            'phase': self._phase_index,
+            'epoch': self._epoch,
+            'epochs': self.epochs,
+            'seconds': self.seconds,
+            'processes': self.processes,
+            'hardware': self.hardware,
+            'network': self._space.module.state_dict(),
+            'optimizer': self._optimizer.state_dict() if self._epoch else None,
+            'arithmetic': self._arithmetic.state(),
+            'average': self._average.state(),
+        }
 
     def _resume(self) -> dict[str, Any] | None:
         """Take over the checkpoint where there is one; return the optimizer's part of it."""
         path = self._work / CHECKPOINT_NAME
         state = from_first(read_state(path) if process_rank() == 0 else None)
+        newer = self._unfinished.read(0 if state is None else state['epochs'])
+        if newer is not None:
+            state = newer
+            path = self._work / 'step_*.pt'
         if state is None:
+            begin_alike(self._space.module)
             return None
         remedy = 'remove it to start anew, or give another work folder'
         for name, value in self._space.identity().items():
@@ -369,7 +480,15 @@ class Trainer:
         self.hardware = state.get('hardware', '')
         if state.get('arithmetic'):
             self._arithmetic.load_state(state['arithmetic'])
-        _LOGGER.info('continuing after epoch %d from %s', self.epochs, path)
+        self._interrupted = state.get('interrupted')
+        step = self._interrupted['step'] if self._interrupted else 0
+        if isinstance(self._exchange, LossyExchange):
+            unsent = self._unfinished.read_unsent((self.epochs, step))
+            if unsent:
+                self._exchange.load_state(unsent)
+        if process_rank() == 0:
+            place = f'step {step} of epoch {self.epochs + 1}' if step else f'epoch {self.epochs}'
+            _LOGGER.info('continuing after %s, found in %s', place, self._work)
         optimizer: dict[str, Any] | None = state['optimizer']
         return optimizer
 

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from dynamic_dnn_ros.training.processes import (
-    average_gradients,
     average_statistics,
+    average_tensors,
     from_first,
     process_count,
     process_group,
@@ -33,7 +33,7 @@ from torch import nn
 torch.set_num_threads(1)
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.training.processes import (
-    average_gradients, from_first, process_count, process_group, process_rank,
+    average_tensors, from_first, process_count, process_group, process_rank,
 )
 from dynamic_dnn_ros.training.space import SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import Trainer
@@ -54,7 +54,7 @@ layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(2, 1)])
 with process_group():
     rank = process_rank()
     layers[0](inputs[rank::2]).sub(targets[rank::2]).square().mean().backward()
-    average_gradients(layers)
+    average_tensors([p.grad for p in layers.parameters() if p.grad is not None])
     # Only the first of several machines has the work folder.
     folder = Path(sys.argv[1]) / str(rank)
     digests = []
@@ -170,7 +170,7 @@ def test_alone_nothing_changes():
     network.weight.grad = torch.ones(1, 2)
     with process_group():
         assert (process_rank(), process_count()) == (0, 1)
-        average_gradients(network)
+        average_tensors([network.weight.grad])
         average_statistics(network)
         assert from_first(3.5) == 3.5
     assert network.weight.grad.tolist() == [[1.0, 1.0]]

@@ -19,12 +19,12 @@ import yaml
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
 from dynamic_dnn_ros.networks.registry import create
-from dynamic_dnn_ros.training import trainer as module
 from dynamic_dnn_ros.training.checkpoint import CheckpointError, locked, read_state
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
+from dynamic_dnn_ros.training.links.exchange import Whole
 from dynamic_dnn_ros.training.pictures import read_pictures
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
 from dynamic_dnn_ros.training.trainer import DivergenceError, Trainer
@@ -95,11 +95,11 @@ def _assert_same(state, expected):
 def _kill_at(monkeypatch, step):
     steps = iter(range(step))
 
-    def killed(_module):
+    def killed(_exchange, _parameters):
         if next(steps, None) is None:
             raise _KilledError
 
-    monkeypatch.setattr(module, 'average_gradients', killed)
+    monkeypatch.setattr(Whole, 'average', killed)
 
 
 @pytest.mark.parametrize('step', [1, 2 * STEPS, 3 * STEPS + 1, 4 * STEPS, 5 * STEPS - 1])
