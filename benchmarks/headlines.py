@@ -119,6 +119,13 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         'AGX Orin, CPU and GPU clock: 9 rows of each network, latency, mean error',
         'TX2, all rows: 12 rows of each network, latency, mean error',
     ),
+    'slow_links': (
+        'two at 8 Mbit/s, adaptive: faster than whole gradients',
+        'two at 100 Mbit/s, adaptive: faster than whole gradients',
+        'two at 1 Gbit/s, adaptive: faster than whole gradients',
+        'two at 8 Mbit/s, adaptive: faster to the same loss',
+        'short recipe, adaptive: accuracy lost, mean',
+    ),
     'startup': (
         'onnxruntime: start of the process to the first result',
         'openvino: start of the process to the first result',

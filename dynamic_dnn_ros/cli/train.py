@@ -20,9 +20,11 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
+from dynamic_dnn_ros.training.links.planning import advice
+from dynamic_dnn_ros.training.links.planning import describe as describe_placements
 from dynamic_dnn_ros.training.model_card import describe
 from dynamic_dnn_ros.training.processes import WorkerError
-from dynamic_dnn_ros.training.recipe import train_alone, train_bundle
+from dynamic_dnn_ros.training.recipe import plan_training, train_alone, train_bundle
 from dynamic_dnn_ros.training.trainer import DivergenceError
 
 ERRORS = (
@@ -49,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='train the architecture of a sub-network of the bundle (s3), or of the largest or '
         'the smallest, alone and from scratch, and say how accurate it becomes; writes no bundle',
     )
+    parser.add_argument(
+        '--plan',
+        action='store_true',
+        help='measure network and links, say what a step would take, and train nothing',
+    )
     parser.add_argument('--quiet', action='store_true', help='show no progress bars')
 
 
@@ -56,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     configuration = TrainingConfiguration.from_file(arguments.configuration)
-    if arguments.alone is not None:
+    if arguments.plan:
+        _plan(configuration, arguments.quiet)
+    elif arguments.alone is not None:
         _train_alone(configuration, arguments.alone, arguments.quiet)
     else:
         _train(configuration, str(arguments.configuration), arguments.quiet)
@@ -74,6 +83,12 @@ def _train(configuration: TrainingConfiguration, command: str, quiet: bool) -> N
             print(f'next: dynamic-dnn exits {folder} --configuration {shlex.quote(command)}')
         else:
             print(f'next: dynamic-dnn search {shlex.quote(command)}')
+
+
+def _plan(configuration: TrainingConfiguration, quiet: bool) -> None:
+    found = plan_training(configuration, quiet)
+    if found is not None:
+        print('\n'.join([*describe_placements(found), advice(found)]))
 
 
 def _train_alone(configuration: TrainingConfiguration, which: str, quiet: bool) -> None:

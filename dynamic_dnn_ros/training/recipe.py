@@ -27,14 +27,18 @@ from dynamic_dnn_ros.networks.initial_weights import load_initial_weights
 from dynamic_dnn_ros.networks.registry import create, family_class
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.storage import write_whole
+from dynamic_dnn_ros.training.arithmetic import Arithmetic, choose_device
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.export import write_trained_bundle
 from dynamic_dnn_ros.training.links.agreement import check_alike
+from dynamic_dnn_ros.training.links.placement import Placement
+from dynamic_dnn_ros.training.links.planning import measured_placements
 from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.processes import (
     from_first,
+    process_count,
     process_group,
     process_rank,
 )
@@ -140,6 +144,33 @@ def _landmarks(network: DynamicNetwork[Any]) -> tuple[Configuration, ...]:
     if isinstance(network, ExitNetwork):
         return tuple(map(network.whole, network.landmarks()))
     return network.landmarks()
+
+
+def plan_training(
+    configuration: TrainingConfiguration, quiet: bool = False
+) -> tuple[Placement, ...] | None:
+    """
+    Measure network and links, and return the ways to train, the fastest first; trains nothing.
+
+    :return: None in all processes but the first.
+    """
+    with _prepared(configuration, quiet) as (network, data):
+        task = training_task(network.task)
+        space = SuperNetworkSpace(network)
+        arithmetic = Arithmetic(choose_device(configuration.device), configuration.precision)
+        space.module.to(arithmetic.device)
+        batches = task.batches(
+            configuration,
+            data.training,
+            arithmetic.device,
+            process_rank(),
+            process_count(),
+        )
+        # Later phases may need what earlier ones leave.
+        phase = dataclasses.replace(configuration.phases[0], teacher='')
+        return measured_placements(
+            space, phase, arithmetic, batches, configuration.compression.ratio, task
+        )
 
 
 @dataclasses.dataclass(frozen=True)

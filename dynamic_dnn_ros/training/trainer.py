@@ -260,8 +260,9 @@ class Trainer:
         learning_rate = phase.learning_rate_at(self._epoch + 1)
         start = time.monotonic()
         whole = self._whole_step(first, len(batches), losses, generator)
-        try:
-            with self._unfinished.noticing():
+        # Until the step is kept, too: a SIGTERM would end that.
+        with self._unfinished.noticing():
+            try:
                 for step, batch in enumerate(progress_bar, first):
                     whole = self._whole_step(step, len(batches), losses, generator)
                     self._unfinished.check()
@@ -276,10 +277,10 @@ class Trainer:
                         progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
                 whole = self._whole_step(len(batches), len(batches), losses, generator)
                 average_statistics(module)
-        except RuntimeError as error:
-            if is_lost(error):
-                self._keep(whole)
-            raise
+            except RuntimeError as error:
+                if is_lost(error):
+                    self._keep(whole)
+                raise
         self._check_weights(phase)
         seconds = time.monotonic() - start
         self.seconds += seconds

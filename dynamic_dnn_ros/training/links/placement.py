@@ -1,0 +1,128 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where the parts of a network would run, and what a step would take; pure arithmetic.
+
+As OP-Fence of FusionLLM (arXiv 2410.12707) has it: workers are clustered by bandwidth, and the
+network is cut where little is handed on. All ways train the same number of pictures in a step:
+the batch of each worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import itertools
+
+from dynamic_dnn_ros.training.links.ratios import (
+    Clusters,
+    Links,
+    choose,
+    cluster,
+    dense_seconds,
+    link_ratios,
+)
+from dynamic_dnn_ros.training.links.workload import Operator
+
+#: Parts of a step's pictures that follow each other through the stages, for each stage.
+_PARTS_EACH_STAGE = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """
+    One way to train.
+
+    :param name: for people.
+    :param seconds: that a step is expected to take.
+    :param ends: the operators that stages end with; empty where each worker has all.
+    :param workers: those of each stage; all of them where there is one.
+    """
+
+    name: str
+    seconds: float
+    ends: tuple[str, ...]
+    workers: Clusters
+
+
+def placements(
+    operators: Sequence[Operator], links: Links, ratio: float, compute_seconds: float
+) -> tuple[Placement, ...]:
+    """
+    Return the ways to train, the fastest first.
+
+    :param operators: measured with the batch of one worker.
+    :param ratio: how many times fewer bytes the slowest link is to carry.
+    :param compute_seconds: of a whole step of one worker, without the exchange.
+    """
+    everyone = tuple(range(links.workers))
+    elements = sum(operator.parameters for operator in operators)
+    whole = compute_seconds + dense_seconds(links, everyone, 4.0 * elements)
+    found = [Placement('data parallel, all sent', whole, (), (everyone,))]
+    exchange = choose(links, elements, ratio, compute_seconds)
+    if exchange.compressed:
+        seconds = compute_seconds + exchange.seconds
+        found.append(Placement('data parallel, compressed', seconds, (), exchange.clusters))
+    alone = tuple((worker,) for worker in everyone)
+    clusters = cluster(links.bandwidth)
+    for name, groups in (('pipeline', alone), ('mixed', clusters)):
+        if len(groups) > 1 and (name == 'pipeline' or clusters != alone):
+            pipeline = _pipeline(name, operators, links, ratio, groups, compute_seconds)
+            if pipeline is not None:
+                found.append(pipeline)
+    return tuple(sorted(found, key=lambda each: each.seconds))
+
+
+def _pipeline(
+    name: str,
+    operators: Sequence[Operator],
+    links: Links,
+    ratio: float,
+    groups: Clusters,
+    compute_seconds: float,
+) -> Placement | None:
+    """Return the best cut into a stage for each group, None where there are too few places."""
+    measured = sum(operator.seconds for operator in operators)
+    # Optimizer and data take time, too: spread over the operators.
+    scale = compute_seconds / measured if measured else 0.0
+    parts = _PARTS_EACH_STAGE * len(groups)
+    share = links.workers / parts
+    places = [at for at, each in enumerate(operators[:-1]) if each.cut]
+    handed = [links.seconds(one[0], other[0], 1e6) for one, other in itertools.pairwise(groups)]
+    ratios = link_ratios(handed, ratio)
+
+    def stage(first: int, end: int, group: int) -> float:
+        seconds = scale * sum(each.seconds for each in operators[first:end])
+        return seconds * share / len(groups[group])
+
+    def link(at: int, group: int) -> float:
+        size = operators[at].output_bytes * share / ratios[group]
+        there, here = groups[group][0], groups[group + 1][0]
+        return max(links.seconds(there, here, size), links.seconds(here, there, size))
+
+    # For each number of groups and each end: the slowest part so far, and the cuts.
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+    for group in range(len(groups)):
+        last = group == len(groups) - 1
+        ends = [len(operators)] if last else [at + 1 for at in places]
+        following: dict[int, tuple[float, tuple[int, ...]]] = {}
+        for end in ends:
+            for first, (slowest, cuts) in best.items():
+                if first >= end:
+                    continue
+                part = max(slowest, stage(first, end, group))
+                if not last:
+                    part = max(part, link(end - 1, group))
+                if end not in following or part < following[end][0]:
+                    following[end] = (part, cuts if last else (*cuts, end - 1))
+        best = following
+    if not best:
+        return None
+    slowest, cuts = best[len(operators)]
+    bounds = itertools.pairwise((0, *(at + 1 for at in cuts), len(operators)))
+    inside = max(
+        dense_seconds(links, workers, 4.0 * sum(each.parameters for each in operators[first:end]))
+        for workers, (first, end) in zip(groups, bounds)
+    )
+    seconds = (parts + len(groups) - 1) * slowest + inside
+    return Placement(name, seconds, tuple(operators[at].name for at in cuts), groups)

@@ -1,0 +1,103 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What each operator of a network takes, and what it hands on: traced, then measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import time
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """
+    One operator, in the order in which they run.
+
+    :param seconds: of forward and backward pass together, for the batch that was measured.
+    :param parameters: that it has.
+    :param output_bytes: that it hands on.
+    :param cut: whether nothing but its output is needed after it, so that a stage can end there.
+    """
+
+    name: str
+    seconds: float
+    parameters: int
+    output_bytes: int
+    cut: bool
+
+
+def measure_operators(module: nn.Module, inputs: torch.Tensor) -> tuple[Operator, ...]:
+    """
+    Measure the operators of a static module, second run of each.
+
+    A module whose code cannot be traced, since it decides by values, is one operator.
+    """
+    module.train()
+    try:
+        graph = fx.symbolic_trace(module)
+    except (fx.proxy.TraceError, TypeError):
+        seconds, size = _measured(module, (inputs,), {})
+        return (Operator('all', seconds, _parameters(module), size, False),)
+    measuring = _Measuring(graph)
+    with torch.enable_grad():
+        measuring.run(inputs)
+    nodes = [node for node in graph.graph.nodes if node.op.startswith('call')]
+    last_use = {
+        node: max((nodes.index(u) for u in node.users if u in nodes), default=len(nodes))
+        for node in nodes
+    }
+    return tuple(
+        Operator(
+            str(node.name),
+            measuring.seconds[node],
+            _parameters(graph.get_submodule(str(node.target))) if node.op == 'call_module' else 0,
+            measuring.sizes[node],
+            not any(last_use[earlier] > place for earlier in nodes[:place]),
+        )
+        for place, node in enumerate(nodes)
+    )
+
+
+class _Measuring(fx.Interpreter):
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__(graph)
+        self.seconds: dict[fx.Node, float] = {}
+        self.sizes: dict[fx.Node, int] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        if not n.op.startswith('call'):
+            return super().run_node(n)
+        arguments, keywords = self.fetch_args_kwargs_from_env(n)
+
+        def call(*given: Any, **named: Any) -> Any:
+            return getattr(self, n.op)(n.target, given, named)
+
+        self.seconds[n], self.sizes[n] = _measured(call, arguments, keywords)
+        return call(*arguments, **keywords)
+
+
+def _measured(call: Any, arguments: Sequence[Any], keywords: Any) -> tuple[float, int]:
+    """Return seconds forth and back, and the bytes of the output."""
+    taken, size = 0.0, 0
+    for _ in range(2):  # The first one allocates.
+        given = [each.detach().requires_grad_() if _floats(each) else each for each in arguments]
+        start = time.perf_counter()
+        output = call(*given, **keywords)
+        if _floats(output) and output.requires_grad:
+            output.backward(torch.ones_like(output))
+        taken = time.perf_counter() - start
+        size = output.numel() * output.element_size() if isinstance(output, torch.Tensor) else 0
+    return taken, size
+
+
+def _floats(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
