@@ -223,7 +223,7 @@ def _await(client: TargetClient, application: str, answer: Answer) -> None:
     while report is not None and report.state is TargetState.WAITING:
         if time.monotonic() >= end:
             raise RequestError(
-                f'{application} did not appear within {client.timeout:g} s. '
+                f'{application} is not there after {client.timeout:g} s. '
                 f"'dynamic-dnn target clear {application}' forgets its target. "
                 f'{there(client.applications())}'
             )
