@@ -13,11 +13,13 @@ pictures in turns, in an order drawn anew, so that all networks have the same ma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 import tempfile
 import time
 from typing import Any
 
+import adaptive_blocks
 import numpy as np
 from report import Figure, Report, figure
 
@@ -73,7 +75,8 @@ def run(runs: int) -> Report:
         for name in (CIFAR10_TRAIN, CIFAR10_TEST)
     )
     _, held = held_out(len(training), HELD_OUT, SEED)
-    return compare(bundle, training.take(held.tolist()), _some_of(test), runs)
+    report = compare(bundle, training.take(held.tolist()), _some_of(test), runs)
+    return replace(report, figures=[*report.figures, *adaptive_blocks.figures(runs)])
 
 
 def _some_of(test: LabelledSet[Any]) -> LabelledSet[Any]:
@@ -124,7 +127,8 @@ def compare(
         },
         'data': 'CIFAR-10 (JPEG)',
         'not_measured': [
-            'DS-Net, LAUDNet, HADAS, scenes that change: not built yet',
+            'DS-Net, HADAS, scenes that change: not built yet',
+            *adaptive_blocks.not_measured(),
             'other engines and processors than ONNX Runtime on the CPU',
         ],
     }

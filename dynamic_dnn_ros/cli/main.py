@@ -161,6 +161,11 @@ COMMANDS = {
         'give a network exits inside, so that easy pictures leave it early and hard ones do not',
         resumes=True,
     ),
+    'granularity': Command(
+        'dynamic_dnn_ros.cli.granularity',
+        'torch,onnx,engines',
+        'say how blocks are to decide by the picture, from what they take, before any training',
+    ),
     'calibrate': Command(
         'dynamic_dnn_ros.cli.calibrate',
         'simulate',

@@ -31,7 +31,7 @@ from dynamic_dnn_ros.networks.adaptive_layouts import (
     AdaptiveLayout,
     AdaptiveStageLayout,
 )
-from dynamic_dnn_ros.networks.adaptive_stages import extracted_parts, routes_of
+from dynamic_dnn_ros.networks.adaptive_stages import extracted_parts, parts_of, routes_of
 from dynamic_dnn_ros.networks.checks import (
     ConfigurationError,
     one_of,
@@ -225,6 +225,12 @@ class AdaptiveResNet(DynamicNetwork[AdaptiveConfiguration]):
     def stage_routes(self, configuration: AdaptiveConfiguration) -> tuple[tuple[int, ...], ...]:
         """Return what may run after each stage; see the contract."""
         return routes_of(self.layout) if configuration.ways > 1 else ()
+
+    def stage_names(self, configuration: AdaptiveConfiguration) -> tuple[str, ...]:
+        """Return the names of the stages of an adaptive sub-network."""
+        if configuration.ways == 1:
+            return ()
+        return tuple(part.name for part in parts_of(self.layout))
 
     def multiply_adds(self, configuration: AdaptiveConfiguration) -> int:
         """Return the multiply-adds of one picture, none left out, from the layout alone."""

@@ -221,6 +221,14 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         count = len(self.extract_stages(configuration, share_weights=True))
         return tuple((number + 1,) if number + 1 < count else () for number in range(count))
 
+    def stage_names(self, configuration: ConfigurationT) -> tuple[str, ...]:
+        """
+        Return the names of stages between which gates decide; none: there are no such.
+
+        A trained bundle then has the sub-network with these stages.
+        """
+        return ()
+
     def staged(self) -> tuple[ConfigurationT, ...]:
         """Return configurations that have stages, where samples have none."""
         return ()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from dynamic_dnn_ros.training.batches import Normalisation, use_channels_last
 from dynamic_dnn_ros.training.configuration import Precision, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.model_card import model_card
+from dynamic_dnn_ros.training.paths import stages_of
 from dynamic_dnn_ros.training.tasks.contract import TrainingData
 from dynamic_dnn_ros.training.tasks.registry import training_task
 
@@ -64,11 +66,12 @@ def write_trained_bundle(
             if half:
                 _round_to_half(module.buffers())
             statistics[identifier] = statistics_of(module)
-        sub_networks.append(
-            manifest_entry(
-                network, each, identifier, accuracy(module, test, each.size, normalisation)
-            )
+        entry = manifest_entry(
+            network, each, identifier, accuracy(module, test, each.size, normalisation)
         )
+        device = next(module.parameters()).device
+        inputs = calibration.inputs(each.size, normalisation, device)
+        sub_networks.append(replace(entry, stages=stages_of(network, each, inputs)))
     manifest = Manifest(
         name=configuration.name,
         source=SuperNetwork(configuration.family, network.layout_mapping()),

@@ -49,6 +49,8 @@ NOT_RUN = {
     'import-model': OWN,
     'import-ofa': OWN,
     'cascade': OWN,
+    'granularity adaptive_96x96': MINUTES,
+    'granularity my_layout.yaml': OWN,
     'bundle check models/my_pictures': OWN,
     'bundle export models/my_pictures': 'takes long: test/cli/test_bundle.py runs it',
 }
