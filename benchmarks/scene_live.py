@@ -45,6 +45,8 @@ RATE = 8.0
 SCENES = ('easy', 'easy', 'hard', 'easy', 'hard', 'easy')
 """What the camera sees, each for `LASTS` seconds; the first is not counted."""
 LASTS = 15.0
+LEEWAY = 1.6
+"""Latency that is asked for, as a multiple of the largest path's at the highest clocks."""
 THIRD = 2
 """Place of the frame from which on the target is to be met after a change."""
 
@@ -77,9 +79,9 @@ class LiveRun:
     works: tuple[float, ...]
 
 
-def scene_live(bundle: Bundle, wanted: Wanted, runs: int) -> list[Figure]:
+def scene_live(bundle: Bundle, runs: int) -> list[Figure]:
     """Return the figures of a bundle before a scene that changes."""
-    pictures = scenes_of(bundle)
+    pictures, wanted = scenes_of(bundle), wanted_of(bundle)
     made: dict[str, list[LiveRun]] = {OURS: [], BLIND: []}
     for number in range(runs):
         # In turns, and each first once, so that both have the same machine.
@@ -104,6 +106,20 @@ def scenes_of(bundle: Bundle, asked: int = ASKED) -> dict[str, list[np.ndarray]]
         name: [some.pixels(index) for index in generator.permutation(part).tolist()]
         for name, part in (('hard', order[:count]), ('easy', order[-count:]))
     }
+
+
+def wanted_of(bundle: Bundle) -> Wanted:
+    """
+    Return what a run asks for: what the most accurate sub-network with stages can give.
+
+    Its largest path keeps the latency at high clocks, and not at low ones.
+    """
+    staged = [entry for entry in bundle.manifest.sub_networks if entry.stages]
+    best = max(staged, key=lambda entry: entry.accuracy)
+    points = next(each for each in bundle.profiles if each.platform == BOARD)
+    least = points.least_latency(best.id, points.processors[0])
+    assert least is not None
+    return Wanted(LEEWAY * least, best.accuracy - 1e-4)
 
 
 def largest_of(manifest: Manifest) -> Any:

@@ -8,6 +8,8 @@ pictures that were held out, for several promises. Then all test pictures of CIF
 through each of them and through each static sub-network, by the function that the inference node
 serves a frame with (stages, confidence, decision, decoding), one thread, ONNX Runtime. Blocks of
 pictures in turns, in an order drawn anew, so that all networks have the same machine.
+
+Rows of a joint search: see `adaptive_joint`. Their energy is simulated.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import time
 from typing import Any
 
 import adaptive_blocks
+import adaptive_joint
 import numpy as np
 from report import Figure, Report, figure
 
@@ -76,7 +79,8 @@ def run(runs: int) -> Report:
     )
     _, held = held_out(len(training), HELD_OUT, SEED)
     report = compare(bundle, training.take(held.tolist()), _some_of(test), runs)
-    return replace(report, figures=[*report.figures, *adaptive_blocks.figures(runs)])
+    added = [*adaptive_blocks.figures(runs), *adaptive_joint.joint_figures()]
+    return replace(report, figures=[*report.figures, *added])
 
 
 def _some_of(test: LabelledSet[Any]) -> LabelledSet[Any]:
@@ -127,7 +131,7 @@ def compare(
         },
         'data': 'CIFAR-10 (JPEG)',
         'not_measured': [
-            'DS-Net, HADAS, scenes that change: not built yet',
+            'DS-Net: not built yet',
             *adaptive_blocks.not_measured(),
             'other engines and processors than ONNX Runtime on the CPU',
         ],

@@ -1,13 +1,17 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A scene that turns from easy to hard and back, before the manager and others. All simulated.
+A scene that turns from easy to hard and back, before the manager and others.
 
-The scenario is the one that ships, `scene_turns_hard`: networks with early exits on a model of a
-Xavier NX, difficulty over time made up. A run is a seed. `path_blind` is the same manager without
-stages: it knows the profile of each whole network and measures latencies. The same is run with a
-camera of twice the rate, whose frames wait behind one that takes a long path, and for the most
-accuracy in place of the least energy, at a latency that the largest network keeps in easy scenes.
+Simulated first. The scenario is the one that ships, `scene_turns_hard`: networks with early exits
+on a model of a Xavier NX, difficulty over time made up. A run is a seed. `path_blind` is the same
+manager without stages: it knows the profile of each whole network and measures latencies. The same
+is run with a camera of twice the rate, whose frames wait behind one that takes a long path, and
+for the most accuracy in place of the least energy, at a latency that the largest network keeps in
+easy scenes.
+
+*On the clock* is another thing: real nodes and real pictures, see `scene_live`. There only the
+board is simulated.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ import math
 from pathlib import Path
 
 from report import Figure, Report, figure
+from scene_live import scene_live
 
+from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.networks.published_levels import published_levels
@@ -28,8 +34,12 @@ from dynamic_dnn_ros.simulation.runner import run as simulate
 from dynamic_dnn_ros.simulation.runs import Run, SimulatedFrame
 from dynamic_dnn_ros.simulation.scenario import Scenario, TargetChange
 from dynamic_dnn_ros.simulation.workloads import workloads
+from support.shared_data import shipped_bundle
 
 RUNS = 10
+LIVE_RUNS = 3
+"""Of those on the clock: three minutes each."""
+LIVE = 'cifar10_exits'
 SCENARIO = 'scene_turns_hard'
 BLIND = 'path_blind'
 TIGHT = 0.055
@@ -47,6 +57,7 @@ def run(runs: int) -> Report:
         *_rows(scenario, path.parent, runs, f'{rate:g} Hz', barred=True),
         *_rows(_twice_as_fast(scenario), path.parent, runs, f'{2 * rate:g} Hz', barred=False),
         *_rows(_most_accurate(scenario), path.parent, runs, 'most accuracy', barred=True),
+        *scene_live(read_bundle(shipped_bundle(LIVE)), min(runs, LIVE_RUNS)),
     ]
     configuration = {
         'scenario': SCENARIO,
@@ -54,6 +65,7 @@ def run(runs: int) -> Report:
         'duration': scenario.duration,
         'changes': _changes(scenario),
         'simulated': 'board, networks, works and shares of their exits, accuracies, pictures',
+        'on_the_clock': f'{LIVE}, real nodes, test pictures of CIFAR-10 (JPEG); simulated: board',
     }
     return Report('scene', 'simulated', configuration, rows)
 

@@ -11,17 +11,30 @@ from pathlib import Path
 import shlex
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.cli.tables import aligned
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.platforms.contract import PlatformError
 from dynamic_dnn_ros.search.errors import SearchError
+from dynamic_dnn_ros.search.joint.card import TITLES, rows
+from dynamic_dnn_ros.search.joint.recipe import JointFound, search_joint_bundle
+from dynamic_dnn_ros.search.joint.settings import JointSettings
 from dynamic_dnn_ros.search.recipe import Found, search_bundle
-from dynamic_dnn_ros.search.settings import SearchSettings
+from dynamic_dnn_ros.search.settings import JOINT, SearchSettings
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
 
-ERRORS = (BundleError, EngineError, DataError, SearchError, TrainingConfigurationError)
+ERRORS = (
+    BundleError,
+    EngineError,
+    DataError,
+    PlatformError,
+    SearchError,
+    TrainingConfigurationError,
+)
+_JOINT_ONLY = ('platform', 'latency', 'rate', 'output', 'oracle')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +56,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend', default='loky', help='of joblib, e.g. ray for a cluster; default: %(default)s'
     )
+    joint = parser.add_argument_group(
+        'exits and clocks together with the sub-networks (HADAS)',
+        "settings are `joint` in the training file's `search`",
+    )
+    joint.add_argument(
+        '--joint', action='store_true', help='give sub-networks exits, and find their clocks'
+    )
+    joint.add_argument(
+        '--platform', help='simulated board that gives time and energy, as xavier_nx_simulated'
+    )
+    joint.add_argument(
+        '--latency', type=float, help='s that 95 %% of the pictures may take at these clocks'
+    )
+    joint.add_argument('--rate', type=float, help='pictures a second that the camera gives')
+    joint.add_argument(
+        '--output', type=Path, help='bundle to write; default: that of CONFIG with _joint'
+    )
+    joint.add_argument(
+        '--oracle',
+        action='store_true',
+        help='also say what could be reached if each picture left at the first exit that is right',
+    )
     parser.add_argument('--quiet', action='store_true', help='show no progress bars')
 
 
@@ -52,6 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise SearchError(f'--jobs is {arguments.jobs}: at least 1 is needed')
     configuration = TrainingConfiguration.from_file(arguments.configuration)
     settings = SearchSettings.from_mapping(configuration.search)
+    if arguments.joint:
+        return _run_joint(arguments, configuration, settings)
+    unused = [name for name in _JOINT_ONLY if getattr(arguments, name)]
+    if unused:
+        raise SearchError(f'--{unused[0]} is for a search of exits too: give --joint')
     given = {name: getattr(arguments, name) for name in ('generations', 'population')}
     settings = dataclasses.replace(
         settings, **{name: value for name, value in given.items() if value is not None}
@@ -66,6 +106,68 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(summary(found), end='')
     return 0
+
+
+def _run_joint(
+    arguments: argparse.Namespace, configuration: TrainingConfiguration, settings: SearchSettings
+) -> int:
+    joint = JointSettings.from_mapping(configuration.search.get(JOINT))
+    names = ('generations', 'population', 'platform', 'latency', 'rate')
+    given = {name: getattr(arguments, name) for name in names}
+    joint = dataclasses.replace(
+        joint, **{name: value for name, value in given.items() if value is not None}
+    )
+    where = configuration.output
+    found = search_joint_bundle(
+        configuration,
+        settings,
+        joint,
+        arguments.output or where.with_name(f'{where.name}_joint'),
+        arguments.jobs,
+        arguments.backend,
+        arguments.oracle,
+        f'dynamic-dnn train {arguments.configuration}\n{_joint_command(arguments)}',
+        arguments.quiet,
+    )
+    print(joint_summary(found, joint), end='')
+    return 0
+
+
+def _joint_command(arguments: argparse.Namespace) -> str:
+    parts = ['dynamic-dnn', 'search', str(arguments.configuration), '--joint']
+    for name in ('generations', 'population', 'platform', 'latency', 'rate', 'output'):
+        value = getattr(arguments, name)
+        if value is not None:
+            parts += [f'--{name}', str(value)]
+    return shlex.join(parts)
+
+
+def joint_summary(found: JointFound, joint: JointSettings) -> str:
+    """Return what a joint search found, as a table, and what is to be done next."""
+    searched = found.searched
+    lines = [
+        f'{len(searched.wholes)} sub-networks looked at, {len(searched.backbones)} of them given '
+        f'exits, {len(searched.front())} designs on the front',
+        f'energy, latency and clocks are simulated: model of {joint.platform}',
+        aligned(TITLES, rows(found.kept)),
+    ]
+    if found.oracle is not None:
+        accuracy = found.kept[-1].design.accuracy
+        ours = searched.least_energy(accuracy)
+        bound = found.oracle.least_energy(accuracy)
+        if ours is not None and bound is not None:
+            lines.append(
+                f'an oracle that knew which answers are right: '
+                f'{bound.spent.energy * 1e3:.1f} mJ where thresholds take '
+                f'{ours.spent.energy * 1e3:.1f} mJ, at {accuracy:.2%} of the held-out pictures. '
+                'Nobody has one while serving'
+            )
+    folder = shlex.quote(str(found.bundle.folder))
+    lines += [
+        f'written: {found.bundle.folder}, with a profile of {joint.platform}',
+        f'next: dynamic-dnn profile {folder}, on the computer that is to serve it',
+    ]
+    return '\n'.join(lines) + '\n'
 
 
 def summary(found: Found) -> str:

@@ -113,6 +113,31 @@ def search_jointly(
     return Searched(wholes, backbones, designs, limit)
 
 
+def search_again(
+    space: SearchSpace,
+    designer: Designer,
+    settings: JointSettings,
+    seed: int,
+    before: Searched,
+) -> Searched:
+    """
+    Search exits and clocks of the same backbones once more, with another designer.
+
+    :param before: what was found with the first one
+    """
+    limit = settings.inner.latency
+    wholes = [
+        whole_of(space, designer, each.configuration, each.accuracy, limit)
+        for each in before.wholes
+    ]
+    designs = [
+        design
+        for number, backbone in enumerate(before.backbones)
+        for design in search_exits(designer, backbone, settings.inner, seed + number + 1)
+    ]
+    return Searched(wholes, before.backbones, designs, limit)
+
+
 def whole_of(
     space: SearchSpace, designer: Designer, configuration: Any, accuracy: float, limit: float
 ) -> Whole:

@@ -28,6 +28,7 @@ class JointSettings:
     :param survivors: share of a generation whose backbones are given exits.
     :param inner_population: exits and clocks of a generation.
     :param inner_generations: of exits and clocks, for each backbone.
+    :param places: where a backbone can have exits at most, evenly spread over its multiply-adds.
     :param most_exits: of a backbone.
     :param at_most_below: losses of accuracy against the backbone that may be promised, 0..1.
     :param latency: that 95 % of the pictures may take at the clocks found, s; 0: no limit.
@@ -46,12 +47,13 @@ class JointSettings:
     survivors: float = 0.34
     inner_population: int = 24
     inner_generations: int = 12
+    places: int = 6
     most_exits: int = 3
     at_most_below: tuple[float, ...] = (0.002, 0.005, 0.01, 0.02)
     latency: float = 0.0
     rate: float = 0.0
     works: str = MEASURED
-    head_epochs: int = 8
+    head_epochs: int = 6
     head_pictures: int = 10000
     sub_networks: int = 6
 
@@ -61,6 +63,7 @@ class JointSettings:
             ('generations', 1),
             ('inner_population', 4),
             ('inner_generations', 1),
+            ('places', 1),
             ('most_exits', 1),
             ('head_epochs', 1),
             ('head_pictures', 0),
