@@ -75,6 +75,7 @@ class Demand:
     which it holds up one that may pass it at a stage; `queueing` is what its frames waited for
     their turns, as a multiple of what was predicted. `occupancy` is the time that a frame has of
     the processor, as a share of what it takes alone: less where frames run together.
+    `teaches` tells of each option whether its frames tell of the scene; None: of none.
     """
 
     target: Target
@@ -90,6 +91,7 @@ class Demand:
     stage: float = 1.0
     queueing: Waited = AS_PREDICTED
     occupancy: float = 1.0
+    teaches: BoolArray | None = None
 
     @property
     def asked(self) -> bool:

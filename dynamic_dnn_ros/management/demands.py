@@ -90,6 +90,7 @@ def demand_of(
         record.stage,
         record.learnt.queueing,
         record.learnt.occupancy,
+        np.array([name in record.paths for name, _ in table.options]) if record.paths else None,
     )
 
 

@@ -35,6 +35,12 @@ LONGEST_DWELL = 60.0
 TAKEN_BACK = 30.0
 """Seconds within which a miss is laid to the last saving."""
 
+BLIND_GAIN = 0.1
+"""
+Share of the board's power that has to be saved by a sub-network of one piece in place of one with
+stages: its frames do not tell when the scene gets easier, and then the other one saves more.
+"""
+
 LEAST_GAIN = 1 / 3
 """Share of `gain` that a change must always show, however long things have stood."""
 
@@ -312,9 +318,21 @@ def worth_a_change(problem: Problem, both: Evaluation, gain: float) -> Cause:
         if new_value > old_value + near:
             return Cause.SMALL if slightly else Cause.KEPT
         slightly |= new_value < old_value
+    if _learns_no_more(problem, both):
+        gain = max(gain, BLIND_GAIN)
     if both.power[0] < both.power[1] * (1 - gain):
         return Cause.ENERGY
     return Cause.SMALL if slightly or both.power[0] < both.power[1] else Cause.KEPT
+
+
+def _learns_no_more(problem: Problem, both: Evaluation) -> bool:
+    """Tell whether an application would leave a sub-network whose frames tell of the scene."""
+    return any(
+        demand.teaches is not None
+        and bool(demand.teaches[both.options[1, a]])
+        and not demand.teaches[both.options[0, a]]
+        for a, demand in enumerate(problem.demands)
+    )
 
 
 def change_worth(objective: Objective) -> float:

@@ -22,12 +22,14 @@ from dynamic_dnn_ros.management.assessment import (
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.resource_level import (
+    BLIND_GAIN,
     PATIENCE,
     Cause,
     Plan,
     ResourceLevel,
     alternatives,
     neighbours,
+    worth_a_change,
 )
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -402,3 +404,23 @@ def test_no_joint_choice_misses_fewer_targets(
         allowed = everything.excess <= everything.excess.min() + 0.011
         missed = everything.applications[0].margined[allowed] > 0
         assert (plan.evaluation.applications[0].margined[plan.row] > 0) <= missed.all()
+
+
+@pytest.mark.parametrize(('slower', 'stays'), [(0.0115, True), (0.04, False)])
+def test_who_tells_of_the_scene_is_left_for_a_real_saving_only(slower: float, stays: bool) -> None:
+    # b has stages: what it takes in this scene is a little more, or much more, than a takes.
+    task = problem(
+        [Target(NAMES[0], latency=0.1)],
+        rate=20.0,
+        sub_networks={'a': (0.01, 0.9), 'b': (slower, 0.9)},
+    )
+    (demand,) = task.demands
+    highest = int(task.settings[-1])
+    both = evaluate(task, np.array([highest] * 2), np.array([[0], [1]]), SETTINGS)
+    saved = 1 - both.power[0] / both.power[1]
+    assert (saved < BLIND_GAIN) == stays
+    assert saved > 0.01
+    for teaches, departs in ((None, True), ([False, True], not stays), ([True, False], True)):
+        told = replace(demand, teaches=None if teaches is None else np.array(teaches))
+        cause = worth_a_change(replace(task, demands=(told,)), both, 0.01)
+        assert cause.departs == departs

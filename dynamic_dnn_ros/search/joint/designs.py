@@ -145,6 +145,17 @@ class Designer:
         mixture = self.mixture(backbone, choice.exits, choice.promise)
         return self._design(backbone, mixture, self.board.setting(choice.clocks))
 
+    def at_best_clocks(self, design: Design, limit: float) -> Design:
+        """
+        Return the same exits at the clocks with the least energy.
+
+        :param limit: of the latency at the quantile, s
+        """
+        backbone, mixture = design.backbone, design.mixture
+        whole = limit / _longest(mixture, design.works)
+        setting = self.board.best(backbone.cost(mixture.exits), design.work, whole)
+        return self._design(backbone, mixture, setting)
+
     def governed(self, backbone: Backbone, exits: tuple[int, ...], promise: int) -> Design:
         """Return what exits come to where the board's governors set the clocks."""
         return self._design(backbone, self.mixture(backbone, exits, promise), None)
@@ -153,8 +164,7 @@ class Designer:
         works = self.works(backbone, mixture.exits)
         cost = backbone.cost(mixture.exits)
         work = float(np.dot(mixture.taken, works))
-        reached = np.cumsum(mixture.taken)
-        longest = works[int(np.argmax(reached >= QUANTILE - 1e-9))]
+        longest = _longest(mixture, works)
         if setting is None:
             spent = self.board.governed(cost, work)
             latency = spent.time / work * longest
@@ -162,3 +172,9 @@ class Designer:
             spent = self.board.at(cost, work, setting)
             latency = self.board.latency(cost, setting) * longest
         return Design(backbone, mixture, works, setting, spent, latency)
+
+
+def _longest(mixture: Mixture, works: Sequence[float]) -> float:
+    """Return the work that `QUANTILE` of the pictures do not exceed."""
+    reached = np.cumsum(mixture.taken)
+    return works[int(np.argmax(reached >= QUANTILE - 1e-9))]

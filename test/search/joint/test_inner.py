@@ -43,6 +43,13 @@ def test_it_comes_near_the_best_of_all(everything):
     assert least_energy(found, wanted) <= 1.05 * least_energy(everything, wanted)
 
 
+def test_the_exits_that_are_found_come_at_their_best_clocks(everything):
+    found = search_exits(DESIGNER, BACKBONE, InnerSettings(8, 2, 2, NO_LIMIT), seed=1)
+    least = min(found, key=lambda each: each.spent.energy)
+    alike = [each for each in everything if each.mixture == least.mixture]
+    assert least.spent.energy == min(each.spent.energy for each in alike)
+
+
 def test_a_limit_is_kept(everything):
     fastest = min(each.latency for each in everything)
     limit = 1.5 * fastest
