@@ -41,7 +41,7 @@ ASKED = 3000
 """Test pictures that the largest sub-network is asked about."""
 SHARE = 0.15
 """Of them, at each end, that make a scene."""
-RATE = 8.0
+RATE = 12.0
 SCENES = ('easy', 'easy', 'hard', 'easy', 'hard', 'easy')
 """What the camera sees, each for `LASTS` seconds; the first is not counted."""
 LASTS = 15.0
