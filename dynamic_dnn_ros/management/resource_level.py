@@ -9,7 +9,7 @@ What is chosen (`joint_choice.py`) stays until something is better by more than 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 import math
 
@@ -135,6 +135,7 @@ class ResourceLevel:
         self._dwell = settings.dwell
         self._solved: tuple[Problem, int, tuple[int, ...]] | None = None
         self._weighed: _Weighed | None = None
+        self._seen: tuple[Problem, tuple[int, ...], tuple[int, tuple[int, ...]]] | None = None
         self._better: tuple[int, tuple[int, ...]] | None = None
         self._better_since = -math.inf
 
@@ -159,6 +160,8 @@ class ResourceLevel:
         :param changing: whether the last change is still on its way to an application
         """
         at, chosen = self._best(problem, incumbent[0] if incumbent is not None else None)
+        if incumbent is not None:
+            at, chosen = self._seeing((at, chosen), problem, incumbent)
         if fresh is not None:
             self._dwell = self._settings.dwell
         incumbent_offered = incumbent is not None and incumbent[0] in problem.settings
@@ -222,6 +225,47 @@ class ResourceLevel:
             setting, options = choose_jointly(problem, self._settings, in_force=in_force)
             self._solved = problem, setting, tuple(options.tolist())
         return self._solved[1:]
+
+    def _seeing(
+        self,
+        best: tuple[int, tuple[int, ...]],
+        problem: Problem,
+        incumbent: tuple[int, Sequence[int]],
+    ) -> tuple[int, tuple[int, ...]]:
+        """
+        Return the best plan, or the best one with which nobody ceases to tell of its scene.
+
+        The latter where the former saves less than `BLIND_GAIN` beside it, and nothing else.
+        """
+        blind = tuple(
+            a
+            for a, demand in enumerate(problem.demands)
+            if demand.teaches is not None
+            and demand.teaches[incumbent[1][a]]
+            and not demand.teaches[best[1][a]]
+            and demand.usable[incumbent[1][a]]
+        )
+        if not blind:
+            return best
+        if self._seen is None or self._seen[0] is not problem or self._seen[1] != blind:
+            demands = tuple(
+                replace(demand, usable=demand.usable & demand.teaches)
+                if a in blind and demand.teaches is not None
+                else demand
+                for a, demand in enumerate(problem.demands)
+            )
+            at, options = choose_jointly(
+                replace(problem, demands=demands), self._settings, in_force=incumbent[0]
+            )
+            self._seen = problem, blind, (at, tuple(options.tolist()))
+        seeing = self._seen[2]
+        both = evaluate(
+            problem,
+            np.array((best[0], seeing[0]), dtype=np.int64),
+            np.array((best[1], seeing[1]), dtype=np.int64),
+            self._settings,
+        )
+        return best if worth_a_change(problem, both, BLIND_GAIN).departs else seeing
 
     def _beside(
         self,
@@ -318,21 +362,9 @@ def worth_a_change(problem: Problem, both: Evaluation, gain: float) -> Cause:
         if new_value > old_value + near:
             return Cause.SMALL if slightly else Cause.KEPT
         slightly |= new_value < old_value
-    if _learns_no_more(problem, both):
-        gain = max(gain, BLIND_GAIN)
     if both.power[0] < both.power[1] * (1 - gain):
         return Cause.ENERGY
     return Cause.SMALL if slightly or both.power[0] < both.power[1] else Cause.KEPT
-
-
-def _learns_no_more(problem: Problem, both: Evaluation) -> bool:
-    """Tell whether an application would leave a sub-network whose frames tell of the scene."""
-    return any(
-        demand.teaches is not None
-        and bool(demand.teaches[both.options[1, a]])
-        and not demand.teaches[both.options[0, a]]
-        for a, demand in enumerate(problem.demands)
-    )
 
 
 def change_worth(objective: Objective) -> float:

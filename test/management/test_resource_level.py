@@ -22,14 +22,12 @@ from dynamic_dnn_ros.management.assessment import (
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.resource_level import (
-    BLIND_GAIN,
     PATIENCE,
     Cause,
     Plan,
     ResourceLevel,
     alternatives,
     neighbours,
-    worth_a_change,
 )
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -416,11 +414,22 @@ def test_who_tells_of_the_scene_is_left_for_a_real_saving_only(slower: float, st
     )
     (demand,) = task.demands
     highest = int(task.settings[-1])
-    both = evaluate(task, np.array([highest] * 2), np.array([[0], [1]]), SETTINGS)
-    saved = 1 - both.power[0] / both.power[1]
-    assert (saved < BLIND_GAIN) == stays
-    assert saved > 0.01
-    for teaches, departs in ((None, True), ([False, True], not stays), ([True, False], True)):
+    for teaches, left in ((None, True), ([False, True], not stays), ([True, False], True)):
         told = replace(demand, teaches=None if teaches is None else np.array(teaches))
-        cause = worth_a_change(replace(task, demands=(told,)), both, 0.01)
-        assert cause.departs == departs
+        asked = replace(task, demands=(told,))
+        plan = ResourceLevel(SETTINGS).decide(asked, (highest, (1,)), 1e3, SwitchReason.TARGET)
+        assert sub_networks(plan) == ['a' if left else 'b']
+        # The clocks are the best ones all the same.
+        assert frequency(plan) < GPU[-1]
+
+
+def test_who_tells_of_the_scene_is_left_where_it_misses_the_target() -> None:
+    task = problem(
+        [Target(NAMES[0], latency=0.0112)],
+        rate=20.0,
+        sub_networks={'a': (0.01, 0.9), 'b': (0.0115, 0.9)},
+    )
+    (demand,) = task.demands
+    asked = replace(task, demands=(replace(demand, teaches=np.array([False, True])),))
+    plan = ResourceLevel(SETTINGS).decide(asked, (int(task.settings[-1]), (1,)), 1e3, None)
+    assert sub_networks(plan) == ['a']
