@@ -4,12 +4,14 @@
 What the documents print runs: each command of `dynamic-dnn` that takes seconds and no robot.
 
 The commands of a page run one after the other, in a folder that has what the pages name. `NOT_RUN`
-has all others, with the reason; `test_documented_commands.py` reads their options.
+has all others, with the reason, but for those with a placeholder such as BUNDLE.
+`test_documented_commands.py` reads the options of all.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+import re
 import shutil
 
 import numpy as np
@@ -44,11 +46,9 @@ NOT_RUN = {
     'profile my_bundle': OWN,
     'profile my_detector': OWN,
     'profile yolo': OWN,
-    'profile BUNDLE': OWN,
     'import-onnx': OWN,
     'import-model': OWN,
     'import-ofa': OWN,
-    'cascade': OWN,
     'granularity adaptive_96x96': MINUTES,
     'granularity my_layout.yaml': OWN,
     'bundle check models/my_pictures': OWN,
@@ -61,9 +61,14 @@ def commands_of_pages() -> dict[str, list[list[str]]]:
     """Return the commands that are run, by the page that has them."""
     pages: dict[str, list[list[str]]] = {}
     for page, words in commands('dynamic-dnn'):
-        if not any(_begins(words, beginning) for beginning in NOT_RUN):
+        if not _has_placeholder(words) and not any(_begins(words, each) for each in NOT_RUN):
             pages.setdefault(page, []).append(words[1:])
     return pages
+
+
+def _has_placeholder(words: list[str]) -> bool:
+    """Tell whether a word stands for something, such as BUNDLE or TRAINING.yaml."""
+    return any(re.fullmatch(r'[A-Z]{3,}(\.\w+)?', word) for word in words)
 
 
 def _begins(words: list[str], beginning: str) -> bool:
