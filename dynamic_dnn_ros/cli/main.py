@@ -129,6 +129,12 @@ COMMANDS = {
         'train a dynamic network on your pictures and write its bundle',
         resumes=True,
     ),
+    'make-dynamic': Command(
+        'dynamic_dnn_ros.cli.make_dynamic',
+        'train,onnx',
+        'make a dynamic network of one of torchvision, timm or your own, with your pictures',
+        resumes=True,
+    ),
     'import-ofa': Command(
         'dynamic_dnn_ros.cli.import_ofa',
         'train',

@@ -87,7 +87,7 @@ def exported(
     :raises ImportingError: for an unknown name, weights that do not fit, or a failing export
     :raises ModuleNotFoundError: when the library is not installed
     """
-    made = _torchvision(model, labels) if model.library == 'torchvision' else _timm(model, labels)
+    made = make(model, labels)
     if model.weights is not None:
         load_tensors(made.network, read_tensors(model.weights, say), model.weights, say)
     size = model.size or made.size
@@ -100,8 +100,19 @@ def exported(
     )
 
 
+def make(model: LibraryModel, labels: Sequence[str] | None) -> Made:
+    """
+    Make a model with weights drawn at random.
+
+    :param labels: its classes; None for those that the library's own weights have
+    :raises ImportingError: for an unknown name
+    :raises ModuleNotFoundError: when the library is not installed
+    """
+    return _torchvision(model, labels) if model.library == 'torchvision' else _timm(model, labels)
+
+
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """A network as its library has it, and what of it is traced."""
 
     network: nn.Module
@@ -138,7 +149,7 @@ class _Detections(nn.Module):
         return found['boxes'], found['scores'], found['labels']
 
 
-def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
+def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> Made:
     from torchvision import models
 
     ensure_operators()
@@ -180,7 +191,7 @@ def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         size = _detector_size(module)
         preprocessing = Preprocessing(Resize.STRETCH, (0.0,) * 3, (1.0,) * 3)
         source = 'torchvision, whose detectors normalise by themselves'
-        return _Made(
+        return Made(
             module,
             _Detections(module),
             size,
@@ -200,7 +211,7 @@ def _torchvision(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         (deviation[0], deviation[1], deviation[2]),
         _interpolation(getattr(getattr(transforms, 'interpolation', None), 'value', '')),
     )
-    return _Made(
+    return Made(
         module,
         _Output(module) if segments else module,
         Size(side[0], side[-1]),
@@ -221,7 +232,7 @@ def _detector_size(module: nn.Module) -> Size:
     return Size(side, side)
 
 
-def _timm(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
+def _timm(model: LibraryModel, labels: Sequence[str] | None) -> Made:
     import timm
 
     if model.name.partition('.')[0] not in timm.list_models():
@@ -239,7 +250,7 @@ def _timm(model: LibraryModel, labels: Sequence[str] | None) -> _Made:
         (deviation[0], deviation[1], deviation[2]),
         _interpolation(cfg.get('interpolation', '')),
     )
-    return _Made(
+    return Made(
         module,
         module,
         Size(height, width),

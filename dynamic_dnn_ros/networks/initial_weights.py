@@ -42,7 +42,9 @@ def load_initial_weights(network: DynamicNetwork[Any], source: str) -> int:
     path = _published() if source == EFFICIENTNET_LITE0 else Path(source)
     try:
         tensors = read_tensors(path)
-        taken = put_tensors(network, trunk_of_classifier(tensors, path) or tensors)
+        taken = put_tensors(network, tensors) or put_tensors(
+            network, trunk_of_classifier(tensors, path) or {}
+        )
     except CheckpointFileError as error:
         raise ConfigurationError(
             'initial_weights',

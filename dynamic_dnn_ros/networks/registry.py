@@ -25,6 +25,7 @@ _FAMILIES = {
     'incremental_group': ('dynamic_dnn_ros.networks.incremental_group', 'IncrementalGroup'),
     'ofa_detector': ('dynamic_dnn_ros.networks.ofa_detector', 'OfaDetector'),
     'ofa_mobilenet_v3': ('dynamic_dnn_ros.networks.ofa_mobilenet_v3', 'OfaMobileNetV3'),
+    'slimmable': ('dynamic_dnn_ros.networks.slimmable.network', 'Slimmable'),
 }
 
 #: The families of this package.

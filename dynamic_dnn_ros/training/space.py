@@ -273,7 +273,14 @@ class _DepthwiseConvolution(nn.Conv2d):
 def _train_depthwise_fast(module: nn.Module) -> None:
     for parent in list(module.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.Conv2d) and child.groups == child.out_channels > 1:
+            if (
+                isinstance(child, nn.Conv2d)
+                and child.groups == child.out_channels == child.in_channels > 1
+                and child.bias is None
+                and child.dilation == (1, 1)
+                and child.kernel_size == (child.kernel_size[0],) * 2
+                and child.padding == (child.kernel_size[0] // 2,) * 2
+            ):
                 fast = _DepthwiseConvolution(
                     child.in_channels,
                     child.out_channels,

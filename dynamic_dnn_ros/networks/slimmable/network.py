@@ -1,0 +1,453 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Any network of convolutions or attention whose widths and depths nest: the family `slimmable`.
+
+Yu et al., Slimmable Neural Networks, ICLR 2019, and Yu and Huang, Universally Slimmable Networks,
+ICCV 2019: a narrower sub-network consists of the first channels of every layer, with batch-norm
+statistics of its own. Here for a network that somebody else designed: what it computes is data, a
+list of operators (`layout.py`), and `capture.py` makes that of a PyTorch module. So loading a
+bundle runs no code of its network, and needs no other package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+import dataclasses
+from functools import lru_cache
+import json
+import math
+from pathlib import Path
+import random
+from typing import Any
+
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.networks.checks import (
+    ConfigurationError,
+    as_sequence,
+    require_choice,
+)
+from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork
+from dynamic_dnn_ros.networks.elastic_layers import parameter_from
+from dynamic_dnn_ros.networks.slimmable.layers import (
+    empty_layer,
+    extracted_layer,
+    leading,
+    run_layer,
+)
+from dynamic_dnn_ros.networks.slimmable.layout import SlimmableLayout
+from dynamic_dnn_ros.networks.slimmable.operators import LAYERS, PARAMETER
+from dynamic_dnn_ros.networks.slimmable.program import Program, live_steps
+from dynamic_dnn_ros.pictures.placement import Size
+
+_COLOURS = 3
+_REMEMBERED = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class SlimmableConfiguration:
+    """
+    One sub-network.
+
+    :param width: active share of each knob's axes, percent.
+    :param depth: active share of each stage's blocks, percent.
+    :param resolution: side of the input, pixels.
+    """
+
+    width: tuple[int, ...]
+    depth: tuple[int, ...]
+    resolution: int
+
+    @property
+    def size(self) -> Size:
+        """Return height and width of the input, pixels."""
+        return Size(self.resolution, self.resolution)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the configuration as plain lists and numbers; without stages without depth."""
+        depth = {'depth': list(self.depth)} if self.depth else {}
+        return {'width': list(self.width), **depth, 'resolution': self.resolution}
+
+
+class SlimNetwork(nn.Module):
+    """A static sub-network: plain layers, and the operators between them."""
+
+    def __init__(
+        self, program: Program, layers: Mapping[str, nn.Module], tensors: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self._program = program
+        _put(self, layers, tensors)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return what the network says of N x 3 x H x W."""
+        return self._program.run(
+            pictures,
+            lambda name, inputs: self.get_submodule(name)(inputs),
+            self.get_parameter,
+        )
+
+
+class Slimmable(DynamicNetwork[SlimmableConfiguration]):
+    """A network of a layout; a fresh one runs the largest sub-network."""
+
+    family = 'slimmable'
+
+    def __init__(self, layout: SlimmableLayout) -> None:
+        super().__init__()
+        self.layout = layout
+        #: Instead of the contract's: what the layout says.
+        self.last_layers = layout.last_layers  # type: ignore[misc]
+        self._widest = tuple(axis.size for axis in layout.axes)
+        self._make()
+        self._plan = lru_cache(_REMEMBERED)(self._planned)
+        self._count = lru_cache(_REMEMBERED)(self._counted)
+        self._places = {side: self._measured_places(side) for side in layout.resolutions}
+        self.activate(self.largest())
+
+    def _make(self) -> None:
+        layers, tensors = {}, {}
+        try:
+            for name, layer in self.layout.layers.items():
+                sizes = self._sizes(f'{name}.weight', self._widest)
+                layers[name] = empty_layer(layer, sizes, self._groups(layer, self._widest))
+            of_layers = {f'{name}.{kind}' for name in layers for kind in ('weight', 'bias')}
+            for name in self.layout.tensors:
+                if name not in of_layers:
+                    tensors[name] = nn.Parameter(_fresh(self._sizes(name, self._widest)))
+            _put(self, layers, tensors)
+            expected = {name: tuple(each.shape) for name, each in self.named_parameters()}
+            given = {name: self._sizes(name, self._widest) for name in self.layout.tensors}
+            if expected != given:
+                wrong = next(n for n in {**given, **expected} if given.get(n) != expected.get(n))
+                raise ConfigurationError(
+                    f'tensors.{wrong}',
+                    given.get(wrong),
+                    f'what its layer has, {expected.get(wrong)}',
+                )
+        except ConfigurationError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ConfigurationError(
+                'layers', type(error).__name__, f'layers that can be made ({error})'
+            ) from error
+
+    @classmethod
+    def from_layout(cls, layout: str | Mapping[str, Any]) -> Slimmable:
+        """Create the network of a layout, or of the file that holds one; see the contract."""
+        if not isinstance(layout, str):
+            return cls(SlimmableLayout.from_mapping(layout))
+        try:
+            mapping = json.loads(Path(layout).expanduser().read_text(encoding='utf-8'))
+            if not isinstance(mapping, dict):
+                raise ValueError('it holds no mapping')
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                'layout',
+                layout,
+                f'a file as `dynamic-dnn make-dynamic` writes it, network.json ({error})',
+            ) from error
+        return cls(SlimmableLayout.from_mapping(mapping))
+
+    def layout_mapping(self) -> dict[str, Any]:
+        """Return the layout as plain values."""
+        return self.layout.to_mapping()
+
+    def configuration(self, mapping: Mapping[str, Any]) -> SlimmableConfiguration:
+        """Return the legal configuration that a mapping describes; see the contract."""
+        names = set(self._entries())
+        if set(mapping) != names:
+            raise ConfigurationError(
+                'configuration', sorted(map(str, mapping)), f'exactly the fields {sorted(names)}'
+            )
+        made = SlimmableConfiguration(
+            as_sequence('width', mapping['width']),
+            as_sequence('depth', mapping.get('depth', ())),
+            mapping['resolution'],
+        )
+        self._check(made)
+        return made
+
+    def _entries(self) -> dict[str, int]:
+        """Return each field of a configuration with its number of entries."""
+        stages = len(self.layout.stages)
+        depth = {'depth': stages} if stages else {}
+        return {'width': len(self.layout.knobs), **depth, 'resolution': 1}
+
+    def _check(self, configuration: SlimmableConfiguration) -> None:
+        choices = self.choices()
+        require_choice('resolution', configuration.resolution, choices['resolution'])
+        for name, count in self._entries().items():
+            if name == 'resolution':
+                continue
+            values = getattr(configuration, name)
+            if len(values) != count:
+                raise ConfigurationError(name, values, f'a list of {count}')
+            for index, value in enumerate(values):
+                require_choice(f'{name}[{index}]', value, choices[name])
+
+    def choices(self) -> dict[str, tuple[int, ...]]:
+        """Return the choices; each of a list's entries has those of its field."""
+        layout = self.layout
+        depth = {'depth': layout.depths} if layout.stages else {}
+        return {'width': layout.widths, **depth, 'resolution': layout.resolutions}
+
+    def uniform(self, values: Mapping[str, int]) -> SlimmableConfiguration:
+        """Return the configuration whose knobs, and stages, are all alike; see the contract."""
+        entries = self._entries()
+        if set(values) != set(entries):
+            raise ConfigurationError(
+                'values', sorted(map(str, values)), f'exactly the fields {sorted(entries)}'
+            )
+        made = SlimmableConfiguration(
+            (values['width'],) * entries['width'],
+            (values.get('depth', 0),) * entries.get('depth', 0),
+            values['resolution'],
+        )
+        self._check(made)
+        return made
+
+    def sample(
+        self, generator: random.Random, within: Choices | None = None
+    ) -> SlimmableConfiguration:
+        """Return a random configuration; see the contract."""
+        choices = self.choices_within(within)
+        drawn = {
+            name: tuple(generator.choices(choices[name], k=count))
+            for name, count in self._entries().items()
+        }
+        return SlimmableConfiguration(
+            drawn['width'], drawn.get('depth', ()), drawn['resolution'][0]
+        )
+
+    def landmarks(self) -> tuple[SlimmableConfiguration, ...]:
+        """Return the smallest, and all of one width and full depth, at the largest resolution."""
+        values = {name: choices[-1] for name, choices in self.choices().items()}
+        found = {self.smallest(): None}
+        found.update(
+            (self.uniform({**values, 'width': width}), None) for width in self.layout.widths
+        )
+        costs: dict[int, SlimmableConfiguration] = {}
+        for each in found:
+            costs.setdefault(self.multiply_adds(each), each)
+        costs[self.multiply_adds(self.largest())] = self.largest()
+        return tuple(costs[cost] for cost in sorted(costs))
+
+    def activate(self, configuration: SlimmableConfiguration) -> None:
+        """Make forward run this sub-network: sets a value, moves no weight."""
+        self._check(configuration)
+        self._active = configuration
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the active sub-network, N x classes."""
+        program, active = self._plan(self._active)
+
+        def run(name: str, inputs: torch.Tensor) -> torch.Tensor:
+            layer = self.layout.layers[name]
+            return run_layer(
+                layer,
+                self.get_submodule(name),
+                inputs,
+                self._sizes(f'{name}.weight', active),
+                self._sizes(f'{name}.bias', active),
+                self._groups(layer, active),
+            )
+
+        return program.run(
+            pictures,
+            run,
+            lambda name: leading(self.get_parameter(name), self._sizes(name, active)),
+        )
+
+    @torch.no_grad()
+    def extract(
+        self, configuration: SlimmableConfiguration, share_weights: bool = False
+    ) -> SlimNetwork:
+        """Return one sub-network as a static module; see the contract."""
+        self._check(configuration)
+        program, active = self._plan(configuration)
+        layers, tensors = {}, {}
+        for step in program.steps:
+            name = step.layer
+            if step.operator == PARAMETER:
+                part = leading(self.get_parameter(name), self._sizes(name, active))
+                tensors[name] = parameter_from(part, share_weights)
+            elif name:
+                layer = self.layout.layers[name]
+                layers[name] = extracted_layer(
+                    layer,
+                    self.get_submodule(name),
+                    self._sizes(f'{name}.weight', active),
+                    self._sizes(f'{name}.bias', active),
+                    self._groups(layer, active),
+                    share_weights,
+                )
+        return SlimNetwork(program, layers, tensors).requires_grad_(False).eval()
+
+    def multiply_adds(self, configuration: SlimmableConfiguration) -> int:
+        """Return the multiply-adds of one picture: layers, and products in attention."""
+        return self._count(configuration)[0]
+
+    def parameter_count(self, configuration: SlimmableConfiguration) -> int:
+        """Return the number of trainable parameters, from the layout alone."""
+        return self._count(configuration)[1]
+
+    def layer_count(self, configuration: SlimmableConfiguration) -> int:
+        """Return the number of convolutions and linear layers."""
+        return self._count(configuration)[2]
+
+    def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
+        """Yield name, module and number of channels of each active batch-norm layer."""
+        program, active = self._plan(self._active)
+        for step in program.steps:
+            if step.operator == 'batch_norm':
+                module = self.get_submodule(step.layer)
+                assert isinstance(module, nn.BatchNorm2d)
+                yield step.layer, module, self._sizes(f'{step.layer}.weight', active)[0]
+
+    @torch.no_grad()
+    def sort_channels(self, trained: Choices | None = None) -> None:
+        """
+        Sort each axis by importance, the most important first.
+
+        Importance is the sum over all tensors that have the axis of the norms of what belongs to
+        an entry, each in ratio to its mean over the axis (as in Torch-Pruning, Fang et al.,
+        CVPR 2023). What a trained width has stays in front of the rest.
+        """
+        parts: dict[int, list[tuple[torch.Tensor, int, int]]] = {}
+        for name, dimensions in self.layout.tensors.items():
+            for position, factors in enumerate(dimensions):
+                for factor in factors:
+                    if isinstance(factor, str) and factor.startswith('a'):
+                        number = int(factor[1:])
+                        inner = self.layout.size(factors, self._widest) // self._widest[number]
+                        for tensor in self._with_statistics(name):
+                            parts.setdefault(number, []).append((tensor, position, inner))
+        widths = (trained or {}).get('width', ())
+        for index, tensors in parts.items():
+            axis = self.layout.axes[index]
+            importance = torch.zeros(axis.size)
+            for tensor, position, _ in tensors:
+                if isinstance(tensor, nn.Parameter):
+                    rows = tensor.detach().float().movedim(position, 0).reshape(axis.size, -1)
+                    norms = rows.norm(dim=1).cpu()
+                    importance += norms / norms.mean().clamp_min(1e-12)
+            order = torch.argsort(importance, descending=True, stable=True)
+            section = torch.zeros_like(order)
+            for percent in widths:
+                section[axis.active(percent) :] += 1
+            order = order[torch.argsort(section[order], stable=True)]
+            for tensor, position, inner in tensors:
+                entries = order[:, None] * inner + torch.arange(inner)
+                tensor.copy_(tensor.index_select(position, entries.flatten().to(tensor.device)))
+
+    def _with_statistics(self, name: str) -> Iterator[torch.Tensor]:
+        """Yield a parameter; with the weight of batch normalisation its statistics too."""
+        yield self.get_parameter(name)
+        layer, _, kind = name.rpartition('.')
+        if kind == 'weight' and self.layout.layers.get(layer, {}).get('operator') == 'batch_norm':
+            module: Any = self.get_submodule(layer)
+            yield module.running_mean
+            yield module.running_var
+
+    def _sizes(self, name: str, active: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the sizes of a tensor's active part; none of one that is not there."""
+        return tuple(self.layout.size(each, active) for each in self.layout.tensors.get(name, ()))
+
+    def _groups(self, layer: Mapping[str, Any], active: tuple[int, ...]) -> int:
+        return self.layout.size(layer.get('groups', ()), active)
+
+    def _planned(self, configuration: SlimmableConfiguration) -> tuple[Program, tuple[int, ...]]:
+        """Return the steps of a sub-network, and the active widths of all axes."""
+        layout = self.layout
+        active = tuple(axis.active(configuration.width[axis.knob]) for axis in layout.axes)
+        return Program(live_steps(layout, configuration.depth), layout, active), active
+
+    def _counted(self, configuration: SlimmableConfiguration) -> tuple[int, int, int]:
+        self._check(configuration)
+        program, active = self._plan(configuration)
+        places = self._places[configuration.resolution]
+        multiply_adds = layers = 0
+        names: dict[str, None] = {}
+        for step in program.steps:
+            if step.operator == PARAMETER:
+                names[step.layer] = None
+            elif step.operator in LAYERS:
+                names.update({f'{step.layer}.weight': None, f'{step.layer}.bias': None})
+            if step.operator in ('convolution', 'linear'):
+                sizes = self._sizes(f'{step.layer}.weight', active)
+                multiply_adds += math.prod(sizes) * places[step.name]
+                layers += 1
+            elif step.name in self.layout.products:
+                multiply_adds += self.layout.size(self.layout.products[step.name], active)
+        parameters = sum(
+            math.prod(self._sizes(name, active)) for name in names if name in self.layout.tensors
+        )
+        return multiply_adds, parameters, layers
+
+    @torch.no_grad()
+    def _measured_places(self, side: int) -> dict[str, int]:
+        """Return at how many places of one picture each layer runs, by shapes alone."""
+        program, _ = self._plan(self.largest())
+        places: dict[str, int] = {}
+        pictures = torch.empty(1, _COLOURS, side, side, device='meta')
+        whole: Any = extracted_on_meta(self)
+        layers = iter([step for step in program.steps if step.operator in LAYERS])
+
+        def run(name: str, inputs: torch.Tensor) -> torch.Tensor:
+            outputs: torch.Tensor = whole.get_submodule(name)(inputs)
+            step = next(layers)
+            channels = outputs.shape[-1 if step.operator == 'linear' else 1]
+            places[step.name] = outputs.numel() // channels
+            return outputs
+
+        try:
+            found = program.run(pictures, run, whole.get_parameter)
+        # Whatever an operator says of arguments or shapes that do not fit it.
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigurationError(
+                'resolutions', side, f'a size at which its steps can run ({reason})'
+            ) from error
+        if found.shape != (1, self.layout.classes):
+            raise ConfigurationError(
+                'steps', tuple(found.shape), f'a network that gives 1 x {self.layout.classes}'
+            )
+        return places
+
+
+def extracted_on_meta(network: Slimmable) -> nn.Module:
+    """Return the largest sub-network without memory for its weights."""
+    configuration = network.largest()
+    return network.extract(configuration, share_weights=True).to('meta')
+
+
+def _put(
+    root: nn.Module, layers: Mapping[str, nn.Module], tensors: Mapping[str, nn.Parameter]
+) -> None:
+    """Put layers and parameters under their names into a module."""
+    for name, layer in layers.items():
+        parent, last = _parent(root, name)
+        parent.add_module(last, layer)
+    for name, tensor in tensors.items():
+        parent, last = _parent(root, name)
+        parent.register_parameter(last, tensor)
+
+
+def _parent(root: nn.Module, name: str) -> tuple[nn.Module, str]:
+    path, _, last = name.rpartition('.')
+    module = root
+    for part in path.split('.') if path else ():
+        if part not in module._modules:
+            module.add_module(part, nn.Module())
+        module = module.get_submodule(part)
+    return module, last
+
+
+def _fresh(sizes: tuple[int, ...]) -> torch.Tensor:
+    """Return a parameter that is no layer's: ones for scales, small numbers for the rest."""
+    if len(sizes) == 1:
+        return torch.ones(sizes)
+    return nn.init.trunc_normal_(torch.empty(sizes), std=0.02)
