@@ -17,18 +17,22 @@ from typing import Any
 from report import Figure, Report, figure
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import resnet18
 
 from dynamic_dnn_ros.networks import detector_layouts, incremental_group, ofa_mobilenet_v3
 from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.slimmable.capture import capture
 
 RUNS = 1
 CONFIGURATIONS = 20
 """Of each layout, random, the same in each run."""
 
+_SIDE = 64
+
 
 def layouts() -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Return family and layout of every layout that ships, and of independent groups, by name."""
+    """Return family and layout, by name: of all that ship, and of a network made slimmable."""
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for name, ofa in ofa_mobilenet_v3.LAYOUTS.items():
         found[name] = 'ofa_mobilenet_v3', ofa.to_mapping()
@@ -38,6 +42,8 @@ def layouts() -> dict[str, tuple[str, Mapping[str, Any]]]:
         found[name] = 'incremental_group', groups.to_mapping()
         independent = dataclasses.replace(groups, connections='independent')
         found[f'{name}, independent'] = 'incremental_group', independent.to_mapping()
+    captured = capture(resnet18(num_classes=10), 'torchvision:resnet18', (_SIDE,))
+    found['torchvision:resnet18'] = 'slimmable', captured.network.layout_mapping()
     return found
 
 

@@ -11,12 +11,14 @@ import torch
 
 from dynamic_dnn_ros.networks.registry import create, family_names
 from dynamic_dnn_ros.search.space import SearchSpace, draw_candidates, key_of
+from support.slimmable import convolutions, layout_of
 from support.training import small_network
 
 LAYOUTS = {
     'ofa_detector': 'ofa_detector_96',
     'ofa_mobilenet_v3': 'ofa_mbv3_32x32',
     'incremental_group': 'incremental_group_32x32',
+    'slimmable': layout_of(convolutions()),
 }
 
 

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from dynamic_dnn_ros.networks.checks import ConfigurationError
-from dynamic_dnn_ros.networks.family_checks import check_family
 from dynamic_dnn_ros.networks.slimmable.capture import capture, reasons
 from dynamic_dnn_ros.networks.slimmable.network import Slimmable
 from dynamic_dnn_ros.networks.slimmable.reading import CaptureError
+from support import slimmable
 from support.small_networks import (
     Convolutions,
     Joined,
@@ -24,26 +24,18 @@ from support.small_networks import (
 )
 
 
-@pytest.fixture(scope='module')
-def convolutions():
-    return capture(randomised(Convolutions()), 'convolutions', (32, 40))
+@pytest.fixture(name='convolutions')
+def _convolutions():
+    return slimmable.convolutions()
 
 
-@pytest.fixture(scope='module')
-def transformer():
-    return capture(Transformer(), 'transformer', (32,))
+@pytest.fixture(name='transformer')
+def _transformer():
+    return slimmable.transformer()
 
 
 def axes_of(captured):
     return {axis.name: axis.size for axis in captured.network.layout.axes}
-
-
-def test_convolutions_keep_the_contract(convolutions):
-    check_family(Slimmable, convolutions.network.layout_mapping())
-
-
-def test_a_transformer_keeps_the_contract(transformer):
-    check_family(Slimmable, transformer.network.layout_mapping())
 
 
 def test_the_largest_sub_network_is_the_module(convolutions):
