@@ -157,6 +157,8 @@ def traced_model(
         options['do_constant_folding'] = False
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter('ignore', DeprecationWarning)
+        # Of padding, whose sizes are folded by whoever runs the graph.
+        warnings.filterwarnings('ignore', 'Constant folding', UserWarning)
         file = Path(folder) / 'network.onnx'
         torch.onnx.export(
             module.eval(),
