@@ -93,6 +93,13 @@ class SlowDownFilter:
         spread = SPREAD_UNCERTAINTY * self.dispersion
         return sqrt(self.variance + spread**2) / self.mean
 
+    def rebase(self, factor: float) -> None:
+        """Go on with a profile that the one before was `factor` times."""
+        self.mean *= factor
+        self.variance *= factor**2
+        self._dispersion *= factor**2
+        self._innovations.clear()
+
     def supposing(self, ratio: float) -> SlowDownFilter:
         """Return what is known if one frame, slower than all before, is the rule from now on."""
         supposed = copy(self)

@@ -166,6 +166,11 @@ class Learning:
         """Forget the slow-down: the profile is another one."""
         self._slow_down = SlowDownFilter()
 
+    def rebase(self, factor: float) -> None:
+        """Keep what is measured where the profile is another one: it was `factor` times it."""
+        if 0.0 < factor < math.inf:
+            self._slow_down.rebase(factor)
+
     def suspect(self, ratio: float) -> None:
         """Suspect that all frames will be as slow as one was; 0: nothing is suspected."""
         self._suspected = ratio

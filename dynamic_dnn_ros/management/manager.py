@@ -27,6 +27,7 @@ from dynamic_dnn_ros.management.decisions import (
 from dynamic_dnn_ros.management.frames import Frames
 from dynamic_dnn_ros.management.handover import Handover
 from dynamic_dnn_ros.management.narrowing import WITHIN
+from dynamic_dnn_ros.management.no_profile.learner import Learner
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
@@ -48,7 +49,8 @@ class ManagerSettings:
     `adoption` seconds for which it learns before it moves an application that another manager
     had set, or that was asked for nothing; `application_dwell` seconds between two moves of the
     application level; `default_objective` of applications that were asked for nothing; `floors`
-    hertz by domain; `power_cap` W of the whole board, `temperature_limit` degrees Celsius.
+    hertz by domain; `power_cap` W of the whole board, `temperature_limit` degrees Celsius;
+    `learns` the figures of applications without a profile, trying settings of the clocks.
     """
 
     mode: Mode = Mode.CONTROL
@@ -59,6 +61,7 @@ class ManagerSettings:
     floors: dict[str, float] = field(default_factory=dict)
     power_cap: float = math.inf
     temperature_limit: float = math.inf
+    learns: bool = True
 
 
 class Manager:
@@ -86,6 +89,7 @@ class Manager:
         self._frames = Frames(self.targets, self._planner)
         self._handover = Handover(instance, self._registry, self.targets, self._planner)
         self._reporter = Reporter(self.settings.resource)
+        self._learner = Learner(self.settings.resource) if self.settings.learns else None
         self._frequencies: dict[str, float] | None = None  # asked of the platform
         self._settling_until = -math.inf
         self._fresh: SwitchReason | None = None
@@ -122,17 +126,23 @@ class Manager:
             if self.targets.adopt(echo):
                 self.targets.forget_absent({*self._registry, echo.application})
                 self._fresh = SwitchReason.APPLICATION
+        if self._learner is not None:
+            application = self._learner.present(application)
         record, changed = self._registry.add(application, now)
         if record is not None:
             self._begin(record, now)
         if changed:
+            self._ask_anew()
             self._fresh = SwitchReason.APPLICATION
         return changed
 
     def remove_application(self, name: str) -> bool:
         """Forget an application, not its target; tell whether to decide at once."""
         removed = self._registry.remove(name)
+        if self._learner is not None:
+            self._learner.remove(name)
         if removed:
+            self._ask_anew()
             self._fresh = SwitchReason.APPLICATION
         return removed
 
@@ -216,6 +226,8 @@ class Manager:
         self.platform.cores.hear(status, now)
         if status.event is StatusEvent.SERVED:
             settling = now < self._settling_until
+            if self._learner is not None:
+                self._learner.hear_frame(status, record.learnt.contention, now)
             return self._frames.served(record, status, self._running(now), settling, now) or new
         if status.event is StatusEvent.SWITCH:
             refused = self._handover.answered(record, status, now)
@@ -230,6 +242,8 @@ class Manager:
         """Take a load of the platform; tell whether to decide at once."""
         unknown = self.platform.load is None
         changed = self.platform.observe(load, now)
+        if self._learner is not None and self.platform.load is load:
+            self._learner.hear_load(load, now)
         if unknown:
             # Frames were judged as if the clocks were at their highest.
             self._learn_anew(self._records(), now)
@@ -275,6 +289,7 @@ class Manager:
         """Decide without reports: all that is to be sent, as early as it can be."""
         if self._registry.drop_silent(now):
             self._fresh = SwitchReason.APPLICATION
+        self._renew(now)
         controllable, domains = self._plan(now)
         self._fresh = None
         for name in self._registry:
@@ -322,7 +337,7 @@ class Manager:
                 self._planner.forget()
                 return False, ()
             try:
-                return self._planner.make(records, now, self._fresh)
+                return self._planned(records, now)
             except Exception as error:
                 offenders = self._planner.offenders(records, now)
                 if not offenders:
@@ -331,6 +346,40 @@ class Manager:
                 self._planner.forget()
                 for record, problem in offenders.items():
                     record.leave_out(now, f'{type(problem).__name__}: {problem}')
+
+    def _planned(
+        self, records: list[ApplicationRecord], now: float
+    ) -> tuple[bool, tuple[DomainFrequency, ...]]:
+        """Plan; now and then with a setting that is tried for what it teaches."""
+        learner, planner = self._learner, self._planner
+        if learner is None:
+            return planner.make(records, now, self._fresh)
+        if self._fresh is not None or self.platform.foreign_rose:
+            learner.give_up()
+        free = self.settings.mode is Mode.CONTROL and not any(
+            record.is_held(now) or record.assignment.changes(now) for record in records
+        )
+        same = planner.planned == tuple(record.application.id for record in records)
+        if self._fresh is None and same and self.platform.is_fresh(now):
+            learner.consider(planner.plan, free, now)
+        made = planner.make(records, now, self._fresh, learner.trying)
+        if learner.trying is not None and planner.misses:
+            learner.give_up()
+            made = planner.make(records, now, self._fresh)
+        return made
+
+    def _renew(self, now: float) -> None:
+        """Take over what was learnt of applications without a profile."""
+        if self._learner is None:
+            return
+        for application in self._learner.renewed(now, self.platform.cores.number):
+            record = self._registry.get(application.id)
+            if record is not None and record.application.instance == application.instance:
+                record.renew(application, self._running(now))
+
+    def _ask_anew(self) -> None:
+        if self._learner is not None:
+            self._learner.ask_anew()
 
     def _begin(self, record: ApplicationRecord, now: float) -> None:
         self._hold(record, now)
@@ -359,6 +408,7 @@ class Manager:
                 self._hold(record, now)
 
     def _target_changed(self, name: str) -> None:
+        self._ask_anew()
         self._fresh = SwitchReason.TARGET
         record = self._registry.get(name)
         if record is not None:
@@ -390,6 +440,8 @@ class Manager:
             if load.setting_manager == self.instance:
                 parts.append(f'The platform refused the last setting: {load.setting_message}')
         parts += self._message_of_power()
+        learnt = self._learner.message() if self._learner is not None else ''
+        parts += [learnt] if learnt else []
         if self._planner.unjoined:
             parts.append(
                 f'The profiles of {", ".join(self._planner.unjoined)} share no setting of the '

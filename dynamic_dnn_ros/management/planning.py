@@ -9,7 +9,7 @@ and records; the decision itself is that of the resource level.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 import math
 
@@ -72,6 +72,15 @@ class Planner:
         return float(self.plan.evaluation.power[self.plan.row])
 
     @property
+    def misses(self) -> bool:
+        """Tell whether the plan in force misses a target, or takes more than it may."""
+        if self.plan is None:
+            return False
+        found, row = self.plan.evaluation, self.plan.row
+        missed = any(bool(each.shortfall[row] > 0.0) for each in found.applications)
+        return missed or bool(found.excess[row] > 0.0)
+
+    @property
     def power_profiled(self) -> bool:
         """Tell whether all profiles have figures of power."""
         return self._joint is not None and self._joint.has_power
@@ -86,12 +95,17 @@ class Planner:
         self._joint, self._intended = None, None
 
     def make(
-        self, records: Sequence[ApplicationRecord], now: float, fresh: SwitchReason | None
+        self,
+        records: Sequence[ApplicationRecord],
+        now: float,
+        fresh: SwitchReason | None,
+        trying: Mapping[str, float] | None = None,
     ) -> tuple[bool, tuple[DomainFrequency, ...]]:
         """
         Plan for all applications that have a choice.
 
         :param fresh: what has changed of what is asked for or there to choose from; none: nothing
+        :param trying: the only frequencies to choose, Hz by domain, where the clocks can be set
         :return: whether the clocks can be set, and the frequencies decided on
         """
         seen = [
@@ -103,6 +117,8 @@ class Planner:
             self._joint = join(tables, self._joint)
         joint = self._joint
         choice = self._platform.choice(joint, now)
+        if trying is not None and choice.controllable:
+            choice = replace(choice, settings=joint.nearest(trying, choice.settings))
         setting = self._setting_in_force(joint, choice)
         problem = self._problem(joint, choice, setting, records, now)
         incumbent = None

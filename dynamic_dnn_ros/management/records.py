@@ -215,6 +215,25 @@ class ApplicationRecord:
         self.assignment.say(application)
         return changed
 
+    def renew(self, application: Application, frequencies: Mapping[str, float]) -> None:
+        """
+        Take points that were learnt of the same options; what is known of the present one stays.
+
+        :param frequencies: that the platform is thought to run at, Hz by domain
+        """
+        before, self._presented = self._presented, _presented(application, self._presented)
+        old, new = before.table, self._presented.table
+        self._seen.clear()
+        option = self.assignment.actual
+        if old is None or new is None or old.option(*option) is None:
+            self.learnt.forget()
+            return
+        expected = [
+            table.mean[table.options.index(option), table.nearest_row(frequencies)]
+            for table in (old, new)
+        ]
+        self.learnt.rebase(float(expected[0] / expected[1]))
+
     def hold(self, until: float) -> None:
         """Leave the application alone until a time."""
         self._held_until = until

@@ -355,6 +355,13 @@ class JointTable:
         beside = [np.nan_to_num(table.dynamic_power).max(initial=0.0) for table in self.tables]
         return float(max(idle, default=0.0) + sum(beside))
 
+    def nearest(self, frequencies: Mapping[str, float], settings: IndexArray) -> IndexArray:
+        """Return the one of some settings that is nearest to frequencies, Hz, by their ratio."""
+        offered = self.settings[settings].astype(np.float64)
+        wanted = [frequencies.get(name, 0.0) / _KILOHERTZ for name in self.domains]
+        distance = np.abs(np.log(offered / np.maximum(wanted, 1e-9))).sum(axis=1)
+        return settings[[int(distance.argmin())]]
+
     def frequencies(self, setting: int) -> dict[str, float]:
         """Return the frequencies of one setting, Hz by domain."""
         return dict(zip(self.domains, (self.settings[setting] * _KILOHERTZ).tolist()))

@@ -23,6 +23,7 @@ from dynamic_dnn_ros.simulation.rails import with_power_of
 from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Scenario, ScenarioError
 from dynamic_dnn_ros.simulation.side_by_side import side_by_side
+from dynamic_dnn_ros.simulation.without_profile import without_profile
 from dynamic_dnn_ros.simulation.workload import Workload
 from dynamic_dnn_ros.simulation.world import World
 
@@ -46,7 +47,8 @@ class Job:
     """
     One run to be made; plain data, so that it can be sent to another process.
 
-    `rail` is the one whose power managers keep low, the module's if empty.
+    `rail` is the one whose power managers keep low, the module's if empty. With `profiled` false
+    the manager is told what a node measures at start, in place of the profile.
     """
 
     scenario: Scenario
@@ -55,6 +57,7 @@ class Job:
     governors: Mapping[str, str] | None = None
     seed: int | None = None
     rail: str = ''
+    profiled: bool = True
 
 
 def manager_names() -> tuple[str, ...]:
@@ -102,6 +105,8 @@ def run(job: Job) -> Run:
     boards = boards_of(scenario)
     board = boards('')
     told = {name: with_power_of(each, board, job.rail) for name, each in job.workloads.items()}
+    if not job.profiled:
+        told = {n: without_profile(each, board, n, seed) for n, each in told.items()}
     if job.manager == BEST_FIXED:
         return best_fixed(job)
     if job.manager == ORACLE:
