@@ -28,6 +28,7 @@ from dynamic_dnn_ros.management.frames import Frames
 from dynamic_dnn_ros.management.handover import Handover
 from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.no_profile.learner import Learner
+from dynamic_dnn_ros.management.no_profile.memory import Memory
 from dynamic_dnn_ros.management.observations import Application, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
@@ -264,6 +265,15 @@ class Manager:
         bounded = self._budget.observe(load, self._planner.power, settled, now)
         return changed or bounded or self.platform.foreign_rose
 
+    def remember(self, memories: Iterable[Memory]) -> None:
+        """Take up what earlier managers learnt of bundles without a profile."""
+        if self._learner is not None:
+            self._learner.remember(memories)
+
+    def memories(self) -> list[Memory]:
+        """Return what was learnt of bundles without a profile, to be kept."""
+        return self._learner.memories() if self._learner is not None else []
+
     @property
     def applications(self) -> tuple[str, ...]:
         """Return the ids of the applications that are there."""
@@ -354,6 +364,7 @@ class Manager:
         learner, planner = self._learner, self._planner
         if learner is None:
             return planner.make(records, now, self._fresh)
+        before = learner.trying
         if self._fresh is not None or self.platform.foreign_rose:
             learner.give_up()
         free = self.settings.mode is Mode.CONTROL and not any(
@@ -362,10 +373,11 @@ class Manager:
         same = planner.planned == tuple(record.application.id for record in records)
         if self._fresh is None and same and self.platform.is_fresh(now):
             learner.consider(planner.plan, free, now)
-        made = planner.make(records, now, self._fresh, learner.trying)
+        tried = before is not None and learner.trying is None
+        made = planner.make(records, now, self._fresh, learner.trying, tried)
         if learner.trying is not None and planner.misses:
             learner.give_up()
-            made = planner.make(records, now, self._fresh)
+            made = planner.make(records, now, self._fresh, tried=True)
         return made
 
     def _renew(self, now: float) -> None:
@@ -378,6 +390,7 @@ class Manager:
                 record.renew(application, self._running(now))
 
     def _ask_anew(self) -> None:
+        """Have settings tried that were not worth it for what was asked for before."""
         if self._learner is not None:
             self._learner.ask_anew()
 

@@ -21,7 +21,7 @@ from dynamic_dnn_ros.management.demands import demand_of, steadied
 from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.records import ApplicationRecord
-from dynamic_dnn_ros.management.resource_level import Plan, ResourceLevel
+from dynamic_dnn_ros.management.resource_level import Cause, Plan, ResourceLevel
 from dynamic_dnn_ros.management.switch_reasons import SwitchReasons
 from dynamic_dnn_ros.management.tables import ApplicationTable, IndexArray, JointTable, join
 from dynamic_dnn_ros.management.targets import Objective, TargetStore, quantile_of
@@ -100,12 +100,14 @@ class Planner:
         now: float,
         fresh: SwitchReason | None,
         trying: Mapping[str, float] | None = None,
+        tried: bool = False,
     ) -> tuple[bool, tuple[DomainFrequency, ...]]:
         """
         Plan for all applications that have a choice.
 
         :param fresh: what has changed of what is asked for or there to choose from; none: nothing
         :param trying: the only frequencies to choose, Hz by domain, where the clocks can be set
+        :param tried: whether what is in force was only tried, so that leaving it costs nothing
         :return: whether the clocks can be set, and the frequencies decided on
         """
         seen = [
@@ -122,11 +124,13 @@ class Planner:
         setting = self._setting_in_force(joint, choice)
         problem = self._problem(joint, choice, setting, records, now)
         incumbent = None
-        if setting is not None:
+        if setting is not None and not tried:
             options = [table.option(*r.assignment.desired) for r, table in zip(records, tables)]
             incumbent = (setting, [option if option is not None else 0 for option in options])
         changing = any(record.assignment.changes(now) for record in records)
         plan = self._resource.decide(problem, incumbent, now, fresh, changing)
+        if (trying is not None or tried) and plan.cause in (Cause.FIRST, Cause.OFFER):
+            plan = replace(plan, cause=Cause.TRIED)
         self._adopt(plan, records, tables, fresh)
         frequencies = joint.frequencies(plan.setting)
         domains = tuple(

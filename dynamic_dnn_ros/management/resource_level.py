@@ -65,6 +65,7 @@ class Cause(Enum):
     DWELL = 'something better waits, so that changes do not follow each other too fast'
     CHANGING = 'something better waits until the last change is carried out'
     FIRST = 'there was no decision before'
+    TRIED = 'settings of the clocks are tried for what they teach, as there is no profile'
     OFFER = 'the platform no longer offers the clocks in force'
     LOAD = 'load that is not ours needs more than what was in force leaves it'
     POWER = 'what was in force takes more power than plans may take'
@@ -81,7 +82,15 @@ class Cause(Enum):
         return self not in (Cause.KEPT, Cause.SMALL, Cause.DWELL, Cause.CHANGING)
 
 
-_URGENT = (Cause.FIRST, Cause.OFFER, Cause.LOAD, Cause.POWER, Cause.REFUSED, Cause.MISSED)
+_URGENT = (
+    Cause.FIRST,
+    Cause.TRIED,
+    Cause.OFFER,
+    Cause.LOAD,
+    Cause.POWER,
+    Cause.REFUSED,
+    Cause.MISSED,
+)
 """Changes that wait for nothing: somebody's target asks for them, or nothing else is possible."""
 
 _TAKING_BACK = (Cause.MISSED, Cause.CAMERA, Cause.LOAD)

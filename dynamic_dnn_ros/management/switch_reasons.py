@@ -19,6 +19,7 @@ from dynamic_dnn_ros.management.tables import ApplicationTable
 
 _OF_CAUSE = {
     Cause.FIRST: SwitchReason.APPLICATION,
+    Cause.TRIED: SwitchReason.MEASUREMENT,
     Cause.OFFER: SwitchReason.PLATFORM,
     Cause.LOAD: SwitchReason.PLATFORM,
     Cause.POWER: SwitchReason.PLATFORM,
@@ -33,7 +34,7 @@ _OF_CAUSE = {
 
 _WAITING = (Cause.DWELL, Cause.CHANGING)
 
-_OF_ANY_SCENE = (Cause.FIRST, Cause.OFFER, Cause.REFUSED)
+_OF_ANY_SCENE = (Cause.FIRST, Cause.TRIED, Cause.OFFER, Cause.REFUSED)
 """What pictures have no part in."""
 
 

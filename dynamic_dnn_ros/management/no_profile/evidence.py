@@ -32,7 +32,10 @@ FRAME_DEVIATION = 0.04
 QUIET = 0.02
 """Share of a domain up to which load that is not ours is no disturbance."""
 
-AGEING = 3e-4
+CONTENTION = 0.03
+"""Deviation that a mean gains where others make its frames last twice as long."""
+
+AGEING = 2e-5
 """Deviation that a mean gains with each second since it was measured: boards and rooms change."""
 
 
@@ -100,7 +103,7 @@ class FrameEvidence:
             del self.points[next(iter(self.points))]
         point.frames += 1
         point.seconds += status.service_of_largest_path / contention
-        point.disturbance += max(disturbance - QUIET, 0.0) + 0.1 * (contention - 1.0)
+        point.disturbance += max(disturbance - QUIET, 0.0) + CONTENTION * (contention - 1.0)
         point.last = now
         last, self._last = self._last, status
         whole = status.work >= 1.0

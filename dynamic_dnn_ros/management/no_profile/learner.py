@@ -11,7 +11,7 @@ much and keeps all targets by all that is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 import math
 
@@ -28,6 +28,7 @@ from dynamic_dnn_ros.management.no_profile.evidence import (
     stable_clocks,
 )
 from dynamic_dnn_ros.management.no_profile.figures import Clock, Figures
+from dynamic_dnn_ros.management.no_profile.memory import Memory
 from dynamic_dnn_ros.management.no_profile.power import PowerLaw
 from dynamic_dnn_ros.management.no_profile.trials import next_setting
 from dynamic_dnn_ros.management.observations import (
@@ -110,6 +111,7 @@ class Learner:
         self._power: PowerLaw | None = None
         self._running: Clocks | None = None
         self._changed = -math.inf
+        self._heard = -math.inf
         self._serving: dict[str, Option] = {}
         self._shares: dict[str, float] = {}
         self._arrived: dict[str, float] = {}
@@ -119,6 +121,31 @@ class Learner:
         self._rest = -math.inf
         self._why = ''
         self._renewed: set[str] = set()
+        self._remembered: dict[tuple[str, str], Memory] = {}
+
+    # What outlives it.
+
+    def remember(self, memories: Iterable[Memory]) -> None:
+        """Take up what was learnt in earlier runs, before any application is there."""
+        self._remembered.update({(each.platform, each.bundle): each for each in memories})
+
+    def memories(self) -> list[Memory]:
+        """Return what is known of bundles that have a name, to be kept."""
+        platform = self._load.platform if self._load is not None else ''
+        domains = tuple(clock.domain for clock in self._clocks)
+        return [
+            Memory(
+                platform,
+                pupil.application.bundle_sha256,
+                domains,
+                pupil.figures.start,
+                pupil.evidence,
+                self._loads,
+            )
+            for pupil in self._pupils.values()
+            if pupil.figures is not None and pupil.evidence.known()
+            if platform and pupil.application.bundle_sha256
+        ]
 
     # What is told.
 
@@ -151,7 +178,7 @@ class Learner:
 
     def hear_load(self, load: Load, now: float) -> None:
         """Take a load of the platform."""
-        before, self._load = self._load, load
+        before, self._load, self._heard = self._load, load, now
         if before is not None and before.platform != load.platform:
             self._loads, self._power, self._clocks = LoadEvidence(), None, ()
         clocks = tuple(Clock(d.name, d.available) for d in load.domains if len(d.available) > 1)
@@ -237,7 +264,6 @@ class Learner:
 
     def ask_anew(self) -> None:
         """Note that something else is asked for: what was not worth a trial may be now."""
-        self._trial = None
         self._rest = -math.inf
         self._left = min(self._left + TRIALS_ANEW, MOST_TRIALS)
 
@@ -345,4 +371,18 @@ class Learner:
         pupil.figures, pupil.points, pupil.fitted = None, None, (0, 0)
         if self._clocks:
             pupil.figures = Figures(pupil.application, self._clocks)
+            self._recall(pupil, pupil.figures)
             pupil.points = pupil.figures.points(None, self._provenance(pupil))
+
+    def _recall(self, pupil: _Pupil, figures: Figures) -> None:
+        """Begin with what an earlier run learnt of the same bundle on this platform."""
+        platform = self._load.platform if self._load is not None else ''
+        kept = self._remembered.get((platform, pupil.application.bundle_sha256))
+        if kept is None or pupil.evidence.points or not kept.fits(figures.domains, figures.start):
+            return
+        for key, frames in kept.frames.points.items():
+            pupil.evidence.points[key] = replace(frames, busy=dict(frames.busy), last=self._heard)
+        if not self._loads.points:
+            for place, loads in kept.loads.points.items():
+                self._loads.points[place] = replace(loads, last=self._heard)
+        self._tried_at += [clocks for _, clocks in kept.frames.points]

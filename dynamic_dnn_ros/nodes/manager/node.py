@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 import math
+from pathlib import Path
 import time
 from typing import Any
 
@@ -52,6 +53,7 @@ from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.common.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 from dynamic_dnn_ros.nodes.manager.inputs import Input, InputKind, InputLog, abridged
+from dynamic_dnn_ros.nodes.manager.kept_learning import KeptLearning, default_folder
 from dynamic_dnn_ros.nodes.manager.kept_targets import KeptTargets, path_of
 from dynamic_dnn_ros.nodes.manager.messages import (
     application_of,
@@ -82,6 +84,9 @@ CATCHING_UP = 1.2
 
 STATUS_PERIOD = 1.0
 """Seconds after which `manager_status` is published though nothing has changed."""
+
+LEARNING_PERIOD = 30.0
+"""Seconds after which what was learnt is written again."""
 
 SUMMARY_PERIOD = 1.0
 """Seconds between two summaries."""
@@ -129,6 +134,7 @@ class ManagerNode(ManagedNode):
         self._setting_sequence = 0
         self._setting_sent = 0.0
         self._kept_targets: KeptTargets | None = None
+        self._kept_learning: KeptLearning | None = None
 
     def configure(self) -> None:
         """Take the parameters over; nothing is known of applications or targets."""
@@ -139,6 +145,7 @@ class ManagerNode(ManagedNode):
             )
         except UnknownDeciderError as error:
             raise NodeError(f"parameter 'decider': {error}") from error
+        self._recall(values['learnt_folder'])
         self._inputs = InputLog(self.identity.instance, values)
         self._decisions = 0
         self._decision = None
@@ -147,6 +154,28 @@ class ManagerNode(ManagedNode):
         self._load = None
         self._load_source = LoadSource()
         self._setting = None
+
+    def _recall(self, folder: str) -> None:
+        """Go on with what earlier managers learnt of bundles without a profile."""
+        self._kept_learning = None
+        if isinstance(self._manager, Manager) and folder != 'none':
+            self._kept_learning = KeptLearning(Path(folder) if folder else default_folder())
+            found, problems = self._kept_learning.read()
+            self._manager.remember(found)
+            for problem in problems:
+                self.complain(problem, 'kept learning')
+
+    def _keep_learning(self) -> None:
+        if self._kept_learning is None or not isinstance(self._manager, Manager):
+            return
+        try:
+            self._kept_learning.keep(self._manager.memories())
+        except OSError as error:
+            self.complain(
+                f'What is learnt is not kept for the next start: {error}. Set parameter '
+                "'learnt_folder' to a folder that this user may write, or to 'none'.",
+                'kept learning',
+            )
 
     def _make_news(self) -> tuple[TargetNews, UnmanagedNews]:
         # By a call each: rclpy wants each place of the code to log with one severity.
@@ -214,6 +243,7 @@ class ManagerNode(ManagedNode):
             (self.parameters['resource_period'], self._decide),
             (self.parameters['lease'] / 3, self._renew),
             (STATUS_PERIOD, self._keep_targets),
+            (LEARNING_PERIOD, self._keep_learning),
             (SUMMARY_PERIOD, self._publish_summary),
         ):
             self.own(self.destroy_timer, self.create_steady_timer(period, action))
@@ -264,6 +294,7 @@ class ManagerNode(ManagedNode):
             if self._setting is not None:
                 self._send_setting(None)
                 self._setting_publisher.wait_for_all_acked(Duration(seconds=FAREWELL))
+            self._keep_learning()
         finally:
             self.destroy_owned()
             for publisher in self._switch_publishers.values():

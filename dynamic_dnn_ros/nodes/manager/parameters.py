@@ -107,6 +107,18 @@ PARAMETERS = (
         maximum=60.0,
     ),
     ParameterSpecification(
+        'learn',
+        True,
+        'Whether latency and power of applications without a profile are learnt while they serve, '
+        'with settings of the clocks that are tried as long as all targets are kept.',
+    ),
+    ParameterSpecification(
+        'learnt_folder',
+        '',
+        'Folder for what was learnt, so that the next start goes on with it; empty: '
+        "$XDG_STATE_HOME/dynamic_dnn_ros, or ~/.local/state/dynamic_dnn_ros; 'none': nowhere.",
+    ),
+    ParameterSpecification(
         'power_cap',
         0.0,
         'Power of the whole board that no plan may exceed, whatever targets ask for; 0: none.',
@@ -153,5 +165,7 @@ def manager_settings(parameters: Mapping[str, Any]) -> ManagerSettings:
         default_objective=Objective[parameters['default_objective'].upper()],
         floors={domain: floor for domain, floor in floors.items() if floor > 0},
         power_cap=parameters['power_cap'] or math.inf,
+        # Recordings of releases before this parameter have none, and learnt nothing.
+        learns=parameters.get('learn', False),
         temperature_limit=parameters['temperature_limit'] or math.inf,
     )

@@ -1,0 +1,201 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The manager without a profile against the same with one, on two simulated boards. All simulated.
+
+Each scenario is served for eleven minutes without a profile, and for two with one. The saving is
+that of the last minute against the best fixed sub-network under schedutil + nvhost_podgov, which
+meets the same targets; late frames are those of the first ten minutes, in which it learns.
+DYNAMIC_DNN_JOBS says how many runs at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import statistics
+
+from joblib import Parallel, delayed
+from report import Figure, Report, figure
+
+from dynamic_dnn_ros.networks.published_levels import published_levels
+from dynamic_dnn_ros.simulation.figures import application_figures, shortfall
+from dynamic_dnn_ros.simulation.runner import BEST_FIXED, OURS, Job, boards_of
+from dynamic_dnn_ros.simulation.runner import run as simulate
+from dynamic_dnn_ros.simulation.runs import ApplicationRun, Run
+from dynamic_dnn_ros.simulation.scenario import Scenario
+from dynamic_dnn_ros.simulation.workloads import workloads
+from suites.manager import SMALL, Case, table
+
+RUNS = 1
+JOBS = int(os.environ.get('DYNAMIC_DNN_JOBS', '2'))
+LEARNING, MEASURED = 600.0, 60.0
+FIXED_FOR = 25.0
+KINDS = {
+    'one model, loose, smaller may serve': 4,
+    'one model, tight, smaller may serve': 4,
+    'one model, loose, same accuracy': 2,
+    'one model, tight, same accuracy': 2,
+    'two models, smaller may serve': 2,
+    'one model, small network': 1,
+    'one static model on Orin NX, loose': 7,
+    'one static model on Orin NX, tight': 6,
+    'two static models on Orin NX': 2,
+}
+"""Classes of the table of suite `manager` in which nothing changes, and how many of each."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What a scenario came to: mean power of the last minute, W, and of the baseline.
+
+    `late` is the share of late frames beyond what the quantile allows while it learns, `after`
+    the same of the last minute, `first` the mean power of the first minute.
+    """
+
+    kind: str
+    board: str
+    fixed: float
+    fixed_meets: bool
+    profiled: float
+    learnt: float
+    first: float
+    late: float
+    after: float
+    accuracy_lost: float
+
+    @property
+    def share(self) -> float:
+        """Return the saving as a share of that with a profile."""
+        return (self.fixed - self.learnt) / (self.fixed - self.profiled)
+
+
+def run(runs: int) -> Report:
+    """Run all scenarios with so many seeds."""
+    every, left_out = table()
+    cases = list(_chosen(every))
+    work = [(case, seed) for seed in range(1, runs + 1) for case in cases]
+    found = Parallel(n_jobs=JOBS)(delayed(_outcome)(case, seed) for case, seed in work)
+    by_seed = [found[place : place + len(cases)] for place in range(0, len(found), len(cases))]
+    figures = _figures('', by_seed, '>= 0.97')
+    for board in ('xavier_nx', 'orin_nx'):
+        figures += _figures(
+            f'{board}: ', [[o for o in each if o.board.startswith(board)] for each in by_seed]
+        )
+    configuration = {
+        'scenarios': len(cases),
+        'seconds_each': LEARNING + MEASURED,
+        'saving_of_the_last': MEASURED,
+        'baseline': 'best fixed sub-network under schedutil + nvhost_podgov',
+        'small_network': SMALL,
+        'by_scenario': [
+            f'{o.kind}: {o.fixed:.3f} W fixed, {o.profiled:.3f} profiled, {o.learnt:.3f} learnt'
+            for o in by_seed[0]
+        ],
+        'not_measured': [f'{name}: {why}' for name, why in left_out.items()],
+    }
+    return Report('no_profile', 'simulated', configuration, figures)
+
+
+def _chosen(every: Sequence[Case]) -> Iterator[Case]:
+    left = dict(KINDS)
+    for case in every:
+        if left.get(case.kind, 0) > 0:
+            left[case.kind] -= 1
+            yield case
+
+
+def _outcome(case: Case, seed: int) -> Outcome:
+    end = LEARNING + MEASURED
+
+    def scenario(duration: float, measured_from: float) -> Scenario:
+        data = {**case.data, 'duration': duration, 'measured_from': measured_from}
+        return Scenario.from_mapping(data, Path())
+
+    whole, short = scenario(end, LEARNING), scenario(FIXED_FOR, 5.0)
+    known = scenario(2 * MEASURED, MEASURED)
+    board = boards_of(whole)(whole.power_mode)
+    networks = workloads(whole, board, Path(), published_levels)
+    profiled = simulate(Job(known, networks, OURS, seed=seed))
+    learnt = simulate(Job(whole, networks, OURS, seed=seed, profiled=False))
+    fixed = simulate(Job(short, networks, BEST_FIXED, seed=seed))
+    accuracies = [
+        statistics.fmean(application_figures(a, begin, begin + MEASURED).accuracy for a in _of(r))
+        for r, begin in ((profiled, MEASURED), (learnt, LEARNING))
+    ]
+    return Outcome(
+        case.kind,
+        case.data['platform']['board'],
+        _power(fixed, 5.0, FIXED_FOR),
+        shortfall(fixed) <= 0.0,
+        _power(profiled, MEASURED, 2 * MEASURED),
+        _power(learnt, LEARNING, end),
+        _power(learnt, 0.0, 60.0),
+        _late(learnt, 0.2, LEARNING),
+        _late(learnt, LEARNING, end),
+        accuracies[0] - accuracies[1],
+    )
+
+
+def _of(run: Run) -> tuple[ApplicationRun, ...]:
+    return tuple(run.applications.values())
+
+
+def _power(run: Run, begin: float, end: float) -> float:
+    rail = run.rails.index(run.total_rail)
+    return statistics.fmean(s.power[rail] for s in run.samples if begin < s.time <= end)
+
+
+def _late(run: Run, begin: float, end: float) -> float:
+    found = [application_figures(each, begin, end) for each in run.applications.values()]
+    return max(each.late - each.allowed for each in found)
+
+
+def _figures(
+    prefix: str, by_seed: Sequence[Sequence[Outcome]], bar: str | None = None
+) -> list[Figure]:
+    counted = [[o for o in each if o.fixed_meets and o.fixed > o.profiled] for each in by_seed]
+    shares = [
+        sum(o.fixed - o.learnt for o in each) / sum(o.fixed - o.profiled for o in each)
+        for each in counted
+    ]
+    late = '<= 0.01' if bar else None
+    return [
+        figure(f'{prefix}saving after ten minutes over that with a profile', shares, 'share', bar),
+        figure(
+            f'{prefix}the same, scenario with the least',
+            [min(o.share for o in e) for e in counted],
+            'share',
+        ),
+        figure(f'{prefix}scenarios that count', [float(len(e)) for e in counted], 'scenarios'),
+        figure(
+            f'{prefix}power after ten minutes over that with a profile, mean',
+            [statistics.fmean(o.learnt / o.profiled for o in e) for e in by_seed],
+            'share',
+        ),
+        figure(
+            f'{prefix}power of the first minute over that with a profile, mean',
+            [statistics.fmean(o.first / o.profiled for o in e) for e in by_seed],
+            'share',
+        ),
+        figure(
+            f'{prefix}late frames above the quantile while learning, most',
+            [max(o.late for o in e) for e in by_seed],
+            'share',
+            late,
+        ),
+        figure(
+            f'{prefix}late frames above the quantile after that, most',
+            [max(o.after for o in e) for e in by_seed],
+            'share',
+            late,
+        ),
+        figure(
+            f'{prefix}accuracy lost, most',
+            [max(o.accuracy_lost for o in e) for e in by_seed],
+            'share',
+        ),
+    ]
