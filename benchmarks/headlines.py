@@ -91,6 +91,13 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         'alert: frames late, worst case',
         'dynamic_dnn: module energy / oracle',
     ),
+    'no_profile': (
+        'saving after ten minutes over that with a profile',
+        'the same, scenario with the least',
+        'power after ten minutes over that with a profile, mean',
+        'power of the first minute over that with a profile, mean',
+        'late frames above the quantile while learning, most',
+    ),
     'recalibration': (
         's0: lost without statistics of its own',
         's6: lost without statistics of its own',
