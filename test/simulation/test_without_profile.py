@@ -60,6 +60,12 @@ def of_domains(change: Callable[[DomainLoad], DomainLoad]) -> Change:
     return lambda load: replace(load, domains=tuple(map(change, load.domains)))
 
 
+def tried(run: Run) -> bool:
+    """Tell whether a setting was tried for what it teaches."""
+    reports = [report for decision in run.decisions for report in decision.reports]
+    return any('are tried' in report.reason for report in reports)
+
+
 def said(run: Run) -> str:
     return run.decisions[-1].message
 
@@ -69,6 +75,7 @@ def test_what_is_learnt_saves_as_much_as_a_profile_and_costs_no_target() -> None
     assert power(without, 95.0) < 1.02 * power(with_profile, 30.0)
     assert late(without) <= 0.06
     assert all(f.accuracy >= 0.72 for f in without.applications[FRONT].frames)
+    assert tried(without) and not tried(with_profile)
     assert 'No profile of /front/inference_node' in said(without)
     assert 'learnt from' in said(without)
 
@@ -111,14 +118,14 @@ def test_while_the_board_is_throttled_nothing_is_tried() -> None:
 
     found = run(Told(throttled), seconds=12.0)
     assert 'the board runs slower than it was asked to' in said(found)
-    assert len({setting for _, setting in found.settings}) <= 4
+    assert not tried(found)
 
 
 def test_load_of_others_that_comes_and_goes_costs_no_target() -> None:
     load = [{'at': float(at), 'until': at + 5.0, 'gpu': 0.2, 'cpu': 0.2} for at in (8, 18, 28)]
     found = run(Told(), seconds=32.5, other_load=load)
     assert late(found) <= 0.06
-    assert 'other programs load the board' in said(found)
+    assert any('other programs load the board' in d.message for d in found.decisions)
 
 
 def test_where_nobody_tells_what_is_busy_the_frames_do() -> None:
