@@ -111,11 +111,9 @@ def test_one_clock_that_can_be_set_is_learnt_alone() -> None:
 
 
 def test_while_the_board_is_throttled_nothing_is_tried() -> None:
-    def throttled(load: Load) -> Load:
-        return of_domains(lambda d: replace(d, granted=d.available[3]) if d.name == 'gpu' else d)(
-            load
-        )
-
+    throttled = of_domains(
+        lambda d: replace(d, granted=0.9 * d.requested_maximum) if d.requested_maximum else d
+    )
     found = run(Told(throttled), seconds=12.0)
     assert 'the board runs slower than it was asked to' in said(found)
     assert not tried(found)
