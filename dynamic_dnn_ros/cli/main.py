@@ -172,6 +172,12 @@ COMMANDS = {
         'torch,onnx,engines',
         'say how blocks are to decide by the picture, from what they take, before any training',
     ),
+    'gates': Command(
+        'dynamic_dnn_ros.cli.gates',
+        'torch',
+        'have the picture pick, after a shared beginning, how the network goes on',
+        resumes=True,
+    ),
     'calibrate': Command(
         'dynamic_dnn_ros.cli.calibrate',
         'simulate',

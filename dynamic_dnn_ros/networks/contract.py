@@ -243,6 +243,17 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         """
         return {}
 
+    def with_beginning(
+        self, configuration: ConfigurationT, beginning: ConfigurationT, place: int
+    ) -> ConfigurationT:
+        """
+        Return a sub-network that begins as another one, up to a place.
+
+        :param place: its number in the order of `places`, from 0, of both
+        :raises ConfigurationError: where there is no such place
+        """
+        raise ConfigurationError('place', place, f'none: a {self.family} cannot be cut')
+
     def steps(self) -> tuple[Step, ...]:
         """
         Return the modules that the active sub-network runs one after the other.

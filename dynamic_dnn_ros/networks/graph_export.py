@@ -170,6 +170,8 @@ class _Exporter:
         outputs = [SCORES if stage.choices else self._output] * decides
         outputs += [f'{NEXT}{index}' for index in range(onward)]
         traced = traced_model(module, taken[0], names, fold=False, output_name=outputs)
+        if number:
+            traced = _with_all_inputs(traced, names, taken[0])
         graph, model = self._graph(entry, traced, number, prefix)
         what = f'sub-network {entry.id!r}, stage {stage.name!r}: the outputs of its graph'
         run, evaluator = runner_of(model)
@@ -198,6 +200,26 @@ class _Exporter:
         graph = Graph(entry.id, key, references, model.SerializeToString(), stage=stage)
         name = graph_name(entry, stage=stage)
         return graph, onnx_model(graph, self._weights.network, statistics, name)
+
+
+def _with_all_inputs(
+    content: bytes, names: Sequence[str], values: Sequence[torch.Tensor]
+) -> bytes:
+    """Return a model with those inputs too that it does not use, which the tracer leaves out."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    known = {each.name: each for each in model.graph.input}
+    if len(known) == len(names):
+        return content
+    inputs = [
+        known.get(name)
+        or onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(value.shape))
+        for name, value in zip(names, values)
+    ]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    return bytes(model.SerializeToString())
 
 
 def _tensors(found: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

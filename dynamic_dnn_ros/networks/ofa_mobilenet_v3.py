@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.networks.contract import Step
+from dynamic_dnn_ros.networks.contract import ConfigurationError, Step
 from dynamic_dnn_ros.networks.cutting import run_steps
 from dynamic_dnn_ros.networks.elastic_layers import (
     ElasticBatchNorm2d,
@@ -91,6 +91,33 @@ class OfaMobileNetV3(ElasticMobileNetwork[MobileNetV3Layout, MobileNetV3Configur
             place = _place(int(stage), int(block), configuration.depth[int(stage)])
             found[place] = (plan.out_channels, size.height, size.width)
         return found
+
+    def with_beginning(
+        self,
+        configuration: MobileNetV3Configuration,
+        beginning: MobileNetV3Configuration,
+        place: int,
+    ) -> MobileNetV3Configuration:
+        """
+        Return a sub-network that begins as another one; see the contract.
+
+        Of the stage that the place lies in, it is as deep as its own configuration says, and at
+        least as the place is.
+        """
+        blocks = [(index, n) for index, d in enumerate(beginning.depth) for n in range(d)]
+        if not 0 <= place < len(blocks):
+            raise ConfigurationError('place', place, f'a number below {len(blocks)}')
+        stage, block = blocks[place]
+        shared = stage * self.layout.blocks_per_stage + block + 1
+        mapping = configuration.to_mapping()
+        for name, of_beginning in (
+            ('kernel_size', beginning.kernel_size),
+            ('expand_ratio', beginning.expand_ratio),
+        ):
+            mapping[name] = [*of_beginning[:shared], *mapping[name][shared:]]
+        depth = [*beginning.depth[:stage], *mapping['depth'][stage:]]
+        depth[stage] = max(depth[stage], block + 1)
+        return self.configuration({**mapping, 'depth': depth, 'resolution': beginning.resolution})
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps of the active sub-network; see the contract."""

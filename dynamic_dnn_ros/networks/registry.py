@@ -16,6 +16,7 @@ from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.exits import EXITS, with_exits
+from dynamic_dnn_ros.networks.gates import GATES, with_gates
 
 #: The group of entry points in which another package offers a family: name = module:class.
 ENTRY_POINTS = 'dynamic_dnn_ros.families'
@@ -84,10 +85,13 @@ def create(family: str, layout: str | Mapping[str, Any]) -> DynamicNetwork[Any]:
     Create the network of a family and layout, with fresh weights.
 
     :param layout: the name of a layout that the family supplies, or its mapping.
-        One with the field `exits` is of a network with early exits, see `networks.exits`.
+        One with the field `exits` is of a network with early exits, see `networks.exits`;
+        one with `gates` of a network with gates, see `networks.gates`.
     :raises ConfigurationError: for an unknown family, or a layout that the family refuses.
     """
     known = family_class(family)
     if isinstance(layout, Mapping) and EXITS in layout:
         known = with_exits(known)
+    if isinstance(layout, Mapping) and GATES in layout:
+        known = with_gates(known)
     return known.from_layout(layout)

@@ -32,6 +32,7 @@ class Rule(Enum):
     SANDWICH = 'sandwich'
     ADAPTIVE = 'adaptive'
     EXITS = 'exits'
+    BOOTSTRAPPING = 'bootstrapping'
 
     @property
     def trains_largest_alone(self) -> bool:
@@ -274,6 +275,11 @@ class TrainingConfiguration:
                 raise TrainingConfigurationError(
                     f'phase {phase.name!r}: teacher is {phase.teacher!r}: the name of an earlier '
                     f'phase is needed ({", ".join(names) or "there is none"})'
+                )
+            if phase.rule is Rule.BOOTSTRAPPING and not self.averaging:
+                raise TrainingConfigurationError(
+                    f'phase {phase.name!r}: rule bootstrapping learns from averaged weights: give '
+                    'averaging, 0.997 for example'
                 )
             names.append(phase.name)
 

@@ -16,6 +16,7 @@ _RULES = {
     Rule.ADAPTIVE: 'largest, whose blocks decide by the picture',
     Rule.SANDWICH: 'largest, smallest and random ones (sandwich rule)',
     Rule.EXITS: 'exits of the largest, on labels and on what its last answer says',
+    Rule.BOOTSTRAPPING: 'largest, smallest and random ones (ensemble bootstrapping)',
 }
 
 

@@ -8,6 +8,9 @@ the labels and on what a frozen teacher says. Sandwich rule: Yu and Huang, Unive
 Networks, ICCV 2019, section 3: the largest on the labels, the smallest and random ones on what
 the largest just said. Adaptive: blocks decide by the picture what of them runs; see `rates`.
 Exits: Bouzidi et al., HADAS, DATE 2023: each on the labels and on what the last answer says.
+In-place ensemble bootstrapping: Li et al., Dynamic Slimmable Network, CVPR 2021, section 3.3:
+random ones on what the largest says with weights averaged over the steps, the smallest on the mean
+of what that and random ones say with them.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from torch import nn
 
 from dynamic_dnn_ros.networks.contract import Choices, Configuration
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
+from dynamic_dnn_ros.training.averaging import AveragedWeights
 from dynamic_dnn_ros.training.configuration import Phase, Rule
 from dynamic_dnn_ros.training.rates import SOFTNESS, WEIGHT, rate_loss, temperature_at
 from dynamic_dnn_ros.training.space import Space
@@ -50,17 +54,20 @@ class Step:
         arithmetic: Arithmetic,
         teacher: Teacher | None = None,
         one_size: bool = False,
+        average: AveragedWeights | None = None,
     ) -> None:
         """
         Take what all batches of a phase have in common.
 
         :param one_size: show all sub-networks of a step pictures of one size, drawn anew.
+        :param average: of the network's weights, which a rule of bootstrapping learns from.
         """
         self._space = space
         self._phase = phase
         self._arithmetic = arithmetic
         self._teacher = teacher
         self._one_size = one_size
+        self._average = average
 
     def backward(self, batch: Batch, generator: random.Random, progress: float = 0.0) -> float:
         """
@@ -93,6 +100,8 @@ class Step:
                 for _ in range(phase.sampled)
             ]
             return sum(losses) / len(losses)
+        if phase.rule is Rule.BOOTSTRAPPING:
+            return self._bootstrap(batch, within, generator, soft)
         loss, in_place = self._learn(space.largest(within), batch, soft)
         if phase.rule is Rule.SANDWICH:
             students = [space.sample(generator, within) for _ in range(phase.sampled)]
@@ -137,6 +146,27 @@ class Step:
         for name, each in self._space.module.named_buffers():
             each.copy_(buffers[name])
         return float(loss)
+
+    def _bootstrap(
+        self, batch: Batch, within: Choices, generator: random.Random, soft: torch.Tensor | None
+    ) -> float:
+        """Add the gradients of all, each student on what averaged weights say; return the loss."""
+        space = self._space
+        assert self._average is not None, 'a configuration has averages where a rule needs them'
+        drawn = [space.sample(generator, within) for _ in range(self._phase.sampled)]
+        said = []
+        with torch.no_grad(), self._average.in_place():
+            for configuration in (space.largest(within), *drawn):
+                lesson = batch.at(configuration.size)
+                said.append(lesson.soft(self._run(space.module, configuration, lesson)))
+        loss, _ = self._learn(space.largest(within), batch, soft)
+        ensemble = torch.stack(said).mean(0)
+        students = [(space.smallest(within), ensemble), *((each, said[0]) for each in drawn)]
+        for student, taught in students:
+            lesson = batch.at(student.size)
+            answers = self._run(space.module, student, lesson)
+            self._arithmetic.backward(lesson.distilled(answers, taught))
+        return loss
 
     def _learn(
         self, configuration: Configuration, batch: Batch, soft: torch.Tensor | None

@@ -240,6 +240,7 @@ class Trainer:
             self._arithmetic,
             self._teacher(phase.teacher) if phase.teacher else None,
             self._task.one_size_a_step,
+            self._average,
         )
 
     def _train_epoch(self, phase: Phase, batches: Batches, quiet: bool) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def make_bundle(
     seed: int = 0,
     profiles: Callable[[Manifest], Iterable[OperatingPoints]] = lambda manifest: (),
     network: DynamicNetwork[Any] | None = None,
+    configurations: Sequence[Configuration] = (),
 ) -> Bundle:
     """
     Write a bundle of three sub-networks, ``s0`` to ``s2``, or of the landmarks of a network.
@@ -87,12 +88,13 @@ def make_bundle(
     :param folder: of the bundle; replaced when it exists.
     :param profiles: makes the profiles of the bundle from its manifest.
     :param network: of ten classes; by default one of the family ofa_mobilenet_v3.
+    :param configurations: of that network, in place of its landmarks.
     """
     torch.manual_seed(seed)
     if network is None:
         network, configurations = _default_network()
     else:
-        configurations = list(network.landmarks())
+        configurations = list(configurations or network.landmarks())
     sub_networks = _sub_networks(network, configurations)
     statistics = {}
     for sub_network in sub_networks:

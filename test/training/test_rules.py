@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
+from dynamic_dnn_ros.training.averaging import AveragedWeights
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Phase, Precision, Rule
 from dynamic_dnn_ros.training.rules import Step, Teacher
@@ -41,7 +42,8 @@ def _step(rule, teacher=None, precision=Precision.FLOAT32, **changes):
     phase = Phase('phase', rule, epochs=1, learning_rate=0.1, **changes)
     arithmetic = Arithmetic(torch.device('cpu'), precision)
     space = SuperNetworkSpace(network)
-    return Step(space, phase, arithmetic, teacher), network, runs
+    average = AveragedWeights(network, 0.9)
+    return Step(space, phase, arithmetic, teacher, average=average), network, runs
 
 
 def _gradients(network):
@@ -112,7 +114,28 @@ def test_the_smallest_and_random_ones_learn_what_the_largest_just_said(batch):
     _assert_equal(_gradients(network), _gradients(other))
 
 
-@pytest.mark.parametrize('rule', [Rule.SAMPLED, Rule.SANDWICH])
+def test_bootstrapped_ones_learn_what_averaged_weights_say(batch):
+    step, network, runs = _step(Rule.BOOTSTRAPPING, sampled=1)
+    step._average.update()
+    before = {name: each.detach().clone() for name, each in network.named_parameters()}
+    with torch.no_grad():
+        network.classifier.weight.mul_(2.0)
+    step.backward(_shown(batch), random.Random(3))
+    drawn = network.sample(random.Random(3))
+    assert runs == [network.largest(), drawn, network.largest(), network.smallest(), drawn]
+    other, averaged = small_network(), small_network()
+    other.load_state_dict(network.state_dict())
+    averaged.load_state_dict({**averaged.state_dict(), **before})
+    with torch.no_grad():
+        said = [_logits(averaged, each, batch[0]).softmax(1) for each in (other.largest(), drawn)]
+    logits = _logits(other, other.largest(), batch[0])
+    functional.cross_entropy(logits, batch[1], label_smoothing=SMOOTHING).backward()
+    for configuration, soft in ((other.smallest(), sum(said) / 2), (drawn, said[0])):
+        functional.cross_entropy(_logits(other, configuration, batch[0]), soft).backward()
+    _assert_equal(_gradients(network), _gradients(other))
+
+
+@pytest.mark.parametrize('rule', [Rule.SAMPLED, Rule.SANDWICH, Rule.BOOTSTRAPPING])
 def test_random_ones_stay_within_their_phase(batch, rule):
     step, _, runs = _step(rule, sampled=3, within={'depth': (1,), 'kernel_size': (3,)})
     step.backward(_shown(batch), random.Random(0))

@@ -1,0 +1,158 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`dynamic-dnn gates`: the picture picks, after a shared beginning, how the network goes on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import shlex
+
+from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.reader import read_bundle
+from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.cli.tables import print_table
+from dynamic_dnn_ros.datasets.contract import DataError
+from dynamic_dnn_ros.engines.contract import EngineError
+from dynamic_dnn_ros.engines.registry import AUTO, engine_choices
+from dynamic_dnn_ros.exits.errors import ExitError
+from dynamic_dnn_ros.exits.gate_settings import GateSettings
+from dynamic_dnn_ros.exits.gates import TITLES, make_gates, rows
+from dynamic_dnn_ros.tasks.contract import TaskError
+from dynamic_dnn_ros.training.configuration import (
+    TrainingConfiguration,
+    TrainingConfigurationError,
+)
+
+ERRORS = (
+    BundleError,
+    DataError,
+    EngineError,
+    ExitError,
+    TaskError,
+    TrainingConfigurationError,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    defaults = GateSettings()
+    parser.add_argument('bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path')
+    parser.add_argument(
+        '--configuration',
+        type=Path,
+        required=True,
+        metavar='CONFIG',
+        help='the YAML file that the bundle was trained with: its pictures train the gates, those '
+        'that it held out give the shares of the choices, its test pictures the accuracies',
+    )
+    parser.add_argument(
+        '--choices',
+        default='',
+        metavar='S0,S11',
+        help='ids of the sub-networks that it picks of, the fastest first; default: the fastest '
+        'and the most accurate of one size',
+    )
+    parser.add_argument(
+        '--shared',
+        type=int,
+        default=defaults.shared,
+        metavar='PLACES',
+        help='places, blocks mostly, up to which all begin as the first one does; default: '
+        '%(default)s',
+    )
+    parser.add_argument(
+        '--after',
+        type=int,
+        metavar='PLACE',
+        help='number of the place in the first one that the gate looks at, from 0; default: at '
+        'the end of what is shared. Behind it the gate sees more, and the others go on from '
+        'where they depart',
+    )
+    parser.add_argument(
+        '--complexity',
+        type=float,
+        nargs='+',
+        default=list(defaults.complexities),
+        metavar='WEIGHT',
+        help='weight of the loss on what is computed; a sub-network for each that is named. '
+        'Below 0 it asks for more. Default: 0',
+    )
+    parser.add_argument(
+        '--pictures',
+        type=int,
+        default=defaults.pictures,
+        help='to train the gates on; default: %(default)s',
+    )
+    parser.add_argument(
+        '--epochs', type=int, default=defaults.epochs, help='of the gates; default: %(default)s'
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        metavar='FOLDER',
+        help='write a bundle there, and leave this one as it is',
+    )
+    parser.add_argument(
+        '--engine',
+        default=AUTO,
+        choices=engine_choices(),
+        help='that will serve it: what paths take is measured with it; default: %(default)s, the '
+        'fastest one here',
+    )
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=defaults.threads,
+        help='of one inference on the CPU; default: %(default)s',
+    )
+    parser.add_argument('--quiet', action='store_true', help='show no progress bars')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    settings = GateSettings(
+        choices=tuple(name.strip() for name in arguments.choices.split(',') if name.strip()),
+        shared=arguments.shared,
+        after=arguments.after,
+        complexities=tuple(arguments.complexity),
+        pictures=arguments.pictures,
+        epochs=arguments.epochs,
+        engine=arguments.engine,
+        threads=arguments.threads,
+    )
+    configuration = TrainingConfiguration.from_file(arguments.configuration)
+    bundle = read_bundle(find_bundle(arguments.bundle))
+    found = make_gates(
+        bundle,
+        configuration,
+        settings,
+        arguments.output,
+        _command(arguments),
+        quiet=arguments.quiet or None,
+    )
+    print(f'measured: latency with {found.conditions}')
+    print(
+        f'trained on {found.trained_on} pictures, tested on {found.tested_on}; mean time as a '
+        f'share of the largest path, {found.latency * 1e3:.3g} ms'
+    )
+    print_table(TITLES, rows(found))
+    folder = found.bundle.folder
+    print(f'written: {folder}')
+    print(f'next: dynamic-dnn profile {shlex.quote(str(folder))}')
+    return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return what was called, for the model card: without what does not change the result."""
+    parts = ['dynamic-dnn', 'gates', arguments.bundle]
+    parts += ['--configuration', str(arguments.configuration)]
+    if arguments.choices:
+        parts += ['--choices', arguments.choices]
+    parts += ['--shared', str(arguments.shared)]
+    if arguments.after is not None:
+        parts += ['--after', str(arguments.after)]
+    parts += ['--complexity', *(f'{value:g}' for value in arguments.complexity)]
+    parts += ['--pictures', str(arguments.pictures), '--epochs', str(arguments.epochs)]
+    parts += ['--engine', arguments.engine]
+    return shlex.join(parts)

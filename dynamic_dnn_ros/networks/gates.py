@@ -1,0 +1,570 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Gates on any family: after a shared beginning the picture picks which sub-network goes on.
+
+Li et al., Dynamic Slimmable Network, CVPR 2021, and DS-Net++, TPAMI 2023: a gate looks at the
+features of an early stage, squeezed to their means, and picks the width of the rest, or all that a
+configuration has. There the rest is masked; here its weights are sliced, and what is not picked is
+not run.
+
+The gate does not know the family. It looks at the first choice, up to a place where the family
+says that its networks can be cut; each other choice goes on from the last place up to which it
+begins as the first one does. That is the place of the gate, as published, or one before it: then
+the gate sees more, and the others run from there what the first one ran already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+import functools
+import random
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from dynamic_dnn_ros.networks.checks import as_sequence, require_fields, require_positive
+from dynamic_dnn_ros.networks.contract import (
+    Arrays,
+    Choices,
+    ConfigurationError,
+    DynamicNetwork,
+    StateError,
+    Step,
+)
+from dynamic_dnn_ros.networks.cutting import Part, as_tuple
+from dynamic_dnn_ros.networks.elastic_layers import parameter_from
+from dynamic_dnn_ros.pictures.placement import Size
+
+#: The field of a layout that holds gates, and that of a configuration that names one.
+GATES, GATE = 'gates', 'gate'
+
+
+@dataclass(frozen=True)
+class GateLayout:
+    """
+    What is fixed for a gate.
+
+    :param after: number of the place, from 0, in the order of the places of the first choice
+    :param squeeze: channels between the features' means and maxima and the scores
+    :param choices: configurations of the family, the cheapest first; all begin alike, at least up
+        to place 0
+    """
+
+    after: int
+    squeeze: int
+    choices: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def from_mapping(cls, field: str, mapping: object) -> GateLayout:
+        """
+        Return the layout that a mapping describes.
+
+        :raises ConfigurationError: naming the field that is illegal
+        """
+        if not isinstance(mapping, Mapping):
+            raise ConfigurationError(field, mapping, 'a mapping of after, squeeze and choices')
+        require_fields(field, cls, mapping)
+        after, squeeze = mapping['after'], mapping['squeeze']
+        if isinstance(after, bool) or not isinstance(after, int) or after < 0:
+            raise ConfigurationError(f'{field}.after', after, 'the number of a place, from 0')
+        require_positive(f'{field}.squeeze', squeeze)
+        choices = as_sequence(f'{field}.choices', mapping['choices'])
+        if len(choices) < 2:
+            raise ConfigurationError(f'{field}.choices', choices, 'two configurations or more')
+        return cls(after, squeeze, choices)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        choices = [dict(choice) for choice in self.choices]
+        return {'after': self.after, 'squeeze': self.squeeze, 'choices': choices}
+
+
+@dataclass(frozen=True)
+class GateConfiguration:
+    """The sub-network behind a gate: its number, and what it chooses of, the cheapest first."""
+
+    gate: int
+    choices: tuple[Any, ...]
+
+    @property
+    def size(self) -> Size:
+        """Return the size of the input."""
+        size: Size = self.choices[-1].size
+        return size
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the configuration as plain values; what it chooses of is in the layout."""
+        return {GATE: self.gate}
+
+
+class Gate(nn.Module):
+    """Squeeze features to means and maxima of their channels, reduce these, score each choice."""
+
+    def __init__(self, channels: int, squeeze: int, choices: int) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(2 * channels, squeeze)
+        self.activation = nn.ReLU()
+        self.score = nn.Linear(squeeze, choices)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """
+        Return scores, N x choices.
+
+        :param features: N x channels x height x width, or N x tokens x channels
+        """
+        scores: torch.Tensor = self.scored(squeezed(features))
+        return scores
+
+    def scored(self, channels: torch.Tensor) -> torch.Tensor:
+        """Return scores, N x choices, of what `squeezed` gives of features."""
+        scores: torch.Tensor = self.score(self.activation(self.reduce(channels)))
+        return scores
+
+
+def squeezed(features: torch.Tensor) -> torch.Tensor:
+    """
+    Return means and maxima of the channels, N x twice the channels.
+
+    :param features: N x channels x height x width, or N x tokens x channels
+    """
+    axes = (2, 3) if features.ndim == 4 else (1,)
+    return torch.cat((features.mean(axes), features.amax(axes)), 1)
+
+
+class _Beginning(Part):
+    """The first choice up to the gate, and the gate."""
+
+    decides = True
+
+    def __init__(
+        self, steps: Sequence[Step], handed: Sequence[str], name: str, gate: Gate
+    ) -> None:
+        super().__init__(steps)
+        self._places = [step.place for step in steps]
+        self._handed = tuple(handed)
+        self._gate = name
+        self.mount(name, gate)
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the scores, and the features that choices go on with."""
+        found: dict[str, torch.Tensor] = {}
+        for name, place in zip(self._names, self._places):
+            values = as_tuple(self.get_submodule(name)(*values))
+            if place:
+                found[place] = values[0]
+        scores = self.get_submodule(self._gate)(values[0])
+        return (scores, *(found[place] for place in self._handed))
+
+
+class _Rest(Part):
+    """A choice from the place on where it departs."""
+
+    def __init__(self, steps: Sequence[Step], takes: int, statistics_prefix: str) -> None:
+        super().__init__(steps)
+        # Two choices may run one layer, each with statistics of its own.
+        self.statistics_prefix = statistics_prefix
+        self._takes = takes
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the answer."""
+        return super().forward(values[self._takes])
+
+
+class GateNetwork(DynamicNetwork[Any]):
+    """
+    A network of a family with gates.
+
+    It has all configurations of the family, and one for each gate. Tensors bear the names that
+    they have in the family's network; those of gate 0 are in `gates.0`. A configuration behind a
+    gate has the statistics of what runs before the gate under their names, and those of choice 1
+    from where it departs under `choice_1.` and their names.
+    """
+
+    base: ClassVar[type[DynamicNetwork[Any]]]
+    """The family."""
+
+    def __init__(self, trunk: DynamicNetwork[Any], gates: Sequence[GateLayout]) -> None:
+        """
+        Put gates, with fresh weights, on a network.
+
+        :param trunk: has its parameters in modules of its own; it is part of this one then
+        :raises ConfigurationError: naming the field of the gates that is illegal
+        """
+        super().__init__()
+        # No child of this one: its children are, so that tensors keep their names.
+        self.__dict__['_network'] = trunk
+        for name, child in trunk.named_children():
+            self.add_module(name, child)
+        self._layouts = tuple(gates)
+        self._departures: list[tuple[int, ...]] = []
+        self._gated = tuple(self._checked(number, each) for number, each in enumerate(gates))
+        self.gates = nn.ModuleList(
+            Gate(self._channels(each), layout.squeeze, len(each.choices))
+            for each, layout in zip(self._gated, gates)
+        )
+        self._own: dict[int, Arrays] = {}
+        self._active: Any = None
+        self.activate(trunk.largest())
+
+    @property
+    def _trunk(self) -> DynamicNetwork[Any]:
+        network: DynamicNetwork[Any] = self.__dict__['_network']
+        return network
+
+    @classmethod
+    def from_layout(cls, layout: str | Mapping[str, Any]) -> GateNetwork:
+        """Create the network of a layout with gates; see the contract."""
+        if isinstance(layout, str):
+            raise ConfigurationError('layout', layout, f'a mapping with the field {GATES}')
+        rest = {name: value for name, value in layout.items() if name != GATES}
+        gates = [
+            GateLayout.from_mapping(f'{GATES}[{number}]', each)
+            for number, each in enumerate(as_sequence(GATES, layout.get(GATES)))
+        ]
+        return cls(cls.base.from_layout(rest), gates)
+
+    def layout_mapping(self) -> dict[str, Any]:
+        """Return the family's layout, and the gates."""
+        gates = [layout.to_mapping() for layout in self._layouts]
+        return {**self._trunk.layout_mapping(), GATES: gates}
+
+    def gated(self, number: int) -> GateConfiguration:
+        """Return the configuration behind a gate."""
+        return self._gated[number]
+
+    def configuration(self, mapping: Mapping[str, Any]) -> Any:
+        """Return the legal configuration that a mapping describes; see the contract."""
+        if GATE not in mapping:
+            return self._trunk.configuration(mapping)
+        require_fields('configuration', _Named, mapping)
+        number = mapping[GATE]
+        if type(number) is not int or not 0 <= number < len(self._gated):
+            allowed = f'the number of one of {len(self._gated)} gates, from 0'
+            raise ConfigurationError(GATE, number, allowed)
+        return self._gated[number]
+
+    def choices(self) -> dict[str, tuple[int, ...]]:
+        """Return the choices of the family."""
+        return self._trunk.choices()
+
+    def uniform(self, values: Mapping[str, int]) -> Any:
+        """Return a configuration of the family; see the contract."""
+        return self._trunk.uniform(values)
+
+    def sample(self, generator: random.Random, within: Choices | None = None) -> Any:
+        """Return a random configuration of the family; see the contract."""
+        return self._trunk.sample(generator, within)
+
+    def landmarks(self) -> tuple[Any, ...]:
+        """Return those of the family."""
+        return self._trunk.landmarks()
+
+    def staged(self) -> tuple[Any, ...]:
+        """Return the configurations behind the gates."""
+        return self._gated
+
+    def activate(self, configuration: Any) -> None:
+        """Make forward run this sub-network, behind a gate the largest path."""
+        self._active = configuration
+        self._trunk.activate(_largest(configuration))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the answer of the active sub-network; behind a gate that of the largest path."""
+        answer: torch.Tensor = self._trunk(images)
+        return answer
+
+    def extract(self, configuration: Any, share_weights: bool = False) -> nn.Module:
+        """Return one sub-network as a static module, behind a gate that of the largest path."""
+        if not isinstance(configuration, GateConfiguration):
+            return self._trunk.extract(configuration, share_weights)
+        with _Statistics(self, configuration, len(configuration.choices) - 1):
+            return self._trunk.extract(configuration.choices[-1], share_weights)
+
+    def places(self, configuration: Any) -> dict[str, tuple[int, ...]]:
+        """Return where the family's network can be cut; behind a gate nowhere else."""
+        if isinstance(configuration, GateConfiguration):
+            return {}
+        return self._trunk.places(configuration)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps of the active sub-network; see the contract."""
+        return self._trunk.steps()
+
+    def extract_steps(self, configuration: Any, share_weights: bool = False) -> tuple[Step, ...]:
+        """Return the steps of a sub-network of the family; see the contract."""
+        if isinstance(configuration, GateConfiguration):
+            return ()
+        return self._trunk.extract_steps(configuration, share_weights)
+
+    def extract_stages(
+        self, configuration: Any, share_weights: bool = False
+    ) -> tuple[nn.Module, ...]:
+        """Return the shared beginning with the gate, and the rest of each choice."""
+        if not isinstance(configuration, GateConfiguration):
+            return self._trunk.extract_stages(configuration, share_weights)
+        number = configuration.gate
+        departures = self._departures[number]
+        parts: list[nn.Module] = []
+        with _Statistics(self, configuration, 0):
+            first = self._trunk.extract_steps(configuration.choices[0], share_weights)
+        handed = sorted(set(departures))
+        names = [step.place for step in first if step.place]
+        gate = _static(self.gates[number], share_weights)
+        end = _end(first, self._layouts[number].after)
+        places = [names[place] for place in handed]
+        parts.append(_Beginning(first[:end], places, f'{GATES}.{number}', gate).eval())
+        for index, choice in enumerate(configuration.choices):
+            with _Statistics(self, configuration, index):
+                steps = self._trunk.extract_steps(choice, share_weights)
+            rest = steps[_end(steps, departures[index]) :]
+            takes = handed.index(departures[index])
+            parts.append(_Rest(rest, takes, _prefix(index)).eval())
+        return tuple(parts)
+
+    def stage_routes(self, configuration: Any) -> tuple[tuple[int, ...], ...]:
+        """Return which stages may follow each; see the contract."""
+        if not isinstance(configuration, GateConfiguration):
+            return self._trunk.stage_routes(configuration)
+        count = len(configuration.choices)
+        return tuple(range(1, count + 1)), *((),) * count
+
+    def multiply_adds(self, configuration: Any) -> int:
+        """Return the multiply-adds of one picture, behind a gate of the largest path."""
+        found = self._trunk.multiply_adds(_largest(configuration))
+        return found + sum(layer.weight.numel() for layer in self._layers(configuration))
+
+    def parameter_count(self, configuration: Any) -> int:
+        """Return the number of parameters, behind a gate of the largest path."""
+        found = self._trunk.parameter_count(_largest(configuration))
+        layers = self._layers(configuration)
+        return found + sum(each.numel() for layer in layers for each in layer.parameters())
+
+    def layer_count(self, configuration: Any) -> int:
+        """Return the number of convolutions and linear layers of the largest path."""
+        return self._trunk.layer_count(_largest(configuration)) + len(self._layers(configuration))
+
+    def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
+        """Yield those of the active sub-network; behind a gate of the largest path."""
+        return self._trunk.active_batch_norms()
+
+    def sort_channels(self, trained: Choices | None = None) -> None:
+        """Put the most important channels first; see the contract."""
+        self._trunk.sort_channels(trained)
+
+    def freeze(self, configuration: Any | None) -> None:
+        """Keep a sub-network of the family as it is; see the contract."""
+        self._trunk.freeze(None if configuration is None else _largest(configuration))
+
+    def batch_norm_statistics(self) -> Arrays:
+        """Return those of the active sub-network; behind a gate of each choice."""
+        active = self._active
+        if not isinstance(active, GateConfiguration):
+            return self._trunk.batch_norm_statistics()
+        own = self._own.get(active.gate)
+        if own is None:
+            of_choices = []
+            for choice in active.choices:
+                self._trunk.activate(choice)
+                of_choices.append(self._trunk.batch_norm_statistics())
+            self.activate(active)
+            own = self.together(active, of_choices)
+        return {name: array.copy() for name, array in own.items()}
+
+    def together(self, configuration: GateConfiguration, of_choices: Sequence[Arrays]) -> Arrays:
+        """
+        Return the statistics of a configuration behind a gate.
+
+        :param of_choices: those of each choice alone; where all share a beginning, that has those
+            of the first
+        """
+        after = self._layouts[configuration.gate].after
+        before, _ = self._names_around(configuration.choices[0], after)
+        found = {name: each for name, each in of_choices[0].items() if name in before}
+        departures = self._departures[configuration.gate]
+        for index, (choice, statistics) in enumerate(zip(configuration.choices, of_choices)):
+            _, behind = self._names_around(choice, departures[index])
+            for name, array in statistics.items():
+                if name in behind:
+                    found[f'{_prefix(index)}{name}'] = array
+        return found
+
+    def _names_around(self, choice: Any, place: int) -> tuple[set[str], set[str]]:
+        """Return the names of the statistics of a choice before and behind a place."""
+        steps = self._trunk.extract_steps(choice, share_weights=True)
+        end = _end(steps, place)
+        before, behind = (
+            {name for name, _ in Part(some).named_buffers()} for some in (steps[:end], steps[end:])
+        )
+        return before, behind
+
+    def load_batch_norm_statistics(self, statistics: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Put statistics into the active sub-network; see the contract."""
+        active = self._active
+        if not isinstance(active, GateConfiguration):
+            self._trunk.load_batch_norm_statistics(statistics)
+            return
+        known = self.batch_norm_statistics()
+        missing, left_over = known.keys() - statistics.keys(), statistics.keys() - known.keys()
+        wrong = [
+            name
+            for name in known.keys() & statistics.keys()
+            if known[name].shape != statistics[name].shape
+        ]
+        for what, names in (('missing', missing), ('left over', left_over), ('of shape', wrong)):
+            if names:
+                raise StateError(
+                    f'batch-norm statistics do not fit gate {active.gate}: {what} '
+                    f'{sorted(names)[0]}, {len(names)} in all'
+                )
+        self._own[active.gate] = {name: np.array(array) for name, array in statistics.items()}
+
+    def statistics_of_choice(self, configuration: GateConfiguration, index: int) -> Arrays | None:
+        """Return the statistics of one choice alone; None: none were loaded."""
+        own = self._own.get(configuration.gate)
+        if own is None:
+            return None
+        self._trunk.activate(configuration.choices[index])
+        prefix = _prefix(index)
+        names = self._trunk.batch_norm_statistics()
+        return {
+            name: own[f'{prefix}{name}' if f'{prefix}{name}' in own else name] for name in names
+        }
+
+    def _checked(self, number: int, layout: GateLayout) -> GateConfiguration:
+        """Return the configuration behind a gate, whose choices begin alike."""
+        field = f'{GATES}[{number}]'
+        choices: list[Any] = []
+        for index, mapping in enumerate(layout.choices):
+            try:
+                choices.append(self._trunk.configuration(mapping))
+            except ConfigurationError as error:
+                where = f'{field}.choices[{index}].{error.field}'
+                raise ConfigurationError(where, error.value, error.allowed) from error
+        first = self._trunk.extract_steps(choices[0], share_weights=True)
+        shapes = list(self._trunk.places(choices[0]).values())
+        if not shapes:
+            allowed = f'none: a {self._trunk.family} cannot be cut'
+            raise ConfigurationError(field, layout.to_mapping(), allowed)
+        if layout.after >= len(shapes) or len(shapes[layout.after]) < 2:
+            features = sum(len(shape) > 1 for shape in shapes)
+            allowed = f'the number of a place of features, below {features}'
+            raise ConfigurationError(f'{field}.after', layout.after, allowed)
+        departures = []
+        for index, choice in enumerate(choices):
+            alike = -1
+            if choice.size == choices[0].size:
+                alike = _alike(first, self._trunk.extract_steps(choice, share_weights=True))
+            if alike < 0:
+                raise ConfigurationError(
+                    f'{field}.choices[{index}]',
+                    dict(layout.choices[index]),
+                    'one that begins as the first choice does, at least up to place 0',
+                )
+            departures.append(min(alike, layout.after))
+        self._departures.append(tuple(departures))
+        return GateConfiguration(number, tuple(choices))
+
+    def _channels(self, configuration: GateConfiguration) -> int:
+        places = self._trunk.places(configuration.choices[0])
+        shape = list(places.values())[self._layouts[configuration.gate].after]
+        return shape[0] if len(shape) == 3 else shape[-1]
+
+    def _layers(self, configuration: Any) -> list[nn.Linear]:
+        if not isinstance(configuration, GateConfiguration):
+            return []
+        gate = self.gates[configuration.gate]
+        return [each for each in gate.modules() if isinstance(each, nn.Linear)]
+
+
+@dataclass(frozen=True)
+class _Named:
+    gate: int
+
+
+class _Statistics:
+    """Has the statistics of one choice in the network while the context lasts."""
+
+    def __init__(self, network: GateNetwork, configuration: GateConfiguration, index: int) -> None:
+        self._network = network
+        self._configuration = configuration
+        self._index = index
+
+    def __enter__(self) -> None:
+        network, trunk = self._network, self._network._trunk
+        own = network.statistics_of_choice(self._configuration, self._index)
+        trunk.activate(self._configuration.choices[self._index])
+        self._before = trunk.batch_norm_statistics()
+        if own is not None:
+            trunk.load_batch_norm_statistics(own)
+
+    def __exit__(self, *_: object) -> None:
+        trunk = self._network._trunk
+        trunk.load_batch_norm_statistics(self._before)
+        self._network.activate(self._network._active)
+
+
+def _largest(configuration: Any) -> Any:
+    """Return a configuration of the family: behind a gate the one of the largest path."""
+    if isinstance(configuration, GateConfiguration):
+        return configuration.choices[-1]
+    return configuration
+
+
+def _static(gate: nn.Module, share_weights: bool) -> Gate:
+    assert isinstance(gate, Gate)
+    static = Gate(gate.reduce.in_features // 2, gate.reduce.out_features, gate.score.out_features)
+    for own, other in ((static.reduce, gate.reduce), (static.score, gate.score)):
+        own.weight = parameter_from(other.weight, share_weights)
+        own.bias = parameter_from(other.bias, share_weights)
+    return static
+
+
+def _end(steps: Sequence[Step], place: int) -> int:
+    """Return how many steps there are up to a place, by its number."""
+    passed = -1
+    for index, step in enumerate(steps):
+        passed += bool(step.place)
+        if passed == place:
+            return index + 1
+    raise ConfigurationError('place', place, f'a number up to {passed}')
+
+
+def _alike(one: Sequence[Step], other: Sequence[Step]) -> int:
+    """Return the number of the last place up to which steps have the same layers; -1: none."""
+    passed = -1
+    for first, second in zip(one, other):
+        shapes = [
+            {name: each.shape for name, each in step.module.named_parameters()}
+            for step in (first, second)
+        ]
+        if first.name != second.name or shapes[0] != shapes[1]:
+            break
+        passed += bool(first.place)
+    return passed
+
+
+def _prefix(index: int) -> str:
+    return f'choice_{index}.'
+
+
+@functools.cache
+def with_gates(family: type[DynamicNetwork[Any]]) -> type[GateNetwork]:
+    """Return the class of a family's networks with gates."""
+    return type(
+        f'{family.__name__}WithGates',
+        (GateNetwork,),
+        {
+            '__module__': __name__,
+            'base': family,
+            'family': family.family,
+            'task': family.task,
+            'output_name': family.output_name,
+            'last_layers': family.last_layers,
+            'statistics_per_sub_network': family.statistics_per_sub_network,
+        },
+    )

@@ -1,0 +1,121 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Gates on a family: what the choices share, what each has of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
+from dynamic_dnn_ros.networks.family_checks import _Suite
+from dynamic_dnn_ros.networks.gates import GateNetwork, with_gates
+from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
+from dynamic_dnn_ros.networks.registry import create
+from support.gated_bundle import gated_layout
+
+
+def made(**changes: Any) -> GateNetwork:
+    network = create('ofa_mobilenet_v3', gated_layout(**changes))
+    assert isinstance(network, GateNetwork)
+    return network.eval()
+
+
+def test_a_family_with_gates_keeps_its_contract() -> None:
+    suite = _Suite(with_gates(OfaMobileNetV3), gated_layout(), 0)
+    suite.check_stages()
+    suite.check_extraction()
+    suite.check_state()
+    suite.check_statistics()
+
+
+def test_tensors_keep_the_names_of_the_family() -> None:
+    network = made()
+    plain = OfaMobileNetV3.from_layout(network._trunk.layout_mapping())
+    own = {name for name, _ in network.named_parameters()}
+    added = own - {name for name, _ in plain.named_parameters()}
+    assert {name.rsplit('.', 1)[0] for name in added} == {'gates.0.reduce', 'gates.0.score'}
+    assert network.layout_mapping() == gated_layout()
+    assert network.gated(0).to_mapping() == {'gate': 0}
+    assert network.configuration({'gate': 0}) == network.gated(0)
+
+
+@pytest.mark.parametrize(('after', 'handed'), [(0, 1), (1, 2)])
+@torch.inference_mode()
+def test_each_choice_has_statistics_of_its_own_and_the_beginning_is_shared(
+    after: int, handed: int
+) -> None:
+    network = made(after=after)
+    configuration = network.gated(0)
+    generator = np.random.default_rng(0)
+    of_choices = []
+    beginning: dict[str, Any] = {}
+    for choice in configuration.choices:
+        network.activate(choice)
+        found = {
+            name: (0.5 + generator.random(array.shape)).astype(np.float32)
+            for name, array in network.batch_norm_statistics().items()
+        }
+        beginning = beginning or found
+        shared, _ = network._names_around(choice, 0)
+        of_choices.append(
+            {name: beginning[name] if name in shared else each for name, each in found.items()}
+        )
+    network.activate(configuration)
+    own = network.together(configuration, of_choices)
+    assert {name.split('.')[0] for name in own} >= {'stem', 'choice_0', 'choice_1'}
+    network.load_batch_norm_statistics(own)
+    assert network.batch_norm_statistics().keys() == own.keys()
+    images = torch.randn(2, 3, *configuration.size)
+    first, *rest = network.extract_stages(configuration)
+    scores, *features = first(images)
+    assert len(features) == handed
+    assert scores.shape == (2, 2)
+    for part, choice, statistics in zip(rest, configuration.choices, of_choices):
+        network.activate(choice)
+        network.load_batch_norm_statistics(statistics)
+        expected = network.extract(choice)(images)
+        torch.testing.assert_close(part(*features)[0], expected)
+    network.activate(configuration)
+    for broken in ({**own, 'nonesuch': np.zeros(1)}, dict(list(own.items())[1:])):
+        with pytest.raises(StateError, match='do not fit gate 0'):
+            network.load_batch_norm_statistics(broken)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'field', 'said'),
+    [
+        ({'after': 9}, r'gates\[0\].after', 'of features, below 2'),
+        ({'after': -1}, r'gates\[0\].after', 'from 0'),
+        ({'squeeze': 0}, r'gates\[0\].squeeze', 'a positive whole number'),
+        ({'choices': []}, r'gates\[0\].choices', 'two configurations or more'),
+        ({'first': {'expand_ratio': [3, 2, 2, 2]}}, r'gates\[0\].choices\[1\]', 'begins as the'),
+        ({'first': {'resolution': 24}}, r'gates\[0\].choices\[1\]', 'begins as the first'),
+        ({'first': {'depth': [9, 1]}}, r'gates\[0\].choices\[0\].depth', 'one of'),
+        ({'extra': 1}, r'gates\[0\]', 'exactly the fields'),
+    ],
+)
+def test_gates_that_cannot_be(changes: dict[str, Any], field: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'{field}.*{said}'):
+        made(**changes)
+
+
+def test_no_such_gate() -> None:
+    for wrong in (1, -1, True, 'x'):
+        with pytest.raises(ConfigurationError, match='gate is .*the number of one of 1 gates'):
+            made().configuration({'gate': wrong})
+
+
+def test_a_beginning_is_grafted() -> None:
+    network = OfaMobileNetV3.from_layout('ofa_mbv3_32x32')
+    small, large = network.smallest(), network.largest()
+    found = network.with_beginning(large, small, 0)
+    assert found.depth == large.depth and found.resolution == small.resolution
+    assert (found.expand_ratio[0], found.expand_ratio[1]) == (2, 4)
+    found = network.with_beginning(small, large, 5)
+    assert found.depth == (4, 2, 1, 1) and found.expand_ratio[:6] == large.expand_ratio[:6]
+    with pytest.raises(ConfigurationError, match='place is 4: allowed is a number below 4'):
+        network.with_beginning(large, small, 4)
