@@ -98,6 +98,13 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         'power of the first minute over that with a profile, mean',
         'late frames above the quantile while learning, most',
     ),
+    'placement': (
+        'alone: module energy / oracle, worst',
+        'alone: module, saved against all on the GPU, mean',
+        'alone: module, saved against all on the DLAs, mean',
+        'beside 35 % of CPU: module energy / oracle, worst',
+        'beside 35 % of CPU: module, saved against all on the GPU, mean',
+    ),
     'recalibration': (
         's0: lost without statistics of its own',
         's6: lost without statistics of its own',
