@@ -1,0 +1,64 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Gates learn which choice suffices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from dynamic_dnn_ros.exits.errors import ExitError
+from dynamic_dnn_ros.exits.gate_settings import GateSettings
+from dynamic_dnn_ros.exits.gate_training import Told, judged, sufficing, train_gate
+
+
+def told(count: int = 8192) -> Told:
+    """Return pictures whose first channel says whether the small choice is right."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(count, 8, generator=generator) * 3 + 5
+    labels = torch.randint(4, (count,), generator=generator)
+    truth = 4.0 * functional.one_hot(labels, 4)
+    easy = features[:, :1] > 5
+    small = torch.where(easy, truth, truth.roll(1, 1))
+    return Told(features, torch.stack([small, truth], 1), labels)
+
+
+def test_the_choice_that_suffices_is_the_smallest_that_is_right() -> None:
+    right = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0], [0, 1, 0]]).bool()
+    assert sufficing(right).tolist() == [0, 1, 2, 2, 1]
+
+
+def test_a_gate_learns_which_pictures_are_hard() -> None:
+    pictures = told()
+    gate = train_gate(pictures, torch.tensor([0.2, 1.0]), 0.0, squeeze=4, epochs=8)
+    accuracy, shares = judged(gate, pictures)
+    assert accuracy > 0.95
+    assert shares[0] == pytest.approx(0.5, abs=0.1)
+    again = train_gate(pictures, torch.tensor([0.2, 1.0]), 0.0, squeeze=4, epochs=8)
+    assert torch.equal(gate.score.weight, again.score.weight), 'a training repeats with its seed'
+
+
+def test_complexity_trades_accuracy_for_cost() -> None:
+    pictures = told()
+    costs = torch.tensor([0.2, 1.0])
+    shares = [
+        judged(train_gate(pictures, costs, weight, squeeze=4, epochs=4), pictures)[1][1]
+        for weight in (-20.0, 0.0, 20.0)
+    ]
+    assert shares[0] > 0.95 > shares[1] > 0.05 > shares[2]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'complexities': ()}, 'no complexity is given'),
+        ({'complexities': (float('nan'),)}, 'a weight is a finite number'),
+        ({'shared': 0}, 'shared is 0: at least 1'),
+        ({'shared': 3, 'after': 1}, 'after is 1: a gate lies at the end of the 3 places'),
+        ({'pictures': 10}, 'pictures is 10: at least 1000'),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ExitError, match=said):
+        GateSettings(**changes)  # type: ignore[arg-type]
