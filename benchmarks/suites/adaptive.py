@@ -22,6 +22,7 @@ import time
 from typing import Any
 
 import adaptive_blocks
+import adaptive_exits
 import adaptive_joint
 import numpy as np
 from report import Figure, Report, figure
@@ -79,7 +80,11 @@ def run(runs: int) -> Report:
     )
     _, held = held_out(len(training), HELD_OUT, SEED)
     report = compare(bundle, training.take(held.tolist()), _some_of(test), runs)
-    added = [*adaptive_blocks.figures(runs), *adaptive_joint.joint_figures()]
+    added = [
+        *adaptive_exits.figures(ENGINE, _some_of(test), runs, _timed),
+        *adaptive_blocks.figures(runs),
+        *adaptive_joint.joint_figures(),
+    ]
     return replace(report, figures=[*report.figures, *added])
 
 

@@ -278,6 +278,7 @@ class _Maker:
                 name: tested.accuracy([name], np.zeros(len(tested.answers), np.int64))
                 for name in self._names
             },
+            without_others=self._settings.alone,
         )
         return replace(found, bundle=self._written(found, folder, replaces, command))
 

@@ -41,6 +41,7 @@ class MadeExits:
     :param conditions: under which latencies were measured
     :param training: how long heads were trained; empty: they were there already
     :param alone: accuracy on the test pictures if all left after a stage, by its name
+    :param without_others: whether the other sub-networks of the bundle are left out
     """
 
     bundle: Bundle
@@ -52,6 +53,7 @@ class MadeExits:
     tested_on: int
     training: str
     alone: Mapping[str, float]
+    without_others: bool = False
 
 
 TITLES = ('id', 'leave after', 'leave', 'accuracy', 'below', 'promised', 'time')
@@ -79,8 +81,9 @@ def how(found: MadeExits, command: str) -> str:
     name = found.backbone.id
     alone = ', '.join(f'{stage} {value:.2%}' for stage, value in found.alone.items())
     trained = f' Heads were trained for {found.training} while {name} stayed as it is.'
+    others = f'Of what is told above, this bundle has {name} alone. '
     return (
-        f'{name} runs until the confidence of the answer at an exit is at least the threshold '
+        f'{others if found.without_others else ""}{name} runs until the confidence of the answer at an exit is at least the threshold '
         'there. *Leave*: share of the calibration pictures that leave after each stage. *Below*: '
         f'points below {name} whole, on the {found.tested_on} test pictures, and what was '
         'promised of it. Thresholds are the lowest that keep the promise on '
