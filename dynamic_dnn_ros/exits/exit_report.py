@@ -82,9 +82,11 @@ def how(found: MadeExits, command: str) -> str:
     alone = ', '.join(f'{stage} {value:.2%}' for stage, value in found.alone.items())
     trained = f' Heads were trained for {found.training} while {name} stayed as it is.'
     others = f'Of what is told above, this bundle has {name} alone. '
+    preface = others if found.without_others else ''
     return (
-        f'{others if found.without_others else ""}{name} runs until the confidence of the answer at an exit is at least the threshold '
-        'there. *Leave*: share of the calibration pictures that leave after each stage. *Below*: '
+        f'{preface}{name} runs until the confidence of the answer at an exit is at least the '
+        'threshold there. *Leave*: share of the calibration pictures that leave after each '
+        'stage. *Below*: '
         f'points below {name} whole, on the {found.tested_on} test pictures, and what was '
         'promised of it. Thresholds are the lowest that keep the promise on '
         f'{found.calibrated_on} calibration pictures with a margin of {MARGIN:g} standard '
