@@ -269,9 +269,11 @@ class _Suite:
         configurations = self.sampled(20)
         counted = len(configurations) if max(network.largest().size) < _SMALL else 5
         for index, configuration in enumerate(configurations):
-            # With exits the largest path counts, which is all stages.
-            whole = network.extract(configuration, share_weights=True)
-            parts = network.extract_stages(configuration, share_weights=True) or (whole,)
+            # With exits the largest path counts, which is all stages; with gates the whole does.
+            parts: tuple[nn.Module, ...] = ()
+            if all(len(onward) < 2 for onward in network.stage_routes(configuration)):
+                parts = network.extract_stages(configuration, share_weights=True)
+            parts = parts or (network.extract(configuration, share_weights=True),)
             static = nn.ModuleList(parts)
             parameters = sum(parameter.numel() for parameter in static.parameters())
             assert network.parameter_count(configuration) == parameters, (

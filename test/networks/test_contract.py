@@ -20,7 +20,11 @@ _INDEPENDENT = dataclasses.replace(
     GROUP_LAYOUTS['incremental_group_32x32'], connections='independent'
 )
 
+_PATCHES = {'width': 8, 'middle': 8, 'blocks': 1, 'mode': 'patches', 'granularity': 4}
+_ADAPTIVE = {'resolution': 32, 'stem': 8, 'classes': 3, 'stages': [_PATCHES]}
+
 CASES = {
+    'adaptive_resnet': ('adaptive_resnet', _ADAPTIVE),
     'ofa_mbv3_32x32': ('ofa_mobilenet_v3', 'ofa_mbv3_32x32'),
     'ofa_mbv3_w1.0': ('ofa_mobilenet_v3', 'ofa_mbv3_d234_e346_k357_w1.0'),
     'ofa_mbv3_w1.2': ('ofa_mobilenet_v3', 'ofa_mbv3_d234_e346_k357_w1.2'),
