@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dynamic_dnn_ros.bundles.graphs import INPUT_NAME
+from dynamic_dnn_ros.bundles.graphs import CARRIED, INPUT_NAME
 from dynamic_dnn_ros.bundles.manifest import SeparateModels, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.stages import routes
@@ -162,13 +162,25 @@ def check_handover(
         handed = outputs[stage.threshold is not None or bool(stage.choices) :]
         for each in following:
             inputs = models[each][0]
-            if len(handed) != len(inputs) or not all(map(_agree, handed, inputs)):
+            # One may leave tensors that others take.
+            places = places_of([entry.name for entry in inputs])
+            if not places or not all(
+                place < len(handed) and _agree(handed[place], entry)
+                for place, entry in zip(places, inputs)
+            ):
                 raise EngineError(
                     f'stage {stage.name!r} of sub-network {sub_network.id!r} hands on '
                     f'{", ".join(map(str, handed)) or "nothing"}, and stage '
                     f'{stages[each].name!r} takes {", ".join(map(str, inputs)) or "nothing"}. '
                     f'To mend it, {remedy}.'
                 )
+
+
+def places_of(inputs: Sequence[str]) -> tuple[int, ...]:
+    """Return which of the tensors that are handed on each input of a stage takes, by its name."""
+    return tuple(
+        int(name.removeprefix(CARRIED)) if name.startswith(CARRIED) else 0 for name in inputs
+    )
 
 
 def _agree(one: InputFound, other: InputFound) -> bool:

@@ -32,7 +32,13 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import Say, cache_folder
-from dynamic_dnn_ros.engines.models import InputFound, check_handover, check_inputs, models_of
+from dynamic_dnn_ros.engines.models import (
+    InputFound,
+    check_handover,
+    check_inputs,
+    models_of,
+    places_of,
+)
 from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, Values, stages_of
 from dynamic_dnn_ros.pictures.placement import Size
 
@@ -334,9 +340,11 @@ def _computing(session: Session) -> Callable[[Batch], Outputs]:
 def _step(session: Session, decides: bool) -> Step:
     names = [output.name for output in session.get_outputs()]
     inputs = [entry.name for entry in session.get_inputs()]
+    places = places_of(inputs)
 
     def step(values: Values) -> tuple[Outputs | None, Values]:
-        found = session.run(names, dict(zip(inputs, values)))
+        taken = (values[place] for place in places)
+        found = session.run(names, dict(zip(inputs, taken)))
         return ({names[0]: found[0]} if decides else None), tuple(found[decides:])
 
     return step

@@ -29,7 +29,13 @@ from dynamic_dnn_ros.engines.contract import (
     warm_up,
 )
 from dynamic_dnn_ros.engines.graph_source import Say
-from dynamic_dnn_ros.engines.models import InputFound, check_handover, check_inputs, models_of
+from dynamic_dnn_ros.engines.models import (
+    InputFound,
+    check_handover,
+    check_inputs,
+    models_of,
+    places_of,
+)
 from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, Values, stages_of
 
 #: OpenVINO's name of a capability, and of the type that inference is asked to compute in.
@@ -242,12 +248,13 @@ def _step(request: openvino.InferRequest, names: Sequence[str], decides: bool) -
     # A request runs once at a time.
     lock = threading.Lock()
     inputs = [entry.any_name for entry in request.model_inputs]
+    places = places_of(inputs)
 
     def step(values: Values) -> tuple[Outputs | None, Values]:
         tensors = [
             # A tensor shares memory that it may write alone.
             openvino.Tensor(each if each.flags.writeable else each.copy(), shared_memory=True)
-            for each in values
+            for each in (values[place] for place in places)
         ]
         with lock:
             for name, tensor in zip(inputs, tensors):

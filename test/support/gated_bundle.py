@@ -51,7 +51,8 @@ def gated_layout(first: dict[str, Any] | None = None, **changes: Any) -> dict[st
 def make_gated_bundle(folder: Path) -> Bundle:
     """Write a bundle of ``s0``, of one piece, and ``s1``, which is behind the gate."""
     torch.manual_seed(0)
-    network = create('ofa_mobilenet_v3', gated_layout())
+    # Behind the first place, so that the beginning hands on more than one branch takes.
+    network = create('ofa_mobilenet_v3', gated_layout(after=1))
     assert isinstance(network, GateNetwork)
     with torch.no_grad():
         for name in ('classifier.weight', 'gates.0.score.weight'):
