@@ -23,6 +23,7 @@ from typing import Any
 
 import adaptive_blocks
 import adaptive_exits
+import adaptive_gates
 import adaptive_joint
 import numpy as np
 from report import Figure, Report, figure
@@ -83,6 +84,7 @@ def run(runs: int) -> Report:
     added = [
         *adaptive_exits.figures(ENGINE, _some_of(test), runs, _timed),
         *adaptive_blocks.figures(runs),
+        *adaptive_gates.figures(runs),
         *adaptive_joint.joint_figures(),
     ]
     return replace(report, figures=[*report.figures, *added])
@@ -136,8 +138,8 @@ def compare(
         },
         'data': 'CIFAR-10 (JPEG)',
         'not_measured': [
-            'DS-Net: not built yet',
             *adaptive_blocks.not_measured(),
+            *adaptive_gates.not_measured(),
             'other engines and processors than ONNX Runtime on the CPU',
         ],
     }

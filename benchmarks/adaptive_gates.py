@@ -1,0 +1,176 @@
+# Copyright 2026 dynamic_dnn_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Gates beside static sub-networks of the same family, and beside masks.
+
+All test pictures go through each, by the function that the inference node serves a frame with, one
+thread, ONNX Runtime, in turns of blocks of pictures, in an order drawn anew. Times are of the CPU,
+since other programs may run. A masked network computes every branch, and multiplies the answers by
+ones and zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import itertools
+import time
+from typing import Any
+
+import numpy as np
+from report import Figure, figure
+
+from dynamic_dnn_ros.bundles.manifest import SubNetwork
+from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
+from dynamic_dnn_ros.datasets.registry import open_dataset
+from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
+from dynamic_dnn_ros.engines.registry import create_engine
+from dynamic_dnn_ros.engines.staged import decision
+from dynamic_dnn_ros.pictures.input import Picture
+from dynamic_dnn_ros.profiling.accuracy import fitted_inputs
+from dynamic_dnn_ros.serving.path import follow
+from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
+
+BUNDLE = REPOSITORY / 'models/cifar10_gates'
+
+#: At most so many points less than the static largest, and at least so much faster.
+_POINTS, _SPEED_UP = 0.7, 1.62
+
+#: Test pictures, and those that one network runs before another has its turn.
+_PICTURES, _BLOCK = 3000, 100
+
+_MASKED = 'masked'
+
+
+def not_measured() -> list[str]:
+    """Return what was not measured, and why."""
+    return [] if BUNDLE.exists() else ['gates: the bundle cifar10_gates is not here']
+
+
+def figures(runs: int) -> Iterator[Figure]:
+    """Yield the figures; none where the bundle is not here."""
+    if BUNDLE.exists():
+        yield from _figures(read_bundle(BUNDLE), runs)
+
+
+def _figures(bundle: Bundle, runs: int) -> Iterator[Figure]:
+    manifest = bundle.manifest
+    gated = [entry for entry in manifest.sub_networks if entry.stages]
+    size = gated[0].size
+    static = [each for each in manifest.sub_networks if not each.stages and each.size == size]
+    largest = max(static, key=lambda entry: entry.multiply_adds)
+    engine = create_engine('onnxruntime', bundle, 1)
+    prepared = {entry.id: engine.prepare(entry, 'cpu') for entry in [*static, *gated]}
+    task = manifest.make_task()
+
+    def served(each: PreparedSubNetwork) -> Callable[[Picture], np.ndarray]:
+        return lambda picture: follow(each, picture, task).outputs['logits'][0]
+
+    ways = {name: served(each) for name, each in prepared.items()}
+    # All gates of the bundle have the same branches, so one tells what masks cost.
+    ours = gated[0]
+    ways[_MASKED] = _masked(prepared[ours.id])
+    data = open_dataset(shared_data(CIFAR10_TEST), 'classification', manifest.labels, print)
+    spread = np.linspace(0, len(data) - 1, min(_PICTURES, len(data))).round().astype(np.int64)
+    test = data.take(spread.tolist())
+    inputs = [fitted_inputs(each, {size}, manifest.preprocessing)[size][0] for each in test]
+    truths = np.array([test.truth_of(index) for index in range(len(test))])
+    times, logits = _timed(ways, inputs, runs)
+    right = {name: float((found.argmax(1) == truths).mean()) for name, found in logits.items()}
+    names = [each.id for each in static]
+    yield figure(f'gates: accuracy of {largest.id}, the largest, alone', right[largest.id], '0..1')
+    for each in gated:
+        yield from _compared(each, largest, names, times, right)
+    yield _fastest_within(gated, largest, times, right)
+    title = f'gate {ours.id}'
+    yield figure(
+        f'{title}: time of a masked implementation against ours',
+        [one / other for one, other in zip(times[_MASKED], times[ours.id])],
+        'ratio',
+    )
+    yield figure(
+        f'{title}: time of a masked implementation against {largest.id} alone',
+        [one / other for one, other in zip(times[_MASKED], times[largest.id])],
+        'ratio',
+    )
+    difference = float(np.abs(logits[_MASKED] - logits[ours.id]).max())
+    yield figure(f'{title}: largest difference of masked logits', difference, '', '<= 1e-3')
+
+
+def _compared(
+    ours: SubNetwork,
+    largest: SubNetwork,
+    static: list[str],
+    times: dict[str, list[float]],
+    right: dict[str, float],
+) -> Iterator[Figure]:
+    title = f'gate {ours.id}'
+    yield figure(f'{title}: accuracy', right[ours.id], '0..1')
+    below = 100 * (right[largest.id] - right[ours.id])
+    yield figure(f'{title}: below {largest.id}, the largest', below, 'points')
+    yield figure(
+        f'{title}: throughput against {largest.id} alone',
+        [slow / fast for slow, fast in zip(times[largest.id], times[ours.id])],
+        'ratio',
+    )
+    as_good = [name for name in static if right[name] >= right[ours.id]]
+    rival = min(as_good or [largest.id], key=lambda name: float(np.median(times[name])))
+    yield figure(
+        f'{title}: throughput against the fastest static sub-network as accurate ({rival})',
+        [slow / fast for slow, fast in zip(times[rival], times[ours.id])],
+        'ratio',
+    )
+
+
+def _fastest_within(
+    gated: list[SubNetwork],
+    largest: SubNetwork,
+    times: dict[str, list[float]],
+    right: dict[str, float],
+) -> Figure:
+    """Return the most that gates give at few points less; these same pictures pick the gate."""
+    least = right[largest.id] - _POINTS / 100
+    within = [each.id for each in gated if right[each.id] >= least] or [largest.id]
+    best = min(within, key=lambda name: float(np.median(times[name])))
+    return figure(
+        f'gates: throughput of the fastest at most {_POINTS} points below {largest.id}, which '
+        f'these test pictures pick ({best})',
+        [slow / fast for slow, fast in zip(times[largest.id], times[best])],
+        'ratio',
+        f'>= {_SPEED_UP}',
+    )
+
+
+def _masked(prepared: PreparedSubNetwork) -> Callable[[Picture], np.ndarray]:
+    """Return what computes all branches of a gate, and multiplies them by ones and zeros."""
+    steps: Any = prepared._steps  # type: ignore[attr-defined]
+
+    def run(picture: Picture) -> np.ndarray:
+        scores, handed = steps[0]((picture[np.newaxis],))
+        choice, _ = decision(next(iter(scores.values()))[0])
+        mask = np.eye(len(steps) - 1, dtype=np.float32)[choice]
+        found = [step(handed)[0]['logits'][0] for step in steps[1:]]
+        total: np.ndarray = sum(one * share for one, share in zip(found, mask))
+        return total
+
+    return run
+
+
+def _timed(
+    ways: dict[str, Callable[[Picture], np.ndarray]], inputs: list[Picture], runs: int
+) -> tuple[dict[str, list[float]], dict[str, np.ndarray]]:
+    """Return seconds for all pictures, one a run, and the logits, by name."""
+    times = {name: [0.0] * runs for name in ways}
+    logits: dict[str, list[np.ndarray]] = {name: [] for name in ways}
+    generator = np.random.default_rng(0)
+    for number, first in itertools.product(range(runs), range(0, len(inputs), _BLOCK)):
+        block = inputs[first : first + _BLOCK]
+        for name in map(str, generator.permutation(list(ways))):
+            way = ways[name]
+            for picture in block[:5]:  # The caches hold another one's weights.
+                way(picture)
+            begun = time.process_time()
+            found = [way(picture) for picture in block]
+            times[name][number] += time.process_time() - begun
+            if number == 0:
+                logits[name] += found
+    return times, {name: np.array(found) for name, found in logits.items()}
