@@ -5,8 +5,8 @@ A network whose blocks decide by the picture, beside the same one undivided and 
 
 The bundles are those that docs/adaptive_networks.md has the commands for. All test pictures go
 through each, by the function that the inference node serves a frame with, one thread, ONNX
-Runtime, in turns of blocks of pictures, in an order drawn anew. Times are of the CPU, since other
-programs may run.
+Runtime, in turns of blocks of pictures, in an order drawn anew, on the wall clock. The latencies
+of blocks that the predictor is fitted to are of the CPU.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def _served(
 ) -> tuple[float, list[Any]]:
     for picture in block[:5]:  # The caches hold another one's weights.
         prepared.run(picture)
-    begun = time.process_time()
+    begun = time.perf_counter()
     paths = [follow(prepared, picture, task) for picture in block]
-    return time.process_time() - begun, paths
+    return time.perf_counter() - begun, paths
 
 
 def _predictor_figures() -> Iterator[Figure]:
