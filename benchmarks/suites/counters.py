@@ -19,7 +19,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
-from dynamic_dnn_ros.networks import detector_layouts, incremental_group, ofa_mobilenet_v3
+from dynamic_dnn_ros.networks import (
+    adaptive_layouts,
+    detector_layouts,
+    incremental_group,
+    ofa_mobilenet_v3,
+)
 from dynamic_dnn_ros.networks.contract import Configuration, DynamicNetwork
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.networks.slimmable.capture import capture
@@ -42,6 +47,8 @@ def layouts() -> dict[str, tuple[str, Mapping[str, Any]]]:
         found[name] = 'incremental_group', groups.to_mapping()
         independent = dataclasses.replace(groups, connections='independent')
         found[f'{name}, independent'] = 'incremental_group', independent.to_mapping()
+    for name, adaptive in adaptive_layouts.LAYOUTS.items():
+        found[name] = 'adaptive_resnet', adaptive.to_mapping()
     captured = capture(resnet18(num_classes=10), 'torchvision:resnet18', (_SIDE,))
     found['torchvision:resnet18'] = 'slimmable', captured.network.layout_mapping()
     return found

@@ -20,7 +20,7 @@ Import = Callable[[str], ModuleType]
 def test_every_family_and_layout_is_counted(benchmark: Import) -> None:
     layouts = benchmark('suites.counters').layouts()
     assert {family for family, _ in layouts.values()} == set(family_names())
-    assert len(layouts) == 9
+    assert len(layouts) == 10
 
 
 def test_the_counter_counts_layers_known_by_hand(benchmark: Import) -> None:
