@@ -76,7 +76,7 @@ def test_families(offer: Offer) -> None:
     assert family_class('theirs').family == 'incremental_group'
     with pytest.raises(ConfigurationError, match="'gone', nowhere:Family of .* cannot be loaded"):
         family_class('gone')
-    with pytest.raises(ConfigurationError, match='one of incremental_group, .*, gone, theirs'):
+    with pytest.raises(ConfigurationError, match='one of adaptive_resnet, .*, gone, theirs'):
         family_class('absent')
 
 

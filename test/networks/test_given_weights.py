@@ -104,7 +104,7 @@ def test_another_family_is_refused(bundle):
 
 
 def test_what_is_not_there_is_refused():
-    with pytest.raises(GivenWeightsError, match='Shipped are: cifar10_incremental_group'):
+    with pytest.raises(GivenWeightsError, match='Shipped are: cifar10_exits'):
         take_weights(network_of(), 'cifar11', LABELS)
 
 

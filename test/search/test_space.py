@@ -15,6 +15,7 @@ from support.slimmable import convolutions, layout_of
 from support.training import small_network
 
 LAYOUTS = {
+    'adaptive_resnet': 'adaptive_96x96',
     'ofa_detector': 'ofa_detector_96',
     'ofa_mobilenet_v3': 'ofa_mbv3_32x32',
     'incremental_group': 'incremental_group_32x32',
