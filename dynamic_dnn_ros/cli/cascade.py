@@ -5,64 +5,49 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 import shlex
 from typing import Any
 
-from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.cli.exit_options import (
+    ERRORS as ERRORS,
+)
+from dynamic_dnn_ros.cli.exit_options import (
+    add_bundle,
+    add_engine,
+    add_losses,
+    add_output,
+    add_pictures,
+    check_test,
+    losses_given,
+    names_in,
+    pictures_given,
+    print_written,
+)
 from dynamic_dnn_ros.cli.tables import print_table
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
-from dynamic_dnn_ros.engines.contract import EngineError
-from dynamic_dnn_ros.engines.registry import AUTO, engine_choices
 from dynamic_dnn_ros.exits.cascades import make_cascades
-from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.held_out import halves, held_out_pictures
 from dynamic_dnn_ros.exits.report import TITLES, rows
 from dynamic_dnn_ros.exits.settings import CascadeSettings
 from dynamic_dnn_ros.profiling.accuracy import open_labelled
-from dynamic_dnn_ros.tasks.contract import TaskError
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
-    TrainingConfigurationError,
-)
-
-ERRORS = (
-    BundleError,
-    DataError,
-    EngineError,
-    ExitError,
-    TaskError,
-    TrainingConfigurationError,
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     defaults = CascadeSettings()
-    parser.add_argument('bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path')
-    pictures = parser.add_mutually_exclusive_group(required=True)
-    pictures.add_argument(
-        '--data',
-        type=Path,
-        metavar='FOLDER_OR_ARCHIVE',
-        help='labelled pictures to calibrate with, none that were trained on: any layout of '
+    add_bundle(parser)
+    add_pictures(
+        parser,
+        data='labelled pictures to calibrate with, none that were trained on: any layout of '
         'docs/datasets.md. Without --test, every other one is kept to test with',
-    )
-    pictures.add_argument(
-        '--configuration',
-        type=Path,
-        metavar='CONFIG',
-        help='the YAML file that the bundle was trained with: its held-out pictures calibrate, '
-        'its test pictures test',
-    )
-    parser.add_argument(
-        '--test',
-        type=Path,
-        metavar='FOLDER_OR_ARCHIVE',
-        help='with --data: other pictures, to measure accuracy on',
+        configuration='the YAML file that the bundle was trained with: its held-out pictures '
+        'calibrate, its test pictures test',
     )
     parser.add_argument(
         '--stages',
@@ -71,14 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='ids of the sub-networks, the fastest first; default: those that take the least '
         'time, ending in the most accurate one',
     )
-    parser.add_argument(
-        '--at-most-below',
-        type=float,
-        nargs='+',
-        default=list(defaults.at_most_below),
-        metavar='SHARE',
-        help='accuracy that may be lost against the last stage alone, 0..1; a cascade for each '
-        'that is named. Default: 0.005, half a point',
+    add_losses(
+        parser,
+        defaults.at_most_below,
+        'accuracy that may be lost against the last stage alone, 0..1; a cascade for each that '
+        'is named. Default: 0.005, half a point',
     )
     parser.add_argument(
         '--longest',
@@ -86,39 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=defaults.longest,
         help='stages at most, where none are named; default: %(default)s',
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        metavar='FOLDER',
-        help='write a bundle there, and leave this one as it is',
-    )
-    parser.add_argument(
-        '--engine',
-        default=AUTO,
-        choices=engine_choices(),
-        help='that will serve it: what stages take is measured with it; default: %(default)s, '
-        'the fastest one here',
-    )
-    parser.add_argument(
-        '--threads',
-        type=int,
-        default=defaults.threads,
-        help='of one inference on the CPU; default: %(default)s',
-    )
-    parser.add_argument('--quiet', action='store_true', help='show no progress bars')
+    add_output(parser)
+    add_engine(parser, 'stages', defaults.threads)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     settings = CascadeSettings(
-        stages=tuple(name.strip() for name in arguments.stages.split(',') if name.strip()),
+        stages=names_in(arguments.stages),
         at_most_below=tuple(arguments.at_most_below),
         longest=arguments.longest,
         engine=arguments.engine,
         threads=arguments.threads,
     )
-    if arguments.test is not None and arguments.data is None:
-        raise ExitError('--test goes with --data: a configuration names its own test pictures')
+    check_test(arguments)
     bundle = read_bundle(find_bundle(arguments.bundle))
     calibration, test = _pictures(bundle, arguments)
     found = make_cascades(
@@ -137,9 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         f'time as a share: against {last} alone, {found.latency * 1e3:.3g} ms'
     )
     print_table(TITLES, rows(found.made))
-    folder = found.bundle.folder
-    print(f'written: {folder}')
-    print(f'next: dynamic-dnn profile {shlex.quote(str(folder))}')
+    print_written(found.bundle.folder)
     return 0
 
 
@@ -160,13 +121,9 @@ def _pictures(
 
 def _command(arguments: argparse.Namespace) -> str:
     """Return what was called, for the model card: without what does not change the result."""
-    parts = ['dynamic-dnn', 'cascade', arguments.bundle]
-    for name in ('data', 'configuration', 'test'):
-        value = getattr(arguments, name)
-        if value is not None:
-            parts += [f'--{name}', str(value)]
+    parts = ['dynamic-dnn', 'cascade', arguments.bundle, *pictures_given(arguments)]
     if arguments.stages:
         parts += ['--stages', arguments.stages]
-    parts += ['--at-most-below', *(f'{value:g}' for value in arguments.at_most_below)]
+    parts += losses_given(arguments)
     parts += ['--engine', arguments.engine]
     return shlex.join(parts)

@@ -11,13 +11,24 @@ import shlex
 
 import torch
 
-from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.cli.exit_options import (
+    ERRORS as COMMON_ERRORS,
+)
+from dynamic_dnn_ros.cli.exit_options import (
+    add_bundle,
+    add_engine,
+    add_losses,
+    add_output,
+    add_pictures,
+    check_test,
+    losses_given,
+    names_in,
+    pictures_given,
+    print_written,
+)
 from dynamic_dnn_ros.cli.tables import print_table
-from dynamic_dnn_ros.datasets.contract import DataError
-from dynamic_dnn_ros.engines.contract import EngineError
-from dynamic_dnn_ros.engines.registry import AUTO, engine_choices
 from dynamic_dnn_ros.exits.early import check_kind, make_exits
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.exit_pictures import (
@@ -25,54 +36,30 @@ from dynamic_dnn_ros.exits.exit_pictures import (
     plain_configuration,
     read_exit_pictures,
 )
-from dynamic_dnn_ros.exits.exit_report import TITLES, rows
+from dynamic_dnn_ros.exits.exit_report import TITLES
 from dynamic_dnn_ros.exits.exit_settings import ExitSettings
-from dynamic_dnn_ros.tasks.contract import TaskError
+from dynamic_dnn_ros.exits.report import rows
 from dynamic_dnn_ros.training.checkpoint import CheckpointError
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
-    TrainingConfigurationError,
 )
 from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.trainer import DivergenceError
 
-ERRORS = (
-    BundleError,
-    CheckpointError,
-    DataError,
-    DivergenceError,
-    EngineError,
-    ExitError,
-    TaskError,
-    TrainingConfigurationError,
-)
+ERRORS = (*COMMON_ERRORS, CheckpointError, DivergenceError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     defaults = ExitSettings()
-    parser.add_argument('bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path')
-    pictures = parser.add_mutually_exclusive_group(required=True)
-    pictures.add_argument(
-        '--data',
-        type=Path,
-        metavar='FOLDER_OR_ARCHIVE',
-        help='labelled pictures: heads are trained on most, thresholds calibrated on a sixth of '
+    add_bundle(parser)
+    add_pictures(
+        parser,
+        data='labelled pictures: heads are trained on most, thresholds calibrated on a sixth of '
         'them. None that the bundle was trained on: it is too sure of these. Without --test, '
         'another sixth is kept to test with',
-    )
-    pictures.add_argument(
-        '--configuration',
-        type=Path,
-        metavar='CONFIG',
-        help='the YAML file that the bundle was trained with: its training pictures train, those '
-        'it held out calibrate, its test pictures test',
-    )
-    parser.add_argument(
-        '--test',
-        type=Path,
-        metavar='FOLDER_OR_ARCHIVE',
-        help='with --data: other pictures, to measure accuracy on',
+        configuration='the YAML file that the bundle was trained with: its training pictures '
+        'train, those it held out calibrate, its test pictures test',
     )
     parser.add_argument(
         '--sub-network',
@@ -115,46 +102,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='ways in which each training picture is altered, for each of which the network runs '
         'once; default: %(default)s',
     )
-    parser.add_argument(
-        '--at-most-below',
-        type=float,
-        nargs='+',
-        default=list(defaults.at_most_below),
-        metavar='SHARE',
-        help='accuracy that may be lost against the whole sub-network, 0..1; one with exits for '
-        'each that is named. Default: 0.005, half a point',
+    add_losses(
+        parser,
+        defaults.at_most_below,
+        'accuracy that may be lost against the whole sub-network, 0..1; one with exits for each '
+        'that is named. Default: 0.005, half a point',
     )
     parser.add_argument(
         '--alone',
         action='store_true',
         help='write the sub-network and those with exits, without the others of the bundle',
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        metavar='FOLDER',
-        help='write a bundle there, and leave this one as it is',
-    )
+    add_output(parser)
     parser.add_argument(
         '--work',
         type=Path,
         metavar='FOLDER',
         help='of checkpoints, kept until it is removed; default: build/exits/NAME',
     )
-    parser.add_argument(
-        '--engine',
-        default=AUTO,
-        choices=engine_choices(),
-        help='that will serve it: what stages take is measured with it; default: %(default)s, '
-        'the fastest one here',
-    )
-    parser.add_argument(
-        '--threads',
-        type=int,
-        default=defaults.threads,
-        help='of one inference on the CPU; default: %(default)s',
-    )
-    parser.add_argument('--quiet', action='store_true', help='show no progress bars')
+    add_engine(parser, 'stages', defaults.threads)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -162,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     settings = ExitSettings(
         sub_network=arguments.sub_network,
-        after=tuple(name.strip() for name in arguments.after.split(',') if name.strip()),
+        after=names_in(arguments.after),
         exits=arguments.exits,
         widths=tuple(arguments.widths),
         epochs=arguments.epochs,
@@ -172,8 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         threads=arguments.threads,
     )
-    if arguments.test is not None and arguments.data is None:
-        raise ExitError('--test goes with --data: a configuration names its own test pictures')
+    check_test(arguments)
     if arguments.alone and arguments.output is None:
         raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
     keep_freed_memory()
@@ -208,25 +173,20 @@ def run(arguments: argparse.Namespace) -> int:
         f'time as a share: against {name} whole, {found.latency * 1e3:.3g} ms'
     )
     print_table(TITLES, rows(found.made))
-    print(f'written: {found.bundle.folder}')
-    print(f'next: dynamic-dnn profile {shlex.quote(str(found.bundle.folder))}')
+    print_written(found.bundle.folder)
     return 0
 
 
 def _command(arguments: argparse.Namespace) -> str:
     """Return what was called, for the model card: without what does not change the result."""
-    parts = ['dynamic-dnn', 'exits', arguments.bundle]
-    for name in ('data', 'configuration', 'test'):
-        value = getattr(arguments, name)
-        if value is not None:
-            parts += [f'--{name}', str(value)]
+    parts = ['dynamic-dnn', 'exits', arguments.bundle, *pictures_given(arguments)]
     if arguments.sub_network:
         parts += ['--sub-network', arguments.sub_network]
     if arguments.after:
         parts += ['--after', arguments.after]
     parts += ['--widths', *map(str, arguments.widths), '--epochs', str(arguments.epochs)]
     parts += ['--views', str(arguments.views)]
-    parts += ['--at-most-below', *(f'{value:g}' for value in arguments.at_most_below)]
+    parts += losses_given(arguments)
     if arguments.alone:
         parts.append('--alone')
     parts += ['--engine', arguments.engine]

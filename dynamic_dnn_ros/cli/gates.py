@@ -8,36 +8,30 @@ import argparse
 from pathlib import Path
 import shlex
 
-from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
+from dynamic_dnn_ros.cli.exit_options import (
+    ERRORS as ERRORS,
+)
+from dynamic_dnn_ros.cli.exit_options import (
+    add_bundle,
+    add_engine,
+    add_output,
+    names_in,
+    print_written,
+)
 from dynamic_dnn_ros.cli.tables import print_table
-from dynamic_dnn_ros.datasets.contract import DataError
-from dynamic_dnn_ros.engines.contract import EngineError
-from dynamic_dnn_ros.engines.registry import AUTO, engine_choices
-from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_settings import GateSettings
 from dynamic_dnn_ros.exits.gates import TITLES, make_gates, rows
-from dynamic_dnn_ros.tasks.contract import TaskError
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
-    TrainingConfigurationError,
-)
-
-ERRORS = (
-    BundleError,
-    DataError,
-    EngineError,
-    ExitError,
-    TaskError,
-    TrainingConfigurationError,
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     defaults = GateSettings()
-    parser.add_argument('bundle', metavar='BUNDLE', help='name of a bundle that ships, or a path')
+    add_bundle(parser)
     parser.add_argument(
         '--configuration',
         type=Path,
@@ -87,32 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--epochs', type=int, default=defaults.epochs, help='of the gates; default: %(default)s'
     )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        metavar='FOLDER',
-        help='write a bundle there, and leave this one as it is',
-    )
-    parser.add_argument(
-        '--engine',
-        default=AUTO,
-        choices=engine_choices(),
-        help='that will serve it: what paths take is measured with it; default: %(default)s, the '
-        'fastest one here',
-    )
-    parser.add_argument(
-        '--threads',
-        type=int,
-        default=defaults.threads,
-        help='of one inference on the CPU; default: %(default)s',
-    )
-    parser.add_argument('--quiet', action='store_true', help='show no progress bars')
+    add_output(parser)
+    add_engine(parser, 'paths', defaults.threads)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     settings = GateSettings(
-        choices=tuple(name.strip() for name in arguments.choices.split(',') if name.strip()),
+        choices=names_in(arguments.choices),
         shared=arguments.shared,
         after=arguments.after,
         complexities=tuple(arguments.complexity),
@@ -137,9 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         f'share of the largest path, {found.latency * 1e3:.3g} ms'
     )
     print_table(TITLES, rows(found))
-    folder = found.bundle.folder
-    print(f'written: {folder}')
-    print(f'next: dynamic-dnn profile {shlex.quote(str(folder))}')
+    print_written(found.bundle.folder)
     return 0
 
 
