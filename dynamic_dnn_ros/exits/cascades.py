@@ -200,7 +200,7 @@ def _made(manifest: Manifest, chosen: dict[float, Cascade], tested: Judge) -> tu
         accuracy = tested.accuracy(cascade.stages, taken)
         entry = cascade_entry(manifest, cascade, [each.entry.id for each in made], accuracy, below)
         if all(each.entry.id != entry.id for each in made):
-            made.append(Made(entry, cascade, at_most, below))
+            made.append(Made(entry, cascade, at_most, below, cascade.time))
     return tuple(made)
 
 

@@ -33,7 +33,7 @@ from dynamic_dnn_ros.exits.card import EXITS as EXITS_TITLE
 from dynamic_dnn_ros.exits.card import with_section
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.exit_entries import exit_entry, exit_identifier
-from dynamic_dnn_ros.exits.exit_report import TITLES, MadeExit, MadeExits, how, rows
+from dynamic_dnn_ros.exits.exit_report import TITLES, MadeExits, how
 from dynamic_dnn_ros.exits.exit_settings import ExitSettings
 from dynamic_dnn_ros.exits.heads import (
     LAST,
@@ -44,6 +44,7 @@ from dynamic_dnn_ros.exits.heads import (
     stage_names,
 )
 from dynamic_dnn_ros.exits.mixtures import Answers, Judge
+from dynamic_dnn_ros.exits.report import Made, rows
 from dynamic_dnn_ros.exits.selection import Cascade, calibrated, leaving
 from dynamic_dnn_ros.exits.stage_times import StageTimes, stage_times
 from dynamic_dnn_ros.exits.writing import name_of
@@ -261,7 +262,7 @@ class _Maker:
             {f'promise_{index}': each.stages for index, each in enumerate(chosen.values())}
         )
         tested = Judge(task, manifest.labels, self._answers(pictures.test))
-        made: list[MadeExit] = []
+        made: list[Made] = []
         for index, (at_most, cascade) in enumerate(chosen.items()):
             spent = times.spent[f'promise_{index}']
             made.append(self._made(at_most, cascade, spent, tested, made))
@@ -392,8 +393,8 @@ class _Maker:
         cascade: Cascade,
         spent: Sequence[float],
         tested: Judge,
-        before: Sequence[MadeExit],
-    ) -> MadeExit:
+        before: Sequence[Made],
+    ) -> Made:
         taken = leaving(tested.answers, cascade.stages, cascade.thresholds)
         below = tested.loss(cascade.stages, taken).mean
         entry = self._entry
@@ -413,7 +414,7 @@ class _Maker:
             accuracy,
         )
         shares = np.bincount(taken, minlength=len(spent)) / len(taken)
-        return MadeExit(made, cascade, at_most, below, float((shares * np.array(spent)).sum()))
+        return Made(made, cascade, at_most, below, float((shares * np.array(spent)).sum()))
 
     def _own_entry(self, entry: SubNetwork) -> SubNetwork:
         """Return a sub-network of the bundle with the fields that configurations have now."""

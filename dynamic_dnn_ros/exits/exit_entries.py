@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from dynamic_dnn_ros.bundles.manifest import LONGEST_ID, AccuracySource, SubNetwork
+from dynamic_dnn_ros.bundles.manifest import LONGEST_ID, SubNetwork
 from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.exits.heads import stage_names
 from dynamic_dnn_ros.networks.exits import ExitConfiguration, ExitNetwork
+from dynamic_dnn_ros.training.export import manifest_entry
 
 #: Digits of a number in a manifest: works and shares are measured no better.
 _DIGITS = 6
@@ -34,15 +36,8 @@ def exit_entry(
     :param accuracy: of the mixture, 0..1
     """
     names = stage_names(network, configuration)
-    return SubNetwork(
-        id=identifier,
-        configuration=configuration.to_mapping(),
-        size=configuration.size,
-        accuracy=round(accuracy, _DIGITS),
-        multiply_adds=network.multiply_adds(configuration),
-        parameters=network.parameter_count(configuration),
-        layers=network.layer_count(configuration),
-        accuracy_source=AccuracySource.MEASURED,
+    return replace(
+        manifest_entry(network, configuration, identifier, round(accuracy, _DIGITS)),
         stages=tuple(
             Stage(name, '', threshold, round(spent, _DIGITS), round(share, _DIGITS))
             for name, threshold, spent, share in zip(names, (*thresholds, None), work, taken)

@@ -4,31 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.exits.calibration import MARGIN
-from dynamic_dnn_ros.exits.selection import Cascade
-
-
-@dataclass(frozen=True)
-class MadeExit:
-    """
-    A sub-network with exits that was made.
-
-    :param entry: what the manifest says of it
-    :param at_most_below: the loss that was promised, in parts of 1
-    :param below: the loss on the test pictures
-    :param time: mean time of a test picture, in parts of the whole sub-network's
-    """
-
-    entry: SubNetwork
-    cascade: Cascade
-    at_most_below: float
-    below: float
-    time: float
+from dynamic_dnn_ros.exits.report import TITLES as TITLES_OF_CASCADES
+from dynamic_dnn_ros.exits.report import Made
 
 
 @dataclass(frozen=True)
@@ -46,7 +29,7 @@ class MadeExits:
 
     bundle: Bundle
     backbone: SubNetwork
-    made: tuple[MadeExit, ...]
+    made: tuple[Made, ...]
     latency: float
     conditions: str
     calibrated_on: int
@@ -56,24 +39,8 @@ class MadeExits:
     without_others: bool = False
 
 
-TITLES = ('id', 'leave after', 'leave', 'accuracy', 'below', 'promised', 'time')
-"""Of the columns of a table of early exits."""
-
-
-def rows(made: Sequence[MadeExit]) -> list[list[str]]:
-    """Return what to say of each sub-network with exits, a cell for each of the titles."""
-    return [
-        [
-            each.entry.id,
-            ' > '.join(each.cascade.stages),
-            ' > '.join(f'{share:.0%}' for share in each.cascade.taken),
-            f'{each.entry.accuracy:.2%}',
-            f'{each.below * 100:.2f} points',
-            f'{each.at_most_below * 100:.2f} points',
-            f'{each.time:.2f}',
-        ]
-        for each in made
-    ]
+TITLES = ('id', 'leave after', *TITLES_OF_CASCADES[2:])
+"""Of the columns of a table of early exits; the rows are `report.rows`."""
 
 
 def how(found: MadeExits, command: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dynamic_dnn_ros.engines.registry import AUTO
 from dynamic_dnn_ros.exits.errors import ExitError
+from dynamic_dnn_ros.exits.settings import check_counts, check_losses
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,14 @@ class ExitSettings:
     turns: int = 60
 
     def __post_init__(self) -> None:
-        for value in self.at_most_below:
-            if not 0.0 <= value < 1.0:
-                raise ExitError(
-                    f'at most {value:g} below: a loss of accuracy is a number in 0..1, half a '
-                    'point is 0.005'
-                )
-        if not self.at_most_below:
-            raise ExitError('no loss of accuracy is given: name at least one, as 0.005')
+        check_losses(self.at_most_below)
         if not self.learning_rate > 0:
             raise ExitError(f'learning_rate is {self.learning_rate:g}: a number above 0 is needed')
-        for name, number, least in (
+        check_counts(
             ('exits', self.exits, 1),
             ('epochs', self.epochs, 0),
             ('views', self.views, 1),
             ('threads', self.threads, 1),
             ('turns', self.turns, 1),
             *(('widths', width, 1) for width in self.widths),
-        ):
-            if number < least:
-                raise ExitError(f'{name} is {number}: at least {least} is needed')
+        )

@@ -12,6 +12,7 @@ from typing import Any
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.engines.registry import AUTO
 from dynamic_dnn_ros.exits.errors import ExitError
+from dynamic_dnn_ros.exits.settings import check_counts
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 
 
@@ -56,16 +57,14 @@ class GateSettings:
                 f'after is {self.after}: a gate lies at the end of the {self.shared} places that '
                 f'are shared, {self.shared - 1}, or behind it'
             )
-        for name, number, least in (
+        check_counts(
             ('shared', self.shared, 1),
             ('squeeze', self.squeeze, 1),
             ('pictures', self.pictures, 1000),
             ('epochs', self.epochs, 1),
             ('threads', self.threads, 1),
             ('turns', self.turns, 1),
-        ):
-            if number < least:
-                raise ExitError(f'{name} is {number}: at least {least} is needed')
+        )
 
     @property
     def place(self) -> int:

@@ -51,6 +51,7 @@ from dynamic_dnn_ros.networks.gates import GATES, Gate, GateLayout, GateNetwork,
 from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.tasks.registry import training_task
 
 #: Title of the section of the model card, and of the columns of its table.
@@ -329,17 +330,8 @@ def _made(
 def _entry(
     network: GateNetwork, number: int, identifier: str, accuracy: float, stages: tuple[Stage, ...]
 ) -> SubNetwork:
-    configuration = network.gated(number)
-    return SubNetwork(
-        id=identifier,
-        configuration=configuration.to_mapping(),
-        size=configuration.size,
-        accuracy=round(accuracy, _DIGITS),
-        multiply_adds=network.multiply_adds(configuration),
-        parameters=network.parameter_count(configuration),
-        layers=network.layer_count(configuration),
-        stages=stages,
-    )
+    entry = manifest_entry(network, network.gated(number), identifier, round(accuracy, _DIGITS))
+    return replace(entry, stages=stages)
 
 
 def _written(

@@ -12,6 +12,33 @@ from dynamic_dnn_ros.engines.registry import AUTO
 from dynamic_dnn_ros.exits.errors import ExitError
 
 
+def check_losses(values: Sequence[float]) -> None:
+    """
+    Check losses of accuracy that are promised.
+
+    :raises ExitError: for one outside of 0..1, or none at all
+    """
+    for value in values:
+        if not 0.0 <= value < 1.0:
+            raise ExitError(
+                f'at most {value:g} below: a loss of accuracy is a number in 0..1, half a '
+                'point is 0.005'
+            )
+    if not values:
+        raise ExitError('no loss of accuracy is given: name at least one, as 0.005')
+
+
+def check_counts(*counts: tuple[str, int, int]) -> None:
+    """
+    Check whole numbers, each with its name and the least that it may be.
+
+    :raises ExitError: naming the first one that is below
+    """
+    for name, number, least in counts:
+        if number < least:
+            raise ExitError(f'{name} is {number}: at least {least} is needed')
+
+
 @dataclass(frozen=True)
 class CascadeSettings:
     """
@@ -35,21 +62,10 @@ class CascadeSettings:
     turns: int = 60
 
     def __post_init__(self) -> None:
-        for value in self.at_most_below:
-            if not 0.0 <= value < 1.0:
-                raise ExitError(
-                    f'at most {value:g} below: a loss of accuracy is a number in 0..1, half a '
-                    'point is 0.005'
-                )
-        if not self.at_most_below:
-            raise ExitError('no loss of accuracy is given: name at least one, as 0.005')
-        for name, value, least in (
-            ('longest', self.longest, 2),
-            ('threads', self.threads, 1),
-            ('turns', self.turns, 1),
-        ):
-            if value < least:
-                raise ExitError(f'{name} is {value}: at least {least} is needed')
+        check_losses(self.at_most_below)
+        check_counts(
+            ('longest', self.longest, 2), ('threads', self.threads, 1), ('turns', self.turns, 1)
+        )
 
 
 def candidate_stages(

@@ -25,6 +25,7 @@ from dynamic_dnn_ros.search.joint.board_costs import BoardCosts, Setting
 from dynamic_dnn_ros.search.joint.designs import Design
 from dynamic_dnn_ros.search.joint.exit_answers import Mixture
 from dynamic_dnn_ros.search.results import stored_type
+from dynamic_dnn_ros.training.export import manifest_entry
 
 #: Digits of a number in a manifest: works and shares are measured no better.
 _DIGITS = 6
@@ -144,16 +145,9 @@ def _entry(kept: KeptDesign, network: DynamicNetwork[Any], heads: Heads) -> SubN
             design.mixture.taken,
         )
     )
-    return SubNetwork(
-        id=kept.identifier,
-        configuration=configuration.to_mapping(),
-        size=configuration.size,
-        accuracy=round(kept.tested.accuracy, _DIGITS),
-        multiply_adds=network.multiply_adds(configuration),
-        parameters=network.parameter_count(configuration),
-        layers=network.layer_count(configuration),
-        stages=stages if names else (),
-    )
+    accuracy = round(kept.tested.accuracy, _DIGITS)
+    entry = manifest_entry(network, configuration, kept.identifier, accuracy)
+    return dataclasses.replace(entry, stages=stages if names else ())
 
 
 def _profile(
