@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-import json
 from pathlib import Path
-import random
 from typing import Any
 
 import torch
@@ -21,7 +19,7 @@ from dynamic_dnn_ros.networks.exits import ExitConfiguration, ExitNetwork
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.training.batches import use_channels_last
 from dynamic_dnn_ros.training.configuration import Phase, Rule, TrainingConfiguration
-from dynamic_dnn_ros.training.space import Space
+from dynamic_dnn_ros.training.space import OneSpace
 from dynamic_dnn_ros.training.tasks.classification import (
     ClassificationLesson,
     ClassificationTraining,
@@ -82,10 +80,11 @@ class HeadsAlone(nn.Module):
         return self.features(images)[-1]
 
 
-class HeadSpace(Space):
-    """One sub-network, whatever a rule asks for."""
+class HeadSpace(OneSpace):
+    """The heads of one sub-network, which alone train."""
 
-    changes_shapes = False
+    _network: ExitNetwork
+    _configuration: ExitConfiguration
 
     def __init__(self, network: ExitNetwork, configuration: ExitConfiguration) -> None:
         """
@@ -93,42 +92,13 @@ class HeadSpace(Space):
 
         :param network: with the batch-norm statistics of the sub-network
         """
+        super().__init__(network, configuration)
         self.recalibrated = False
-        self._network = network
-        self._configuration = configuration
         self.module: HeadsAlone = HeadsAlone(network, configuration)
-
-    def identity(self) -> dict[str, str]:
-        """Return family, layout and configuration."""
-        layout = json.dumps(self._network.layout_mapping(), sort_keys=True)
-        configuration = json.dumps(self._configuration.to_mapping(), sort_keys=True)
-        return {'family': self._network.family, 'layout': layout, 'configuration': configuration}
-
-    def enter(self, phase: Phase, earlier: Sequence[Phase], anew: bool) -> None:
-        """Do nothing: the heads alone train."""
-
-    def largest(self, within: Choices) -> Configuration:
-        """Return the one configuration."""
-        return self._configuration
-
-    def smallest(self, within: Choices) -> Configuration:
-        """Return the one configuration."""
-        return self._configuration
-
-    def sample(self, generator: random.Random, within: Choices) -> Configuration:
-        """Return the one configuration."""
-        return self._configuration
-
-    def of_one_size(self, generator: random.Random, within: Choices) -> Choices:
-        """Return what was given: the one configuration has its size."""
-        return within
 
     def exits(self, within: Choices) -> tuple[str, ...]:
         """Return the places of its exits."""
         return tuple(self._network.exits_of(self._configuration))
-
-    def activate(self, module: nn.Module, configuration: Configuration) -> None:
-        """Do nothing: the module runs nothing else."""
 
     def decisions(self, configuration: Configuration) -> Decisions:
         """Refuse: heads decide nothing by the picture."""

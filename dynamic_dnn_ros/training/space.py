@@ -209,22 +209,14 @@ class SuperNetworkSpace(Space):
         return {name: tuple(sorted(values)) for name, values in trained.items()}
 
 
-class AloneSpace(Space):
-    """
-    One sub-network, trained alone: the plain static network of its architecture.
-
-    Whatever a rule asks for, it gets this one.
-    """
+class OneSpace(Space):
+    """One sub-network, whatever a rule asks for; subclasses say what of it trains."""
 
     changes_shapes = False
 
     def __init__(self, network: DynamicNetwork[Any], configuration: Configuration) -> None:
-        self.recalibrated = True
         self._network = network
         self._configuration = configuration
-        self.module = network.extract(configuration).requires_grad_(True)
-        _train_depthwise_fast(self.module)
-        use_channels_last(self.module)
 
     def identity(self) -> dict[str, str]:
         """Return family, layout and configuration."""
@@ -253,6 +245,17 @@ class AloneSpace(Space):
 
     def activate(self, module: nn.Module, configuration: Configuration) -> None:
         """Do nothing: the module runs nothing else."""
+
+
+class AloneSpace(OneSpace):
+    """One sub-network, trained alone: the plain static network of its architecture."""
+
+    def __init__(self, network: DynamicNetwork[Any], configuration: Configuration) -> None:
+        super().__init__(network, configuration)
+        self.recalibrated = True
+        self.module = network.extract(configuration).requires_grad_(True)
+        _train_depthwise_fast(self.module)
+        use_channels_last(self.module)
 
     def decisions(self, configuration: Configuration) -> Decisions:
         """Refuse: what is trained alone learns from labels only."""
