@@ -10,7 +10,7 @@ from typing import Any
 
 from dynamic_dnn_ros.networks.checks import (
     ConfigurationError,
-    as_sequence,
+    parts_of,
     require_choice,
     require_fields,
     require_positive,
@@ -81,13 +81,8 @@ class AdaptiveLayout:
         :raises ConfigurationError: for a missing, unknown or illegal field.
         """
         require_fields('layout', cls, mapping)
-        stages = []
-        for index, stage in enumerate(as_sequence('stages', mapping['stages'])):
-            if not isinstance(stage, Mapping):
-                raise ConfigurationError(f'stages[{index}]', stage, 'a mapping')
-            require_fields(f'stages[{index}]', AdaptiveStageLayout, stage)
-            stages.append(AdaptiveStageLayout(**stage))
-        return cls(**{**mapping, 'stages': tuple(stages)})
+        stages = parts_of('stages', mapping['stages'], AdaptiveStageLayout)
+        return cls(**{**mapping, 'stages': stages})
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the layout as plain lists and numbers."""

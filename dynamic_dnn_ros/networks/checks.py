@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
+
+PartT = TypeVar('PartT')
 
 
 class ConfigurationError(ValueError):
@@ -50,6 +52,22 @@ def as_sequence(name: str, value: object) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise ConfigurationError(name, value, 'a list')
     return tuple(value)
+
+
+def parts_of(name: str, value: object, part_class: type[PartT]) -> tuple[PartT, ...]:
+    """
+    Return a list of mappings as values of a dataclass.
+
+    :param name: the field of the list, which errors name with the index
+    :raises ConfigurationError: for what is no list of mappings with exactly its fields
+    """
+    found = []
+    for index, each in enumerate(as_sequence(name, value)):
+        if not isinstance(each, Mapping):
+            raise ConfigurationError(f'{name}[{index}]', each, 'a mapping')
+        require_fields(f'{name}[{index}]', part_class, each)
+        found.append(part_class(**each))
+    return tuple(found)
 
 
 def one_of(choices: Sequence[Any]) -> str:

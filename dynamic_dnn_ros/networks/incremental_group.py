@@ -31,8 +31,8 @@ from torch import nn
 
 from dynamic_dnn_ros.networks.checks import (
     ConfigurationError,
-    as_sequence,
     one_of,
+    parts_of,
     require_choice,
     require_fields,
     require_positive,
@@ -89,13 +89,8 @@ class IncrementalGroupLayout:
         :raises ConfigurationError: for a missing, unknown or illegal field.
         """
         require_fields('layout', cls, mapping)
-        layers = []
-        for index, layer in enumerate(as_sequence('layers', mapping['layers'])):
-            if not isinstance(layer, Mapping):
-                raise ConfigurationError(f'layers[{index}]', layer, 'a mapping')
-            require_fields(f'layers[{index}]', LayerLayout, layer)
-            layers.append(LayerLayout(**layer))
-        return cls(**{**mapping, 'layers': tuple(layers)})
+        layers = parts_of('layers', mapping['layers'], LayerLayout)
+        return cls(**{**mapping, 'layers': layers})
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the layout as plain lists and numbers."""
