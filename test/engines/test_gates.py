@@ -11,32 +11,18 @@ import pytest
 import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle
-from dynamic_dnn_ros.engines.contract import Engine, EngineError
+from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.contract import Stage as RunningStage
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
 from dynamic_dnn_ros.networks.onnx_export import activated
 from dynamic_dnn_ros.serving.path import follow
+from support.engines import created, with_graphs
 from support.gated_bundle import SEEDS, make_gated_bundle, picture
 
 
 @pytest.fixture(scope='module')
 def gated(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    bundle = make_gated_bundle(tmp_path_factory.mktemp('gates') / 'gated')
-    try:
-        import onnx  # noqa: F401
-    except ModuleNotFoundError:
-        return bundle
-    from dynamic_dnn_ros.networks.graph_export import export_into
-
-    return export_into(bundle)
-
-
-def created(name: str, bundle: Bundle) -> Engine:
-    if name not in installed_engines():
-        pytest.skip(f'{name} is not installed')
-    if name != 'torch':
-        pytest.importorskip('onnx', reason='the graphs of the engine are made with it')
-    return create_engine(name, bundle, threads=1)
+    return with_graphs(make_gated_bundle(tmp_path_factory.mktemp('gates') / 'gated'))
 
 
 @torch.inference_mode()

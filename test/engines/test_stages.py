@@ -19,9 +19,10 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.bundles.writer import placed_bundle
 from dynamic_dnn_ros.engines.checks import check_engine
-from dynamic_dnn_ros.engines.contract import Engine, EngineError, Outputs
+from dynamic_dnn_ros.engines.contract import EngineError, Outputs
 from dynamic_dnn_ros.engines.contract import Stage as RunningStage
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+from support.engines import created, with_graphs
 from support.staged_network import FAMILY, STAGES, StagedMobile, make_staged_bundle, register
 
 
@@ -34,22 +35,7 @@ def family() -> Iterator[None]:
 
 @pytest.fixture(scope='module')
 def staged(family: None, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    bundle = make_staged_bundle(tmp_path_factory.mktemp('stages') / 'staged')
-    try:
-        import onnx  # noqa: F401
-    except ModuleNotFoundError:
-        return bundle
-    from dynamic_dnn_ros.networks.graph_export import export_into
-
-    return export_into(bundle)
-
-
-def created(name: str, bundle: Bundle) -> Engine:
-    if name not in installed_engines():
-        pytest.skip(f'{name} is not installed')
-    if name != 'torch':
-        pytest.importorskip('onnx', reason='the graphs of the engine are made with it')
-    return create_engine(name, bundle, threads=1)
+    return with_graphs(make_staged_bundle(tmp_path_factory.mktemp('stages') / 'staged'))
 
 
 @pytest.fixture(params=ENGINE_NAMES)

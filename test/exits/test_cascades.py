@@ -24,7 +24,7 @@ from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.tasks.classification import Classification
 from dynamic_dnn_ros.training.pictures import read_pictures
 from support.bundles import make_bundle
-from support.engines import logits
+from support.engines import write_as_classified
 from support.images import noise
 from support.separate_models import entry as models_entry
 from support.separate_models import make_models_bundle, picture_classifier
@@ -42,18 +42,10 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def data(original: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return pictures in folders named as s2 classifies them: it is always right, s1 is not."""
     folder = tmp_path_factory.mktemp('data')
-    prepared = create_engine('torch', original, 1).prepare(
-        original.manifest.sub_network('s2'), 'cpu'
-    )
-    for index in range(COUNT):
-        picture = noise(32, 32, index)
-        name = original.manifest.labels[int(logits(prepared, picture).argmax())]
-        (folder / name).mkdir(exist_ok=True)
-        Image.fromarray(picture).save(folder / name / f'{index:03}.png')
-    for name in original.manifest.labels:
-        if not (folder / name).exists():
-            (folder / name).mkdir()
-            Image.fromarray(noise(32, 32, 0)).save(folder / name / 'other.png')
+    write_as_classified(original, 's2', COUNT, folder)
+    for label in original.manifest.labels:
+        if not any((folder / label).iterdir()):
+            Image.fromarray(noise(32, 32, 0)).save(folder / label / 'other.png')
     return folder
 
 

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.serving.path import follow
 from dynamic_dnn_ros.training.batches import Normalisation
 from support.bundles import make_bundle
-from support.engines import logits
+from support.engines import write_as_classified
 from support.images import noise
 from support.separate_models import entry as models_entry
 from support.separate_models import make_models_bundle, picture_classifier
@@ -61,15 +61,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def data(original: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return pictures in folders named as s2 classifies them, so that it is always right."""
     folder = tmp_path_factory.mktemp('data')
-    prepared = create_engine('torch', original, 1).prepare(
-        original.manifest.sub_network('s2'), 'cpu'
-    )
-    for label in original.manifest.labels:
-        (folder / label).mkdir()
-    for index in range(COUNT):
-        picture = noise(32, 32, index)
-        name = original.manifest.labels[int(logits(prepared, picture).argmax())]
-        Image.fromarray(picture).save(folder / name / f'{index:03}.png')
+    write_as_classified(original, 's2', COUNT, folder)
     for label in original.manifest.labels:
         Image.fromarray(noise(32, 32, 0)).save(folder / label / 'other.png')
     return folder

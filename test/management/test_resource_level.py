@@ -256,12 +256,7 @@ def test_a_small_saving_is_worth_it_once_things_have_stood_for_long() -> None:
     plan = decide(task)
     power = plan.evaluation.power
     best = (plan.setting, [plan.option(0)])
-    near = next(
-        (int(row), [option])
-        for row in task.settings
-        for option in range(4)
-        if _is_a_little_more(task, int(row), option, float(power[plan.row]))
-    )
+    near = _near(task, float(power[plan.row]))
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.3))
     level.note_change(0.0)
     assert level.decide(task, near, 2.1, fresh=None).cause is Cause.SMALL
@@ -276,12 +271,7 @@ def test_a_saving_that_noise_may_explain_counts_once_it_has_been_there_for_long(
     other = problem([Target(NAMES[0], latency=0.0075, latency_quantile=0.5)])
     noisy = replace(task, demands=tuple(replace(d, slow_down=jittery()) for d in task.demands))
     least = float(decide(task).evaluation.power[0])
-    near = next(
-        (int(row), [option])
-        for row in task.settings
-        for option in range(4)
-        if _is_a_little_more(task, int(row), option, least)
-    )
+    near = _near(task, least)
     level = ResourceLevel(SETTINGS)
     level.note_change(0.0)
     assert level.decide(noisy, near, 100.0, fresh=None).cause is Cause.SMALL
@@ -296,12 +286,7 @@ def test_a_saving_that_noise_may_explain_counts_once_it_has_been_there_for_long(
 def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
     task = problem([Target(NAMES[0], latency=0.2, latency_quantile=0.5)])
     least = float(decide(task).evaluation.power[0])
-    near = next(
-        (int(row), [option])
-        for row in task.settings
-        for option in range(4)
-        if _is_a_little_more(task, int(row), option, least)
-    )
+    near = _near(task, least)
     level = ResourceLevel(ResourceSettings(dwell=2.0, margin=0.0, gain=0.5))
     level.note_change(0.0)
     assert level.decide(task, near, 2.1, fresh=None).cause is Cause.SMALL
@@ -311,6 +296,16 @@ def test_what_answers_a_new_target_is_worth_a_small_saving() -> None:
     best = decide(task)
     same = (best.setting, [best.option(0)])
     assert level.decide(task, same, 2.3, fresh=SwitchReason.TARGET).cause is Cause.KEPT
+
+
+def _near(task: Problem, least: float) -> tuple[int, list[int]]:
+    """Return a setting and an option that take a little more power than the least."""
+    return next(
+        (int(row), [option])
+        for row in task.settings
+        for option in range(4)
+        if _is_a_little_more(task, int(row), option, least)
+    )
 
 
 def _is_a_little_more(task: Problem, row: int, option: int, least: float) -> bool:

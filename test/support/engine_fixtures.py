@@ -10,8 +10,9 @@ import pytest
 
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.contract import Engine
-from dynamic_dnn_ros.engines.registry import ENGINE_NAMES, create_engine, installed_engines
+from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
 from support.bundles import make_bundle
+from support.engines import created, with_graphs
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -32,20 +33,9 @@ def plain_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope='session')
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Return a bundle with graphs, where they can be made."""
-    bundle = make_bundle(tmp_path_factory.mktemp('engines') / 'synthetic')
-    try:
-        import onnx  # noqa: F401
-    except ModuleNotFoundError:
-        return bundle
-    from dynamic_dnn_ros.networks.graph_export import export_into
-
-    return export_into(bundle)
+    return with_graphs(make_bundle(tmp_path_factory.mktemp('engines') / 'synthetic'))
 
 
 @pytest.fixture(scope='session', params=ENGINE_NAMES)
 def engine(request: pytest.FixtureRequest, bundle: Bundle) -> Engine:
-    if request.param not in installed_engines():
-        pytest.skip(f'{request.param} is not installed')
-    if request.param != 'torch':
-        pytest.importorskip('onnx', reason='the graphs of the engine are made with it')
-    return create_engine(request.param, bundle, threads=1)
+    return created(request.param, bundle)
