@@ -62,7 +62,8 @@ def search_backbones(
 
     def evaluate(generation: list[Genes]) -> Objectives:
         objectives = whole(generation)
-        chosen = surviving(objectives, math.ceil(settings.survivors * len(generation)))
+        count = math.ceil(settings.survivors * len(generation))
+        chosen = surviving(objectives, count, seed)
         fronts = {index: with_exits(generation[index]) for index in chosen}
         archive.extend(row for front in fronts.values() for row in front)
         judged = objectives.copy()
@@ -81,12 +82,21 @@ def search_backbones(
     )
 
 
-def surviving(objectives: Objectives, count: int) -> list[int]:
-    """Return the positions of the best by rank, then by crowding distance, rising."""
+def surviving(objectives: Objectives, count: int, seed: int = 0) -> list[int]:
+    """
+    Return the positions of the best by rank, then by crowding distance, rising.
+
+    :param seed: of the draw among equals, so that a search that was ended goes on with the same
+    """
     population = Population.new(X=np.arange(len(objectives))[:, None])
     problem = Problem(n_var=1, n_obj=objectives.shape[1])
     Evaluator().eval(StaticProblem(problem, F=objectives), population)
-    kept = RankAndCrowding().do(problem, population, n_survive=min(count, len(objectives)))
+    kept = RankAndCrowding().do(
+        problem,
+        population,
+        n_survive=min(count, len(objectives)),
+        random_state=np.random.default_rng(seed),
+    )
     return sorted(int(each.X[0]) for each in kept)
 
 
