@@ -9,17 +9,13 @@ import threading
 import time
 from typing import Any
 
-from rclpy.qos import QoSProfile
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from support.bag_player import message_class, type_store
-from support.graph import LATCHED, RELIABLE, Graph
+from support.graph import ALL_LATCHED, RELIABLE, Graph
 
 LATCHED_ENDINGS = ('/application', '/sub_network_switch', '/manager_inputs')
-ALL_LATCHED = QoSProfile(
-    depth=RELIABLE.depth, reliability=LATCHED.reliability, durability=LATCHED.durability
-)
-"""Also what writers keep for late joiners, each of their messages, as `ros2 bag record` asks."""
+"""Of these a recorder asks for what writers keep for late joiners, as `ros2 bag record` does."""
 
 
 class BagRecorder:

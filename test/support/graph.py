@@ -32,6 +32,10 @@ LATCHED = QoSProfile(
     durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Reliable, transient local, keep last 1: a state that late joiners get."""
+ALL_LATCHED = QoSProfile(
+    depth=RELIABLE.depth, reliability=LATCHED.reliability, durability=LATCHED.durability
+)
+"""The same with each message kept until it is read: two writers at once take two places."""
 BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 """Sensor data."""
 

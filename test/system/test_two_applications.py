@@ -19,7 +19,7 @@ from dynamic_dnn_ros.msg import (
     TargetStatus,
 )
 from support.application import APPLICATION_TOPIC, Application
-from support.graph import LATCHED, Collector, Graph
+from support.graph import ALL_LATCHED, LATCHED, Collector, Graph
 from support.images import image_message, noise
 from support.process import NodeProcess
 
@@ -97,7 +97,7 @@ def test_three_targets_each_and_a_manager_that_is_killed(
     start_node('platform_node', parameters={'platform': 'xavier_nx_simulated'})
     manager = start_node('manager_node')
     statuses = graph.collect(ManagerStatus, MANAGER_STATUS)
-    presented = graph.collect(ApplicationMessage, APPLICATION_TOPIC, LATCHED)
+    presented = graph.collect(ApplicationMessage, APPLICATION_TOPIC, ALL_LATCHED)
     applications = [
         Application(graph, start_node, synthetic_bundle, namespace, platform='auto')
         for namespace in ('/front', '/rear')
@@ -244,7 +244,7 @@ def test_an_application_that_crashed_gets_its_target_again(
     """SIGKILL announces nothing: the manager notices, keeps the target, and hands it over."""
     start_node('manager_node')
     statuses = graph.collect(ManagerStatus, MANAGER_STATUS)
-    presented = graph.collect(ApplicationMessage, APPLICATION_TOPIC, LATCHED)
+    presented = graph.collect(ApplicationMessage, APPLICATION_TOPIC, ALL_LATCHED)
     targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
     graph.wait_for_subscriptions(targets)
     application = Application(graph, start_node, synthetic_bundle, '/front')
