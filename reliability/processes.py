@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import ctypes
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
@@ -19,6 +18,7 @@ import uuid
 import psutil
 
 from dynamic_dnn_ros.launching.actions import RESPAWN_DELAY
+from dynamic_dnn_ros.parent_death import end_with_parent
 
 MARK = 'DYNAMIC_DNN_RELIABILITY'
 """Variable by which processes of a run are known, also those that lost their parent."""
@@ -27,9 +27,6 @@ PATIENCE = 10.0
 """Seconds that processes are given to end after SIGINT."""
 
 _LOOK = 0.02
-_PR_SET_PDEATHSIG = 1
-# Opened here: between fork and exec a lock of the loader may be held by a thread that is gone.
-_LIBC = ctypes.CDLL(None)
 
 
 @dataclass
@@ -172,7 +169,7 @@ def _end(supervised: Sequence[_Supervised]) -> None:
 
 
 def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     # A shell starts what runs in the background with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

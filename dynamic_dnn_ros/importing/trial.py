@@ -11,7 +11,6 @@ pictures, an array of numpy, and writes what each output was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 import resource
@@ -28,10 +27,9 @@ import psutil
 
 from dynamic_dnn_ros.importing.errors import ImportingError
 from dynamic_dnn_ros.importing.preparation import PICTURES
+from dynamic_dnn_ros.parent_death import end_with_parent
 from dynamic_dnn_ros.pictures.placement import Size
 from dynamic_dnn_ros.tasks.contract import Outputs, TensorSpec
-
-_PR_SET_PDEATHSIG = 1
 
 #: Seconds that loading and the runs may take.
 TIME_LIMIT = 60.0
@@ -151,9 +149,8 @@ def main(arguments: Sequence[str]) -> int:
 
     limit = psutil.virtual_memory().total
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    if sys.platform == 'linux':
-        # Who asked may be killed meanwhile: a model that loops does not outlive it.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Who asked may be killed meanwhile: a model that loops does not outlive it.
+    end_with_parent()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from dynamic_dnn_ros.cli.demo import session
+from dynamic_dnn_ros.parent_death import end_with_parent
 from support.bag_player import read_bag
 from support.bundles import make_bundle
 from support.process import executable
@@ -49,6 +50,7 @@ class Demo:
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 env={**os.environ, 'PYTHONUNBUFFERED': '1'},
+                preexec_fn=end_with_parent,
             )
         self.family: set[psutil.Process] = set()
         self.shared_memory: set[str] = set()

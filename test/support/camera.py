@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+from dynamic_dnn_ros.parent_death import end_with_parent
 from support.images import Pixels, noise
 
 PICTURES = 16
@@ -50,7 +51,11 @@ class CameraProcess:
         command = [sys.executable, str(Path(__file__)), topic, str(count), str(rate)]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self.process = subprocess.Popen(
-            command, env=variables, stdout=self._log, stderr=subprocess.STDOUT
+            command,
+            env=variables,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=end_with_parent,
         )
 
     @property

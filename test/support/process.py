@@ -19,6 +19,7 @@ from typing import Any
 from ament_index_python.packages import get_package_prefix
 import psutil
 
+from dynamic_dnn_ros.parent_death import end_with_parent
 from support.domain import isolated_environment
 
 PACKAGE = 'dynamic_dnn_ros'
@@ -92,6 +93,7 @@ class NodeProcess:
             stderr=subprocess.STDOUT,
             env=variables,
             start_new_session=True,
+            preexec_fn=end_with_parent,
         )
 
     @property

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-import ctypes
 import fcntl
 import os
 from pathlib import Path
@@ -18,14 +17,13 @@ import subprocess
 import tempfile
 import time
 
+from dynamic_dnn_ros.parent_death import end_with_parent
+
 #: Seconds that a process is given to end after SIGINT.
 PATIENCE = 8.0
 #: Seconds between two looks at what the processes have in shared memory.
 NOTE_PERIOD = 1.0
 
-_PR_SET_PDEATHSIG = 1
-# Opened here: between fork and exec a lock of the loader may be held by a thread that is gone.
-_LIBC = ctypes.CDLL(None)
 _MIDDLEWARE_FILE = re.compile(r'^/dev/shm/(?:sem\.)?(?:fastrtps|fastdds)_\S+$')
 
 
@@ -249,7 +247,7 @@ def _port_is_free(port: int) -> bool:
 
 def _die_with_parent() -> None:
     """Have the kernel end this process with its parent, should that be killed."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    end_with_parent(signal.SIGINT)
 
 
 def _files_of(pid: int) -> set[str]:
