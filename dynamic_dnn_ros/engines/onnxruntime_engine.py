@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime as engine: the CPU, NVIDIA GPUs by CUDA, and TensorRT."""
+"""ONNX Runtime as engine: the CPU and its clusters, NVIDIA GPUs by CUDA, TensorRT and DLAs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.engines.background import return_free_memory
 from dynamic_dnn_ros.engines.batches import settle_batches
+from dynamic_dnn_ros.engines.clusters import clusters_here, kept_on
 from dynamic_dnn_ros.engines.contract import (
     Batch,
     Engine,
@@ -56,10 +57,15 @@ _PROVIDERS = {
     'cpu': ('CPUExecutionProvider',),
 }
 
+#: Cores of NVIDIA's deep learning accelerator, by the device that its driver makes. TensorRT runs
+#: on the GPU what a core does not have. On a computer without the core it would quietly run all.
+_DLA_CORES = {'dla0': '/dev/nvhost-nvdla0', 'dla1': '/dev/nvhost-nvdla1'}
+
 #: On which processors it computes in a precision.
 _PRECISIONS: dict[Precision, tuple[str, ...]] = {
     Precision.FLOAT32: ('gpu', 'tensorrt', 'cpu'),
-    Precision.FLOAT16: ('tensorrt',),
+    # A DLA has no float32.
+    Precision.FLOAT16: ('tensorrt', *_DLA_CORES),
     Precision.BFLOAT16: (),
     # CUDA computes such graphs in float32, and TensorRT takes symmetric activations only.
     Precision.INT8: ('cpu',),
@@ -99,6 +105,7 @@ class OnnxRuntimeEngine(Engine):
         self.precision = precision
         self._threads = threads
         self._available = tuple(onnxruntime.get_available_providers())
+        self._clusters = clusters_here()
         if not self.processors:
             needs = 'this engine never does'
             if precision is Precision.FLOAT16:
@@ -116,13 +123,16 @@ class OnnxRuntimeEngine(Engine):
     def processors(self) -> tuple[str, ...]:
         """Return the processors whose provider and device are here."""
         device = any(Path(name).exists() for name in _DEVICES)
-        return tuple(
+        here = tuple(
             processor
             for processor, (provider, *_) in _PROVIDERS.items()
             if provider in self._available
             and (device or processor == 'cpu')
             and processor in _PRECISIONS[self.precision]
         )
+        cores = (core for core, file in _DLA_CORES.items() if Path(file).exists())
+        accelerators = tuple(cores) if here == ('tensorrt',) else ()
+        return (*here, *accelerators, *(self._clusters if 'cpu' in here else ()))
 
     def prepare(self, sub_network: SubNetwork, processor: str) -> PreparedSubNetwork:
         """
@@ -149,7 +159,7 @@ class OnnxRuntimeEngine(Engine):
         prepared = LoadedSubNetwork(
             sub_network,
             processor,
-            _computing(session),
+            kept_on(self._clusters.get(processor), _computing(session)),
             self.memory_needed(sub_network),
             'ONNX Runtime',
             self.shared_memory(sub_network),
@@ -168,7 +178,10 @@ class OnnxRuntimeEngine(Engine):
         prepared = StagedSubNetwork(
             sub_network,
             processor,
-            [_step(session, stage.decides) for session, stage in zip(sessions, stages)],
+            [
+                kept_on(self._clusters.get(processor), _step(session, stage.decides))
+                for session, stage in zip(sessions, stages)
+            ],
             self.memory_needed(sub_network),
             'ONNX Runtime',
         )
@@ -179,7 +192,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _settle_batches(self, prepared: PreparedSubNetwork) -> None:
         # TensorRT builds an engine anew for each number of pictures, which takes minutes.
-        alone = prepared.processor == 'tensorrt'
+        alone = prepared.processor in ('tensorrt', *_DLA_CORES)
         settle_batches(prepared, 1 if alone else self.largest_batch)
 
     def _loaded(
@@ -198,7 +211,8 @@ class OnnxRuntimeEngine(Engine):
         # Waiting threads leave the processor to others; warnings of the library are its own.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
-        if processor == 'cpu':
+        on_cpu = _providers_of(processor) == _PROVIDERS['cpu']
+        if on_cpu:
             _share_arena()
             options.add_session_config_entry('session.use_env_allocators', '1')
             # Weights are taken outside of it, so that they go back when the session is closed.
@@ -206,12 +220,12 @@ class OnnxRuntimeEngine(Engine):
         else:
             options.enable_cpu_mem_arena = False
         try:
-            session: Session = onnxruntime.InferenceSession(
-                content, options, providers=self._provider_options(processor)
-            )
+            # Its threads keep to the CPUs of the one that makes them.
+            make = kept_on(self._clusters.get(processor), onnxruntime.InferenceSession)
+            session: Session = make(content, options, providers=self._provider_options(processor))
             if takes_picture:
                 check_inputs(_found(session.get_inputs()), self._models, sub_network)
-            if takes_picture and processor == 'cpu':
+            if takes_picture and on_cpu:
                 _give_back_arena(session, sub_network.size)
         except EngineError:
             raise
@@ -224,7 +238,7 @@ class OnnxRuntimeEngine(Engine):
             ) from error
         # Kept by the library for a change of providers, which never comes: a copy of all weights.
         session._model_bytes = None
-        wanted = _PROVIDERS[processor][0]
+        wanted = _providers_of(processor)[0]
         if wanted not in session.get_providers():
             raise EngineError(
                 f'ONNX Runtime cannot use {wanted} here, though it was built for it. Install the '
@@ -245,19 +259,33 @@ class OnnxRuntimeEngine(Engine):
         return SharedMemory(file, session_memory(sub_network)) if file else None
 
     def _provider_options(self, processor: str) -> list[tuple[str, dict[str, Any]]]:
-        tensorrt = {
+        tensorrt: dict[str, Any] = {
             'trt_engine_cache_enable': True,
             'trt_engine_cache_path': str(cache_folder() / 'tensorrt'),
             'trt_fp16_enable': self.precision is Precision.FLOAT16,
         }
+        if processor in _DLA_CORES:
+            tensorrt |= {'trt_dla_enable': True, 'trt_dla_core': list(_DLA_CORES).index(processor)}
+            # What it built for one core or the GPU is nothing for another.
+            tensorrt['trt_engine_cache_path'] = str(cache_folder() / 'tensorrt' / processor)
         return [
             (provider, tensorrt if provider.startswith('Tensorrt') else {})
-            for provider in _PROVIDERS[processor]
+            for provider in _providers_of(processor)
             if provider in self._available
         ]
 
     def _missing(self, processor: str) -> str:
         here = ', '.join(self.processors)
+        if processor in _DLA_CORES and self.precision is not Precision.FLOAT16:
+            return (
+                f'processor {processor!r} does not compute in {self.precision.value}. Name one '
+                f"of: {here}; or ask for 'float16'."
+            )
+        if processor in _DLA_CORES:
+            return (
+                f'processor {processor!r} is not here: there is no {_DLA_CORES[processor]}, or '
+                f'this onnxruntime has no TensorRT. ONNX Runtime runs on: {here}.'
+            )
         if processor not in _PROVIDERS:
             return f'processor {processor!r} is not here. ONNX Runtime runs on: {here}.'
         provider = _PROVIDERS[processor][0]
@@ -275,6 +303,11 @@ class OnnxRuntimeEngine(Engine):
             f'processor {processor!r} is not here: there is no NVIDIA GPU, or no driver for it. '
             f'ONNX Runtime runs on: {here}.'
         )
+
+
+def _providers_of(processor: str) -> tuple[str, ...]:
+    """Return the providers of a processor: of TensorRT for a DLA, of the CPU for a cluster."""
+    return _PROVIDERS.get(processor, _PROVIDERS['tensorrt' if processor in _DLA_CORES else 'cpu'])
 
 
 def session_memory(sub_network: SubNetwork, precision: Precision = Precision.FLOAT32) -> int:

@@ -120,8 +120,10 @@ class StatusPublisher:
         else:
             # All frames of a batch have its whole time as theirs; each kept it busy for its part.
             part = served.inference / served.batch
-            added = {} if served.processor == 'cpu' else {served.processor: part}
-            added['cpu'] = self._cpu_time()
+            if served.processor.startswith('cpu'):  # all of it, or a cluster
+                added = {served.processor: self._cpu_time()}
+            else:
+                added = {served.processor: part, 'cpu': self._cpu_time()}
         # Replaced as a whole: other threads read it.
         self._busy = {
             domain: self._busy.get(domain, 0.0) + added.get(domain, 0.0)
