@@ -64,6 +64,17 @@ class Assignment:
             and now - self._begun < LONGEST_PREPARATION
         )
 
+    def took(self, now: float) -> float:
+        """Return since when another option has been on its way, s; 0: none is."""
+        waiting = self._outstanding
+        if waiting is None or (waiting.sub_network, waiting.processor) == self._actual:
+            return 0.0
+        return now - self._begun
+
+    def has_applied(self, manager: str, sequence: int) -> bool:
+        """Tell whether that switch is the last one that it applied, and none has followed."""
+        return self._outstanding is None and self._answered == (manager, sequence)
+
     @property
     def outstanding(self) -> Switch | None:
         """Return the switch that it has not answered yet."""

@@ -77,8 +77,10 @@ class Handover:
                 self._planner.note_change(now)
             return False
         if outstanding is None or status.switch_sequence != outstanding.sequence:
-            return False
+            return self._serving_failed(record, status, now)
         if status.switch_result == SWITCH_APPLIED:
+            if (took := assignment.took(now)) > 0.0:
+                record.prepared((status.sub_network, status.processor), took)
             if assignment.changes(now):
                 # It serves from now on: for so long the dwell has not begun.
                 self._planner.note_change(now)
@@ -93,4 +95,16 @@ class Handover:
             record.exclude([o for o in options if o[1] == pair[1]], now, RETRY, status.message)
         elif status.switch_result == SWITCH_FAILED:
             record.exclude([pair], now, RETRY, status.message)
+        return True
+
+    def _serving_failed(self, record: ApplicationRecord, status: Status, now: float) -> bool:
+        """Leave out a processor on which what was applied gives no results; tell whether so."""
+        pair: Option = (status.sub_network, status.processor)
+        applied = record.assignment.has_applied(status.switch_manager, status.switch_sequence)
+        if not applied or status.switch_result != SWITCH_FAILED or record.is_excluded(pair, now):
+            return False
+        options = record.table.options if record.table is not None else ()
+        there = [option for option in options if option[1] == pair[1]]
+        elsewhere = any(o[1] != pair[1] and not record.is_excluded(o, now) for o in options)
+        record.exclude(there if elsewhere else [pair], now, RETRY, status.message)
         return True

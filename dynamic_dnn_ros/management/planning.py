@@ -128,7 +128,10 @@ class Planner:
             options = [table.option(*r.assignment.desired) for r, table in zip(records, tables)]
             incumbent = (setting, [option if option is not None else 0 for option in options])
         changing = any(record.assignment.changes(now) for record in records)
-        plan = self._resource.decide(problem, incumbent, now, fresh, changing)
+        preparations = [
+            record.preparations(table.options) for record, table in zip(records, tables)
+        ]
+        plan = self._resource.decide(problem, incumbent, now, fresh, changing, preparations)
         if (trying is not None or tried) and plan.cause in (Cause.FIRST, Cause.OFFER):
             plan = replace(plan, cause=Cause.TRIED)
         self._adopt(plan, records, tables, fresh)

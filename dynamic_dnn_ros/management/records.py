@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
 import math
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from dynamic_dnn_ros.management.observations import (
 from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.tables import (
     ApplicationTable,
+    FloatArray,
     Option,
     along_paths,
     application_table,
@@ -96,6 +98,7 @@ class ApplicationRecord:
         self._excluded: dict[Option, float] = {}
         self._pauses: dict[Option, float] = {}
         self._refusal = ''
+        self._preparations: dict[Option, float] = {}
         self._take_paths(presented.application)
         # By the quantile that they are for, in one scene.
         self._seen: dict[float, tuple[ApplicationTable, float]] = {}
@@ -253,6 +256,25 @@ class ApplicationRecord:
     def is_excluded(self, option: Option, now: float) -> bool:
         """Tell whether the application has refused an option."""
         return now < self._excluded.get(option, -math.inf)
+
+    def prepared(self, option: Option, seconds: float) -> None:
+        """Note how long it took until an option served."""
+        self._preparations[option] = seconds
+
+    def preparations(self, options: Sequence[Option]) -> FloatArray:
+        """
+        Return how long it is expected to take until each option serves, s.
+
+        As it took the last time; one that never served as long as others on its processor did;
+        0 where nothing is known.
+        """
+        by_processor: dict[str, list[float]] = {}
+        for (_, processor), seconds in self._preparations.items():
+            by_processor.setdefault(processor, []).append(seconds)
+        usual = {processor: median(found) for processor, found in by_processor.items()}
+        return np.array(
+            [self._preparations.get(each, usual.get(each[1], 0.0)) for each in options]
+        )
 
     @property
     def failure(self) -> str:

@@ -16,7 +16,9 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.assessment import (
+    BoolArray,
     Evaluation,
+    FloatArray,
     IndexArray,
     Problem,
     ResourceSettings,
@@ -52,6 +54,12 @@ PATIENCE = 15.0
 
 ASKED_GAIN = 0.001
 """Share of the board's power that is worth a change where something else is asked for."""
+
+PREPARING = 0.1
+"""Share of the board's power that a preparation is assumed to take, for as long as it lasts."""
+
+PROMPT = 1.0
+"""Seconds that a preparation may take and count for nothing: the dwell is longer."""
 
 _ASKED = (SwitchReason.TARGET, SwitchReason.APPLICATION)
 """Something else is asked for, or by others."""
@@ -144,7 +152,9 @@ class ResourceLevel:
         self._dwell = settings.dwell
         self._solved: tuple[Problem, int, tuple[int, ...]] | None = None
         self._weighed: _Weighed | None = None
-        self._seen: tuple[Problem, tuple[int, ...], tuple[int, tuple[int, ...]]] | None = None
+        # Best plans among fewer options, by these, for one problem.
+        self._among: tuple[Problem, dict[bytes, tuple[int, tuple[int, ...]]]] | None = None
+        self._asked_since = -math.inf
         self._better: tuple[int, tuple[int, ...]] | None = None
         self._better_since = -math.inf
 
@@ -159,6 +169,7 @@ class ResourceLevel:
         now: float,
         fresh: SwitchReason | None,
         changing: bool = False,
+        preparations: Sequence[FloatArray] = (),
     ) -> Plan:
         """
         Choose a plan.
@@ -167,10 +178,14 @@ class ResourceLevel:
         :param fresh: what has changed of what is asked for or there to choose from; the dwell
             does not count where it is a target
         :param changing: whether the last change is still on its way to an application
+        :param preparations: s until each option of each application would serve
         """
+        if fresh is not None:
+            self._asked_since = now
         at, chosen = self._best(problem, incumbent[0] if incumbent is not None else None)
         if incumbent is not None:
             at, chosen = self._seeing((at, chosen), problem, incumbent)
+            at, chosen = self._paying((at, chosen), problem, incumbent, preparations, now)
         if fresh is not None:
             self._dwell = self._settings.dwell
         incumbent_offered = incumbent is not None and incumbent[0] in problem.settings
@@ -256,25 +271,69 @@ class ResourceLevel:
         )
         if not blind:
             return best
-        if self._seen is None or self._seen[0] is not problem or self._seen[1] != blind:
-            demands = tuple(
-                replace(demand, usable=demand.usable & demand.teaches)
-                if a in blind and demand.teaches is not None
-                else demand
-                for a, demand in enumerate(problem.demands)
-            )
+        allowed = [
+            demand.usable & demand.teaches
+            if a in blind and demand.teaches is not None
+            else demand.usable
+            for a, demand in enumerate(problem.demands)
+        ]
+        return self._unless_worth(best, problem, allowed, incumbent[0], BLIND_GAIN)
+
+    def _paying(
+        self,
+        best: tuple[int, tuple[int, ...]],
+        problem: Problem,
+        incumbent: tuple[int, Sequence[int]],
+        preparations: Sequence[FloatArray],
+        now: float,
+    ) -> tuple[int, tuple[int, ...]]:
+        """
+        Return the best plan, or the best one for which nobody has to prepare for long.
+
+        The latter where the former does not win back what its preparation takes within the time
+        for which things have stood as they are.
+        """
+        moved = {
+            a: float(times[new])
+            for a, (times, new, old) in enumerate(zip(preparations, best[1], incumbent[1]))
+            if new != old and times[new] > PROMPT and problem.demands[a].usable[old]
+        }
+        if not moved:
+            return best
+        allowed = [demand.usable for demand in problem.demands]
+        for a in moved:
+            allowed[a] = allowed[a] & (preparations[a] <= PROMPT)
+            allowed[a][incumbent[1][a]] = True
+        longest = max(moved.values())
+        price = PREPARING * longest / max(now - self._asked_since, longest)
+        return self._unless_worth(best, problem, allowed, incumbent[0], price)
+
+    def _unless_worth(
+        self,
+        best: tuple[int, tuple[int, ...]],
+        problem: Problem,
+        allowed: Sequence[BoolArray],
+        in_force: int,
+        gain: float,
+    ) -> tuple[int, tuple[int, ...]]:
+        """Return the best plan among fewer options, unless the best of all is worth so much."""
+        if self._among is None or self._among[0] is not problem:
+            self._among = problem, {}
+        known, key = self._among[1], b''.join(each.tobytes() for each in allowed)
+        if key not in known:
+            demands = tuple(replace(d, usable=u) for d, u in zip(problem.demands, allowed))
             at, options = choose_jointly(
-                replace(problem, demands=demands), self._settings, in_force=incumbent[0]
+                replace(problem, demands=demands), self._settings, in_force=in_force
             )
-            self._seen = problem, blind, (at, tuple(options.tolist()))
-        seeing = self._seen[2]
+            known[key] = at, tuple(options.tolist())
+        other = known[key]
         both = evaluate(
             problem,
-            np.array((best[0], seeing[0]), dtype=np.int64),
-            np.array((best[1], seeing[1]), dtype=np.int64),
+            np.array((best[0], other[0]), dtype=np.int64),
+            np.array((best[1], other[1]), dtype=np.int64),
             self._settings,
         )
-        return best if worth_a_change(problem, both, BLIND_GAIN).departs else seeing
+        return best if worth_a_change(problem, both, gain).departs else other
 
     def _beside(
         self,

@@ -141,6 +141,8 @@ class FrameStream:
         self.mailbox: Mailbox[CameraFrame] = Mailbox()
         self.served = 0
         self.rejected = 0
+        # Frames that the engine has failed on since it gave the last result.
+        self.failures = 0
         self.dropped = 0
         #: Times that a frame in work was parked for one of another stream.
         self.parked = 0
@@ -304,6 +306,7 @@ class FrameStream:
             self._reject(passage.frame, error)
             return
         self.undecided += undecided
+        self.failures = 0
         self.served += 1
         self._served_at = time.monotonic()
         self._tell(self._on_served, served)
@@ -364,6 +367,7 @@ class FrameStream:
 
     def _reject(self, frame: CameraFrame, error: Exception) -> None:
         self.rejected += 1
+        self.failures += isinstance(error, EngineError)
         known = isinstance(error, (PictureError, EngineError))
         reason = str(error) if known else f'{type(error).__name__}: {error}'
         self._tell(self._on_rejected, frame, reason)

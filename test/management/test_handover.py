@@ -23,21 +23,32 @@ from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.platform_view import PlatformView
 from dynamic_dnn_ros.management.power_budget import PowerBudget
 from dynamic_dnn_ros.management.records import ApplicationRecord, Registry
+from dynamic_dnn_ros.management.tables import Option
 from dynamic_dnn_ros.management.targets import Objective, Target, TargetStore
-from support.applications import application
+from support.applications import application, on_processors, operating_points
 
 FRONT = '/front/inference_node'
 
 
-def handover() -> tuple[Handover, ApplicationRecord, TargetStore]:
-    """Return the handover of a manager that has one application, which serves s3."""
+def handover(*more: str) -> tuple[Handover, ApplicationRecord, TargetStore]:
+    """
+    Return the handover of a manager that has one application, which serves s3 on the GPU.
+
+    :param more: further processors, which are as the GPU
+    """
     registry, targets = Registry(1.0), TargetStore()
-    record, _ = registry.add(application(FRONT), 0.0)
+    points = on_processors(operating_points(), *more)
+    record, _ = registry.add(application(FRONT, operating_points=points), 0.0)
     assert record is not None
     planner = Planner(
         ResourceSettings(), Objective.MAXIMUM_ACCURACY, targets, PlatformView(), PowerBudget()
     )
     return Handover('me', registry, targets, planner), record, targets
+
+
+def options_of(record: ApplicationRecord) -> tuple[Option, ...]:
+    assert record.table is not None
+    return record.table.options
 
 
 def answer(
@@ -107,3 +118,31 @@ def test_a_switch_of_somebody_else_is_taken_over_if_it_was_applied() -> None:
     assert record.assignment.actual == ('s3', 'gpu')
     assert not subject.answered(record, answer(record, SWITCH_APPLIED, manager='by hand'), 0.0)
     assert record.assignment.actual == record.assignment.desired == ('s1', 'gpu')
+
+
+def test_a_processor_on_which_what_serves_fails_is_left_out() -> None:
+    """As an accelerator vanishes: the application says that its last switch failed after all."""
+    subject, record, _ = handover('dla0')
+    there = [option for option in options_of(record) if option[1] == 'dla0']
+    record.assignment.decide(('s1', 'dla0'), SwitchReason.MEASUREMENT)
+    subject.due(0.0)
+    failed = replace(answer(record, SWITCH_FAILED), processor='dla0')
+    assert not subject.answered(record, replace(failed, switch_result=SWITCH_APPLIED), 3.0)
+    # Its preparation took so long: others there may take as long, and the GPU is not known.
+    expected = dict(zip(options_of(record), record.preparations(options_of(record))))
+    assert {expected[option] for option in there} == {3.0}
+    assert expected['s1', 'gpu'] == 0.0
+    assert not subject.answered(record, replace(failed, switch_sequence=7), 4.0)
+    assert subject.answered(record, failed, 4.0)
+    assert not subject.answered(record, failed, 4.1)  # said twice, left out once
+    assert [o for o in options_of(record) if record.is_excluded(o, 4.0 + 0.9 * RETRY)] == there
+    assert not any(record.is_excluded(option, 4.0 + RETRY) for option in there)
+
+
+def test_on_the_only_processor_what_fails_alone_is_left_out() -> None:
+    subject, record, _ = handover()
+    record.assignment.decide(('s1', 'gpu'), SwitchReason.MEASUREMENT)
+    subject.due(0.0)
+    subject.answered(record, answer(record, SWITCH_APPLIED), 0.1)
+    assert subject.answered(record, answer(record, SWITCH_FAILED), 4.0)
+    assert [o for o in options_of(record) if record.is_excluded(o, 5.0)] == [('s1', 'gpu')]

@@ -39,6 +39,7 @@ from support.applications import (
     SUB_NETWORKS,
     application,
     empty_points,
+    on_processors,
     operating_points,
 )
 
@@ -400,6 +401,38 @@ def test_a_processor_that_is_refused_is_not_asked_for_again() -> None:
     acknowledge(subject, one, decision, 0.2)
     assert 'no such processor' in report(subject.decide(0.3)).message
     assert subject.decide(0.4).switches == ()
+
+
+def test_an_accelerator_that_vanishes_is_left_and_tried_again_later() -> None:
+    subject = manager()
+    points = on_processors(operating_points(), 'dla0', power=0.5)
+    one = application(operating_points=points)
+    subject.add_application(one, 0.0)
+    subject.set_target(Target(FRONT, latency=0.1, rate=25.0), 5)
+    decision = subject.decide(0.0)
+    assert [s.processor for s in decision.switches] == ['dla0']
+    one = acknowledge(subject, one, decision, 0.2)
+    failure = status(
+        one,
+        StatusEvent.SWITCH,
+        switch_manager='me',
+        switch_sequence=one.switch_sequence,
+        switch_result=14,
+        message='the accelerator is gone',
+    )
+    assert subject.observe(failure, 2.0)
+    decision = subject.decide(2.0)
+    assert [s.processor for s in decision.switches] == ['gpu']
+    one = acknowledge(subject, one, decision, 2.1)
+    now = 2.1
+    while now < 2.0 + RETRY:
+        now = serve(subject, one, 30, now, 0.02, round(now * 30))
+        decision = subject.decide(now)
+        assert not decision.switches or now >= 2.0 + RETRY
+    while not decision.switches and now < 60.0:
+        now = serve(subject, one, 30, now, 0.02, round(now * 30))
+        decision = subject.decide(now)
+    assert [s.processor for s in decision.switches] == ['dla0']
 
 
 def test_an_application_that_refused_everything_is_managed_again_later() -> None:

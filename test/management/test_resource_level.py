@@ -428,3 +428,39 @@ def test_who_tells_of_the_scene_is_left_where_it_misses_the_target() -> None:
     asked = replace(task, demands=(replace(demand, teaches=np.array([False, True])),))
     plan = ResourceLevel(SETTINGS).decide(asked, (int(task.settings[-1]), (1,)), 1e3, None)
     assert sub_networks(plan) == ['a']
+
+
+def test_what_is_prepared_for_long_has_to_win_that_back() -> None:
+    """A plan without preparation is chosen meanwhile, at the clocks that are best for it."""
+    task = problem(
+        [Target(NAMES[0], latency=0.1)],
+        rate=20.0,
+        sub_networks={'a': (0.009, 0.9), 'b': (0.010, 0.9)},
+    )
+    level = ResourceLevel(SETTINGS)
+    incumbent = (int(task.settings[-1]), (1,))
+
+    def decided(now: float, seconds: float, fresh: SwitchReason | None = None) -> Plan:
+        times = (np.array([seconds, 0.0]),)
+        return level.decide(task, incumbent, now, fresh, preparations=times)
+
+    first = decided(100.0, 60.0, SwitchReason.TARGET)
+    assert sub_networks(first) == ['b'] and frequency(first) < GPU[-1]
+    assert sub_networks(decided(130.0, 60.0)) == ['b']
+    # It is worth it once things have stood for long, and at once where it is prompt.
+    assert sub_networks(decided(140.0, 0.5)) == ['a']
+    assert sub_networks(decided(100.0 + 3600.0, 60.0)) == ['a']
+
+
+def test_a_target_that_is_missed_waits_for_no_price() -> None:
+    task = problem(
+        [Target(NAMES[0], latency=0.0112)],
+        rate=20.0,
+        sub_networks={'a': (0.010, 0.9), 'b': (0.0115, 0.9)},
+    )
+    incumbent = (int(task.settings[-1]), (1,))
+    times = (np.array([60.0, 0.0]),)
+    plan = ResourceLevel(SETTINGS).decide(
+        task, incumbent, 1.0, SwitchReason.TARGET, preparations=times
+    )
+    assert sub_networks(plan) == ['a']

@@ -197,7 +197,17 @@ def test_a_frame_that_fails_costs_that_frame(
     assert outcome.rejected[0][0] == 'bad' and str(error) in outcome.rejected[0][1]
     put(stream, 'good')
     outcome.wait(lambda: len(outcome.served) == 1)
-    assert (stream.served, stream.rejected) == (1, 1)
+    assert (stream.served, stream.rejected, stream.failures) == (1, 1, 0)
+
+
+def test_frames_that_the_engine_fails_on_are_counted_in_a_row(
+    engine: ScriptedEngine, stream: FrameStream, outcome: Outcome
+) -> None:
+    engine.failures = [EngineError('the device is gone')] * 2
+    for count, found in ((1, PICTURE), (2, object()), (3, PICTURE)):
+        put(stream, count, found)
+        outcome.wait(lambda: len(outcome.rejected) == count)  # noqa: B023
+    assert stream.failures == 2  # a picture that cannot be read is not the engine's
 
 
 def test_a_picture_that_cannot_be_decoded_is_rejected(

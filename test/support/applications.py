@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,25 @@ def operating_points(
         idle_power=idle,
         energy=running * mean,
     )
+
+
+def on_processors(points: OperatingPoints, *more: str, power: float = 1.0) -> OperatingPoints:
+    """
+    Return the same points on further processors too.
+
+    :param power: what they take there at work, as a multiple
+    """
+    places = len(more) + 1
+    columns = {
+        name: np.concatenate([value] * places)
+        for name, value in vars(points).items()
+        if isinstance(value, np.ndarray) and len(value) == len(points)
+    }
+    place = np.repeat(np.arange(places), len(points))
+    working = columns['power'] - columns['idle_power']
+    columns['power'] = columns['idle_power'] + working * np.where(place, power, 1.0)
+    columns['processor'] = place
+    return replace(points, processors=(*points.processors, *more), **columns)
 
 
 def empty_points(sub_networks: Sequence[str] = tuple(SUB_NETWORKS)) -> OperatingPoints:

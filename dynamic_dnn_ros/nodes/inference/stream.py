@@ -38,6 +38,9 @@ from dynamic_dnn_ros.serving.stream import FrameStream, Terms
 #: s that frames in work may take when streams stop.
 STOP_TIMEOUT = 5.0
 
+#: Frames that the engine fails on, one after the other, after which a switch counts as failed.
+FAILURES = 3
+
 
 def terms_of(target: PerformanceTarget, parameters: ParameterValues) -> Terms:
     """Return what a target asks of each frame; without an application, what parameters ask."""
@@ -255,6 +258,9 @@ class Stream:
     def _on_rejected(self, frame: CameraFrame, reason: str) -> None:
         header, _ = frame.origin
         self._reject(header, reason)
+        worker = self._worker
+        if worker is not None and worker.failures == FAILURES:
+            self._switches.serving_fails(reason)
 
     def _reject(self, header: Header, reason: str) -> None:
         self._rejections.add(reason, time.monotonic())

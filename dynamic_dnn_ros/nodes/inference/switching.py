@@ -141,6 +141,21 @@ class SwitchReceiver:
             lambda error: self._failed(message, error),
         )
 
+    def serving_fails(self, problem: str) -> None:
+        """
+        Take back the answer to the last switch: what it put in force gives no results.
+
+        Nothing is said while a newer one is on its way, or where nobody has switched.
+        """
+        with self._order:
+            manager, sequence, result, _ = self.answer
+            applied = result == InferenceStatus.SWITCH_APPLIED
+            if not applied or (manager, sequence) != self._newest:
+                return
+            self._logger.error(f'What switch {sequence} put in force fails: {problem}')
+            self.answer = SwitchAnswer(manager, sequence, InferenceStatus.SWITCH_FAILED, problem)
+            self._publish_answer()
+
     def _refusal(self, message: SubNetworkSwitch) -> tuple[int, str] | None:
         refused = self._served.refused.get(message.sub_network)
         if refused is not None:

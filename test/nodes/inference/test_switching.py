@@ -202,3 +202,18 @@ def test_processor_stays_where_the_new_one_fails(receiver: Receiver) -> None:
     receiver.switch('s1', 1, processor='gpu')
     receiver.wait_for(lambda: bool(receiver.answers))
     assert receiver.served.processor == 'cpu'
+
+
+def test_what_fails_once_it_serves_takes_the_answer_back(receiver: Receiver) -> None:
+    receiver.serving_fails('the accelerator is gone')
+    assert receiver.answers == []  # nobody has switched
+    receiver.switch('s0', 1)
+    receiver.serving_fails('the accelerator is gone')
+    assert receiver.answers[-1] == SwitchAnswer('m', 1, FAILED, 'the accelerator is gone')
+    receiver.serving_fails('the accelerator is gone')
+    assert len(receiver.answers) == 2
+    receiver.switch('s0', 2)
+    assert receiver.answer == SwitchAnswer('m', 2, APPLIED, '')
+    receiver.switch('s1', 3)  # on its way
+    receiver.serving_fails('the accelerator is gone')
+    assert receiver.answer == SwitchAnswer('m', 2, APPLIED, '')
