@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import json
 import math
@@ -25,6 +26,7 @@ from dynamic_dnn_ros.bundles.writer import (
     weights_content,
     write_bundle,
 )
+from dynamic_dnn_ros.cli.bundle.quantise import beside
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
@@ -331,9 +333,36 @@ def test_export_without_onnx(
         assert "pip install 'dynamic_dnn_ros[onnx]'" in capsys.readouterr().err
 
 
-def test_export_in_int8(folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_timed_beside_something_runs_in_turns() -> None:
+    now, order = 0.0, ''
+
+    def runs(name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            nonlocal now, order
+            now += seconds * (1 + 9 * (len(order) < 2))  # the first runs are slow
+            order += name
+
+        return run
+
+    assert beside(runs('a', 0.08), runs('b', 0.1), lambda: now) == pytest.approx((0.08, 0.1))
+    assert order == 'ab' * 5
+
+
+def test_export_in_int8(
+    folder: Path,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
+    monkeypatch.setattr(sys.modules[beside.__module__], 'TIMED_FOR', 0.0)
+    seconds = [(0.2, 0.1), (0.08, 0.1)]
+    monkeypatch.setattr(
+        sys.modules[beside.__module__],
+        'beside',
+        lambda *runs: seconds.pop(0) if seconds else beside(*runs),
+    )
     # Nothing is recorded: random weights answer less steadily to rounding than trained ones.
     bundle = read_bundle(folder)
     card = {MODEL_CARD_NAME: CARD}
@@ -345,6 +374,10 @@ def test_export_in_int8(folder: Path, data: Path, capsys: pytest.CaptureFixture[
     count = sum(len(files) for _, _, files in os.walk(data))
     for entry in bundle.manifest.sub_networks:
         assert f'{entry.id}: accuracy ' in output
+        assert re.search(rf'{entry.id}: \S+ ms in int8, \S+ ms in float32: [\d.]+ times', output)
+    assert ' 2.00 times the speed (measured' in output
+    assert ' 0.80 times the speed, SLOWER (measured' in output
+    assert re.search(r'\bs1.*: int8 is slower than float32 on this computer', output)
     assert f'in int8 on {count - count // 2} pictures of {data.name}' in output
     assert '3 graphs in int8, ' in output and f'with {count // 2} pictures' in output
     assert graphs <= bundle.manifest.files.keys() and MODEL_CARD_NAME in bundle.manifest.files

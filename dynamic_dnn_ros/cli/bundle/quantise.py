@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 import random
+from statistics import median
+import time
 from typing import Any
 
 from dynamic_dnn_ros.bundles.graphs import graph_name
@@ -15,7 +17,12 @@ from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.writer import rewrite_bundle
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
-from dynamic_dnn_ros.engines.contract import EngineError, Picture, Precision
+from dynamic_dnn_ros.engines.contract import (
+    EngineError,
+    Picture,
+    Precision,
+    PreparedSubNetwork,
+)
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import VerifyingEngine
 from dynamic_dnn_ros.pictures.placement import Size
@@ -24,6 +31,7 @@ from dynamic_dnn_ros.profiling.accuracy import (
     measure_accuracies,
     open_labelled,
 )
+from dynamic_dnn_ros.profiling.timing import workload
 
 #: Pictures to calibrate with, drawn from those given; half of them where there are fewer.
 CALIBRATION_PICTURES = 200
@@ -31,12 +39,18 @@ CALIBRATION_PICTURES = 200
 #: Pictures below which neither a calibration nor an accuracy means anything.
 LEAST_PICTURES = 20
 
+#: s for which each sub-network is timed in both precisions, and runs of each at least.
+TIMED_FOR, LEAST_RUNS = 0.5, 5
+
+#: Speed against float32 from which it counts as no slower: two of the same differ by as much.
+AS_FAST = 0.97
+
 
 def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> Bundle:
     """
     Quantise all sub-networks, measure them, and write those that answer as recorded.
 
-    Accuracy is measured on the pictures that were not calibrated with.
+    Accuracy is measured on the pictures that were not calibrated with, speed beside float32.
 
     :param data: folder or archive with labelled pictures
     :return: the bundle as it is then
@@ -94,13 +108,57 @@ def quantise(bundle: Bundle, data: Path, say: Callable[[str], None] = print) -> 
             f'{name}: accuracy {accuracy:.2%} ({task.metric.title}) in int8 on {len(others)} '
             f'pictures of {data.name}, {expected} in the bundle'
         )
+    slower = _compared(prepared, bundle, say)
     written = rewrite_bundle(bundle, other_files=files)
     size = sum(map(len, files.values()))
     say(
         f'{written.folder}: {len(files)} graphs in int8, {size / 1e6:.2f} MB together, '
         f'calibrated with {calibration}'
     )
+    if slower:
+        say(
+            f'{", ".join(slower)}: int8 is slower than float32 on this computer. Where they serve '
+            "much, ask for 'float32'; profiles with either tell what it comes to."
+        )
     return written
+
+
+def _compared(
+    quantised: Sequence[PreparedSubNetwork], bundle: Bundle, say: Callable[[str], None]
+) -> list[str]:
+    """Say how fast each is beside float32, on one thread; return the ids of those slower."""
+    engine = create_engine('onnxruntime', bundle, 1)
+    slower = []
+    for each in quantised:
+        entry = each.sub_network
+        usual = engine.prepare(entry, each.processor)
+        seconds = beside(workload(usual), workload(each))
+        usual.close()
+        speed = seconds[0] / seconds[1]
+        if speed < AS_FAST:
+            slower.append(entry.id)
+        say(
+            f'{entry.id}: {seconds[1] * 1e3:.3g} ms in int8, {seconds[0] * 1e3:.3g} ms in '
+            f'float32: {speed:.2f} times the speed{", SLOWER" if speed < AS_FAST else ""} '
+            '(measured, onnxruntime, one thread)'
+        )
+    return slower
+
+
+def beside(
+    one: Callable[[], object],
+    other: Callable[[], object],
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float]:
+    """Return the median seconds of two, run in turns, so that disturbances hit both alike."""
+    found: tuple[list[float], list[float]] = ([], [])
+    begun = clock()
+    while len(found[0]) < LEAST_RUNS or clock() - begun < TIMED_FOR:
+        for run, seconds in zip((one, other), found):
+            started = clock()
+            run()
+            seconds.append(clock() - started)
+    return median(found[0]), median(found[1])
 
 
 def _inputs(bundle: Bundle, pictures: LabelledSet[Any]) -> dict[Size, list[Picture]]:
