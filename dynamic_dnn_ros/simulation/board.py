@@ -134,6 +134,7 @@ class BoardInTime:
         self._limits: list[tuple[float, float]] = []
         self.frames: list[FrameInWork] = []
         self.foreign = [0.0] * len(self.domains)
+        self.polling = [0.0] * len(self.domains)
         self._works: dict[tuple[int, str, tuple[float, ...]], Work] = {}
         self._powers: dict[tuple[float, ...], tuple[tuple[float, ...], list[tuple[float, ...]]]]
         self._powers = {}
@@ -176,9 +177,17 @@ class BoardInTime:
         self._held = dict(clocks)
         self._regulate()
 
-    def set_foreign(self, load: Mapping[str, float]) -> None:
-        """Change the load that is not ours: share of each domain's highest clock of all."""
+    def set_foreign(
+        self, load: Mapping[str, float], polling: Mapping[str, float] | None = None
+    ) -> None:
+        """
+        Change the load that is not ours.
+
+        :param load: share of each domain's highest clock of all
+        :param polling: share of each domain at every clock, of programs that wait by polling
+        """
         self.foreign = [load.get(name, 0.0) for name in self.domains]
+        self.polling = [(polling or {}).get(name, 0.0) for name in self.domains]
         self._refresh()
 
     def set_cooling(self, ambient: float | None = None, resistance: float | None = None) -> None:
@@ -366,8 +375,10 @@ class BoardInTime:
         """Compute rates, utilisation and power anew after anything has changed."""
         frames, domains = self.frames, self.domains
         demand = [
-            share * highest / clock if share else 0.0
-            for share, highest, clock in zip(self.foreign, self._highest, self.granted)
+            (share * highest / clock if share else 0.0) + polling
+            for share, highest, clock, polling in zip(
+                self.foreign, self._highest, self.granted, self.polling
+            )
         ]
         own = [0.0] * len(domains)
         activity = [0.0] * len(self.places)
@@ -404,8 +415,9 @@ class BoardInTime:
         self.activity = tuple(activity)
         self.power = self.power_at(self.granted, activity)
         self._seen = [
-            min(1.0, (busiest if units > 1 else share) + foreign)
-            for units, share, foreign in zip(self._units, self.own, demand)
+            # One of several cores that polls is busy all the time.
+            min(1.0, (busiest if units > 1 else share) + foreign + (units > 1) * units * polling)
+            for units, share, foreign, polling in zip(self._units, self.own, demand, self.polling)
         ]
         self._schedule()
 

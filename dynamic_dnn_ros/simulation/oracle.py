@@ -217,6 +217,7 @@ class _Stretch:
         self._targets = [self._target(script) for script in self._scripts]
         self._rates = [script.camera.rate_at(time) for script in self._scripts]
         self._load = scenario.other_load_at(time)
+        self._polling = scenario.other_load_at(time, True)
         self._held = scenario.held_clocks_at(time)
         self._factors = [
             self._board.bias(seed, script.id) * script.slow_down_at(time)
@@ -237,6 +238,7 @@ class _Stretch:
                 self._targets,
                 self._rates,
                 sorted(self._load.items()),
+                sorted(self._polling.items()),
                 sorted(self._held.items()),
                 self._factors,
                 self._difficulties,
@@ -266,6 +268,7 @@ class _Stretch:
         domains = tuple(self._board.domains)
         highest = np.array([self._board.domains[name].frequencies[-1] for name in domains])
         demand = np.array([self._load.get(n, 0.0) for n in domains]) * highest / settings
+        demand = demand + np.array([self._polling.get(n, 0.0) for n in domains])
         missed = np.zeros((*counts, len(settings)))
         surely = np.full((*counts, len(settings)), not self._turns)
         objective = np.zeros((*counts, len(settings)))

@@ -108,11 +108,17 @@ class ServerScript:
 
 @dataclass(frozen=True)
 class OtherLoad:
-    """Load that is not ours, 0..1 of each domain at its highest clock, from `at` to `until`."""
+    """
+    Load that is not ours, from `at` to `until`.
+
+    `load` is work, 0..1 of each domain at its highest clock. Programs that wait by `polling` keep
+    that share of it busy at every clock.
+    """
 
     at: float
     until: float
     load: Mapping[str, float]
+    polling: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,11 +216,15 @@ class Scenario:
     def _one_server(self, scheduler: str) -> ServerScript:
         return ServerScript('server', scheduler, tuple(script.id for script in self.applications))
 
-    def other_load_at(self, time: float) -> dict[str, float]:
-        """Return the load that is not ours at a time, summed where it overlaps, at most 1."""
+    def other_load_at(self, time: float, polling: bool = False) -> dict[str, float]:
+        """
+        Return the load that is not ours at a time, summed where it overlaps, at most 1.
+
+        :param polling: of programs that wait by polling, or of all others
+        """
         total: dict[str, float] = {}
         for entry in self.other_load:
-            if entry.at <= time < entry.until:
+            if entry.at <= time < entry.until and entry.polling is polling:
                 for domain, share in entry.load.items():
                     total[domain] = min(total.get(domain, 0.0) + share, 1.0)
         return total
@@ -271,6 +281,7 @@ class Scenario:
                     entry['at'],
                     entry.get('until', duration),
                     {name: entry[name] for name in ('cpu', 'gpu', 'memory') if name in entry},
+                    entry.get('polling', False),
                 )
                 for entry in mapping.get('other_load', ())
             ),

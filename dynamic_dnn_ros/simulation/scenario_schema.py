@@ -166,7 +166,15 @@ SCHEMA: dict[str, Any] = _object(
         'scheduler': {'type': 'string', 'minLength': 1},
         'servers': _list(_SERVER),
         'other_load': _list(
-            _object({'at': _TIME, 'until': {'type': 'number'}, **_LOADS}, ('at',))
+            _object(
+                {
+                    'at': _TIME,
+                    'until': {'type': 'number'},
+                    'polling': {'type': 'boolean'},
+                    **_LOADS,
+                },
+                ('at',),
+            )
         ),
         'cooling': _list(
             _object(

@@ -268,7 +268,8 @@ class World:
         return lambda now: self.board.set_power_mode(model)
 
     def _other_load(self, now: float) -> None:
-        self.board.set_foreign(self.scenario.other_load_at(now))
+        scenario = self.scenario
+        self.board.set_foreign(scenario.other_load_at(now), scenario.other_load_at(now, True))
 
     def _hold(self, now: float) -> None:
         self.board.hold(self.scenario.held_clocks_at(now))

@@ -106,6 +106,27 @@ def test_other_load_slows_frames_down_and_lags_behind_at_low_clocks(board: Board
     assert board.foreign_time == pytest.approx(1.0)
 
 
+def test_programs_that_poll_keep_cores_busy_at_every_clock(board: BoardInTime) -> None:
+    cpu = board.domains.index('cpu')
+    for polling, settles_at in (({}, 0), ({'cpu': 0.35}, -1)):
+        board.set_foreign({} if polling else {'cpu': 0.01}, polling)
+        end = board.now + 1.0
+        while board.now < end:
+            board.advance(min(board.next_event(), end))
+            board.happen()
+        # What the governor sees is the core that is busy all the time.
+        assert board.granted[cpu] == board.settable(cpu)[settles_at]
+    takes = []
+    for clock in (board.settable(cpu)[0], board.settable(cpu)[-1]):
+        board.apply([DomainFrequency('cpu', clock, clock)])
+        assert board.demand[cpu] == 0.35
+        with_it = sum(board.power)
+        board.set_foreign({})
+        takes.append(with_it - sum(board.power))
+        board.set_foreign({}, {'cpu': 0.35})
+    assert takes[1] > 1.2 * takes[0] > 0
+
+
 def test_governors_rule_where_nothing_is_set(board: BoardInTime) -> None:
     gpu = board.domains.index('gpu')
     lowest = board.granted[gpu]

@@ -113,7 +113,7 @@ def events_of(scenario: Scenario) -> list[tuple[float, str]]:
         events += [(at, f'difficulty{of} {value:g}') for at, value in script.difficulty]
     for load in scenario.other_load:
         shares = ', '.join(f'{name} {share:.0%}' for name, share in load.load.items())
-        events.append((load.at, f'other load: {shares}'))
+        events.append((load.at, f'other load{", polling" if load.polling else ""}: {shares}'))
         if load.until < scenario.duration:
             events.append((load.until, 'other load ends'))
     for cooling in scenario.cooling:
