@@ -19,6 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from dynamic_dnn_ros.management.beside import Beside
 from dynamic_dnn_ros.management.decisions import Constraint
 from dynamic_dnn_ros.management.estimator import (
     SlowDownFilter,
@@ -110,7 +111,7 @@ class Problem:
     One decision to be made: the table, the settings that may be chosen, and the demands.
 
     `foreign` is load that is not ours, cycles a second by domain; `power_cap` what the board may
-    take, W.
+    take, W; `beside` what other programs take of it, where that follows a clock.
     """
 
     joint: JointTable
@@ -118,6 +119,12 @@ class Problem:
     demands: tuple[Demand, ...]
     foreign: dict[str, float]
     power_cap: float = math.inf
+    beside: Beside | None = None
+
+    @cached_property
+    def power_beside(self) -> FloatArray | None:
+        """Return what other programs take at all settings, W; None: not known."""
+        return None if self.beside is None else self.beside.at_settings(self.joint)
 
     def foreign_utilisation(self, rows: IndexArray) -> FloatArray:
         """Return what other load takes of each domain, shape (settings, domains)."""
@@ -470,6 +477,8 @@ def of_board(
     if joint:
         idle = np.stack([points['idle_power'] for points, _, _ in joint])
         power = power + np.where(np.isfinite(idle), idle, 0.0).max(axis=0)
+    if problem.power_beside is not None:
+        power = power + problem.power_beside[rows]
     return excess, power
 
 

@@ -128,6 +128,8 @@ class Bounds:
         self._outlooks: dict[tuple[tuple[int, float], ...], Outlook | None] = {}
         self._powers: dict[int, FloatArray] = {}
         self._over: FloatArray | None = None
+        beside = problem.power_beside
+        self._beside = None if beside is None else beside[problem.settings]
         self._limited = bool(problem.counted_domains()) or problem.power_cap < math.inf
         self.all_may_be_met = True
 
@@ -252,7 +254,7 @@ class Bounds:
         else:
             final = self._outlook_at(required, left)
             assert final is not None
-            lower = self._power(final)
+            lower = self._power(final, left)
             keep = final.possible
         keep &= lower <= best.power * (1 + _SLACK)
         return _first(left[keep], lower[keep], size)
@@ -430,11 +432,11 @@ class Bounds:
     def _power_of(self, outlook: Outlook) -> FloatArray:
         """Return the least power at all settings of an outlook that is kept."""
         if id(outlook) not in self._powers:
-            self._powers[id(outlook)] = self._power(outlook)
+            self._powers[id(outlook)] = self._power(outlook, None)
         return self._powers[id(outlook)]
 
-    def _power(self, outlook: Outlook) -> FloatArray:
-        """Return the least power of the board, W, at the settings of an outlook."""
+    def _power(self, outlook: Outlook, at: IndexArray | None) -> FloatArray:
+        """Return the least power of the board, W, at the settings of an outlook; None: at all."""
         power = np.zeros(len(outlook.lacking))
         idle = np.zeros(len(power))
         turn = 1 / len(self._demands)
@@ -455,6 +457,8 @@ class Bounds:
             power += least
             np.maximum(idle, points[5], out=idle)
         power += idle
+        if self._beside is not None:
+            power += self._beside if at is None else self._beside[at]
         return power
 
 

@@ -100,6 +100,7 @@ def steadied(problem: Problem, before: Problem | None) -> Problem:
         return problem
     same = (
         before.power_cap == problem.power_cap
+        and before.beside == problem.beside
         and (
             before.settings is problem.settings
             or np.array_equal(before.settings, problem.settings)

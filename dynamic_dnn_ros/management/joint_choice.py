@@ -463,6 +463,8 @@ class _Choosing:
             elif latency is not None and demand.target.objective is Objective.MINIMUM_LATENCY:
                 values[a] = latency
         power += idle
+        if self._problem.power_beside is not None:
+            power += self._problem.power_beside[rows]
         excess = np.zeros(len(rows))
         if self._counted:
             excess = np.maximum((load - self._limit).max(axis=0), 0.0)

@@ -16,6 +16,7 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
+from dynamic_dnn_ros.management.beside import OtherPrograms
 from dynamic_dnn_ros.management.decisions import (
     Decision,
     DomainFrequency,
@@ -79,6 +80,7 @@ class Manager:
         self.targets = TargetStore()
         self.platform = PlatformView(self.settings.floors)
         self._budget = PowerBudget(self.settings.power_cap, self.settings.temperature_limit)
+        self._others = OtherPrograms()
         self._registry = Registry(self.settings.application_dwell)
         self._planner = Planner(
             self.settings.resource,
@@ -86,6 +88,7 @@ class Manager:
             self.targets,
             self.platform,
             self._budget,
+            self._others,
         )
         self._frames = Frames(self.targets, self._planner)
         self._handover = Handover(instance, self._registry, self.targets, self._planner)
@@ -262,6 +265,8 @@ class Manager:
         if self.platform.offer_changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
         # A plan beyond what it may take waits for nothing anyway; what may be more, for the dwell.
+        if self.platform.load is load:
+            self._others.observe(load, self._planner.own_power, settled, now)
         bounded = self._budget.observe(load, self._planner.power, settled, now)
         return changed or bounded or self.platform.foreign_rose
 

@@ -16,6 +16,7 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.assessment import Problem, ResourceSettings
+from dynamic_dnn_ros.management.beside import OtherPrograms
 from dynamic_dnn_ros.management.decisions import DomainFrequency, SwitchReason
 from dynamic_dnn_ros.management.demands import demand_of, steadied
 from dynamic_dnn_ros.management.platform_view import Choice, PlatformView
@@ -44,6 +45,7 @@ class Planner:
         targets: TargetStore,
         platform: PlatformView,
         budget: PowerBudget,
+        others: OtherPrograms | None = None,
     ) -> None:
         """Begin without a plan."""
         self.plan: Plan | None = None
@@ -52,6 +54,7 @@ class Planner:
         self._targets = targets
         self._platform = platform
         self._budget = budget
+        self._others = others if others is not None else OtherPrograms()
         self._settings = settings
         self._resource = ResourceLevel(settings)
         self._joint: JointTable | None = None
@@ -70,6 +73,14 @@ class Planner:
         if self.plan is None or not self.plan.evaluation.power_known:
             return math.nan
         return float(self.plan.evaluation.power[self.plan.row])
+
+    @property
+    def own_power(self) -> float:
+        """Return the same without other programs, W."""
+        beside = self.plan.problem.power_beside if self.plan is not None else None
+        if beside is None or self.plan is None:
+            return self.power
+        return self.power - float(beside[self.plan.setting])
 
     @property
     def misses(self) -> bool:
@@ -211,7 +222,9 @@ class Planner:
             )
             for record, table in zip(records, joint.tables)
         )
-        return Problem(joint, settings, demands, self._platform.foreign(), self._cap(joint))
+        beside = self._others.power if joint.has_power else None
+        foreign = self._platform.foreign()
+        return Problem(joint, settings, demands, foreign, self._cap(joint), beside)
 
     def _cap(self, joint: JointTable) -> float:
         """Return what plans may take, W; infinite where it bounds nothing."""

@@ -27,7 +27,9 @@ def board() -> BoardModel:
     return load_board('orin_nx_simulated', '25W')
 
 
-def scenario(processors: Sequence[str] | None = EVERYWHERE, others: float = 0.0) -> Scenario:
+def scenario(
+    processors: Sequence[str] | None = EVERYWHERE, others: float = 0.0, polling: bool = False
+) -> Scenario:
     """Return two networks at rates that GPU and DLAs both manage, in a mode with few clocks."""
     applications = [
         {
@@ -46,7 +48,7 @@ def scenario(processors: Sequence[str] | None = EVERYWHERE, others: float = 0.0)
         'measured_from': 6 if others else 3,
         'seed': 1,
         'applications': applications,
-        'other_load': [{'at': 0, 'until': 10, 'cpu': others}] if others else [],
+        'other_load': [{'at': 0, 'cpu': others, 'polling': polling}] if others else [],
     }
     return Scenario.from_mapping(mapping)
 
@@ -122,9 +124,11 @@ def test_placing_takes_less_than_any_one_place_and_nearly_the_least() -> None:
         assert taken < 0.97 * energy(fixed, 'VDD_IN') or not all(f.met for f in figures(fixed))
 
 
-def test_beside_other_load_one_busy_core_is_not_the_whole_cpu() -> None:
+@pytest.mark.parametrize('polling', [False, True])
+def test_beside_other_load_one_busy_core_is_not_the_whole_cpu(polling: bool) -> None:
     """A CPU that others keep busy by a third of eight cores has room for ours at a low clock."""
-    ours = run_of(scenario(others=0.35), 'dynamic_dnn')
+    crowded = scenario(others=0.35, polling=polling)
+    ours = run_of(crowded, 'dynamic_dnn')
     assert all(each.met for each in figures(ours))
-    best = run_of(scenario(others=0.35), 'oracle')
+    best = run_of(crowded, 'oracle')
     assert energy(ours, 'VDD_IN') <= 1.03 * energy(best, 'VDD_IN')

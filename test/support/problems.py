@@ -11,6 +11,7 @@ import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.assessment import Demand, Problem
+from dynamic_dnn_ros.management.beside import Beside
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.tables import JointTable, application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -133,4 +134,7 @@ def problem(seed: int, most: int) -> Problem:
     cap = math.inf
     if generator.random() < 0.3:
         cap = float(generator.uniform(3.0, 10.0)) if joint.tables[0].power[0, 0] > 0 else 0.5
-    return Problem(joint, chosen, tuple(demands), foreign, cap)
+    beside = None
+    if generator.random() < 0.3 and joint.has_power:
+        beside = Beside(*generator.uniform((0.5, 8e8, 0.3), (3.0, 1.6e9, 1.0)).tolist())
+    return Problem(joint, chosen, tuple(demands), foreign, cap, beside)
