@@ -32,6 +32,22 @@ class StateError(ValueError):
     """Arrays that do not fit a network: missing, left over, or of another shape."""
 
 
+class Section(nn.Module, abc.ABC):
+    """Part of a network, whose layers lie anywhere in it and bear their full names."""
+
+    @abc.abstractmethod
+    def mount(self, root: nn.Module) -> None:
+        """Have the layers under their names in another module too."""
+
+    @abc.abstractmethod
+    def run(self, root: nn.Module, value: torch.Tensor) -> torch.Tensor:
+        """Compute with the layers that lie under these names in `root`."""
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        """Compute with the own layers."""
+        return self.run(self, value)
+
+
 class Step(NamedTuple):
     """
     A module of a sub-network that runs after another one, and what comes after it.
@@ -41,7 +57,7 @@ class Step(NamedTuple):
 
     module: nn.Module
     name: str = ''
-    """Of the module in the dynamic network; empty: it has no parameters."""
+    """Of the module in the dynamic network; empty: it has no parameters, or is a `Section`."""
     place: str = ''
     """The name of the place after it, where the sub-network can be cut; empty: it cannot."""
 

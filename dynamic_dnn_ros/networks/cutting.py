@@ -12,7 +12,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, Step
+from dynamic_dnn_ros.networks.contract import (
+    ConfigurationError,
+    DynamicNetwork,
+    Section,
+    Step,
+)
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -41,11 +46,16 @@ class Part(nn.Module):
 
     def __init__(self, steps: Sequence[Step]) -> None:
         super().__init__()
-        self._names: list[str] = []
+        # No children of this one: their layers are, under their full names.
+        self._steps: list[str | Section] = []
         for number, step in enumerate(steps):
-            name = step.name or f'step_{number}'
-            self.mount(name, step.module)
-            self._names.append(name)
+            if isinstance(step.module, Section):
+                step.module.mount(self)
+                self._steps.append(step.module)
+            else:
+                name = step.name or f'step_{number}'
+                self.mount(name, step.module)
+                self._steps.append(name)
 
     def mount(self, name: str, module: nn.Module) -> None:
         """Have a module under a name with points in it."""
@@ -59,10 +69,17 @@ class Part(nn.Module):
 
     def forward(self, *values: torch.Tensor) -> Tensors:
         """Run all steps; return what the last one gives."""
-        for name in self._names:
-            # By its name: who folds or exchanges a module does so in the tree.
-            values = as_tuple(self.get_submodule(name)(*values))
+        for number in range(len(self._steps)):
+            values = self.run_step(number, *values)
         return values
+
+    def run_step(self, number: int, *values: torch.Tensor) -> Tensors:
+        """Run one step; return what it gives."""
+        step = self._steps[number]
+        # By its name: who folds or exchanges a module does so in the tree.
+        if isinstance(step, Section):
+            return as_tuple(step.run(self, *values))
+        return as_tuple(self.get_submodule(step)(*values))
 
 
 def part(

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import functools
 import random
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -32,6 +31,7 @@ from dynamic_dnn_ros.networks.contract import (
 from dynamic_dnn_ros.networks.cutting import Part, parts_between, run_steps
 from dynamic_dnn_ros.networks.detector_layers import copied
 from dynamic_dnn_ros.networks.exit_heads import ANSWER, Head, HeadLayout
+from dynamic_dnn_ros.networks.wrapped import WrappedNetwork
 from dynamic_dnn_ros.pictures.placement import Size
 
 EXITS = 'exits'
@@ -59,16 +59,13 @@ class ExitConfiguration:
         return {**self.network.to_mapping(), EXITS: list(self.exits)}
 
 
-class ExitNetwork(DynamicNetwork[ExitConfiguration]):
+class ExitNetwork(WrappedNetwork[ExitConfiguration]):
     """
     A network of a family and the heads of its exits.
 
     All tensors keep the names that they have in the family's network; those of the heads begin
     with `exits.` and the number of the head.
     """
-
-    base: ClassVar[type[DynamicNetwork[Any]]]
-    """The family."""
 
     fields_that_fall_back = frozenset({EXITS})
 
@@ -78,25 +75,13 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
 
         :raises ConfigurationError: where the family cannot have these
         """
-        super().__init__()
+        super().__init__(network)
         self.heads = tuple(heads)
-        # No child of this one: its children are.
-        self.__dict__['_network'] = network
-        for name, child in network.named_children():
-            self.add_module(name, child)
-        self.take_parameters()
         self._check_heads()
         classes = network.layout_mapping().get('classes', 0)
         self.exits = nn.ModuleList(Head(layout, classes) for layout in self.heads)
         self._classes = classes
         self.activate(self.largest())
-
-    def take_parameters(self) -> None:
-        """Have the parameters and buffers that the family's network has outside of children."""
-        for name, parameter in self.backbone.named_parameters(recurse=False):
-            self.register_parameter(name, parameter)
-        for name, buffer in self.backbone.named_buffers(recurse=False):
-            self.register_buffer(name, buffer)
 
     def _check_heads(self) -> None:
         family = self.backbone.family
@@ -117,12 +102,6 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
                 f'none: a head gives scores of classes, and family {family!r} is for '
                 f'{self.backbone.task}. A cascade works for every task: dynamic-dnn cascade',
             )
-
-    @property
-    def backbone(self) -> DynamicNetwork[Any]:
-        """Return the family's network, whose layers are those of this one."""
-        network: DynamicNetwork[Any] = self.__dict__['_network']
-        return network
 
     @classmethod
     def from_layout(cls, layout: str | Mapping[str, Any]) -> ExitNetwork:
@@ -324,17 +303,6 @@ class ExitNetwork(DynamicNetwork[ExitConfiguration]):
         super().train(mode)
         self.backbone.train(mode)
         return self
-
-    def load_state(
-        self, arrays: Mapping[str, npt.NDArray[Any]], share_memory: bool = False
-    ) -> None:
-        """Take over what `state` returned; see the contract."""
-        super().load_state(arrays, share_memory)
-        # Children are the family's own; what it has besides was exchanged here alone.
-        for name, parameter in self.named_parameters(recurse=False):
-            setattr(self.backbone, name, parameter)
-        for name, buffer in self.named_buffers(recurse=False):
-            setattr(self.backbone, name, buffer)
 
 
 class ExitStage(Part):

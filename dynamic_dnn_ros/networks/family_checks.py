@@ -348,7 +348,8 @@ class _Suite:
                     )
             names = {name for name, _ in network.named_parameters()}
             for step in both[1]:
-                own = [f'{step.name}.{name}' for name, _ in step.module.named_parameters()]
+                prefix = f'{step.name}.' if step.name else ''
+                own = [f'{prefix}{name}' for name, _ in step.module.named_parameters()]
                 assert names.issuperset(own), (
                     f'the parameters of step {step.name!r} bear their names in the network'
                 )

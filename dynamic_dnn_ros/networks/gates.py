@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import functools
 import random
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +36,9 @@ from dynamic_dnn_ros.networks.contract import (
     StateError,
     Step,
 )
-from dynamic_dnn_ros.networks.cutting import Part, as_tuple
+from dynamic_dnn_ros.networks.cutting import Part
 from dynamic_dnn_ros.networks.elastic_layers import parameter_from
+from dynamic_dnn_ros.networks.wrapped import WrappedNetwork
 from dynamic_dnn_ros.pictures.placement import Size
 
 #: The field of a layout that holds gates, and that of a configuration that names one.
@@ -153,8 +154,8 @@ class _Beginning(Part):
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the scores, and the features that choices go on with."""
         found: dict[str, torch.Tensor] = {}
-        for name, place in zip(self._names, self._places):
-            values = as_tuple(self.get_submodule(name)(*values))
+        for number, place in enumerate(self._places):
+            values = self.run_step(number, *values)
             if place:
                 found[place] = values[0]
         scores = self.get_submodule(self._gate)(values[0])
@@ -175,7 +176,7 @@ class _Rest(Part):
         return super().forward(values[self._takes])
 
 
-class GateNetwork(DynamicNetwork[Any]):
+class GateNetwork(WrappedNetwork[Any]):
     """
     A network of a family with gates.
 
@@ -185,21 +186,14 @@ class GateNetwork(DynamicNetwork[Any]):
     from where it departs under `choice_1.` and their names.
     """
 
-    base: ClassVar[type[DynamicNetwork[Any]]]
-    """The family."""
-
-    def __init__(self, trunk: DynamicNetwork[Any], gates: Sequence[GateLayout]) -> None:
+    def __init__(self, backbone: DynamicNetwork[Any], gates: Sequence[GateLayout]) -> None:
         """
         Put gates, with fresh weights, on a network.
 
-        :param trunk: has its parameters in modules of its own; it is part of this one then
+        :param backbone: of a family that can be cut; it is part of this one then
         :raises ConfigurationError: naming the field of the gates that is illegal
         """
-        super().__init__()
-        # No child of this one: its children are, so that tensors keep their names.
-        self.__dict__['_network'] = trunk
-        for name, child in trunk.named_children():
-            self.add_module(name, child)
+        super().__init__(backbone)
         self._layouts = tuple(gates)
         self._departures: list[tuple[int, ...]] = []
         self._gated = tuple(self._checked(number, each) for number, each in enumerate(gates))
@@ -209,12 +203,7 @@ class GateNetwork(DynamicNetwork[Any]):
         )
         self._own: dict[int, Arrays] = {}
         self._active: Any = None
-        self.activate(trunk.largest())
-
-    @property
-    def _trunk(self) -> DynamicNetwork[Any]:
-        network: DynamicNetwork[Any] = self.__dict__['_network']
-        return network
+        self.activate(backbone.largest())
 
     @classmethod
     def from_layout(cls, layout: str | Mapping[str, Any]) -> GateNetwork:
@@ -231,7 +220,7 @@ class GateNetwork(DynamicNetwork[Any]):
     def layout_mapping(self) -> dict[str, Any]:
         """Return the family's layout, and the gates."""
         gates = [layout.to_mapping() for layout in self._layouts]
-        return {**self._trunk.layout_mapping(), GATES: gates}
+        return {**self.backbone.layout_mapping(), GATES: gates}
 
     def gated(self, number: int) -> GateConfiguration:
         """Return the configuration behind a gate."""
@@ -240,7 +229,7 @@ class GateNetwork(DynamicNetwork[Any]):
     def configuration(self, mapping: Mapping[str, Any]) -> Any:
         """Return the legal configuration that a mapping describes; see the contract."""
         if GATE not in mapping:
-            return self._trunk.configuration(mapping)
+            return self.backbone.configuration(mapping)
         require_fields('configuration', _Named, mapping)
         number = mapping[GATE]
         if type(number) is not int or not 0 <= number < len(self._gated):
@@ -250,19 +239,19 @@ class GateNetwork(DynamicNetwork[Any]):
 
     def choices(self) -> dict[str, tuple[int, ...]]:
         """Return the choices of the family."""
-        return self._trunk.choices()
+        return self.backbone.choices()
 
     def uniform(self, values: Mapping[str, int]) -> Any:
         """Return a configuration of the family; see the contract."""
-        return self._trunk.uniform(values)
+        return self.backbone.uniform(values)
 
     def sample(self, generator: random.Random, within: Choices | None = None) -> Any:
         """Return a random configuration of the family; see the contract."""
-        return self._trunk.sample(generator, within)
+        return self.backbone.sample(generator, within)
 
     def landmarks(self) -> tuple[Any, ...]:
         """Return those of the family."""
-        return self._trunk.landmarks()
+        return self.backbone.landmarks()
 
     def staged(self) -> tuple[Any, ...]:
         """Return the configurations behind the gates."""
@@ -271,47 +260,47 @@ class GateNetwork(DynamicNetwork[Any]):
     def activate(self, configuration: Any) -> None:
         """Make forward run this sub-network, behind a gate the largest path."""
         self._active = configuration
-        self._trunk.activate(_largest(configuration))
+        self.backbone.activate(_largest(configuration))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the answer of the active sub-network; behind a gate that of the largest path."""
-        answer: torch.Tensor = self._trunk(images)
+        answer: torch.Tensor = self.backbone(images)
         return answer
 
     def extract(self, configuration: Any, share_weights: bool = False) -> nn.Module:
         """Return one sub-network as a static module, behind a gate that of the largest path."""
         if not isinstance(configuration, GateConfiguration):
-            return self._trunk.extract(configuration, share_weights)
+            return self.backbone.extract(configuration, share_weights)
         with _Statistics(self, configuration, len(configuration.choices) - 1):
-            return self._trunk.extract(configuration.choices[-1], share_weights)
+            return self.backbone.extract(configuration.choices[-1], share_weights)
 
     def places(self, configuration: Any) -> dict[str, tuple[int, ...]]:
         """Return where the family's network can be cut; behind a gate nowhere else."""
         if isinstance(configuration, GateConfiguration):
             return {}
-        return self._trunk.places(configuration)
+        return self.backbone.places(configuration)
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps of the active sub-network; see the contract."""
-        return self._trunk.steps()
+        return self.backbone.steps()
 
     def extract_steps(self, configuration: Any, share_weights: bool = False) -> tuple[Step, ...]:
         """Return the steps of a sub-network of the family; see the contract."""
         if isinstance(configuration, GateConfiguration):
             return ()
-        return self._trunk.extract_steps(configuration, share_weights)
+        return self.backbone.extract_steps(configuration, share_weights)
 
     def extract_stages(
         self, configuration: Any, share_weights: bool = False
     ) -> tuple[nn.Module, ...]:
         """Return the shared beginning with the gate, and the rest of each choice."""
         if not isinstance(configuration, GateConfiguration):
-            return self._trunk.extract_stages(configuration, share_weights)
+            return self.backbone.extract_stages(configuration, share_weights)
         number = configuration.gate
         departures = self._departures[number]
         parts: list[nn.Module] = []
         with _Statistics(self, configuration, 0):
-            first = self._trunk.extract_steps(configuration.choices[0], share_weights)
+            first = self.backbone.extract_steps(configuration.choices[0], share_weights)
         handed = sorted(set(departures))
         names = [step.place for step in first if step.place]
         gate = _static(self.gates[number], share_weights)
@@ -320,7 +309,7 @@ class GateNetwork(DynamicNetwork[Any]):
         parts.append(_Beginning(first[:end], places, f'{GATES}.{number}', gate).eval())
         for index, choice in enumerate(configuration.choices):
             with _Statistics(self, configuration, index):
-                steps = self._trunk.extract_steps(choice, share_weights)
+                steps = self.backbone.extract_steps(choice, share_weights)
             rest = steps[_end(steps, departures[index]) :]
             takes = handed.index(departures[index])
             parts.append(_Rest(rest, takes, _prefix(index)).eval())
@@ -329,48 +318,50 @@ class GateNetwork(DynamicNetwork[Any]):
     def stage_routes(self, configuration: Any) -> tuple[tuple[int, ...], ...]:
         """Return which stages may follow each; see the contract."""
         if not isinstance(configuration, GateConfiguration):
-            return self._trunk.stage_routes(configuration)
+            return self.backbone.stage_routes(configuration)
         count = len(configuration.choices)
         return tuple(range(1, count + 1)), *((),) * count
 
     def multiply_adds(self, configuration: Any) -> int:
         """Return the multiply-adds of one picture, behind a gate of the largest path."""
-        found = self._trunk.multiply_adds(_largest(configuration))
+        found = self.backbone.multiply_adds(_largest(configuration))
         return found + sum(layer.weight.numel() for layer in self._layers(configuration))
 
     def parameter_count(self, configuration: Any) -> int:
         """Return the number of parameters, behind a gate of the largest path."""
-        found = self._trunk.parameter_count(_largest(configuration))
+        found = self.backbone.parameter_count(_largest(configuration))
         layers = self._layers(configuration)
         return found + sum(each.numel() for layer in layers for each in layer.parameters())
 
     def layer_count(self, configuration: Any) -> int:
         """Return the number of convolutions and linear layers of the largest path."""
-        return self._trunk.layer_count(_largest(configuration)) + len(self._layers(configuration))
+        return self.backbone.layer_count(_largest(configuration)) + len(
+            self._layers(configuration)
+        )
 
     def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
         """Yield those of the active sub-network; behind a gate of the largest path."""
-        return self._trunk.active_batch_norms()
+        return self.backbone.active_batch_norms()
 
     def sort_channels(self, trained: Choices | None = None) -> None:
         """Put the most important channels first; see the contract."""
-        self._trunk.sort_channels(trained)
+        self.backbone.sort_channels(trained)
 
     def freeze(self, configuration: Any | None) -> None:
         """Keep a sub-network of the family as it is; see the contract."""
-        self._trunk.freeze(None if configuration is None else _largest(configuration))
+        self.backbone.freeze(None if configuration is None else _largest(configuration))
 
     def batch_norm_statistics(self) -> Arrays:
         """Return those of the active sub-network; behind a gate of each choice."""
         active = self._active
         if not isinstance(active, GateConfiguration):
-            return self._trunk.batch_norm_statistics()
+            return self.backbone.batch_norm_statistics()
         own = self._own.get(active.gate)
         if own is None:
             of_choices = []
             for choice in active.choices:
-                self._trunk.activate(choice)
-                of_choices.append(self._trunk.batch_norm_statistics())
+                self.backbone.activate(choice)
+                of_choices.append(self.backbone.batch_norm_statistics())
             self.activate(active)
             own = self.together(active, of_choices)
         return {name: array.copy() for name, array in own.items()}
@@ -395,7 +386,7 @@ class GateNetwork(DynamicNetwork[Any]):
 
     def _names_around(self, choice: Any, place: int) -> tuple[set[str], set[str]]:
         """Return the names of the statistics of a choice before and behind a place."""
-        steps = self._trunk.extract_steps(choice, share_weights=True)
+        steps = self.backbone.extract_steps(choice, share_weights=True)
         end = _end(steps, place)
         before, behind = (
             {name for name, _ in Part(some).named_buffers()} for some in (steps[:end], steps[end:])
@@ -406,7 +397,7 @@ class GateNetwork(DynamicNetwork[Any]):
         """Put statistics into the active sub-network; see the contract."""
         active = self._active
         if not isinstance(active, GateConfiguration):
-            self._trunk.load_batch_norm_statistics(statistics)
+            self.backbone.load_batch_norm_statistics(statistics)
             return
         known = self.batch_norm_statistics()
         missing, left_over = known.keys() - statistics.keys(), statistics.keys() - known.keys()
@@ -428,9 +419,9 @@ class GateNetwork(DynamicNetwork[Any]):
         own = self._own.get(configuration.gate)
         if own is None:
             return None
-        self._trunk.activate(configuration.choices[index])
+        self.backbone.activate(configuration.choices[index])
         prefix = _prefix(index)
-        names = self._trunk.batch_norm_statistics()
+        names = self.backbone.batch_norm_statistics()
         return {
             name: own[f'{prefix}{name}' if f'{prefix}{name}' in own else name] for name in names
         }
@@ -441,14 +432,14 @@ class GateNetwork(DynamicNetwork[Any]):
         choices: list[Any] = []
         for index, mapping in enumerate(layout.choices):
             try:
-                choices.append(self._trunk.configuration(mapping))
+                choices.append(self.backbone.configuration(mapping))
             except ConfigurationError as error:
                 where = f'{field}.choices[{index}].{error.field}'
                 raise ConfigurationError(where, error.value, error.allowed) from error
-        first = self._trunk.extract_steps(choices[0], share_weights=True)
-        shapes = list(self._trunk.places(choices[0]).values())
+        first = self.backbone.extract_steps(choices[0], share_weights=True)
+        shapes = list(self.backbone.places(choices[0]).values())
         if not shapes:
-            allowed = f'none: a {self._trunk.family} cannot be cut'
+            allowed = f'none: a {self.backbone.family} cannot be cut'
             raise ConfigurationError(field, layout.to_mapping(), allowed)
         if layout.after >= len(shapes) or len(shapes[layout.after]) < 2:
             features = sum(len(shape) > 1 for shape in shapes)
@@ -458,7 +449,7 @@ class GateNetwork(DynamicNetwork[Any]):
         for index, choice in enumerate(choices):
             alike = -1
             if choice.size == choices[0].size:
-                alike = _alike(first, self._trunk.extract_steps(choice, share_weights=True))
+                alike = _alike(first, self.backbone.extract_steps(choice, share_weights=True))
             if alike < 0:
                 raise ConfigurationError(
                     f'{field}.choices[{index}]',
@@ -470,7 +461,7 @@ class GateNetwork(DynamicNetwork[Any]):
         return GateConfiguration(number, tuple(choices))
 
     def _channels(self, configuration: GateConfiguration) -> int:
-        places = self._trunk.places(configuration.choices[0])
+        places = self.backbone.places(configuration.choices[0])
         shape = list(places.values())[self._layouts[configuration.gate].after]
         return shape[0] if len(shape) == 3 else shape[-1]
 
@@ -495,16 +486,16 @@ class _Statistics:
         self._index = index
 
     def __enter__(self) -> None:
-        network, trunk = self._network, self._network._trunk
+        network, backbone = self._network, self._network.backbone
         own = network.statistics_of_choice(self._configuration, self._index)
-        trunk.activate(self._configuration.choices[self._index])
-        self._before = trunk.batch_norm_statistics()
+        backbone.activate(self._configuration.choices[self._index])
+        self._before = backbone.batch_norm_statistics()
         if own is not None:
-            trunk.load_batch_norm_statistics(own)
+            backbone.load_batch_norm_statistics(own)
 
     def __exit__(self, *_: object) -> None:
-        trunk = self._network._trunk
-        trunk.load_batch_norm_statistics(self._before)
+        backbone = self._network.backbone
+        backbone.load_batch_norm_statistics(self._before)
         self._network.activate(self._network._active)
 
 

@@ -20,7 +20,9 @@ from dynamic_dnn_ros.networks.incremental_group import LAYOUTS as GROUPS
 from dynamic_dnn_ros.networks.incremental_group import IncrementalGroup, LayerLayout
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.slimmable.network import Slimmable
 from support.bundles import LAYOUT
+from support.slimmable import layout_of, transformer
 
 #: Networks are so small that threads only wait for each other.
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -33,6 +35,7 @@ GROUP_LAYOUT = dataclasses.replace(
     layers=(LayerLayout(8, 2), LayerLayout(8, 2)),
     resolution=16,
 ).to_mapping()
+TOKENS = {'after': 'blocks.0', 'reads': 'tokens', 'channels': 24, 'widths': [8]}
 FIRST = {'after': 'groups.0', 'reads': 'answer', 'channels': 10, 'widths': []}
 SECOND = {**FIRST, 'after': 'groups.1'}
 
@@ -53,6 +56,7 @@ def images(network: ExitNetwork, count: int = 2) -> torch.Tensor:
     [
         (OfaMobileNetV3, {**LAYOUT.to_mapping(), 'exits': [EARLY, LATE]}),
         (IncrementalGroup, {**GROUP_LAYOUT, 'exits': [FIRST, SECOND]}),
+        (Slimmable, {**layout_of(transformer()), 'exits': [TOKENS]}),
     ],
 )
 def test_a_family_with_exits_keeps_the_contract(family, layout):

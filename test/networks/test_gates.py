@@ -15,7 +15,9 @@ from dynamic_dnn_ros.networks.family_checks import _Suite
 from dynamic_dnn_ros.networks.gates import GateNetwork, with_gates
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.slimmable.network import Slimmable
 from support.gated_bundle import gated_layout
+from support.slimmable import layout_of, transformer
 
 
 def made(**changes: Any) -> GateNetwork:
@@ -24,8 +26,22 @@ def made(**changes: Any) -> GateNetwork:
     return network.eval()
 
 
-def test_a_family_with_gates_keeps_its_contract() -> None:
-    suite = _Suite(with_gates(OfaMobileNetV3), gated_layout(), 0)
+def transformer_layout() -> dict[str, Any]:
+    """Return a transformer with a gate behind its first block: width and depth of the rest."""
+    network = transformer().network
+    first, whole = network.smallest(), network.largest()
+    choices = [first, network.with_beginning(whole, first, 1)]
+    gate = {'after': 1, 'squeeze': 4, 'choices': [each.to_mapping() for each in choices]}
+    return {**layout_of(transformer()), 'gates': [gate]}
+
+
+@pytest.mark.parametrize(
+    ('family', 'layout'),
+    [(OfaMobileNetV3, gated_layout()), (Slimmable, transformer_layout())],
+    ids=['ofa_mobilenet_v3', 'transformer'],
+)
+def test_a_family_with_gates_keeps_its_contract(family: Any, layout: dict[str, Any]) -> None:
+    suite = _Suite(with_gates(family), layout, 0)
     suite.check_stages()
     suite.check_extraction()
     suite.check_state()
@@ -34,7 +50,7 @@ def test_a_family_with_gates_keeps_its_contract() -> None:
 
 def test_tensors_keep_the_names_of_the_family() -> None:
     network = made()
-    plain = OfaMobileNetV3.from_layout(network._trunk.layout_mapping())
+    plain = OfaMobileNetV3.from_layout(network.backbone.layout_mapping())
     own = {name for name, _ in network.named_parameters()}
     added = own - {name for name, _ in plain.named_parameters()}
     assert {name.rsplit('.', 1)[0] for name in added} == {'gates.0.reduce', 'gates.0.score'}

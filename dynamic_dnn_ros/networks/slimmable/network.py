@@ -29,17 +29,19 @@ from dynamic_dnn_ros.networks.checks import (
     as_sequence,
     require_choice,
 )
-from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork
+from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork, Step
 from dynamic_dnn_ros.networks.elastic_layers import parameter_from
+from dynamic_dnn_ros.networks.slimmable.cuts import Cut, cuts_of, named
 from dynamic_dnn_ros.networks.slimmable.layers import (
     empty_layer,
     extracted_layer,
     leading,
     run_layer,
 )
-from dynamic_dnn_ros.networks.slimmable.layout import SlimmableLayout
+from dynamic_dnn_ros.networks.slimmable.layout import INPUT, SlimmableLayout, Stage
 from dynamic_dnn_ros.networks.slimmable.operators import LAYERS, PARAMETER
 from dynamic_dnn_ros.networks.slimmable.program import Program, live_steps
+from dynamic_dnn_ros.networks.slimmable.static import SlimNetwork, put
 from dynamic_dnn_ros.pictures.placement import Size
 
 _COLOURS = 3
@@ -71,23 +73,19 @@ class SlimmableConfiguration:
         return {'width': list(self.width), **depth, 'resolution': self.resolution}
 
 
-class SlimNetwork(nn.Module):
-    """A static sub-network: plain layers, and the operators between them."""
+class _Active(nn.Module):
+    """A part of the active sub-network of a network, whose layers stay where they are."""
 
-    def __init__(
-        self, program: Program, layers: Mapping[str, nn.Module], tensors: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, network: Slimmable, program: Program, active: tuple[int, ...]) -> None:
         super().__init__()
+        self.__dict__['_network'] = network
         self._program = program
-        _put(self, layers, tensors)
+        self._widths = active
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Return what the network says of N x 3 x H x W."""
-        return self._program.run(
-            pictures,
-            lambda name, inputs: self.get_submodule(name)(inputs),
-            self.get_parameter,
-        )
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        """Run the part."""
+        network: Slimmable = self.__dict__['_network']
+        return network.run(self._program, self._widths, value)
 
 
 class Slimmable(DynamicNetwork[SlimmableConfiguration]):
@@ -104,7 +102,8 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         self._make()
         self._plan = lru_cache(_REMEMBERED)(self._planned)
         self._count = lru_cache(_REMEMBERED)(self._counted)
-        self._places = {side: self._measured_places(side) for side in layout.resolutions}
+        self._runs = {side: self._measured_runs(side) for side in layout.resolutions}
+        self._cuts = lru_cache(_REMEMBERED)(self._cut)
         self.activate(self.largest())
 
     def _make(self) -> None:
@@ -117,7 +116,7 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             for name in self.layout.tensors:
                 if name not in of_layers:
                     tensors[name] = nn.Parameter(_fresh(self._sizes(name, self._widest)))
-            _put(self, layers, tensors)
+            put(self, layers, tensors)
             expected = {name: tuple(each.shape) for name, each in self.named_parameters()}
             given = {name: self._sizes(name, self._widest) for name in self.layout.tensors}
             if expected != given:
@@ -242,9 +241,16 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Return the logits of the active sub-network, N x classes."""
-        program, active = self._plan(self._active)
+        return self.run(*self._plan(self._active), pictures)
 
-        def run(name: str, inputs: torch.Tensor) -> torch.Tensor:
+    def run(self, program: Program, active: tuple[int, ...], value: torch.Tensor) -> torch.Tensor:
+        """
+        Run a sub-network, or a part of one.
+
+        :param active: widths of all axes.
+        """
+
+        def layer_of(name: str, inputs: torch.Tensor) -> torch.Tensor:
             layer = self.layout.layers[name]
             return run_layer(
                 layer,
@@ -256,10 +262,123 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             )
 
         return program.run(
-            pictures,
-            run,
+            value,
+            layer_of,
             lambda name: leading(self.get_parameter(name), self._sizes(name, active)),
         )
+
+    def places(self, configuration: SlimmableConfiguration) -> dict[str, tuple[int, ...]]:
+        """
+        Return where blocks end that hand on one value; see the contract.
+
+        The end of block `layer1.0` is `layer1.0`, and that of the last one of `layer1` is
+        `layer1`. A sub-network that leaves a block out lacks its end.
+        """
+        self._check(configuration)
+        return {name: cut.shape for name, cut in self._cuts(configuration).items()}
+
+    def with_beginning(
+        self,
+        configuration: SlimmableConfiguration,
+        beginning: SlimmableConfiguration,
+        place: int,
+    ) -> SlimmableConfiguration:
+        """
+        Return a sub-network that begins as another one; see the contract.
+
+        It has the widths of whatever the beginning has a layer of, and is as deep as that up to
+        the place; a stage in which the place lies has at least the blocks before it.
+        """
+        cuts = list(self._cuts(beginning).values())
+        if not 0 <= place < len(cuts):
+            raise ConfigurationError('place', place, f'a number below {len(cuts)}')
+        layout = self.layout
+        before = self._plan(beginning)[0].steps[: cuts[place].end]
+        knobs = {
+            layout.axes[int(factor[1:])].knob
+            for step in before
+            for tensor in (f'{step.layer}.weight', f'{step.layer}.bias', step.layer)
+            for factors in layout.tensors.get(tensor, ())
+            for factor in factors
+            if isinstance(factor, str) and factor.startswith('a')
+        }
+        width = tuple(
+            beginning.width[knob] if knob in knobs else percent
+            for knob, percent in enumerate(configuration.width)
+        )
+        # The steps of the layout are in the order in which they run.
+        order = {step.name: index for index, step in enumerate(layout.steps)}
+        at = order[cuts[place].value]
+        depth = tuple(
+            self._deep_enough(
+                stage, sum(max(map(order.__getitem__, b)) <= at for b in stage.blocks), *both
+            )
+            for stage, *both in zip(layout.stages, configuration.depth, beginning.depth)
+        )
+        return SlimmableConfiguration(width, depth, beginning.resolution)
+
+    def _deep_enough(self, stage: Stage, passed: int, own: int, of_beginning: int) -> int:
+        """Return how deep a stage is, percent, given how many of its blocks lie before a place."""
+        if passed == len(stage.blocks):
+            return of_beginning
+        needed = min(passed, stage.active(of_beginning))
+        enough = (each for each in self.layout.depths if stage.active(each) >= needed)
+        return max(own, min(enough))
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the parts of the active sub-network between places; see the contract."""
+        _, active = self._plan(self._active)
+        parts = self._parts(self._active)
+        return tuple(Step(_Active(self, each, active), '', place) for each, place in parts)
+
+    def extract_steps(
+        self, configuration: SlimmableConfiguration, share_weights: bool = False
+    ) -> tuple[Step, ...]:
+        """Return the parts of a sub-network between places; see the contract."""
+        self._check(configuration)
+        _, active = self._plan(configuration)
+        return tuple(
+            Step(self._static(each, active, share_weights), '', place)
+            for each, place in self._parts(configuration)
+        )
+
+    def _parts(self, configuration: SlimmableConfiguration) -> list[tuple[Program, str]]:
+        """Return what runs between two places, with the name of the second; none: no places."""
+        program, active = self._plan(configuration)
+        cuts = self._cuts(configuration)
+        begins = [(0, INPUT), *((cut.end, cut.value) for cut in cuts.values())]
+        ends = [(cut.end, name) for name, cut in cuts.items()] + [(len(program.steps), '')]
+        return [
+            (Program(program.steps[begin:end], self.layout, active, given), place)
+            for (begin, given), (end, place) in zip(begins, ends)
+            if cuts
+        ]
+
+    @torch.no_grad()
+    def _cut(self, configuration: SlimmableConfiguration) -> dict[str, Cut]:
+        """Return the places of a sub-network by name."""
+        program, _ = self._plan(configuration)
+        static: Any = self.extract(configuration, share_weights=True).to('meta')
+        # Two pictures: what does not begin with their number is nothing that can be handed on.
+        pictures = torch.empty(2, _COLOURS, *configuration.size, device='meta')
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def watch(name: str, value: Any) -> None:
+            if isinstance(value, torch.Tensor) and value.shape[:1] == (2,):
+                shapes[name] = tuple(value.shape[1:])
+
+        program.run(
+            pictures,
+            lambda name, inputs: static.get_submodule(name)(inputs),
+            static.get_parameter,
+            watch,
+        )
+        cuts = cuts_of(program.steps, shapes)
+        if configuration == self.largest():
+            names = named(program.steps, cuts, shapes)
+        else:
+            names = {cut.value: name for name, cut in self._cuts(self.largest()).items()}
+        return {names[cut.value]: cut for cut in cuts if cut.value in names}
 
     @torch.no_grad()
     def extract(
@@ -267,7 +386,12 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
     ) -> SlimNetwork:
         """Return one sub-network as a static module; see the contract."""
         self._check(configuration)
-        program, active = self._plan(configuration)
+        return self._static(*self._plan(configuration), share_weights)
+
+    @torch.no_grad()
+    def _static(
+        self, program: Program, active: tuple[int, ...], share_weights: bool
+    ) -> SlimNetwork:
         layers, tensors = {}, {}
         for step in program.steps:
             name = step.layer
@@ -368,7 +492,7 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
     def _counted(self, configuration: SlimmableConfiguration) -> tuple[int, int, int]:
         self._check(configuration)
         program, active = self._plan(configuration)
-        places = self._places[configuration.resolution]
+        runs = self._runs[configuration.resolution]
         multiply_adds = layers = 0
         names: dict[str, None] = {}
         for step in program.steps:
@@ -378,7 +502,7 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
                 names.update({f'{step.layer}.weight': None, f'{step.layer}.bias': None})
             if step.operator in ('convolution', 'linear'):
                 sizes = self._sizes(f'{step.layer}.weight', active)
-                multiply_adds += math.prod(sizes) * places[step.name]
+                multiply_adds += math.prod(sizes) * runs[step.name]
                 layers += 1
             elif step.name in self.layout.products:
                 multiply_adds += self.layout.size(self.layout.products[step.name], active)
@@ -388,10 +512,10 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         return multiply_adds, parameters, layers
 
     @torch.no_grad()
-    def _measured_places(self, side: int) -> dict[str, int]:
+    def _measured_runs(self, side: int) -> dict[str, int]:
         """Return at how many places of one picture each layer runs, by shapes alone."""
         program, _ = self._plan(self.largest())
-        places: dict[str, int] = {}
+        runs: dict[str, int] = {}
         pictures = torch.empty(1, _COLOURS, side, side, device='meta')
         whole: Any = extracted_on_meta(self)
         layers = iter([step for step in program.steps if step.operator in LAYERS])
@@ -400,7 +524,7 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             outputs: torch.Tensor = whole.get_submodule(name)(inputs)
             step = next(layers)
             channels = outputs.shape[-1 if step.operator == 'linear' else 1]
-            places[step.name] = outputs.numel() // channels
+            runs[step.name] = outputs.numel() // channels
             return outputs
 
         try:
@@ -415,35 +539,13 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             raise ConfigurationError(
                 'steps', tuple(found.shape), f'a network that gives 1 x {self.layout.classes}'
             )
-        return places
+        return runs
 
 
 def extracted_on_meta(network: Slimmable) -> nn.Module:
     """Return the largest sub-network without memory for its weights."""
     configuration = network.largest()
     return network.extract(configuration, share_weights=True).to('meta')
-
-
-def _put(
-    root: nn.Module, layers: Mapping[str, nn.Module], tensors: Mapping[str, nn.Parameter]
-) -> None:
-    """Put layers and parameters under their names into a module."""
-    for name, layer in layers.items():
-        parent, last = _parent(root, name)
-        parent.add_module(last, layer)
-    for name, tensor in tensors.items():
-        parent, last = _parent(root, name)
-        parent.register_parameter(last, tensor)
-
-
-def _parent(root: nn.Module, name: str) -> tuple[nn.Module, str]:
-    path, _, last = name.rpartition('.')
-    module = root
-    for part in path.split('.') if path else ():
-        if part not in module._modules:
-            module.add_module(part, nn.Module())
-        module = module.get_submodule(part)
-    return module, last
 
 
 def _fresh(sizes: tuple[int, ...]) -> torch.Tensor:

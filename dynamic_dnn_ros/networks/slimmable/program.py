@@ -75,15 +75,21 @@ class _OfBatch:
 
 class Program:
     """
-    The steps of one sub-network, sizes filled in.
+    The steps of one sub-network, or of a part of it, sizes filled in.
 
     :param active: widths of all axes.
+    :param given: name of the value that it is given; its first dimension is the batch.
     """
 
     def __init__(
-        self, steps: tuple[Step, ...], layout: SlimmableLayout, active: Sequence[int]
+        self,
+        steps: tuple[Step, ...],
+        layout: SlimmableLayout,
+        active: Sequence[int],
+        given: str = INPUT,
     ) -> None:
         self.steps = steps
+        self._given = given
         last_use: dict[str, int] = {}
         for index, step in enumerate(steps):
             for name in values_of(step.arguments):
@@ -96,21 +102,23 @@ class Program:
 
     def run(
         self,
-        pictures: torch.Tensor,
+        inputs: torch.Tensor,
         layer: Callable[[str, torch.Tensor], torch.Tensor],
         parameter: Callable[[str], torch.Tensor],
+        watch: Callable[[str, Any], None] = lambda name, value: None,
     ) -> torch.Tensor:
         """
         Run all steps.
 
-        :param pictures: N x 3 x H x W.
+        :param inputs: the value that it is given: of a whole network pictures, N x 3 x H x W.
         :param layer: runs a layer by name.
         :param parameter: gives a parameter by name.
+        :param watch: is told the name and value of each step.
         """
-        values: dict[str, Any] = {INPUT: pictures}
-        found: Any = pictures
+        values: dict[str, Any] = {self._given: inputs}
+        found: Any = inputs
         for step, arguments, done in self._rows:
-            given = [_given(each, values, pictures) for each in arguments]
+            given = [_given(each, values, inputs) for each in arguments]
             if step.operator in LAYERS:
                 found = layer(step.layer, given[0])
             elif step.operator == PARAMETER:
@@ -118,6 +126,7 @@ class Program:
             else:
                 found = OPERATORS[step.operator](*given)
             values[step.name] = found
+            watch(step.name, found)
             for name in done:
                 del values[name]
         return found
@@ -135,11 +144,11 @@ def _filled(argument: Any, layout: SlimmableLayout, active: Sequence[int]) -> An
     return argument
 
 
-def _given(argument: Any, values: Mapping[str, Any], pictures: torch.Tensor) -> Any:
+def _given(argument: Any, values: Mapping[str, Any], inputs: torch.Tensor) -> Any:
     if isinstance(argument, _Value):
         return values[argument.name]
     if isinstance(argument, list):
-        return [_given(each, values, pictures) for each in argument]
+        return [_given(each, values, inputs) for each in argument]
     if isinstance(argument, _OfBatch):
-        return argument.times * pictures.shape[0]
+        return argument.times * inputs.shape[0]
     return argument
