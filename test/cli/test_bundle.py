@@ -30,6 +30,9 @@ from dynamic_dnn_ros.cli.bundle.quantise import beside
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import record
+from dynamic_dnn_ros.management.no_profile.evidence import FrameEvidence, FramePoint
+from dynamic_dnn_ros.management.no_profile.kept import KeptLearning, default_folder
+from dynamic_dnn_ros.management.no_profile.memory import Memory
 from support.applications import operating_points
 from support.bundles import make_bundle
 from support.cascades import cascade, with_cascades
@@ -122,6 +125,24 @@ def test_show_gives_the_same_as_data(folder: Path, capsys: pytest.CaptureFixture
     (profile,) = shown['profiles']
     assert profile['latencies'][0]['fastest']['mean'] == pytest.approx(0.0125)
     assert shown['model_card'] == {'Data': 'Noise.', 'Command': '`make noise`'}
+
+
+def test_show_names_figures_that_were_learnt(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv('XDG_STATE_HOME', str(tmp_path))
+    evidence = FrameEvidence()
+    evidence.points[('s1', 'gpu'), (1e9,)] = FramePoint(4120, 82.4)
+    start = {('s1', 'gpu'): 0.02}
+    sha256 = read_bundle(folder).sha256
+    KeptLearning(default_folder()).keep([Memory('orin_nx', sha256, ('gpu',), start, evidence)])
+    assert run('show', folder) == 0
+    output = capsys.readouterr().out
+    assert re.search(r'^learnt on orin_nx by a manager here, until 20\S+: 4120 fr', output, re.M)
+    assert f'not of the bundle: {tmp_path}/dynamic_dnn_ros/learnt-' in output
 
 
 def test_show_needs_no_learning_library(folder: Path) -> None:

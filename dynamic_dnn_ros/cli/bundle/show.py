@@ -16,6 +16,7 @@ from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME
+from dynamic_dnn_ros.management.no_profile.kept import default_folder, learnt_of
 
 WIDTH = 99
 
@@ -46,6 +47,7 @@ def description(bundle: Bundle) -> dict[str, Any]:
             for entry in bundle.manifest.sub_networks
         ],
         'profiles': [_profile(profile, bundle) for profile in bundle.profiles],
+        'learnt': [each._asdict() for each in learnt_of(bundle.sha256, default_folder())],
         'model_card': _model_card(bundle),
         'metric': bundle.manifest.make_task().metric.title,
     }
@@ -168,6 +170,13 @@ def text(shown: dict[str, Any]) -> str:
         lines += ['', *_profile_lines(profile)]
     if not shown['profiles']:
         lines += ['', 'no profile: latencies are measured when a node starts']
+    for each in shown['learnt']:
+        lines += [
+            '',
+            f'learnt on {each["platform"]} by a manager here, until {each["written"]}: '
+            f'{each["frames"]}',
+            f'not of the bundle: {each["file"]}',
+        ]
     for title in ('Data', 'Recipe', 'Command', 'Limits'):
         if title in shown['model_card']:
             body = _wrapped(shown['model_card'][title])

@@ -28,6 +28,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetState,
 )
 from dynamic_dnn_ros.management.manager import Manager
+from dynamic_dnn_ros.management.no_profile.kept import KeptLearning, default_folder
 from dynamic_dnn_ros.management.observations import ApplicationState, Load
 from dynamic_dnn_ros.management.registry import UnknownDeciderError, create_decider
 from dynamic_dnn_ros.management.targets import LONGEST_ID, Target, TargetError
@@ -53,7 +54,6 @@ from dynamic_dnn_ros.nodes.common.message_values import nanoseconds, stamp
 from dynamic_dnn_ros.nodes.common.transport import decline_image_profile
 from dynamic_dnn_ros.nodes.common.uniqueness import Identity
 from dynamic_dnn_ros.nodes.manager.inputs import Input, InputKind, InputLog, abridged
-from dynamic_dnn_ros.nodes.manager.kept_learning import KeptLearning, default_folder
 from dynamic_dnn_ros.nodes.manager.kept_targets import KeptTargets, path_of
 from dynamic_dnn_ros.nodes.manager.messages import (
     application_of,

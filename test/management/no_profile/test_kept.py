@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dynamic_dnn_ros.management.no_profile.evidence import FrameEvidence, FramePoint
+from dynamic_dnn_ros.management.no_profile.kept import KeptLearning, default_folder, learnt_of
 from dynamic_dnn_ros.management.no_profile.memory import Memory
-from dynamic_dnn_ros.nodes.manager.kept_learning import KeptLearning, default_folder
 
 
 def memory(frames: int = 20) -> Memory:
@@ -57,3 +57,13 @@ def test_files_that_are_no_such_ones_are_named_and_left_out(tmp_path: Path) -> N
 def test_the_folder_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('XDG_STATE_HOME', str(tmp_path))
     assert default_folder() == tmp_path / 'dynamic_dnn_ros'
+
+
+def test_what_was_learnt_of_one_bundle_is_found(tmp_path: Path) -> None:
+    kept = KeptLearning(tmp_path)
+    kept.keep([memory(), replace(memory(), bundle='other')])
+    (tmp_path / 'learnt-cut.json').write_text('{"form')
+    (found,) = learnt_of('abc', tmp_path)
+    assert (found.platform, found.frames) == ('board', '20 frames at 1 operating points')
+    assert found.written.startswith('20') and Path(found.file).parent == tmp_path
+    assert learnt_of('absent', tmp_path / 'absent') == []

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from dynamic_dnn_ros.management.no_profile.memory import Memory
 from dynamic_dnn_ros.storage import write_whole
@@ -21,6 +22,31 @@ MOST_FILES = 64
 
 GROWTH = 1.2
 """Factor by which frames have to grow in number for a file to be written again."""
+
+
+class Learnt(NamedTuple):
+    """What a file says of itself: `frames` is a sentence, `written` a time of ISO 8601."""
+
+    platform: str
+    frames: str
+    written: str
+    file: str
+
+
+def learnt_of(bundle_sha256: str, folder: Path) -> list[Learnt]:
+    """Return what was learnt of a bundle, a row a platform; files that cannot be read are not."""
+    found = []
+    for path in sorted(folder.glob('learnt-*.json'))[:MOST_FILES]:
+        try:
+            with path.open('rb') as file:
+                mapping = json.loads(file.read(LARGEST_FILE))
+            memory = Memory.from_mapping(mapping)
+            if memory.bundle == bundle_sha256:
+                said = str(mapping['learnt']), str(mapping.get('written', ''))
+                found.append(Learnt(memory.platform, *said, str(path)))
+        except (OSError, RecursionError, ValueError):
+            continue
+    return found
 
 
 def default_folder() -> Path:
