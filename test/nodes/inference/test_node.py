@@ -20,6 +20,7 @@ from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
 from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
+from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import write_recorded_bundle
 from dynamic_dnn_ros.msg import (
@@ -43,7 +44,7 @@ from support.applications import operating_points
 from support.bundles import make_bundle
 from support.cascades import cascade, with_cascades
 from support.engines import logits
-from support.gated_engine import GatedEngine
+from support.gated_engine import GatedEngine, GatedSubNetwork
 from support.graph import LATCHED, Collector, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
@@ -925,6 +926,28 @@ def test_out_of_memory_is_said_and_the_others_serve(
     assert application.serve(image_message(noise(40, 30, 1))).sub_network == 's0'
     answer = application.switch(sub_network=absent)
     assert answer.switch_result == InferenceStatus.SWITCH_APPLIED
+
+
+def test_a_switch_whose_sub_network_fails_in_service_counts_as_failed(
+    start: Start, gated: GatedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated.open_gates()
+    application = start(sub_network='s0', platform=PLATFORM)
+    assert application.switch(sub_network='s1').switch_result == InferenceStatus.SWITCH_APPLIED
+
+    def vanish(self: GatedSubNetwork, picture: object) -> None:
+        raise EngineError('the accelerator is gone')
+
+    monkeypatch.setattr(GatedSubNetwork, 'run', vanish)
+    for number in range(1, 4):
+        application.images.publish(image_message(noise(40, 30, number)))
+        rejected = application.statuses.wait_for(lambda s, n=number: s.rejected == n)
+        assert rejected.switch_result == InferenceStatus.SWITCH_APPLIED or number == 3
+    answer = application.statuses.wait_for(
+        lambda status: status.switch_result == InferenceStatus.SWITCH_FAILED
+    )
+    assert 'the accelerator is gone' in answer.message
+    assert (answer.sub_network, answer.switch_sequence) == ('s1', 1)
 
 
 def test_memory_budget_limits_what_is_ready(
