@@ -102,8 +102,8 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         'alone: module energy / oracle, worst',
         'alone: module, saved against all on the GPU, mean',
         'alone: module, saved against all on the DLAs, mean',
-        'beside 35 % of CPU: module energy / oracle, worst',
-        'beside 35 % of CPU: module, saved against all on the GPU, mean',
+        'beside a program that polls: module energy / oracle, worst',
+        'beside a program that polls: module, saved against all on the GPU, mean',
     ),
     'recalibration': (
         's0: lost without statistics of its own',
