@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+import math
 
 import numpy as np
 
@@ -68,6 +69,14 @@ class MergedPaths:
             return False
         self.in_use = found
         return True
+
+    def shown(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Return works in tenths of the largest path's, in words, and what share takes each."""
+        shares: dict[int, float] = {}
+        for work, share in zip(self.in_use.works, self.in_use.shares()):
+            tenth = math.ceil(round(10 * work, 6))
+            shares[tenth] = shares.get(tenth, 0.0) + share
+        return tuple(f'{10 * tenth}% of the work' for tenth in shares), tuple(shares.values())
 
     def _found(self) -> Paths:
         levels = np.arange(1, _LEVELS + 1) / _LEVELS

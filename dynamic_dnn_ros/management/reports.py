@@ -189,12 +189,13 @@ def _with_paths(report: TargetReport, record: ApplicationRecord) -> TargetReport
     if paths is None:
         return report
     difficulty = scene.estimate
-    return replace(
-        report,
-        stages=paths.names,
-        stage_shares=paths.shares(difficulty),
-        difficulty=difficulty,
-    )
+    merged = record.merged.get(report.decision.sub_network)
+    if merged is None:
+        names, shares = paths.names, paths.shares(difficulty)
+    else:
+        # All leave after one stage there: what tells them apart is their work.
+        names, shares = merged.shown()
+    return replace(report, stages=names, stage_shares=shares, difficulty=difficulty)
 
 
 def prediction(

@@ -39,6 +39,13 @@ def test_mean_and_quantile_are_those_of_the_frames():
     assert paths.in_use.work_at(0.95) == pytest.approx(np.quantile(works, 0.95), rel=0.1)
 
 
+def test_works_are_shown_in_tenths():
+    paths, _ = fed([0.3, 0.42] * FRAMES)
+    names, shares = paths.shown()
+    assert names == ('30% of the work', '50% of the work')
+    assert shares == pytest.approx((0.5, 0.5), abs=0.1)
+
+
 def test_a_harder_scene_is_followed_at_once_and_noise_is_not():
     paths, _ = fed([0.4, 0.42] * FRAMES)
     _, changes = fed([0.42, 0.4] * 20, paths)
