@@ -81,6 +81,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='how many, where no places are named; default: %(default)s',
     )
     parser.add_argument(
+        '--answers-of',
+        default='',
+        metavar='s0,s5',
+        help='smaller sub-networks, the smallest first: their answers are the exits, and no head '
+        'is trained. The whole goes on from the features that they have in common',
+    )
+    parser.add_argument(
+        '--shared',
+        type=int,
+        default=defaults.shared,
+        metavar='PLACES',
+        help='with --answers-of: up to how many places all begin as the first one; default: '
+        '%(default)s',
+    )
+    parser.add_argument(
         '--widths',
         type=int,
         nargs='*',
@@ -130,6 +145,8 @@ def run(arguments: argparse.Namespace) -> int:
         sub_network=arguments.sub_network,
         after=names_in(arguments.after),
         exits=arguments.exits,
+        answers_of=names_in(arguments.answers_of),
+        shared=arguments.shared,
         widths=tuple(arguments.widths),
         epochs=arguments.epochs,
         views=arguments.views,
@@ -139,6 +156,8 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
     )
     check_test(arguments)
+    if arguments.answers_of and arguments.after:
+        raise ExitError('--answers-of and --after: give one of them')
     if arguments.alone and arguments.output is None:
         raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
     keep_freed_memory()
@@ -184,10 +203,17 @@ def _command(arguments: argparse.Namespace) -> str:
         parts += ['--sub-network', arguments.sub_network]
     if arguments.after:
         parts += ['--after', arguments.after]
-    parts += ['--widths', *map(str, arguments.widths), '--epochs', str(arguments.epochs)]
-    parts += ['--views', str(arguments.views)]
+    if arguments.answers_of:
+        parts += ['--answers-of', arguments.answers_of, '--shared', str(arguments.shared)]
+    else:
+        parts += _heads_given(arguments)
     parts += losses_given(arguments)
     if arguments.alone:
         parts.append('--alone')
     parts += ['--engine', arguments.engine]
     return shlex.join(parts)
+
+
+def _heads_given(arguments: argparse.Namespace) -> list[str]:
+    parts = ['--widths', *map(str, arguments.widths), '--epochs', str(arguments.epochs)]
+    return [*parts, '--views', str(arguments.views)]

@@ -14,7 +14,7 @@ from dynamic_dnn_ros.networks.exits import ExitConfiguration, ExitNetwork
 from dynamic_dnn_ros.training.export import manifest_entry
 
 #: Digits of a number in a manifest: works and shares are measured no better.
-_DIGITS = 6
+DIGITS = 6
 
 
 def exit_entry(
@@ -37,9 +37,9 @@ def exit_entry(
     """
     names = stage_names(network, configuration)
     return replace(
-        manifest_entry(network, configuration, identifier, round(accuracy, _DIGITS)),
+        manifest_entry(network, configuration, identifier, round(accuracy, DIGITS)),
         stages=tuple(
-            Stage(name, '', threshold, round(spent, _DIGITS), round(share, _DIGITS))
+            Stage(name, '', threshold, round(spent, DIGITS), round(share, DIGITS))
             for name, threshold, spent, share in zip(names, (*thresholds, None), work, taken)
         ),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.datasets.contract import DataError
-from dynamic_dnn_ros.exits.early import ExitPictures
+from dynamic_dnn_ros.exits.making import ExitPictures
 from dynamic_dnn_ros.training.configuration import (
     Optimizer,
     TrainingConfiguration,

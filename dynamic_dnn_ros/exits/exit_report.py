@@ -22,7 +22,7 @@ class MadeExits:
     :param backbone: the sub-network that got exits
     :param latency: of it alone, s
     :param conditions: under which latencies were measured
-    :param training: how long heads were trained; empty: they were there already
+    :param training: how heads were trained, a sentence; empty: they were there already
     :param alone: accuracy on the test pictures if all left after a stage, by its name
     :param without_others: whether the other sub-networks of the bundle are left out
     """
@@ -47,7 +47,6 @@ def how(found: MadeExits, command: str) -> str:
     """Return how exits were made, for a model card."""
     name = found.backbone.id
     alone = ', '.join(f'{stage} {value:.2%}' for stage, value in found.alone.items())
-    trained = f' Heads were trained for {found.training} while {name} stayed as it is.'
     others = f'Of what is told above, this bundle has {name} alone. '
     preface = others if found.without_others else ''
     return (
@@ -59,6 +58,6 @@ def how(found: MadeExits, command: str) -> str:
         f'{found.calibrated_on} calibration pictures with a margin of {MARGIN:g} standard '
         f'errors. *Time*: mean of a test picture in parts of {name} whole '
         f'({found.latency * 1e3:.3g} ms); latencies were measured with {found.conditions}, all '
-        f'in turns.{trained if found.training else ""} Accuracy if all pictures left after a '
-        f'stage: {alone}.{f" Command: `{command}`." if command else ""}'
+        f'in turns.{f" {found.training}" if found.training else ""} Accuracy if all pictures left '
+        f'after a stage: {alone}.{f" Command: `{command}`." if command else ""}'
     )

@@ -19,6 +19,9 @@ class ExitSettings:
     :param sub_network: id of the one that gets exits; empty: the most accurate one
     :param after: places that exits come after; empty: places are found that part its cost evenly
     :param exits: how many places are found
+    :param answers_of: ids of smaller sub-networks, the smallest first, whose answers are the exits
+        in place of those of heads
+    :param shared: places up to which the sub-network and these then begin as the first of these
     :param widths: of the layers of each head before its classifier
     :param epochs: passes over the training pictures; 0: heads that are there already are taken
     :param views: ways in which each training picture is altered, at most
@@ -34,6 +37,8 @@ class ExitSettings:
     sub_network: str = ''
     after: tuple[str, ...] = ()
     exits: int = 3
+    answers_of: tuple[str, ...] = ()
+    shared: int = 1
     widths: tuple[int, ...] = (96, 128)
     epochs: int = 8
     views: int = 2
@@ -50,6 +55,7 @@ class ExitSettings:
             raise ExitError(f'learning_rate is {self.learning_rate:g}: a number above 0 is needed')
         check_counts(
             ('exits', self.exits, 1),
+            ('shared', self.shared, 1),
             ('epochs', self.epochs, 0),
             ('views', self.views, 1),
             ('threads', self.threads, 1),

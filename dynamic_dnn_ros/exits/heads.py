@@ -10,7 +10,7 @@ The heads of one sub-network of a bundle: made, trained while it stays as it is,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import re
 from typing import Any
 
@@ -26,8 +26,8 @@ from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.cutting import costs_at
 from dynamic_dnn_ros.networks.exit_heads import HeadLayout
 from dynamic_dnn_ros.networks.exits import EXITS, ExitConfiguration, ExitNetwork
-from dynamic_dnn_ros.networks.registry import create, network_of
-from dynamic_dnn_ros.pictures.placement import Placement
+from dynamic_dnn_ros.networks.registry import create, network_of, network_output
+from dynamic_dnn_ros.pictures.placement import Placement, Size
 from dynamic_dnn_ros.tasks.contract import DECIDING_LIMITS, MEASURING_LIMITS
 from dynamic_dnn_ros.training.batches import Normalisation, plain_batches
 from dynamic_dnn_ros.training.heads import HeadsAlone
@@ -129,7 +129,6 @@ def stage_names(network: ExitNetwork, configuration: ExitConfiguration) -> tuple
     return (*names, LAST)
 
 
-@torch.no_grad()
 def answers_of(
     network: ExitNetwork,
     configuration: ExitConfiguration,
@@ -144,12 +143,31 @@ def answers_of(
     :param manifest: of the bundle, for task and preprocessing
     :param pictures: fitted as a bundle has camera frames fitted
     """
-    task = manifest.make_task()
-    size = configuration.size
-    way = manifest.preprocessing
-    placement = Placement.of(size, size, way)
     module = HeadsAlone(network, configuration).eval()
     names = stage_names(network, configuration)
+    return collected(names, module.answers, configuration.size, manifest, pictures, quiet)
+
+
+@torch.no_grad()
+def collected(
+    names: Sequence[str],
+    answers: Callable[[torch.Tensor], Sequence[torch.Tensor]],
+    size: Size,
+    manifest: Manifest,
+    pictures: Pictures,
+    quiet: bool | None = None,
+) -> Answers:
+    """
+    Return several answers to each picture, by their names.
+
+    :param answers: returns as many as there are names, of a batch
+    :param manifest: of the bundle, for task and preprocessing
+    :param pictures: fitted as a bundle has camera frames fitted
+    """
+    task = manifest.make_task()
+    way = manifest.preprocessing
+    placement = Placement.of(size, size, way)
+    output_name = network_output(manifest)
     confidences: dict[str, list[float]] = {name: [] for name in names}
     results: dict[str, list[Any]] = {name: [] for name in names}
     truths: list[int] = []
@@ -157,8 +175,8 @@ def answers_of(
     bar = tqdm(total=len(pictures), desc='asking exits', unit='picture', disable=quiet)
     for images, labels in plain_batches(pictures, size, normalisation):
         truths += labels.tolist()
-        for name, logits in zip(names, module.answers(images)):
-            outputs = {network.output_name: logits.numpy()}
+        for name, logits in zip(names, answers(images)):
+            outputs = {output_name: logits.numpy()}
             for index in range(len(images)):
                 confidences[name].append(task.confidence(outputs, index, size, DECIDING_LIMITS))
                 results[name].append(

@@ -41,8 +41,20 @@ class Answers:
 class Judge:
     """Measures mixtures on given answers with the metric of a task."""
 
-    def __init__(self, task: Task[Any, Any], labels: Sequence[str], answers: Answers) -> None:
+    def __init__(
+        self,
+        task: Task[Any, Any],
+        labels: Sequence[str],
+        answers: Answers,
+        against: str = '',
+    ) -> None:
+        """
+        Judge by the answers to labelled pictures.
+
+        :param against: of which answers the loss is told; empty: of those of the last stage
+        """
         self.answers = answers
+        self._against = against
         self._task = task
         self._labels = labels
         self._groups = np.random.default_rng(0).permutation(len(answers)) % GROUPS
@@ -65,17 +77,18 @@ class Judge:
         return self._scored(stages, taken, np.ones(len(taken), bool))
 
     def loss(self, stages: Sequence[str], taken: StagesTaken) -> Loss:
-        """Return how far a mixture is below the last of its stages on all pictures."""
+        """Return how far a mixture is below what it is judged against, on all pictures."""
+        against = self._against or stages[-1]
         if self.counts_by_picture:
-            lost = self._right[stages[-1]] - self._right_of(stages, taken)
+            lost = self._right[against] - self._right_of(stages, taken)
             return Loss(float(lost.mean()), float(lost.std()) / math.sqrt(len(lost)))
         everything = np.ones(len(taken), bool)
-        last = np.full(len(taken), len(stages) - 1, np.int64)
-        name = stages[-1]
+        last = np.zeros(len(taken), np.int64)
+        name = against
         if name not in self._whole:
             self._whole[name] = np.array(
                 [
-                    self._scored(stages, last, kept)
+                    self._scored([name], last, kept)
                     for kept in (everything, *map(self._without, range(GROUPS)))
                 ]
             )

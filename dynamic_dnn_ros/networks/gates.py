@@ -12,6 +12,9 @@ The gate does not know the family. It looks at the first choice, up to a place w
 says that its networks can be cut; each other choice goes on from the last place up to which it
 begins as the first one does. That is the place of the gate, as published, or one before it: then
 the gate sees more, and the others run from there what the first one ran already.
+
+A gate without layers, of squeeze 0, asks how sure an answer is: the first choice runs to its end,
+and its answer is an exit. The next choice goes on from where it departs, and so on.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from dynamic_dnn_ros.networks.contract import (
     StateError,
     Step,
 )
-from dynamic_dnn_ros.networks.cutting import Part
+from dynamic_dnn_ros.networks.cutting import Part, PartCost, costs_at
 from dynamic_dnn_ros.networks.elastic_layers import parameter_from
 from dynamic_dnn_ros.networks.wrapped import WrappedNetwork
 from dynamic_dnn_ros.pictures.placement import Size
@@ -50,8 +53,10 @@ class GateLayout:
     """
     What is fixed for a gate.
 
-    :param after: number of the place, from 0, in the order of the places of the first choice
-    :param squeeze: channels between the features' means and maxima and the scores
+    :param after: number of the place, from 0, in the order of the places of the first choice;
+        choices go on from there at the latest
+    :param squeeze: channels between the features' means and maxima and the scores; 0: no scores,
+        the answers of all choices but the last are exits
     :param choices: configurations of the family, the cheapest first; all begin alike, at least up
         to place 0
     """
@@ -73,7 +78,8 @@ class GateLayout:
         after, squeeze = mapping['after'], mapping['squeeze']
         if isinstance(after, bool) or not isinstance(after, int) or after < 0:
             raise ConfigurationError(f'{field}.after', after, 'the number of a place, from 0')
-        require_positive(f'{field}.squeeze', squeeze)
+        if squeeze != 0 or type(squeeze) is not int:
+            require_positive(f'{field}.squeeze', squeeze)
         choices = as_sequence(f'{field}.choices', mapping['choices'])
         if len(choices) < 2:
             raise ConfigurationError(f'{field}.choices', choices, 'two configurations or more')
@@ -138,28 +144,29 @@ def squeezed(features: torch.Tensor) -> torch.Tensor:
 
 
 class _Beginning(Part):
-    """The first choice up to the gate, and the gate."""
+    """The first choice up to the gate, and the gate; without a gate all of it."""
 
     decides = True
 
     def __init__(
-        self, steps: Sequence[Step], handed: Sequence[str], name: str, gate: Gate
+        self, steps: Sequence[Step], handed: Sequence[str], name: str, gate: Gate | None
     ) -> None:
         super().__init__(steps)
         self._places = [step.place for step in steps]
         self._handed = tuple(handed)
-        self._gate = name
-        self.mount(name, gate)
+        self._gate = '' if gate is None else name
+        if gate is not None:
+            self.mount(name, gate)
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the scores, and the features that choices go on with."""
+        """Return scores or the answer, and the features that choices go on with."""
         found: dict[str, torch.Tensor] = {}
         for number, place in enumerate(self._places):
             values = self.run_step(number, *values)
             if place:
                 found[place] = values[0]
-        scores = self.get_submodule(self._gate)(values[0])
-        return (scores, *(found[place] for place in self._handed))
+        told = self.get_submodule(self._gate)(values[0]) if self._gate else values[0]
+        return (told, *(found[place] for place in self._handed))
 
 
 class _Rest(Part):
@@ -174,6 +181,22 @@ class _Rest(Part):
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the answer."""
         return super().forward(values[self._takes])
+
+
+class _RestWithExit(_Rest):
+    """A choice whose answer is an exit; it hands on what later ones depart from."""
+
+    decides = True
+
+    def __init__(
+        self, steps: Sequence[Step], takes: int, statistics_prefix: str, hands_on: Sequence[int]
+    ) -> None:
+        super().__init__(steps, takes, statistics_prefix)
+        self._hands_on = tuple(hands_on)
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the answer, and what is handed on."""
+        return (*super().forward(*values), *(values[index] for index in self._hands_on))
 
 
 class GateNetwork(WrappedNetwork[Any]):
@@ -199,6 +222,8 @@ class GateNetwork(WrappedNetwork[Any]):
         self._gated = tuple(self._checked(number, each) for number, each in enumerate(gates))
         self.gates = nn.ModuleList(
             Gate(self._channels(each), layout.squeeze, len(each.choices))
+            if layout.squeeze
+            else nn.Identity()
             for each, layout in zip(self._gated, gates)
         )
         self._own: dict[int, Arrays] = {}
@@ -296,6 +321,8 @@ class GateNetwork(WrappedNetwork[Any]):
         """Return the shared beginning with the gate, and the rest of each choice."""
         if not isinstance(configuration, GateConfiguration):
             return self.backbone.extract_stages(configuration, share_weights)
+        if self._leaves_by_answers(configuration):
+            return self._answering(configuration, share_weights)
         number = configuration.gate
         departures = self._departures[number]
         parts: list[nn.Module] = []
@@ -320,24 +347,71 @@ class GateNetwork(WrappedNetwork[Any]):
         if not isinstance(configuration, GateConfiguration):
             return self.backbone.stage_routes(configuration)
         count = len(configuration.choices)
+        if self._leaves_by_answers(configuration):
+            return tuple((number,) for number in range(1, count)) + ((),)
         return tuple(range(1, count + 1)), *((),) * count
+
+    def _leaves_by_answers(self, configuration: GateConfiguration) -> bool:
+        return not self._layouts[configuration.gate].squeeze
+
+    def _answering(
+        self, configuration: GateConfiguration, share_weights: bool
+    ) -> tuple[nn.Module, ...]:
+        """Return the first choice whole, and each other one from where it departs."""
+        departures = self._departures[configuration.gate]
+        parts: list[nn.Module] = []
+        places: list[int] = []
+        for index, choice in enumerate(configuration.choices):
+            with _Statistics(self, configuration, index):
+                steps = self.backbone.extract_steps(choice, share_weights)
+            later = sorted(set(departures[index + 1 :]))
+            if index == 0:
+                names = [step.place for step in steps if step.place]
+                parts.append(_Beginning(steps, [names[place] for place in later], '', None))
+            else:
+                rest = steps[_end(steps, departures[index]) :]
+                given = rest, places.index(departures[index]), _prefix(index)
+                hands_on = [places.index(place) for place in later]
+                parts.append(_RestWithExit(*given, hands_on) if later else _Rest(*given))
+            places = later
+        return tuple(part.eval() for part in parts)
 
     def multiply_adds(self, configuration: Any) -> int:
         """Return the multiply-adds of one picture, behind a gate of the largest path."""
+        if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
+            return sum(each.multiply_adds for each in self._costs_of_stages(configuration))
         found = self.backbone.multiply_adds(_largest(configuration))
         return found + sum(layer.weight.numel() for layer in self._layers(configuration))
 
     def parameter_count(self, configuration: Any) -> int:
         """Return the number of parameters, behind a gate of the largest path."""
+        if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
+            return sum(each.parameters for each in self._costs_of_stages(configuration))
         found = self.backbone.parameter_count(_largest(configuration))
         layers = self._layers(configuration)
         return found + sum(each.numel() for layer in layers for each in layer.parameters())
 
     def layer_count(self, configuration: Any) -> int:
         """Return the number of convolutions and linear layers of the largest path."""
+        if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
+            return sum(each.layers for each in self._costs_of_stages(configuration))
         return self.backbone.layer_count(_largest(configuration)) + len(
             self._layers(configuration)
         )
+
+    def _costs_of_stages(self, configuration: GateConfiguration) -> Iterator[PartCost]:
+        departures = self._departures[configuration.gate]
+        for index, choice in enumerate(configuration.choices):
+            whole = PartCost(
+                self.backbone.multiply_adds(choice),
+                self.backbone.parameter_count(choice),
+                self.backbone.layer_count(choice),
+            )
+            if index == 0:
+                yield whole
+                continue
+            before = list(costs_at(self.backbone, choice).values())[departures[index]]
+            yield PartCost(*(one - other for one, other in zip(whole, before)))
 
     def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
         """Yield those of the active sub-network; behind a gate of the largest path."""
@@ -374,10 +448,14 @@ class GateNetwork(WrappedNetwork[Any]):
             of the first
         """
         after = self._layouts[configuration.gate].after
-        before, _ = self._names_around(configuration.choices[0], after)
-        found = {name: each for name, each in of_choices[0].items() if name in before}
+        found = dict(of_choices[0])
         departures = self._departures[configuration.gate]
+        if not self._leaves_by_answers(configuration):
+            before, _ = self._names_around(configuration.choices[0], after)
+            found = {name: each for name, each in found.items() if name in before}
         for index, (choice, statistics) in enumerate(zip(configuration.choices, of_choices)):
+            if index == 0 and self._leaves_by_answers(configuration):
+                continue
             _, behind = self._names_around(choice, departures[index])
             for name, array in statistics.items():
                 if name in behind:
@@ -468,7 +546,7 @@ class GateNetwork(WrappedNetwork[Any]):
     def _layers(self, configuration: Any) -> list[nn.Linear]:
         if not isinstance(configuration, GateConfiguration):
             return []
-        gate = self.gates[configuration.gate]
+        gate = self.gates[configuration.gate]  # Without layers it is an identity.
         return [each for each in gate.modules() if isinstance(each, nn.Linear)]
 
 

@@ -49,7 +49,7 @@ def given_times(whole, staged, turns, quiet=None):
 @pytest.fixture(autouse=True)
 def times(monkeypatch: pytest.MonkeyPatch) -> None:
     """These networks are too small for the clock."""
-    monkeypatch.setattr('dynamic_dnn_ros.exits.early.stage_times', given_times)
+    monkeypatch.setattr('dynamic_dnn_ros.exits.making.stage_times', given_times)
 
 
 @pytest.fixture(scope='module')
@@ -77,7 +77,7 @@ def made(original: Bundle, data: Path, tmp_path_factory: pytest.TempPathFactory)
     """Return a bundle with early exits, for a loose promise."""
     folder = tmp_path_factory.mktemp('made')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('dynamic_dnn_ros.exits.early.stage_times', given_times)
+        patch.setattr('dynamic_dnn_ros.exits.making.stage_times', given_times)
         given = ['--data', data, '--after', 'stages.0,stages.1', '--at-most-below', '0.97']
         given += ['--output', folder / 'early', '--work', folder / 'work']
         assert exits(original.folder, *given) == 0
@@ -115,6 +115,29 @@ def test_what_the_command_writes(original, made):
         np.testing.assert_allclose(
             made.responses[name]['logits'], answers['logits'], rtol=1e-4, atol=1e-5
         )
+
+
+def test_answers_of_a_smaller_sub_network_are_exits(original, data, tmp_path):
+    folder = tmp_path / 'answers'
+    given = ('--data', data, '--answers-of', 's1', '--at-most-below', '0.97')
+    assert exits(original.folder, *given, '--output', folder) == 0
+    bundle = read_bundle(folder)
+    entry = staged(bundle)
+    assert [stage.name for stage in entry.stages] == ['s1', 'last']
+    known = original.manifest.sub_network
+    assert entry.multiply_adds < known('s1').multiply_adds + known('s2').multiply_adds
+    # No weight is new, and what was there answers as before.
+    old, new = original.weights().network, bundle.weights().network
+    assert old.keys() == new.keys()
+    assert all(np.array_equal(new[name], old[name]) for name in old)
+    prepared = create_engine('torch', bundle, 1).prepare(with_thresholds(bundle, 0.0), 'cpu')
+    picture = noise(32, 32, 1)
+    path = follow(prepared, picture, bundle.manifest.make_task())
+    assert (path.stage, path.work) == ('s1', entry.stages[0].work)
+    alone = create_engine('torch', original, 1).prepare(known('s1'), 'cpu').run(picture)
+    np.testing.assert_allclose(path.outputs['logits'], alone['logits'], rtol=1e-4, atol=1e-4)
+    card = bundle.other_files[MODEL_CARD_NAME].decode()
+    assert 'The exits are the answers of s1' in card and 'Heads were trained' not in card
 
 
 def test_the_command_says_what_is_next(original, data, tmp_path, capsys):
@@ -210,6 +233,10 @@ def test_bad_input_is_one_line_that_names_it(original, data, tmp_path, capsys):
     assert 'at most 1.5 below' in refused(*given, '--at-most-below', '1.5')
     assert '--alone leaves sub-networks out' in refused(*given, '--alone')
     assert '--test goes with --data' in refused('--configuration', 'none.yaml', '--test', data)
+    assert 'give one of them' in refused(*given, '--answers-of', 's1', '--after', 'stages.1')
+    assert 'name each once' in refused(*given, '--answers-of', 's2')
+    assert "takes pictures of another size than 's2'" in refused(*given, '--answers-of', 's0')
+    assert 'place is 8' in refused(*given, '--answers-of', 's1', '--shared', '9')
     few = tmp_path / 'few'
     others = tmp_path / 'others'
     for name in original.manifest.labels:

@@ -37,8 +37,12 @@ def transformer_layout() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ('family', 'layout'),
-    [(OfaMobileNetV3, gated_layout()), (Slimmable, transformer_layout())],
-    ids=['ofa_mobilenet_v3', 'transformer'],
+    [
+        (OfaMobileNetV3, gated_layout()),
+        (OfaMobileNetV3, gated_layout(squeeze=0)),
+        (Slimmable, transformer_layout()),
+    ],
+    ids=['ofa_mobilenet_v3', 'exits', 'transformer'],
 )
 def test_a_family_with_gates_keeps_its_contract(family: Any, layout: dict[str, Any]) -> None:
     suite = _Suite(with_gates(family), layout, 0)
@@ -101,12 +105,52 @@ def test_each_choice_has_statistics_of_its_own_and_the_beginning_is_shared(
             network.load_batch_norm_statistics(broken)
 
 
+@torch.inference_mode()
+def test_answers_of_choices_are_exits() -> None:
+    narrow, wide = gated_layout()['gates'][0]['choices']
+    middle = {**narrow, 'depth': [1, 2]}
+    network = made(squeeze=0, after=1, choices=[narrow, middle, wide])
+    configuration = network.gated(0)
+    generator = np.random.default_rng(0)
+    of_choices: list[Any] = []
+    for choice in configuration.choices:
+        network.activate(choice)
+        of_choices.append(
+            {
+                name: (0.5 + generator.random(array.shape)).astype(np.float32)
+                for name, array in network.batch_norm_statistics().items()
+            }
+        )
+        # Each has the statistics of `narrow` where it begins as that: `middle` in both places.
+        shared, _ = network._names_around(choice, int(len(of_choices) == 2))
+        beginning = {name: each for name, each in of_choices[0].items() if name in shared}
+        of_choices[-1].update(beginning)
+    network.activate(configuration)
+    network.load_batch_norm_statistics(network.together(configuration, of_choices))
+    values: tuple[torch.Tensor, ...] = (torch.randn(2, 3, *configuration.size),)
+    images = values[0]
+    assert network.stage_routes(configuration) == ((1,), (2,), ())
+    for part, choice, statistics in zip(
+        network.extract_stages(configuration), configuration.choices, of_choices
+    ):
+        answer, *values = part(*values)
+        network.activate(choice)
+        network.load_batch_norm_statistics(statistics)
+        torch.testing.assert_close(answer, network.extract(choice)(images))
+    assert not values
+    # What the stages run, and nothing twice: less than the choices one after the other.
+    alone = [network.multiply_adds(choice) for choice in configuration.choices]
+    assert max(alone) < network.multiply_adds(configuration) < sum(alone)
+    layers = map(network.layer_count, configuration.choices)
+    assert network.layer_count(configuration) < sum(layers)
+
+
 @pytest.mark.parametrize(
     ('changes', 'field', 'said'),
     [
         ({'after': 9}, r'gates\[0\].after', 'of features, below 2'),
         ({'after': -1}, r'gates\[0\].after', 'from 0'),
-        ({'squeeze': 0}, r'gates\[0\].squeeze', 'a positive whole number'),
+        ({'squeeze': False}, r'gates\[0\].squeeze', 'a positive whole number'),
         ({'choices': []}, r'gates\[0\].choices', 'two configurations or more'),
         ({'first': {'expand_ratio': [3, 2, 2, 2]}}, r'gates\[0\].choices\[1\]', 'begins as the'),
         ({'first': {'resolution': 24}}, r'gates\[0\].choices\[1\]', 'begins as the first'),
