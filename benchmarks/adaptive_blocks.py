@@ -11,23 +11,21 @@ of blocks that the predictor is fitted to are of the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-import itertools
 from pathlib import Path
 import tempfile
 import time
-from typing import Any
 
 import numpy as np
 from report import Figure, figure
+from turns import timed_in_turns
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import write_bundle
 from dynamic_dnn_ros.datasets.registry import open_dataset
 from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
-from dynamic_dnn_ros.pictures.input import Picture
 from dynamic_dnn_ros.profiling.accuracy import fitted_inputs
 from dynamic_dnn_ros.search.block_latency import fitted, mean_error
 from dynamic_dnn_ros.search.block_times import cases, measured
@@ -88,19 +86,18 @@ def _network_figures(static: Bundle, adaptive: Bundle, runs: int) -> Iterator[Fi
     ]
     truths = np.array([test.truth_of(index) for index in range(len(test))])
     task = static.manifest.make_task()
-    times: dict[str, list[float]] = {name: [0.0] * runs for name in prepared}
-    answers: dict[str, list[Any]] = {name: [] for name in prepared}
-    works: list[float] = []
-    generator = np.random.default_rng(0)
-    for number, first in itertools.product(range(runs), range(0, len(inputs), _BLOCK)):
-        for name in generator.permutation(list(prepared)):
-            block = inputs[first : first + _BLOCK]
-            seconds, paths = _served(prepared[str(name)], block, task)
-            times[str(name)][number] += seconds
-            if number == 0:
-                answers[str(name)] += [path.outputs['logits'][0] for path in paths]
-                works += [path.work for path in paths if name == _OURS]
-    logits = {name: np.array(found) for name, found in answers.items()}
+
+    def served(each: PreparedSubNetwork) -> Callable[[int], tuple[np.ndarray, float]]:
+        def way(index: int) -> tuple[np.ndarray, float]:
+            path = follow(each, inputs[index], task)
+            return path.outputs['logits'][0], path.work
+
+        return way
+
+    ways = {name: served(each) for name, each in prepared.items()}
+    times, said = timed_in_turns(ways, len(inputs), runs, _BLOCK)
+    works = [work for _, work in said[_OURS]]
+    logits = {name: np.array([found for found, _ in all_of]) for name, all_of in said.items()}
     right = {name: found.argmax(1) == truths for name, found in logits.items()}
     count = len(inputs)
     title = 'blocks that decide by the picture'
@@ -120,16 +117,6 @@ def _network_figures(static: Bundle, adaptive: Bundle, runs: int) -> Iterator[Fi
     scale = max(1.0, float(np.abs(logits[_MASKED]).max()))
     difference = float(np.abs(logits[_OURS] - logits[_MASKED]).max()) / scale
     yield figure(f'{title}: outputs against masked ones', difference, '', '<= 1e-3')
-
-
-def _served(
-    prepared: PreparedSubNetwork, block: Sequence[Picture], task: Any
-) -> tuple[float, list[Any]]:
-    for picture in block[:5]:  # The caches hold another one's weights.
-        prepared.run(picture)
-    begun = time.perf_counter()
-    paths = [follow(prepared, picture, task) for picture in block]
-    return time.perf_counter() - begun, paths
 
 
 def _predictor_figures() -> Iterator[Figure]:

@@ -12,12 +12,12 @@ ones and zeros.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-import itertools
 import time
 from typing import Any
 
 import numpy as np
 from report import Figure, figure
+from turns import fastest_as_accurate, timed_in_turns
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
@@ -62,19 +62,22 @@ def _figures(bundle: Bundle, runs: int) -> Iterator[Figure]:
     prepared = {entry.id: engine.prepare(entry, 'cpu') for entry in [*static, *gated]}
     task = manifest.make_task()
 
-    def served(each: PreparedSubNetwork) -> Callable[[Picture], np.ndarray]:
-        return lambda picture: follow(each, picture, task).outputs['logits'][0]
-
-    ways = {name: served(each) for name, each in prepared.items()}
-    # All gates of the bundle have the same branches, so one tells what masks cost.
-    ours = gated[0]
-    ways[_MASKED] = _masked(prepared[ours.id])
     data = open_dataset(shared_data(CIFAR10_TEST), 'classification', manifest.labels, print)
     spread = np.linspace(0, len(data) - 1, min(_PICTURES, len(data))).round().astype(np.int64)
     test = data.take(spread.tolist())
     inputs = [fitted_inputs(each, {size}, manifest.preprocessing)[size][0] for each in test]
+
+    def served(each: PreparedSubNetwork) -> Callable[[int], np.ndarray]:
+        return lambda index: follow(each, inputs[index], task).outputs['logits'][0]
+
+    ways = {name: served(each) for name, each in prepared.items()}
+    # All gates of the bundle have the same branches, so one tells what masks cost.
+    ours = gated[0]
+    masked = _masked(prepared[ours.id])
+    ways[_MASKED] = lambda index: masked(inputs[index])
     truths = np.array([test.truth_of(index) for index in range(len(test))])
-    times, logits = _timed(ways, inputs, runs)
+    times, said = timed_in_turns(ways, len(inputs), runs, _BLOCK, time.process_time)
+    logits = {name: np.array(found) for name, found in said.items()}
     right = {name: float((found.argmax(1) == truths).mean()) for name, found in logits.items()}
     names = [each.id for each in static]
     yield figure(f'gates: accuracy of {largest.id}, the largest, alone', right[largest.id], '0..1')
@@ -112,8 +115,7 @@ def _compared(
         [slow / fast for slow, fast in zip(times[largest.id], times[ours.id])],
         'ratio',
     )
-    as_good = [name for name in static if right[name] >= right[ours.id]]
-    rival = min(as_good or [largest.id], key=lambda name: float(np.median(times[name])))
+    rival = fastest_as_accurate(static, right[ours.id], times, right, largest.id)
     yield figure(
         f'{title}: throughput against the fastest static sub-network as accurate ({rival})',
         [slow / fast for slow, fast in zip(times[rival], times[ours.id])],
@@ -129,8 +131,8 @@ def _fastest_within(
 ) -> Figure:
     """Return the most that gates give at few points less; these same pictures pick the gate."""
     least = right[largest.id] - _POINTS / 100
-    within = [each.id for each in gated if right[each.id] >= least] or [largest.id]
-    best = min(within, key=lambda name: float(np.median(times[name])))
+    names = [each.id for each in gated]
+    best = fastest_as_accurate(names, least, times, right, largest.id)
     return figure(
         f'gates: throughput of the fastest at most {_POINTS} points below {largest.id}, which '
         f'these test pictures pick ({best})',
@@ -153,24 +155,3 @@ def _masked(prepared: PreparedSubNetwork) -> Callable[[Picture], np.ndarray]:
         return total
 
     return run
-
-
-def _timed(
-    ways: dict[str, Callable[[Picture], np.ndarray]], inputs: list[Picture], runs: int
-) -> tuple[dict[str, list[float]], dict[str, np.ndarray]]:
-    """Return seconds for all pictures, one a run, and the logits, by name."""
-    times = {name: [0.0] * runs for name in ways}
-    logits: dict[str, list[np.ndarray]] = {name: [] for name in ways}
-    generator = np.random.default_rng(0)
-    for number, first in itertools.product(range(runs), range(0, len(inputs), _BLOCK)):
-        block = inputs[first : first + _BLOCK]
-        for name in map(str, generator.permutation(list(ways))):
-            way = ways[name]
-            for picture in block[:5]:  # The caches hold another one's weights.
-                way(picture)
-            begun = time.process_time()
-            found = [way(picture) for picture in block]
-            times[name][number] += time.process_time() - begun
-            if number == 0:
-                logits[name] += found
-    return times, {name: np.array(found) for name, found in logits.items()}

@@ -14,7 +14,7 @@ Rows of a joint search: see `adaptive_joint`. Their energy is simulated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 import tempfile
@@ -27,6 +27,7 @@ import adaptive_gates
 import adaptive_joint
 import numpy as np
 from report import Figure, Report, figure
+from turns import fastest_as_accurate, timed_in_turns
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
@@ -39,11 +40,9 @@ from dynamic_dnn_ros.exits.calibration import MARGIN
 from dynamic_dnn_ros.exits.cascades import make_cascades
 from dynamic_dnn_ros.exits.report import Made, MadeCascades
 from dynamic_dnn_ros.exits.settings import CascadeSettings
-from dynamic_dnn_ros.pictures.input import Picture
-from dynamic_dnn_ros.pictures.placement import Placement
 from dynamic_dnn_ros.profiling.accuracy import fitted_inputs
 from dynamic_dnn_ros.serving.path import follow
-from dynamic_dnn_ros.tasks.contract import Limits, Task
+from dynamic_dnn_ros.tasks.contract import Limits
 from support.shared_data import CIFAR10_TEST, shared_data, shipped_bundle
 
 RUNS = 3
@@ -155,41 +154,24 @@ def _timed(
     sizes = {each.sub_network.size for each in prepared}
     pictures = [fitted_inputs(picture, sizes, manifest.preprocessing) for picture in test]
     truths = np.array([test.truth_of(index) for index in range(len(test))])
-    generator = np.random.default_rng(0)
-    times: dict[str, list[float]] = {each.sub_network.id: [] for each in prepared}
-    right = dict.fromkeys(times, 0)
-    for number in range(runs):
-        total = dict.fromkeys(times, 0.0)
-        for first in range(0, len(pictures), BLOCK):
-            for index in generator.permutation(len(prepared)):
-                each = prepared[index]
-                entry = each.sub_network
-                block = [some[entry.size] for some in pictures[first : first + BLOCK]]
-                seconds, labels = _served(each, block, task, manifest.labels)
-                total[entry.id] += seconds
-                if number == 0:
-                    right[entry.id] += int((labels == truths[first : first + BLOCK]).sum())
-        for name, seconds in total.items():
-            times[name].append(seconds)
-    return times, {name: count / len(test) for name, count in right.items()}
-
-
-def _served(
-    prepared: PreparedSubNetwork,
-    block: Sequence[tuple[Picture, Placement]],
-    task: Task[Any, Any],
-    labels: Sequence[str],
-) -> tuple[float, np.ndarray]:
     limits = Limits()
-    for picture, _ in block[:5]:  # The caches hold another one's weights.
-        prepared.run(picture)
-    found = []
-    begun = time.perf_counter()
-    for picture, placement in block:
-        path = follow(prepared, picture, task)
-        found.append(task.decode(path.outputs, 0, placement, labels, limits))
-    seconds = time.perf_counter() - begun
-    return seconds, np.array([int(each.scores.argmax()) for each in found])
+
+    def way(each: PreparedSubNetwork) -> Callable[[int], int]:
+        size = each.sub_network.size
+
+        def served(index: int) -> int:
+            picture, placement = pictures[index][size]
+            path = follow(each, picture, task)
+            found = task.decode(path.outputs, 0, placement, manifest.labels, limits)
+            return int(found.scores.argmax())
+
+        return served
+
+    ways = {each.sub_network.id: way(each) for each in prepared}
+    times, labels = timed_in_turns(ways, len(pictures), runs, BLOCK)
+    return times, {
+        name: float((np.array(found) == truths).mean()) for name, found in labels.items()
+    }
 
 
 def _figures(
@@ -223,8 +205,7 @@ def _figures_of(
     below = 100 * (right[last] - right[name])
     bar = PROMISES.get(each.at_most_below)
     # What a user without cascades would take: the fastest that is as accurate.
-    as_good = [other for other in static if right[other] >= right[name]]
-    rival = min(as_good, key=lambda other: float(np.median(times[other])), default=last)
+    rival = fastest_as_accurate(static, right[name], times, right, last)
     return [
         figure(
             f'{title}: below {last}', below, 'points', None if bar is None else f'<= {promise:g}'

@@ -216,7 +216,7 @@ class ExitMaker(abc.ABC):
         """
         options = dict(self.options(times.spent[_TRIAL]))
         chosen: dict[float, Cascade] = {}
-        problem = ''
+        problems: list[str] = []
         for at_most in dict.fromkeys(self.settings.at_most_below):
             bar = tqdm(
                 options.items(), desc='calibrating', unit='choice', disable=self.quiet or None
@@ -226,16 +226,16 @@ class ExitMaker(abc.ABC):
             if worthy:
                 chosen[at_most] = min(worthy, key=lambda each: each.time)
                 continue
-            problem = (
+            problems.append(
                 f'no exits of {self.entry.id!r} after {", ".join(self.names[:-1])} are faster '
                 f'than it and at most {at_most:.2%} below it on {len(judge.answers)} pictures, '
                 f'with a margin of {MARGIN:g} standard errors. Promise less (--at-most-below), '
                 'train longer (--epochs), or give more pictures to calibrate with'
             )
-            if chosen:
-                self.say(f'not made: {problem}')
         if not chosen:
-            raise ExitError(problem)
+            raise ExitError(problems[-1])
+        for problem in problems:
+            self.say(f'not made: {problem}')
         return chosen
 
     def _made(
