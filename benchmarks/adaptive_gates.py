@@ -28,7 +28,7 @@ from dynamic_dnn_ros.engines.staged import decision
 from dynamic_dnn_ros.pictures.input import Picture
 from dynamic_dnn_ros.profiling.accuracy import fitted_inputs
 from dynamic_dnn_ros.serving.path import follow
-from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data
+from support.shared_data import CIFAR10_TEST, REPOSITORY, shared_data, shipped_bundle
 
 BUNDLE = REPOSITORY / 'models/cifar10_gates'
 
@@ -56,10 +56,16 @@ def _figures(bundle: Bundle, runs: int) -> Iterator[Figure]:
     manifest = bundle.manifest
     gated = [entry for entry in manifest.sub_networks if entry.stages]
     size = gated[0].size
-    static = [each for each in manifest.sub_networks if not each.stages and each.size == size]
+    # The bundle has the choices alone; those that it was made from are in another one.
+    whole = read_bundle(shipped_bundle())
+    static = [each for each in whole.manifest.sub_networks if each.size == size]
     largest = max(static, key=lambda entry: entry.multiply_adds)
-    engine = create_engine('onnxruntime', bundle, 1)
-    prepared = {entry.id: engine.prepare(entry, 'cpu') for entry in [*static, *gated]}
+    prepared = {
+        entry.id: engine.prepare(entry, 'cpu')
+        for some, entries in ((whole, static), (bundle, gated))
+        for engine in [create_engine('onnxruntime', some, 1)]
+        for entry in entries
+    }
     task = manifest.make_task()
 
     data = open_dataset(shared_data(CIFAR10_TEST), 'classification', manifest.labels, print)

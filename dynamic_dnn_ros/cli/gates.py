@@ -21,6 +21,7 @@ from dynamic_dnn_ros.cli.exit_options import (
     print_written,
 )
 from dynamic_dnn_ros.cli.tables import print_table
+from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_settings import GateSettings
 from dynamic_dnn_ros.exits.gates import TITLES, make_gates, rows
 from dynamic_dnn_ros.training.configuration import (
@@ -81,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--epochs', type=int, default=defaults.epochs, help='of the gates; default: %(default)s'
     )
+    parser.add_argument(
+        '--alone',
+        action='store_true',
+        help='write the choices and what is behind gates, without the others of the bundle',
+    )
     add_output(parser)
     add_engine(parser, 'paths', defaults.threads)
 
@@ -94,9 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
         complexities=tuple(arguments.complexity),
         pictures=arguments.pictures,
         epochs=arguments.epochs,
+        alone=arguments.alone,
         engine=arguments.engine,
         threads=arguments.threads,
     )
+    if arguments.alone and arguments.output is None:
+        raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
     configuration = TrainingConfiguration.from_file(arguments.configuration)
     bundle = read_bundle(find_bundle(arguments.bundle))
     found = make_gates(
@@ -128,5 +137,7 @@ def _command(arguments: argparse.Namespace) -> str:
         parts += ['--after', str(arguments.after)]
     parts += ['--complexity', *(f'{value:g}' for value in arguments.complexity)]
     parts += ['--pictures', str(arguments.pictures), '--epochs', str(arguments.epochs)]
+    if arguments.alone:
+        parts.append('--alone')
     parts += ['--engine', arguments.engine]
     return shlex.join(parts)

@@ -30,6 +30,7 @@ class GateSettings:
     :param squeeze: channels of the gate's hidden layer
     :param pictures: that the gate is trained on
     :param epochs: of the gate's training
+    :param alone: write the choices and what is behind gates, without the others of the bundle
     :param engine: that will serve the bundle
     :param threads: of one inference on the CPU
     :param turns: measurements of the latency of each path
@@ -42,6 +43,7 @@ class GateSettings:
     squeeze: int = 8
     pictures: int = 10_000
     epochs: int = 8
+    alone: bool = False
     engine: str = AUTO
     threads: int = 1
     turns: int = 40

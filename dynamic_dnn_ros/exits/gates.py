@@ -84,6 +84,7 @@ class MadeGates:
     :param choices: the names of the choices
     :param alone: the accuracy of each choice alone, 0..1, and its path's share of the cost
     :param latency: of the largest path, s
+    :param without_others: whether the other sub-networks of the bundle are left out
     """
 
     bundle: Bundle
@@ -94,6 +95,7 @@ class MadeGates:
     conditions: str
     trained_on: int
     tested_on: int
+    without_others: bool = False
 
 
 def make_gates(
@@ -128,6 +130,8 @@ def make_gates(
         )
     plain = _without_gates(bundle)
     entries = chosen_entries(plain.manifest, settings.choices)
+    if settings.alone:
+        plain = with_only(plain, [entry.id for entry in entries])
     network = network_of(plain.manifest)
     weights = plain.weights()
     network.load_state(weights.network)
@@ -168,6 +172,7 @@ def make_gates(
             timed.conditions,
             len(told[TRAIN].labels),
             len(told[TEST].labels),
+            settings.alone,
         )
         written = _written(
             result,
@@ -181,6 +186,17 @@ def make_gates(
             command,
         )
         return replace(result, bundle=written)
+
+
+def with_only(bundle: Bundle, ids: Sequence[str]) -> Bundle:
+    """Return a bundle with some of its sub-networks only, and their statistics; not written."""
+    manifest = bundle.manifest
+    kept = tuple(each for each in manifest.sub_networks if each.id in ids)
+    weights = bundle.weights()
+    own = {n: each for n, each in weights.batch_norm_statistics.items() if n in ids}
+    content = weights_content(Weights(weights.network, own))
+    changed = replace(manifest, sub_networks=kept)
+    return replace(placed_bundle(bundle.folder, changed, content), other_files=bundle.other_files)
 
 
 def _without_gates(bundle: Bundle) -> Bundle:
@@ -417,4 +433,6 @@ def how(result: MadeGates, command: str) -> str:
         f'{result.conditions}. All choices begin as the first one does; their batch-norm '
         'statistics were recalibrated.'
     )
+    if result.without_others:
+        text += f' Of what is told above, this bundle has {" and ".join(result.choices)} alone.'
     return f'{text}\n\n```\n{command}\n```' if command else text

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional
@@ -11,6 +13,8 @@ from torch.nn import functional
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_settings import GateSettings
 from dynamic_dnn_ros.exits.gate_training import Told, judged, sufficing, train_gate
+from dynamic_dnn_ros.exits.gates import with_only
+from support.bundles import make_bundle
 
 
 def told(count: int = 8192) -> Told:
@@ -62,3 +66,11 @@ def test_complexity_trades_accuracy_for_cost() -> None:
 def test_settings_that_cannot_be(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ExitError, match=said):
         GateSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_a_bundle_of_some_sub_networks(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / 'synthetic')
+    found = with_only(bundle, ['s0', 's2'])
+    assert [each.id for each in found.manifest.sub_networks] == ['s0', 's2']
+    assert found.weights().batch_norm_statistics.keys() == {'s0', 's2'}
+    assert found.weights().network.keys() == bundle.weights().network.keys()
