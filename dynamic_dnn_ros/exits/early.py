@@ -30,6 +30,7 @@ from dynamic_dnn_ros.exits.heads import (
     equipped,
     network_with_weights,
     stage_names,
+    with_used_heads,
 )
 from dynamic_dnn_ros.exits.making import ExitMaker, ExitPictures, number_of
 from dynamic_dnn_ros.exits.mixtures import Answers
@@ -253,6 +254,15 @@ class HeadMaker(ExitMaker):
         flags = list(entry.configuration.get(EXITS, ()))
         flags += [0] * (len(self.network.heads) - len(flags))
         return replace(entry, configuration={**entry.configuration, EXITS: flags})
+
+    def without_unused(
+        self, entries: Sequence[SubNetwork], replaces: bool
+    ) -> Sequence[SubNetwork]:
+        """Leave out heads that no sub-network uses, but none that is in the bundle replaced."""
+        own = self.bundle.manifest.super_network.layout.get(EXITS, ())
+        kept = range(len(own)) if replaces else ()
+        self.network, found = with_used_heads(self.network, entries, kept)
+        return found
 
     def entry_with(
         self,

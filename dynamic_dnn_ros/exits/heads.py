@@ -10,7 +10,8 @@ The heads of one sub-network of a bundle: made, trained while it stays as it is,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 import re
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dynamic_dnn_ros.bundles.manifest import Manifest
+from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.mixtures import Answers
@@ -120,6 +121,45 @@ def equipped(
     made.load_state({**made.state(), **network.state()})
     flags = (0,) * len(old) + (1,) * len(heads)
     return made.eval(), ExitConfiguration(configuration, flags)
+
+
+def with_used_heads(
+    network: ExitNetwork, entries: Sequence[SubNetwork], kept: Collection[int] = ()
+) -> tuple[ExitNetwork, list[SubNetwork]]:
+    """
+    Return a network without the heads that no sub-network uses, and its sub-networks.
+
+    :param entries: sub-networks of the network, or cascades
+    :param kept: numbers of heads that stay all the same
+    """
+    flags = [each.configuration.get(EXITS, ()) for each in entries]
+    used = [
+        number
+        for number in range(len(network.heads))
+        if number in kept or any(some and some[number] for some in flags)
+    ]
+    if len(used) == len(network.heads) or not used:
+        return network, list(entries)
+    layout = network.layout_mapping()
+    made = create(network.family, {**layout, EXITS: [layout[EXITS][n] for n in used]})
+    assert isinstance(made, ExitNetwork)
+    state = network.state()
+    own = {name: each for name, each in state.items() if not name.startswith(f'{EXITS}.')}
+    for new, old in enumerate(used):
+        before = f'{EXITS}.{old}.'
+        own.update(
+            (f'{EXITS}.{new}.{name.removeprefix(before)}', each)
+            for name, each in state.items()
+            if name.startswith(before)
+        )
+    made.load_state(own)
+    changed = [
+        replace(each, configuration={**each.configuration, EXITS: [some[n] for n in used]})
+        if some
+        else each
+        for each, some in zip(entries, flags)
+    ]
+    return made.eval(), changed
 
 
 def stage_names(network: ExitNetwork, configuration: ExitConfiguration) -> tuple[str, ...]:

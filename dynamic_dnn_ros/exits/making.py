@@ -128,6 +128,16 @@ class ExitMaker(abc.ABC):
         """Return a sub-network of the bundle with the fields that configurations have now."""
         return entry
 
+    def without_unused(
+        self, entries: Sequence[SubNetwork], replaces: bool
+    ) -> Sequence[SubNetwork]:
+        """
+        Leave out of the network what no sub-network uses; return the sub-networks of what is left.
+
+        :param replaces: whether the bundle is written in place of the one given
+        """
+        return entries
+
     @property
     def against(self) -> str:
         """Return the name in the answers of what promises are made against; empty: the last."""
@@ -285,6 +295,7 @@ class ExitMaker(abc.ABC):
             old = [each for each in old if each.id == self.entry.id]
         new = [each.entry for each in found.made]
         entries = sorted([*old, *new], key=lambda each: each.accuracy_for_targets)
+        entries = self.without_unused(entries, replaces)
         manifest, content = self._content(entries, self.settings.alone)
         name = bundle.manifest.name if replaces else name_of(folder, bundle.manifest.name)
         files = {
