@@ -295,8 +295,9 @@ class ExitMaker(abc.ABC):
             old = [each for each in old if each.id == self.entry.id]
         new = [each.entry for each in found.made]
         entries = sorted([*old, *new], key=lambda each: each.accuracy_for_targets)
-        entries = self.without_unused(entries, replaces)
-        manifest, content = self._content(entries, self.settings.alone)
+        manifest, content = self._content(
+            self.without_unused(entries, replaces), self.settings.alone
+        )
         name = bundle.manifest.name if replaces else name_of(folder, bundle.manifest.name)
         files = {
             key: value
