@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from dynamic_dnn_ros.cli.demo.page import as_markdown
 from dynamic_dnn_ros.cli.demo.picture import draw, sub_network_colours
 from dynamic_dnn_ros.cli.demo.summary import summarise
 from support.demo_run import demo_run
@@ -26,6 +27,27 @@ def test_picture_is_drawn(tmp_path: Path) -> None:
         assert picture.width >= 1200
         pixels = np.asarray(picture.convert('RGB'))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
+
+
+def test_exits_have_a_row_of_their_own(tmp_path: Path) -> None:
+    run = demo_run(6.0)
+    draw(run, summarise(run), tmp_path / 'plain.png')
+    run.stages = {'s6': ('early', 'last')}
+    run.frames = [
+        replace(frame, exit_stage=('early', 'last')[index % 4 == 0])
+        if frame.sub_network == 's6'
+        else frame
+        for index, frame in enumerate(run.frames)
+    ]
+    draw(run, summarise(run), tmp_path / 'exits.png')
+    drawn = [Image.open(tmp_path / name).convert('RGB') for name in ('plain.png', 'exits.png')]
+    plain, exits = map(np.asarray, drawn)
+    assert (plain != exits).any(axis=(1, 2)).mean() > 0.5
+    (first, *_) = summarise(run)
+    left = first.exits['s6']
+    assert left['early'] + left['last'] == first.frames and left['early'] > left['last']
+    assert f'({left["early"] / first.frames:.0%} leave at early, ' in as_markdown(run, [first])
+    assert not any(phase.exits for phase in summarise(demo_run(6.0)))
 
 
 def test_short_run_without_loads_or_latencies_is_drawn(tmp_path: Path) -> None:

@@ -16,16 +16,25 @@ from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_title
 from dynamic_dnn_ros.cli.time_figure import draw_targets, time_figure
 from dynamic_dnn_ros.management.words import percent
 
+#: Stretches of time in which exits are counted.
+_STRETCHES = 60
+
 
 def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
     """
     Draw latency against target, accuracy, frequencies and power over time.
 
+    Where networks have exits, also the share of the pictures that leaves after each stage.
+
     :param path: of the PNG to write
     """
-    with time_figure(path, (2.6, 1.2, 1.2, 1.0), (12, 9)) as (figure, axes):
-        latency, accuracy, frequency, power = axes
+    exits = any(frame.exit_stage for frame in run.frames)
+    heights = (2.6, 1.2, *([1.0] if exits else []), 1.2, 1.0)
+    with time_figure(path, heights, (12, 9)) as (figure, axes):
+        latency, accuracy, *between, frequency, power = axes
         colours = sub_network_colours(run)
+        for axis in between:
+            _draw_exits(axis, run)
         _draw_latency(latency, run, colours)
         _draw_accuracy(accuracy, run, colours)
         _draw_frequencies(frequency, run)
@@ -152,6 +161,30 @@ def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
     elif run.accuracies:
         axis.text(0.5, 0.5, 'not known of this bundle', transform=axis.transAxes, ha='center')
     axis.set_ylabel('accuracy [%]')
+
+
+def _draw_exits(axis: Any, run: RunRecord) -> None:
+    """Draw what share of the frames left after which stage, in equal stretches of time."""
+    start, end = run.phases[0].start, run.phases[-1].end
+    width = (end - start) / _STRETCHES
+    names = list(dict.fromkeys(name for stages in run.stages.values() for name in stages))
+    left: dict[str, list[float]] = {name: [0.0] * _STRETCHES for name in names}
+    totals = [0.0] * _STRETCHES
+    for frame in run.frames:
+        place = int((frame.time - start) / width)
+        if frame.exit_stage in left and 0 <= place < _STRETCHES:
+            left[frame.exit_stage][place] += 1
+            totals[place] += 1
+    times = [start + (place + 0.5) * width for place in range(_STRETCHES)]
+    bottom = [0.0] * _STRETCHES
+    colours = palette.sub_network_colours(names)
+    for name in (name for name in names if any(left[name])):
+        shares = [100 * one / max(total, 1.0) for one, total in zip(left[name], totals)]
+        axis.bar(times, shares, width, bottom=bottom, color=colours[name], label=name, alpha=0.8)
+        bottom = [below + share for below, share in zip(bottom, shares)]
+    axis.set_ylim(0, 100)
+    axis.set_ylabel('leave after [%]')
+    axis.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncol=8, fontsize=8, borderpad=0)
 
 
 def _served_spans(run: RunRecord) -> list[tuple[str, float, float]]:

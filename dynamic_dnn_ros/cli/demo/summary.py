@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 
 from dynamic_dnn_ros.cli.demo.run_record import (
@@ -24,7 +24,7 @@ from dynamic_dnn_ros.cli.run_summary import (
     settled_from,
     title_of,
 )
-from dynamic_dnn_ros.management.words import milliseconds, percent, quantity
+from dynamic_dnn_ros.management.words import milliseconds, paths_text, percent, quantity
 
 COLUMNS = (
     'phase',
@@ -47,7 +47,8 @@ class PhaseSummary:
     One phase, without its first moments in which the system settles.
 
     Latencies in seconds, of frames without overrun; power in watts and energy in joules are of
-    the whole board. What is not known is NaN. `met` is None where nothing was asked for.
+    the whole board. What is not known is NaN. `met` is None where nothing was asked for. `exits`
+    has the frames that left after each stage, of the sub-networks that have several.
     """
 
     name: str
@@ -65,6 +66,7 @@ class PhaseSummary:
     power: float
     energy_per_frame: float
     frequencies: dict[str, float]
+    exits: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def latency_quantile(frames: Sequence[FrameRecord], quantile: float) -> float:
@@ -104,7 +106,18 @@ def _summarise_phase(run: RunRecord, record: PhaseRecord) -> PhaseSummary:
         power=power,
         energy_per_frame=power * (end - start) / len(frames) if frames else math.nan,
         frequencies=_mean_frequencies(loads),
+        exits=_exits(run, frames),
     )
+
+
+def _exits(run: RunRecord, frames: Sequence[FrameRecord]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for frame in frames:
+        stages = run.stages.get(frame.sub_network, ())
+        if frame.exit_stage in stages:
+            counts = found.setdefault(frame.sub_network, dict.fromkeys(stages, 0))
+            counts[frame.exit_stage] += 1
+    return found
 
 
 def _judge(
@@ -157,13 +170,22 @@ def cells(phase: PhaseSummary) -> list[str]:
         phase.name,
         phase.target,
         phase.verdict,
-        ', '.join(phase.sub_networks) or '–',
+        ', '.join(_served_by(name, phase.exits.get(name, {})) for name in phase.sub_networks)
+        or '–',
         *(quantity(value * 1e3, '.1f') for value in (phase.p50, phase.p95, phase.p99)),
         percent(phase.accuracy),
         quantity(phase.power, '.2f'),
         quantity(phase.energy_per_frame, '.3f'),
         str(phase.frames),
     ]
+
+
+def _served_by(name: str, left: dict[str, int]) -> str:
+    """Return a sub-network, and where pictures left it."""
+    total = sum(left.values())
+    if not total:
+        return name
+    return f'{name} ({paths_text(list(left), [count / total for count in left.values()])})'
 
 
 def caution(phases: Sequence[PhaseSummary]) -> str:
