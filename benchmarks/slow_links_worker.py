@@ -26,11 +26,15 @@ import torch
 
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
+from dynamic_dnn_ros.training.averaging import AveragedWeights
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import Precision, TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.links.adaptive import Adaptive
 from dynamic_dnn_ros.training.links.creation import create_exchange
+from dynamic_dnn_ros.training.links.exchange import GradientExchange, Nothing
+from dynamic_dnn_ros.training.links.planning import staged_step
+from dynamic_dnn_ros.training.links.staged import StagedStep
 from dynamic_dnn_ros.training.pictures import Pictures
 from dynamic_dnn_ros.training.processes import (
     average_statistics,
@@ -56,13 +60,13 @@ def trained(task: Mapping[str, Any]) -> dict[str, Any]:
 
     What is done in a step is what `Trainer` does in it, but for the averages of weights.
 
-    :param task: `configuration` (a training file), `phase` (index), `compression` (as in the
-        file), `pictures` (an .npz of `images` and `labels`), `steps`, `seed`; `evaluate`: whether
-        to say how accurate the largest sub-network is on `test_pictures`.
+    :param task: `configuration` (a training file), `phase` (index), `compression` and `placement`
+        (as in the file), `pictures` (an .npz of `images` and `labels`), `steps`, `seed`;
+        `test_pictures`, where the largest sub-network is tested; `progress`, a file that the
+        first process keeps the number of its steps in.
     """
-    configuration = TrainingConfiguration.from_mapping(
-        {**task['configuration'], 'compression': task['compression'], 'seed': task['seed']}
-    )
+    fields = {name: task[name] for name in ('compression', 'placement', 'seed')}
+    configuration = TrainingConfiguration.from_mapping({**task['configuration'], **fields})
     torch.set_num_threads(1)
     torch.manual_seed(configuration.seed)
     network = create(configuration.family, dict(configuration.layout))
@@ -79,15 +83,23 @@ def trained(task: Mapping[str, Any]) -> dict[str, Any]:
         nesterov=True,
     )
     arithmetic = Arithmetic(torch.device('cpu'), Precision.FLOAT32)
-    step_of = Step(space, phase, arithmetic)
     pictures = loaded(Path(task['pictures']))
-    answer: dict[str, Any] = {'seconds': [], 'losses': [], 'bytes': []}
+    answer: dict[str, Any] = {'seconds': [], 'losses': [], 'bytes': [], 'compressed': []}
     with process_group():
         rank = process_rank()
-        batches = ClassificationTraining().batches(
-            configuration, pictures, torch.device('cpu'), rank, process_count()
-        )
-        exchange = create_exchange(configuration.compression)
+        learning = ClassificationTraining()
+        staged = staged_step(space, phase, configuration, arithmetic, pictures, learning)
+        step_of: Step | StagedStep
+        exchange: GradientExchange
+        if staged is not None:
+            step_of, exchange = staged, Nothing()
+            batches = staged.batches(learning, configuration, pictures)
+        else:
+            step_of = Step(space, phase, arithmetic)
+            exchange = create_exchange(configuration.compression)
+            batches = learning.batches(
+                configuration, pictures, torch.device('cpu'), rank, process_count()
+            )
         generator = random.Random(configuration.seed)
         total = task['steps']
         left = sent_bytes()
@@ -96,7 +108,7 @@ def trained(task: Mapping[str, Any]) -> dict[str, Any]:
             rate = phase.learning_rate_at(phase.epochs * (step + 0.5) / total)
             for group in optimizer.param_groups:
                 group['lr'] = rate
-            if isinstance(exchange, Adaptive):
+            if isinstance(exchange, Adaptive) and isinstance(step_of, Step):
                 exchange.judge(
                     functools.partial(step_of.loss, batch), rate, configuration.gradient_limit
                 )
@@ -108,8 +120,16 @@ def trained(task: Mapping[str, Any]) -> dict[str, Any]:
             answer['seconds'].append(time.monotonic() - start)
             answer['losses'].append(loss)
             answer['bytes'].append(now - left)
+            answer['compressed'].append(isinstance(exchange, Adaptive) and exchange.compressed)
             left = now
-        average_statistics(space.module)
+            if rank == 0 and 'progress' in task:
+                Path(task['progress']).write_text(str(step + 1))
+        if staged is not None:
+            staged.gather(optimizer, AveragedWeights(space.module, 0.0))
+            answer['placement'] = staged.placement.name
+            answer['predicted'] = staged.placement.seconds
+        else:
+            average_statistics(space.module)
         if isinstance(exchange, Adaptive):
             answer['clusters'] = exchange.plan.clusters
             answer['counts'] = exchange.plan.counts

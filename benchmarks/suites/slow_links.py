@@ -13,13 +13,15 @@ those of a training over a fast line, since which gradients are sent depends on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+import hashlib
 import json
 import os
 from pathlib import Path
 import subprocess
 import sys
 import tempfile
+import time
 from typing import Any
 
 from network import FIRST_ADDRESS, INTERFACE, NamespacesError, Network
@@ -28,6 +30,7 @@ from report import Figure, Report, figure
 import yaml
 
 from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.links.settings import Compression
 from support.shared_data import DATA, REPOSITORY
 
@@ -66,7 +69,13 @@ FASTER = {
     'four, two at 1 Gbit/s, one at 100, one at 8 Mbit/s': '>= 9',
 }
 
-METHODS = ('none', 'fp16', 'powersgd', 'top_k', 'adaptive')
+#: With `best`: in stages where the plan says that these are faster, else as `adaptive`.
+METHODS = ('none', 'fp16', 'powersgd', 'top_k', 'adaptive', 'best')
+
+#: Of a training over a line of 1 Gbit/s: the step after which it carries nothing for so long, and
+#: that after which it carries a tenth.
+CUT_AFTER, CUT_SECONDS = 10, 10.0
+SLOWER_AFTER, DISTURBED_STEPS = 30, 60
 
 #: Of a measurement; the first ones warm up and measure links.
 STEPS = 14
@@ -99,6 +108,7 @@ def run(runs: int) -> Report:
         }
         figures += of_lines(name, answers)
         seconds[name] = {method: step_seconds(each) for method, each in answers.items()}
+    figures += of_disturbances(data)
     figures += of_recipe(data, seconds, LINES['two at 1 Gbit/s'])
     configuration = {
         'network': 'ofa_mbv3_32x32, the largest sub-network at 24 pixels',
@@ -124,17 +134,60 @@ def of_lines(name: str, answers: Mapping[str, Sequence[Sequence[Any]]]) -> list[
             figure(f'{name}, {method}: sent by a process in a step', sent, 'MB'),
         ]
         if method != 'none':
-            bar = FASTER[name] if method == 'adaptive' else None
+            bar = FASTER[name] if method in ('adaptive', 'best') else None
             faster = [slow / fast for slow, fast in zip(whole, taken)]
             rows.append(figure(f'{name}, {method}: faster than whole gradients', faster, 'x', bar))
-    predicted = [
-        abs(one[0]['predicted'] / fast - 1)
-        for one, fast in zip(answers['adaptive'], step_seconds(answers['adaptive']))
-    ]
-    rows.append(
-        figure(f'{name}, adaptive: the predicted step is off by', predicted, '', '<= 0.15')
-    )
+    for method in ('adaptive', 'best'):
+        of_method = answers[method]
+        predicted = [
+            abs(one[0]['predicted'] / fast - 1)
+            for one, fast in zip(of_method, step_seconds(of_method))
+        ]
+        how = f' ({of_method[0][0].get("placement", "data parallel")})' if method == 'best' else ''
+        what = f'{name}, {method}{how}: the predicted step is off by'
+        rows.append(figure(what, predicted, '', '<= 0.15'))
     return rows
+
+
+def of_disturbances(data: Path) -> list[Figure]:
+    """Return what a line that carries nothing for a while, and then less, does to a training."""
+    answers = trained(
+        (1000 * MEGABIT,) * 2, task(data, 'adaptive', DISTURBED_STEPS, seed=0), disturbed
+    )
+    seconds, compressed = answers[0]['seconds'], answers[0]['compressed']
+    slow = [step for step in range(SLOWER_AFTER, len(compressed)) if compressed[step]]
+    return [
+        figure(
+            f'a line carries nothing for {CUT_SECONDS:g} s: longest step',
+            max(seconds[:SLOWER_AFTER]),
+            's',
+        ),
+        figure(
+            'steps that were trained all the same', len(seconds), 'steps', f'>= {DISTURBED_STEPS}'
+        ),
+        figure(
+            'a line carries a tenth, 100 Mbit/s: steps until gradients are compressed',
+            (slow[0] if slow else len(compressed)) - SLOWER_AFTER,
+            'steps',
+        ),
+    ]
+
+
+def disturbed(network: Network, steps: Callable[[], int]) -> None:
+    """Cut a line for a while, then make it slower; `steps` says how many are done."""
+    wait_for(lambda: steps() >= CUT_AFTER)
+    network.cut(0, whole=False)
+    time.sleep(CUT_SECONDS)
+    network.cut(0, whole=True)
+    wait_for(lambda: steps() >= SLOWER_AFTER)
+    network.shape(0, 100 * MEGABIT)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> None:
+    """Wait until something is so, at most for so long."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def step_seconds(answers: Sequence[Sequence[Any]]) -> list[float]:
@@ -150,7 +203,7 @@ def of_recipe(
     methods = {'none': 'none', 'adaptive': 'top_k'}
     found = {
         method: [
-            trained(rates, task(data, sent, RECIPE_STEPS, seed, tested=True))[0] for seed in SEEDS
+            kept(rates, task(data, sent, RECIPE_STEPS, seed, tested=True))[0] for seed in SEEDS
         ]
         for method, sent in methods.items()
     }
@@ -211,7 +264,8 @@ def task(data: Path, method: str, steps: int, seed: int, tested: bool = False) -
     return {
         'configuration': {**configuration, 'layout': layout, 'batch_size': BATCH_SIZE},
         'phase': 0,
-        'compression': method,
+        'compression': 'adaptive' if method == 'best' else method,
+        'placement': 'best' if method == 'best' else 'data_parallel',
         'pictures': str(data / 'train.npz'),
         'test_pictures': str(data / 'test.npz') if tested else '',
         'steps': steps,
@@ -219,12 +273,38 @@ def task(data: Path, method: str, steps: int, seed: int, tested: bool = False) -
     }
 
 
-def trained(rates: Sequence[float], told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what the processes answer, one on each computer."""
+def kept(rates: Sequence[float], told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    Return what the processes answered to such a task before, or have them train now.
+
+    Accuracies take long, and do not depend on what else runs. What trains must be the same code.
+    """
+    sources = sorted((REPOSITORY / 'dynamic_dnn_ros' / 'training').rglob('*.py'))
+    content = [json.dumps([rates, told]), *(path.read_text() for path in sources)]
+    digest = hashlib.sha256('\0'.join(content).encode()).hexdigest()[:16]
+    path = Path(told['pictures']).parent / f'answers_{digest}.json'
+    if not path.exists():
+        write_whole(path, json.dumps(trained(rates, told)).encode())
+    answers: list[dict[str, Any]] = json.loads(path.read_text())
+    return answers
+
+
+def trained(
+    rates: Sequence[float],
+    told: Mapping[str, Any],
+    meanwhile: Callable[[Network, Callable[[], int]], None] = lambda network, steps: None,
+) -> list[dict[str, Any]]:
+    """
+    Return what the processes answer, one on each computer.
+
+    :param meanwhile: is called while they train, with what says how many steps are done.
+    """
     worker = Path(__file__).resolve().parents[1] / 'slow_links_worker.py'
     with tempfile.TemporaryDirectory() as folder, Network(rates).joined() as network:
         path = Path(folder) / 'task.json'
-        path.write_text(json.dumps(told))
+        progress = Path(folder) / 'progress'
+        progress.write_text('0')
+        path.write_text(json.dumps({**told, 'progress': str(progress)}))
         environment = {
             **os.environ,
             'WORLD_SIZE': str(len(rates)),
@@ -243,6 +323,7 @@ def trained(rates: Sequence[float], told: Mapping[str, Any]) -> list[dict[str, A
             for rank in range(len(rates))
         ]
         try:
+            meanwhile(network, lambda: int(progress.read_text() or 0))
             return [json.loads(process.communicate()[0]) for process in processes]
         finally:
             for process in processes:

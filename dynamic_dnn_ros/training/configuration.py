@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 
 from dynamic_dnn_ros.pictures.input import Resize
-from dynamic_dnn_ros.training.links.settings import Compression, Method
+from dynamic_dnn_ros.training.links.settings import Compression, Method, PlacementMode
 from dynamic_dnn_ros.yaml_files import read_yaml
 
 
@@ -190,6 +190,7 @@ class TrainingConfiguration:
     :param stored_precision: of the weights in the bundle, float32 or float16, which is half as
         large; they are rounded before accuracies are measured.
     :param compression: of gradients, where several processes train together.
+    :param placement: how they share the work of a step.
     :param search: settings of `dynamic-dnn search`.
     :param limits: what the model card says about what the bundle is not good for.
     """
@@ -229,6 +230,7 @@ class TrainingConfiguration:
     threads: int = 0
     stored_precision: Precision = Precision.FLOAT32
     compression: Compression = dataclasses.field(default_factory=Compression)
+    placement: PlacementMode = PlacementMode.DATA_PARALLEL
     search: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limits: str = ''
 
@@ -262,6 +264,12 @@ class TrainingConfiguration:
             raise TrainingConfigurationError(
                 f'compression is {self.compression.method.value}, precision float16, whose '
                 'gradients have another scale from step to step: give bfloat16 or float32'
+            )
+        staged = self.placement is not PlacementMode.DATA_PARALLEL
+        if staged and self.compression.method is Method.POWERSGD:
+            raise TrainingConfigurationError(
+                f'placement is {self.placement.value}, compression powersgd, which is for '
+                'gradients alone: give adaptive, top_k, fp16 or none'
             )
         if not self.phases:
             raise TrainingConfigurationError('phases is empty: at least one is needed')
@@ -474,6 +482,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     'Path': _path,
     'Optimizer': _one_of(Optimizer),
     'Precision': _one_of(Precision),
+    'PlacementMode': _one_of(PlacementMode),
     'Resize': _one_of(Resize),
     'Rule': _one_of(Rule),
     'bool': _instance(bool),

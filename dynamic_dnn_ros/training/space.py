@@ -20,6 +20,7 @@ from dynamic_dnn_ros.networks.contract import (
     Configuration,
     ConfigurationError,
     DynamicNetwork,
+    Step,
 )
 from dynamic_dnn_ros.networks.decisions import Decisions
 from dynamic_dnn_ros.networks.depthwise import depthwise_convolution
@@ -92,6 +93,10 @@ class Space(abc.ABC):
     def extract(self, configuration: Configuration) -> nn.Module:
         """Return a copy of a sub-network as a static module in eval mode."""
 
+    def extract_steps(self, configuration: Configuration) -> tuple[Step, ...]:
+        """Return a copy of a sub-network as static modules; none where it cannot be cut."""
+        return ()
+
     def answers(self, images: Any) -> tuple[torch.Tensor, ...]:
         """Return what the active sub-network answers at each of its exits, and at last."""
         module: Any = self.module  # of a space without exits nobody asks for them
@@ -113,6 +118,11 @@ class SuperNetworkSpace(Space):
         self.module = network
         self.recalibrated = network.statistics_per_sub_network
         self._network = network
+
+    @property
+    def network(self) -> DynamicNetwork[Any]:
+        """Return the network, which is the module."""
+        return self._network
 
     def identity(self) -> dict[str, str]:
         """Return family and layout."""
@@ -181,6 +191,13 @@ class SuperNetworkSpace(Space):
         module = self._network.extract(configuration)
         use_channels_last(module)
         return module
+
+    def extract_steps(self, configuration: Configuration) -> tuple[Step, ...]:
+        """Return the steps of the extracted sub-network, which take gradients."""
+        steps = self._network.extract_steps(configuration)
+        for step in steps:
+            use_channels_last(step.module.requires_grad_(True))
+        return steps
 
     def _train_only(self, parts: Sequence[str]) -> None:
         """

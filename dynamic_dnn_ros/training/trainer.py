@@ -41,7 +41,9 @@ from dynamic_dnn_ros.training.configuration import (
 from dynamic_dnn_ros.training.evaluation import accuracy, recalibrate
 from dynamic_dnn_ros.training.links.adaptive import Adaptive
 from dynamic_dnn_ros.training.links.creation import create_exchange
-from dynamic_dnn_ros.training.links.exchange import GradientExchange, LossyExchange
+from dynamic_dnn_ros.training.links.exchange import GradientExchange, LossyExchange, Nothing
+from dynamic_dnn_ros.training.links.planning import staged_step
+from dynamic_dnn_ros.training.links.staged import StagedStep
 from dynamic_dnn_ros.training.logs import Log
 from dynamic_dnn_ros.training.processes import (
     average_statistics,
@@ -119,7 +121,8 @@ class Trainer:
         self._interrupted: Mapping[str, Any] | None = None
         self._pictures = 0
         self._optimizer: torch.optim.Optimizer
-        self._step: Step
+        self._step: Step | StagedStep
+        self._batches: Batches
         self._exchange: GradientExchange
         for phase in self._phases:
             self._check(phase)
@@ -172,16 +175,9 @@ class Trainer:
             torch.backends.cudnn.enabled = False
         self._task.check(self._configuration, pictures)
         self._pictures = len(pictures)
-        batches = self._task.batches(
-            self._configuration,
-            pictures,
-            self._arithmetic.device,
-            process_rank(),
-            process_count(),
-        )
         self._exchange = create_exchange(self._configuration.compression)
         if process_rank() > 0:
-            self._train_phases(batches, None, self._resume(), quiet=True)
+            self._train_phases(pictures, None, self._resume(), quiet=True)
             self._average.put_in_place()
             return
         with locked(self._work):
@@ -191,22 +187,22 @@ class Trainer:
                 def report(phase: Phase, row: Mapping[str, Any]) -> None:
                     log.write({**row, **self._watch(phase, pictures, held_out)})
 
-                self._train_phases(batches, report, optimizer_state, quiet)
+                self._train_phases(pictures, report, optimizer_state, quiet)
         self._average.put_in_place()
 
     def _train_phases(
         self,
-        batches: Batches,
+        pictures: TrainingData,
         report: Callable[[Phase, Mapping[str, Any]], None] | None,
         optimizer_state: Mapping[str, Any] | None,
         quiet: bool,
     ) -> None:
         while self._phase_index < len(self._phases):
             phase = self._phases[self._phase_index]
-            self._enter(phase, optimizer_state)
+            self._enter(phase, optimizer_state, pictures)
             optimizer_state = None
             for epoch in range(self._epoch, phase.epochs):
-                row = self._train_epoch(phase, batches, quiet)
+                row = self._train_epoch(phase, quiet)
                 self.epochs += 1
                 self._epoch = epoch + 1
                 if self._epoch == phase.epochs:
@@ -217,7 +213,9 @@ class Trainer:
                 if report is not None:
                     report(phase, row)
 
-    def _enter(self, phase: Phase, optimizer_state: Mapping[str, Any] | None) -> None:
+    def _enter(
+        self, phase: Phase, optimizer_state: Mapping[str, Any] | None, pictures: TrainingData
+    ) -> None:
         configuration = self._configuration
         self._space.module.train()
         earlier = self._phases[: self._phase_index]
@@ -234,6 +232,13 @@ class Trainer:
             )
         if optimizer_state is not None:
             self._optimizer.load_state_dict(dict(optimizer_state))
+        staged = staged_step(
+            self._space, phase, configuration, self._arithmetic, pictures, self._task
+        )
+        if staged is not None:
+            self._step, self._exchange = staged, Nothing()
+            self._batches = staged.batches(self._task, configuration, pictures)
+            return
         self._step = Step(
             self._space,
             phase,
@@ -242,9 +247,14 @@ class Trainer:
             self._task.one_size_a_step,
             self._average,
         )
+        if isinstance(self._exchange, Nothing):
+            self._exchange = create_exchange(configuration.compression)
+        self._batches = self._task.batches(
+            configuration, pictures, self._arithmetic.device, process_rank(), process_count()
+        )
 
-    def _train_epoch(self, phase: Phase, batches: Batches, quiet: bool) -> dict[str, Any]:
-        module = self._space.module.train()
+    def _train_epoch(self, phase: Phase, quiet: bool) -> dict[str, Any]:
+        module, batches = self._space.module.train(), self._batches
         parameters = list(module.parameters())
         seed = (self._configuration.seed * 1009 + self._phase_index) * 1_000_003 + self._epoch
         generator = random.Random(seed)
@@ -277,7 +287,10 @@ class Trainer:
                     if step % 20 == 0:
                         progress_bar.set_postfix(loss=f'{losses / (step + 1):.3f}')
                 whole = self._whole_step(len(batches), len(batches), losses, generator)
-                average_statistics(module)
+                if isinstance(self._step, StagedStep):
+                    self._step.gather(self._optimizer, self._average)
+                else:
+                    average_statistics(module)
             except RuntimeError as error:
                 if is_lost(error):
                     self._keep(whole)
@@ -307,7 +320,7 @@ class Trainer:
         configuration = self._configuration
         for group in self._optimizer.param_groups:
             group['lr'] = learning_rate
-        if isinstance(self._exchange, Adaptive):
+        if isinstance(self._exchange, Adaptive) and isinstance(self._step, Step):
             self._exchange.judge(
                 functools.partial(self._step.loss, batch),
                 learning_rate,
@@ -333,8 +346,12 @@ class Trainer:
     def _whole_step(
         self, step: int, steps: int, losses: float, generator: random.Random
     ) -> _WholeStep | None:
-        """Return what a step may spoil before it is whole; None where nobody can be lost."""
-        if process_count() == 1:
+        """
+        Return what a step may spoil before it is whole.
+
+        None where nobody can be lost, and where a lost one takes its stage along.
+        """
+        if process_count() == 1 or isinstance(self._step, StagedStep):
             return None
         buffers = {name: each.clone() for name, each in self._space.module.named_buffers()}
         unsent = self._exchange.state() if isinstance(self._exchange, LossyExchange) else {}

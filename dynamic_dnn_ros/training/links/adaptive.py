@@ -95,6 +95,11 @@ class Adaptive(LossyExchange):
         return self._plan
 
     @property
+    def compressed(self) -> bool:
+        """Return whether the last step left anything out."""
+        return self._plan.compressed
+
+    @property
     def links(self) -> Links | None:
         """Return what was measured last, None before that."""
         return self._links

@@ -56,6 +56,13 @@ class Whole(GradientExchange):
         average_tensors([p.grad for p in parameters if p.grad is not None])
 
 
+class Nothing(GradientExchange):
+    """Leaves gradients as they are: where each process has those of other parameters."""
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Do nothing."""
+
+
 class Bucket:
     """One message, as PyTorch's communication hooks take it from DistributedDataParallel."""
 

@@ -28,6 +28,12 @@ from dynamic_dnn_ros.training.links.workload import Operator
 _PARTS_EACH_STAGE = 4
 
 
+def parts_of(pictures: int, stages: int) -> int:
+    """Return into how many equal parts the pictures of a step are divided."""
+    most = min(pictures, _PARTS_EACH_STAGE * stages)
+    return next(parts for parts in range(most, 0, -1) if pictures % parts == 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Placement:
     """
@@ -37,16 +43,22 @@ class Placement:
     :param seconds: that a step is expected to take.
     :param ends: the operators that stages end with; empty where each worker has all.
     :param workers: those of each stage; all of them where there is one.
+    :param ratios: how many times fewer bytes are handed on between two stages.
     """
 
     name: str
     seconds: float
     ends: tuple[str, ...]
     workers: Clusters
+    ratios: tuple[float, ...] = ()
 
 
 def placements(
-    operators: Sequence[Operator], links: Links, ratio: float, compute_seconds: float
+    operators: Sequence[Operator],
+    links: Links,
+    ratio: float,
+    compute_seconds: float,
+    pictures: int,
 ) -> tuple[Placement, ...]:
     """
     Return the ways to train, the fastest first.
@@ -54,20 +66,24 @@ def placements(
     :param operators: measured with the batch of one worker.
     :param ratio: how many times fewer bytes the slowest link is to carry.
     :param compute_seconds: of a whole step of one worker, without the exchange.
+    :param pictures: of the batch of one worker.
     """
     everyone = tuple(range(links.workers))
     elements = sum(operator.parameters for operator in operators)
     whole = compute_seconds + dense_seconds(links, everyone, 4.0 * elements)
     found = [Placement('data parallel, all sent', whole, (), (everyone,))]
     exchange = choose(links, elements, ratio, compute_seconds)
-    if exchange.compressed:
+    if ratio > 1.0 and exchange.compressed:
         seconds = compute_seconds + exchange.seconds
         found.append(Placement('data parallel, compressed', seconds, (), exchange.clusters))
     alone = tuple((worker,) for worker in everyone)
     clusters = cluster(links.bandwidth)
     for name, groups in (('pipeline', alone), ('mixed', clusters)):
-        if len(groups) > 1 and (name == 'pipeline' or clusters != alone):
-            pipeline = _pipeline(name, operators, links, ratio, groups, compute_seconds)
+        # As many workers in each stage: each pipeline has one of them.
+        even = len({len(group) for group in groups}) == 1
+        if len(groups) > 1 and even and (name == 'pipeline' or clusters != alone):
+            parts = parts_of(pictures * len(groups), len(groups))
+            pipeline = _pipeline(name, operators, links, ratio, groups, compute_seconds, parts)
             if pipeline is not None:
                 found.append(pipeline)
     return tuple(sorted(found, key=lambda each: each.seconds))
@@ -80,25 +96,28 @@ def _pipeline(
     ratio: float,
     groups: Clusters,
     compute_seconds: float,
+    parts: int,
 ) -> Placement | None:
     """Return the best cut into a stage for each group, None where there are too few places."""
     measured = sum(operator.seconds for operator in operators)
     # Optimizer and data take time, too: spread over the operators.
     scale = compute_seconds / measured if measured else 0.0
-    parts = _PARTS_EACH_STAGE * len(groups)
-    share = links.workers / parts
+    # Each pipeline has the batches of its workers.
+    share = len(groups) / parts
     places = [at for at, each in enumerate(operators[:-1]) if each.cut]
     handed = [links.seconds(one[0], other[0], 1e6) for one, other in itertools.pairwise(groups)]
     ratios = link_ratios(handed, ratio)
 
     def stage(first: int, end: int, group: int) -> float:
         seconds = scale * sum(each.seconds for each in operators[first:end])
-        return seconds * share / len(groups[group])
+        return seconds * share
 
     def link(at: int, group: int) -> float:
         size = operators[at].output_bytes * share / ratios[group]
         there, here = groups[group][0], groups[group + 1][0]
-        return max(links.seconds(there, here, size), links.seconds(here, there, size))
+        # All go forth, then their gradients come back; pipelines share a line.
+        sent = size * len(groups[group])
+        return links.seconds(there, here, sent) + links.seconds(here, there, sent)
 
     # For each number of groups and each end: the slowest part so far, and the cuts.
     best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
@@ -125,4 +144,5 @@ def _pipeline(
         for workers, (first, end) in zip(groups, bounds)
     )
     seconds = (parts + len(groups) - 1) * slowest + inside
-    return Placement(name, seconds, tuple(operators[at].name for at in cuts), groups)
+    names = tuple(operators[at].name for at in cuts)
+    return Placement(name, seconds, names, groups, tuple(ratios))

@@ -19,6 +19,15 @@ class Method(Enum):
     ADAPTIVE = 'adaptive'
 
 
+class PlacementMode(Enum):
+    """How the work of a step is shared by several processes."""
+
+    DATA_PARALLEL = 'data_parallel'
+    PIPELINE = 'pipeline'
+    MIXED = 'mixed'
+    BEST = 'best'
+
+
 @dataclasses.dataclass(frozen=True)
 class Compression:
     """
@@ -50,3 +59,9 @@ class Compression:
         ):
             if not usable:
                 raise ValueError(f'{name} is {getattr(self, name)!r}: {needed} is needed')
+
+    @property
+    def most(self) -> float:
+        """Return how many times fewer bytes the slowest link may carry; 1: all are sent."""
+        sparse = self.method in (Method.TOP_K, Method.ADAPTIVE)
+        return self.ratio if sparse else 2.0 if self.method is Method.FP16 else 1.0

@@ -1,6 +1,6 @@
 # Copyright 2026 dynamic_dnn_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What each operator of a network takes, and what it hands on: traced, then measured."""
+"""What each operator or step of a network takes, and what it hands on: measured."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from dynamic_dnn_ros.networks.contract import Step
+from dynamic_dnn_ros.networks.cutting import as_tuple
+
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
     """
-    One operator, in the order in which they run.
+    One operator, or several of them, in the order in which they run.
 
     :param seconds: of forward and backward pass together, for the batch that was measured.
     :param parameters: that it has.
@@ -29,6 +32,27 @@ class Operator:
     parameters: int
     output_bytes: int
     cut: bool
+
+
+def measure_steps(steps: Sequence[Step], inputs: torch.Tensor) -> tuple[Operator, ...]:
+    """
+    Measure the steps of a static sub-network, second run of each.
+
+    One can be a stage's end where it hands on features, as a single tensor.
+    """
+    found = []
+    values: tuple[torch.Tensor, ...] = (inputs,)
+    with torch.enable_grad():
+        for number, step in enumerate(steps):
+            step.module.train()
+            seconds, size = _measured(step.module, values, {})
+            outputs = as_tuple(step.module(*values))
+            features = len(outputs) == 1 and outputs[0].ndim > 2
+            name = step.place or step.name or f'step {number}'
+            cut = features and bool(step.place)
+            found.append(Operator(name, seconds, _parameters(step.module), size, cut))
+            values = tuple(each.detach() for each in outputs)
+    return tuple(found)
 
 
 def measure_operators(module: nn.Module, inputs: torch.Tensor) -> tuple[Operator, ...]:
@@ -88,11 +112,17 @@ def _measured(call: Any, arguments: Sequence[Any], keywords: Any) -> tuple[float
         given = [each.detach().requires_grad_() if _floats(each) else each for each in arguments]
         start = time.perf_counter()
         output = call(*given, **keywords)
-        if _floats(output) and output.requires_grad:
-            output.backward(torch.ones_like(output))
+        tensors = [each for each in _each(output) if _floats(each) and each.requires_grad]
+        if tensors:
+            torch.autograd.backward(tensors, [torch.ones_like(each) for each in tensors])
         taken = time.perf_counter() - start
-        size = output.numel() * output.element_size() if isinstance(output, torch.Tensor) else 0
+        size = sum(each.numel() * each.element_size() for each in _each(output))
     return taken, size
+
+
+def _each(output: Any) -> list[torch.Tensor]:
+    found = output if isinstance(output, tuple) else (output,)
+    return [each for each in found if isinstance(each, torch.Tensor)]
 
 
 def _floats(value: Any) -> bool:

@@ -12,10 +12,10 @@ from torch import nn
 
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
 from dynamic_dnn_ros.training.configuration import Phase, Precision, Rule
-from dynamic_dnn_ros.training.links.placement import placements
+from dynamic_dnn_ros.training.links.placement import parts_of, placements
 from dynamic_dnn_ros.training.links.planning import advice, describe, measured_placements
 from dynamic_dnn_ros.training.links.ratios import Links
-from dynamic_dnn_ros.training.links.workload import Operator, measure_operators
+from dynamic_dnn_ros.training.links.workload import Operator, measure_operators, measure_steps
 from dynamic_dnn_ros.training.space import SuperNetworkSpace
 from dynamic_dnn_ros.training.tasks.classification import ClassificationTraining
 from support.training import colour_pictures, small_network, training_configuration
@@ -42,7 +42,9 @@ def _by_name(found):
 
 def test_many_parameters_and_little_handed_on_make_a_pipeline():
     operators = _operators(parameters=50_000_000, handed_on=10_000)
-    best, *_ = placements(operators, Links.uniform(2, SLOW), 25.0, compute_seconds=0.8)
+    best, *_ = placements(
+        operators, Links.uniform(2, SLOW), 25.0, compute_seconds=0.8, pictures=64
+    )
     assert best.name == 'pipeline'
     assert best.ends == ('layer3',)
     assert best.workers == ((0,), (1,))
@@ -52,7 +54,9 @@ def test_many_parameters_and_little_handed_on_make_a_pipeline():
 
 def test_few_parameters_and_much_handed_on_stay_data_parallel():
     operators = _operators(parameters=100_000, handed_on=50_000_000)
-    best, *_ = placements(operators, Links.uniform(2, SLOW), 25.0, compute_seconds=0.8)
+    best, *_ = placements(
+        operators, Links.uniform(2, SLOW), 25.0, compute_seconds=0.8, pictures=64
+    )
     assert best.name == 'data parallel, compressed'
     assert best.ends == ()
 
@@ -61,24 +65,36 @@ def test_two_laboratories_are_two_stages():
     bandwidth = np.full((4, 4), FAST)
     bandwidth[:2, 2:] = bandwidth[2:, :2] = SLOW
     links = Links(bandwidth, np.zeros((4, 4)))
-    found = _by_name(placements(_operators(50_000_000, 10_000), links, 25.0, 0.8))
+    found = _by_name(placements(_operators(50_000_000, 10_000), links, 25.0, 0.8, 64))
     assert found['mixed'].workers == ((0, 1), (2, 3))
     assert len(found['mixed'].ends) == 1
     assert found['mixed'].seconds < found['data parallel, all sent'].seconds
 
 
+def test_clusters_that_are_not_alike_make_no_stages():
+    bandwidth = np.full((3, 3), FAST)
+    bandwidth[:2, 2] = bandwidth[2, :2] = SLOW
+    links = Links(bandwidth, np.zeros((3, 3)))
+    found = _by_name(placements(_operators(50_000_000, 10_000), links, 25.0, 0.8, 64))
+    assert 'mixed' not in found and 'pipeline' in found
+
+
+@pytest.mark.parametrize(('pictures', 'parts'), [(128, 8), (6, 6), (26, 2), (13, 1)])
+def test_pictures_go_through_stages_in_equal_parts(pictures, parts):
+    assert parts_of(pictures, 2) == parts
+
+
 def test_a_network_that_cannot_be_cut_is_no_pipeline():
     whole = [Operator('all', 0.5, 1_000_000, 1000, False)]
-    found = _by_name(placements(whole, Links.uniform(2, SLOW), 25.0, 0.5))
+    found = _by_name(placements(whole, Links.uniform(2, SLOW), 25.0, 0.5, 64))
     assert set(found) == {'data parallel, all sent', 'data parallel, compressed'}
 
 
 def test_the_advice_is_what_train_can_do():
-    found = placements(_operators(50_000_000, 10_000), Links.uniform(2, SLOW), 25.0, 0.8)
+    found = placements(_operators(50_000_000, 10_000), Links.uniform(2, SLOW), 25.0, 0.8, 64)
     assert 'cut after layer3 (process 0; process 1)' in describe(found)[0]
-    assert advice(found).startswith('`compression: adaptive` trains as')
-    assert "'pipeline' would be faster, but" in advice(found)
-    fast = placements(_operators(1000, 50_000_000), Links.uniform(2, FAST), 25.0, 0.8)
+    assert advice(found).startswith("`placement: best` trains as 'pipeline'")
+    fast = placements(_operators(1000, 50_000_000), Links.uniform(2, FAST), 25.0, 0.8, 64)
     assert advice(fast) == "`compression: none` trains as 'data parallel, all sent'"
 
 
@@ -117,6 +133,17 @@ def test_operators_are_measured_and_cut_only_where_one_tensor_goes_on():
     ]
     assert [each.cut for each in operators] == [True, False, True, True]
     assert all(each.seconds > 0.0 for each in operators)
+
+
+def test_steps_are_measured_and_stages_end_at_places():
+    network = small_network()
+    steps = SuperNetworkSpace(network).extract_steps(network.largest())
+    operators = measure_steps(steps, torch.zeros(2, 3, *network.largest().size))
+    places = network.places(network.largest())
+    assert [each.name for each in operators if each.cut] == list(places)
+    sizes = {each.name: each.output_bytes for each in operators}
+    assert all(sizes[name] == 2 * 4 * np.prod(shape) for name, shape in places.items())
+    assert sum(each.parameters for each in operators) == network.parameter_count(network.largest())
 
 
 class _Deciding(nn.Linear):
