@@ -280,7 +280,9 @@ def kept(rates: Sequence[float], told: Mapping[str, Any]) -> list[dict[str, Any]
     Accuracies take long, and do not depend on what else runs. What trains must be the same code.
     """
     sources = sorted((REPOSITORY / 'dynamic_dnn_ros' / 'training').rglob('*.py'))
-    content = [json.dumps([rates, told]), *(path.read_text() for path in sources)]
+    # Wherever this repository lies.
+    asked = json.dumps([rates, told]).replace(str(REPOSITORY), '')
+    content = [asked, *(path.read_text() for path in sources)]
     digest = hashlib.sha256('\0'.join(content).encode()).hexdigest()[:16]
     path = Path(told['pictures']).parent / f'answers_{digest}.json'
     if not path.exists():
