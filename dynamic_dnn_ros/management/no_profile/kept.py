@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 import hashlib
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dynamic_dnn_ros.management.no_profile.memory import Memory
 from dynamic_dnn_ros.storage import write_whole
@@ -35,18 +35,27 @@ class Learnt(NamedTuple):
 
 def learnt_of(bundle_sha256: str, folder: Path) -> list[Learnt]:
     """Return what was learnt of a bundle, a row a platform; files that cannot be read are not."""
-    found = []
+    return [
+        Learnt(
+            read.platform,
+            str(mapping.get('learnt', '')),
+            str(mapping.get('written', '')),
+            str(path),
+        )
+        for path, mapping, read in _each(folder, [])
+        if read.bundle == bundle_sha256
+    ]
+
+
+def _each(folder: Path, problems: list[str]) -> Iterator[tuple[Path, Mapping[str, Any], Memory]]:
+    """Yield each file of a folder, what it holds and what that says; add what is wrong."""
     for path in sorted(folder.glob('learnt-*.json'))[:MOST_FILES]:
         try:
             with path.open('rb') as file:
                 mapping = json.loads(file.read(LARGEST_FILE))
-            memory = Memory.from_mapping(mapping)
-            if memory.bundle == bundle_sha256:
-                said = str(mapping['learnt']), str(mapping.get('written', ''))
-                found.append(Learnt(memory.platform, *said, str(path)))
-        except (OSError, RecursionError, ValueError):
-            continue
-    return found
+            yield path, mapping, Memory.from_mapping(mapping)
+        except (OSError, RecursionError, ValueError) as error:
+            problems.append(f'{path} is left out: {error}. Remove it, and it is learnt anew.')
 
 
 def default_folder() -> Path:
@@ -65,14 +74,8 @@ class KeptLearning:
 
     def read(self) -> tuple[list[Memory], list[str]]:
         """Return all that is kept there, and what is wrong with files that are left out."""
-        found, problems = [], []
-        for path in sorted(self._folder.glob('learnt-*.json'))[:MOST_FILES]:
-            try:
-                with path.open('rb') as file:
-                    found.append(Memory.from_mapping(json.loads(file.read(LARGEST_FILE))))
-            except (OSError, RecursionError, ValueError) as error:
-                problems.append(f'{path} is left out: {error}. Remove it, and it is learnt anew.')
-        return found, problems
+        problems: list[str] = []
+        return [memory for _, _, memory in _each(self._folder, problems)], problems
 
     def keep(self, memories: Iterable[Memory]) -> None:
         """
