@@ -96,13 +96,20 @@ def average_statistics(module: nn.Module) -> None:
     )
 
 
-def average_tensors(tensors: Sequence[torch.Tensor]) -> None:
-    """Replace tensors by their mean over all processes, in one message; alone, do nothing."""
-    if process_count() == 1 or not tensors:
+def average_tensors(
+    tensors: Sequence[torch.Tensor], group: distributed.ProcessGroup | None = None
+) -> None:
+    """
+    Replace tensors by their mean over all processes, in one message; alone, do nothing.
+
+    :param group: the processes, where not all of them take part
+    """
+    count = process_count() if group is None else distributed.get_world_size(group)
+    if count == 1 or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
-    distributed.all_reduce(flat)
-    flat /= process_count()
+    distributed.all_reduce(flat, group=group)
+    flat /= count
     parts = flat.split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts):
         tensor.copy_(part.view(tensor.shape))

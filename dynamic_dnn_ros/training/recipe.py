@@ -38,7 +38,6 @@ from dynamic_dnn_ros.training.links.planning import measured_placements
 from dynamic_dnn_ros.training.memory import keep_freed_memory
 from dynamic_dnn_ros.training.processes import (
     from_first,
-    process_count,
     process_group,
     process_rank,
 )
@@ -159,17 +158,11 @@ def plan_training(
         space = SuperNetworkSpace(network)
         arithmetic = Arithmetic(choose_device(configuration.device), configuration.precision)
         space.module.to(arithmetic.device)
-        batches = task.batches(
-            configuration,
-            data.training,
-            arithmetic.device,
-            process_rank(),
-            process_count(),
-        )
         # Later phases may need what earlier ones leave.
         phase = dataclasses.replace(configuration.phases[0], teacher='')
+        ratio = configuration.compression.ratio
         return measured_placements(
-            space, phase, arithmetic, batches, configuration.compression.ratio, task
+            space, phase, configuration, arithmetic, data.training, task, ratio
         )
 
 

@@ -30,7 +30,7 @@ from dynamic_dnn_ros.training.links.workload import measure_operators, measure_s
 from dynamic_dnn_ros.training.processes import from_each, from_first, process_count, process_rank
 from dynamic_dnn_ros.training.rules import Step
 from dynamic_dnn_ros.training.space import Space, SuperNetworkSpace
-from dynamic_dnn_ros.training.tasks.contract import Batch, Batches, TrainingData, TrainingTask
+from dynamic_dnn_ros.training.tasks.contract import Batch, TrainingData, TrainingTask
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,10 +41,11 @@ _STEPS = 4
 def measured_placements(
     space: Space,
     phase: Phase,
+    configuration: TrainingConfiguration,
     arithmetic: Arithmetic,
-    batches: Batches,
-    ratio: float,
+    pictures: TrainingData,
     task: TrainingTask,
+    ratio: float,
 ) -> tuple[Placement, ...] | None:
     """
     Measure steps of a phase, parts of its largest sub-network and links; all must call.
@@ -57,6 +58,9 @@ def measured_placements(
     space.enter(phase, (), anew=False)
     space.module.train()
     before = {name: each.clone() for name, each in space.module.named_buffers()}
+    batches = task.batches(
+        configuration, pictures, arithmetic.device, process_rank(), process_count()
+    )
     few = list(itertools.islice(batches.batches(0), _STEPS))
     step = Step(space, phase, arithmetic, one_size=task.one_size_a_step)
     # All wait for the slowest one.
@@ -99,11 +103,9 @@ def staged_step(
     reason = _unfit(space, phase, configuration, task, len(pictures))
     found: Sequence[Placement] = ()
     if not reason:
-        batches = task.batches(
-            configuration, pictures, arithmetic.device, process_rank(), process_count()
-        )
+        most = configuration.compression.most
         measured = measured_placements(
-            space, phase, arithmetic, batches, configuration.compression.most, task
+            space, phase, configuration, arithmetic, pictures, task, most
         )
         found = from_first(measured or ())
         if wanted is not PlacementMode.BEST:

@@ -26,7 +26,7 @@ from dynamic_dnn_ros.training.averaging import AveragedWeights
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.links.placement import Placement, parts_of
 from dynamic_dnn_ros.training.links.wire import Packed, Unpacked, Wire
-from dynamic_dnn_ros.training.processes import from_one
+from dynamic_dnn_ros.training.processes import average_tensors, from_one
 from dynamic_dnn_ros.training.tasks.classification import ClassificationLesson
 from dynamic_dnn_ros.training.tasks.contract import Batch, Batches, TrainingTask
 
@@ -76,7 +76,7 @@ class StagedStep:
         lines = [[group[at] for group in self._groups] for at in range(self._pipelines)]
         in_line = [distributed.new_group(sorted(line)) for line in lines]
         in_stage = [distributed.new_group(list(group)) for group in self._groups]
-        self._beside = in_stage[self._stage]
+        self._beside = cast(distributed.ProcessGroup, in_stage[self._stage])
         line = lines[self._pipeline]
         network.activate(self._largest)
         shapes = network.places(self._largest)
@@ -135,12 +135,7 @@ class StagedStep:
 
     def _limited(self, gradients: Sequence[torch.Tensor], loss: float) -> float:
         """Average gradients with who has the same stage, and limit the norm over all stages."""
-        if self._pipelines > 1:
-            flat = torch.cat([each.flatten() for each in gradients])
-            distributed.all_reduce(flat, group=self._beside)
-            flat /= self._pipelines
-            for each, part in zip(gradients, flat.split([each.numel() for each in gradients])):
-                each.copy_(part.view(each.shape))
+        average_tensors(gradients, self._beside)
         squares = sum(float(each.double().pow(2).sum()) for each in gradients)
         both = torch.tensor([squares, loss], dtype=torch.float64) / self._pipelines
         distributed.all_reduce(both)
@@ -154,20 +149,17 @@ class StagedStep:
     def gather(self, optimizer: torch.optim.Optimizer, average: AveragedWeights) -> None:
         """Give all processes what each stage has learnt, and what its optimizer keeps."""
         state = self._network.state_dict()
-        if self._pipelines > 1:
-            for name in sorted(self._names[self._stage] & state.keys()):
-                if state[name].is_floating_point():
-                    distributed.all_reduce(state[name], group=self._beside)
-                    state[name] /= self._pipelines
+        own = [state[name] for name in sorted(self._names[self._stage] & state.keys())]
+        average_tensors([each for each in own if each.is_floating_point()], self._beside)
         parameters = dict(self._network.named_parameters())
         averages = average.state()['averages']
         for names, group in zip(self._names, self._groups):
-            own = (
+            of_stage = (
                 {name: state[name] for name in names & state.keys()},
                 {name: optimizer.state[parameters[name]] for name in names & parameters.keys()},
                 {name: averages[name] for name in names & averages.keys()},
             )
-            learnt, kept, averaged = from_one(own, group[0])
+            learnt, kept, averaged = from_one(of_stage, group[0])
             for name, tensor in learnt.items():
                 state[name].copy_(tensor)
             for name, values in kept.items():

@@ -104,9 +104,8 @@ def test_a_plan_of_a_training_is_measured(one_thread):
     task = ClassificationTraining()
     configuration = training_configuration(Path())
     pictures = colour_pictures(32)
-    batches = task.batches(configuration, pictures, torch.device('cpu'))
     arithmetic = Arithmetic(torch.device('cpu'), Precision.FLOAT32)
-    (only,) = measured_placements(space, phase, arithmetic, batches, 25.0, task)
+    (only,) = measured_placements(space, phase, configuration, arithmetic, pictures, task, 25.0)
     assert only.name == 'data parallel, all sent'
     assert 0.0 < only.seconds < 10.0
 
