@@ -101,6 +101,18 @@ def acknowledge(subject: Manager, one: Application, decision: Decision, now: flo
     return one
 
 
+def answer(one: Application, sequence: int, result: int, message: str = '') -> Status:
+    """Return what an application answers to a switch of the manager."""
+    return status(
+        one,
+        StatusEvent.SWITCH,
+        switch_manager='me',
+        switch_sequence=sequence,
+        switch_result=result,
+        message=message,
+    )
+
+
 def serve(
     subject: Manager,
     one: Application,
@@ -386,15 +398,7 @@ def test_a_processor_that_is_refused_is_not_asked_for_again() -> None:
     subject.add_application(one, 0.0)
     subject.set_target(Target(FRONT, latency=0.01), 5)
     (switch,) = subject.decide(0.0).switches
-    answer = status(
-        one,
-        StatusEvent.SWITCH,
-        switch_manager='me',
-        switch_sequence=switch.sequence,
-        switch_result=12,
-        message='no such processor',
-    )
-    assert subject.observe(answer, 0.1)
+    assert subject.observe(answer(one, switch.sequence, 12, 'no such processor'), 0.1)
     decision = subject.decide(0.1)
     assert [(s.sub_network, s.processor) for s in decision.switches] == [('s3', 'cpu')]
     assert decision.switches[0].reason is SwitchReason.TARGET_ECHO
@@ -412,14 +416,7 @@ def test_an_accelerator_that_vanishes_is_left_and_tried_again_later() -> None:
     decision = subject.decide(0.0)
     assert [s.processor for s in decision.switches] == ['dla0']
     one = acknowledge(subject, one, decision, 0.2)
-    failure = status(
-        one,
-        StatusEvent.SWITCH,
-        switch_manager='me',
-        switch_sequence=one.switch_sequence,
-        switch_result=14,
-        message='the accelerator is gone',
-    )
+    failure = answer(one, one.switch_sequence, 14, 'the accelerator is gone')
     assert subject.observe(failure, 2.0)
     decision = subject.decide(2.0)
     assert [s.processor for s in decision.switches] == ['gpu']
@@ -443,15 +440,7 @@ def test_an_application_that_refused_everything_is_managed_again_later() -> None
     (switch,) = subject.decide(0.0).switches
 
     def refuse(sequence: int, now: float) -> None:
-        answer = status(
-            one,
-            StatusEvent.SWITCH,
-            switch_manager='me',
-            switch_sequence=sequence,
-            switch_result=12,
-            message='no such processor',
-        )
-        subject.observe(answer, now)
+        subject.observe(answer(one, sequence, 12, 'no such processor'), now)
 
     def alive(now: float) -> Decision:
         subject.observe(status(one, StatusEvent.HEARTBEAT), now)
@@ -471,14 +460,7 @@ def test_a_refused_option_is_left_out(result: int) -> None:
     subject.add_application(one, 0.0)
     subject.set_target(Target(FRONT, latency=0.01), 5)
     (switch,) = subject.decide(0.0).switches
-    answer = status(
-        one,
-        StatusEvent.SWITCH,
-        switch_manager='me',
-        switch_sequence=switch.sequence,
-        switch_result=result,
-    )
-    assert subject.observe(answer, 0.1)
+    assert subject.observe(answer(one, switch.sequence, result), 0.1)
     (other,) = subject.decide(0.1).switches
     assert other.sub_network != switch.sub_network
 
