@@ -50,6 +50,16 @@ def add_pictures(parser: argparse.ArgumentParser, data: str, configuration: str)
     )
 
 
+def check_alone(arguments: argparse.Namespace) -> None:
+    """
+    Check that --alone leaves nothing out of the bundle that is there.
+
+    :raises ExitError: without --output
+    """
+    if arguments.alone and arguments.output is None:
+        raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
+
+
 def add_losses(parser: argparse.ArgumentParser, default: tuple[float, ...], text: str) -> None:
     """Add the losses of accuracy that are promised, with their help."""
     parser.add_argument(

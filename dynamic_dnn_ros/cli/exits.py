@@ -22,6 +22,7 @@ from dynamic_dnn_ros.cli.exit_options import (
     add_losses,
     add_output,
     add_pictures,
+    check_alone,
     check_test,
     losses_given,
     names_in,
@@ -158,8 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_test(arguments)
     if arguments.answers_of and arguments.after:
         raise ExitError('--answers-of and --after: give one of them')
-    if arguments.alone and arguments.output is None:
-        raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
+    check_alone(arguments)
     keep_freed_memory()
     bundle = read_bundle(find_bundle(arguments.bundle))
     check_kind(bundle.manifest)

@@ -17,11 +17,11 @@ from dynamic_dnn_ros.cli.exit_options import (
     add_bundle,
     add_engine,
     add_output,
+    check_alone,
     names_in,
     print_written,
 )
 from dynamic_dnn_ros.cli.tables import print_table
-from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_settings import GateSettings
 from dynamic_dnn_ros.exits.gates import TITLES, make_gates, rows
 from dynamic_dnn_ros.training.configuration import (
@@ -104,8 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         engine=arguments.engine,
         threads=arguments.threads,
     )
-    if arguments.alone and arguments.output is None:
-        raise ExitError('--alone leaves sub-networks out: give --output, so that none is lost')
+    check_alone(arguments)
     configuration = TrainingConfiguration.from_file(arguments.configuration)
     bundle = read_bundle(find_bundle(arguments.bundle))
     found = make_gates(

@@ -11,27 +11,23 @@ there is nothing to train; what begins otherwise than before has its statistics 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Tensors
-from dynamic_dnn_ros.bundles.stages import Stage
 from dynamic_dnn_ros.exits.errors import ExitError
-from dynamic_dnn_ros.exits.exit_entries import DIGITS
 from dynamic_dnn_ros.exits.exit_settings import ExitSettings
 from dynamic_dnn_ros.exits.heads import LAST, collected, network_with_weights
 from dynamic_dnn_ros.exits.making import ExitMaker, ExitPictures
 from dynamic_dnn_ros.exits.mixtures import Answers
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, statistics_of
-from dynamic_dnn_ros.networks.gates import GateLayout, GateNetwork, with_gates
+from dynamic_dnn_ros.networks.gates import GateConfiguration, GateLayout, GateNetwork, with_gates
 from dynamic_dnn_ros.networks.wrapped import WrappedNetwork
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.evaluation import recalibrate
-from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.pictures import Pictures
 
 #: Among the answers: those of the whole as it is in the bundle. No name of a stage has a space.
@@ -118,26 +114,9 @@ class AnswerMaker(ExitMaker):
         size = self.entry.size
         return collected(names, asked, size, self.bundle.manifest, pictures, self.quiet or None)
 
-    def entry_with(
-        self,
-        identifier: str,
-        stages: Sequence[str],
-        thresholds: Sequence[float],
-        work: Sequence[float],
-        taken: Sequence[float],
-        accuracy: float,
-    ) -> SubNetwork:
-        """Return what a manifest says of a sub-network with these thresholds."""
-        made = manifest_entry(
-            self.network, self.network.gated(0), identifier, round(accuracy, DIGITS)
-        )
-        return replace(
-            made,
-            stages=tuple(
-                Stage(name, '', threshold, round(spent, DIGITS), round(share, DIGITS))
-                for name, threshold, spent, share in zip(stages, (*thresholds, None), work, taken)
-            ),
-        )
+    def configuration_of(self, stages: Sequence[str]) -> GateConfiguration:
+        """Return the one that there is: all stages follow each other."""
+        return self.network.gated(0)
 
     def options(
         self, spent: Sequence[float]

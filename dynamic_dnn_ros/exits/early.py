@@ -14,13 +14,10 @@ import numpy as np
 from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork, SuperNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Tensors
-from dynamic_dnn_ros.bundles.writer import (
-    check_place,
-)
+from dynamic_dnn_ros.bundles.writer import check_place
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.exits.answering import AnswerMaker
 from dynamic_dnn_ros.exits.errors import ExitError
-from dynamic_dnn_ros.exits.exit_entries import exit_entry
 from dynamic_dnn_ros.exits.exit_report import MadeExits
 from dynamic_dnn_ros.exits.exit_settings import ExitSettings
 from dynamic_dnn_ros.exits.heads import (
@@ -223,7 +220,7 @@ class HeadMaker(ExitMaker):
             self.quiet or None,
         )
 
-    def _subset(self, stages: Sequence[str]) -> ExitConfiguration:
+    def configuration_of(self, stages: Sequence[str]) -> ExitConfiguration:
         """Return the sub-network with the exits of some stages only."""
         numbers = list(self.network.exits_of(self._configuration).values())
         kept = {n for name, n in zip(self.names, numbers) if name in stages}
@@ -263,19 +260,6 @@ class HeadMaker(ExitMaker):
         kept = range(len(own)) if replaces else ()
         self.network, found = with_used_heads(self.network, entries, kept)
         return found
-
-    def entry_with(
-        self,
-        identifier: str,
-        stages: Sequence[str],
-        thresholds: Sequence[float],
-        work: Sequence[float],
-        taken: Sequence[float],
-        accuracy: float,
-    ) -> SubNetwork:
-        """Return what a manifest says of the sub-network with the exits of these stages."""
-        subset = self._subset(stages)
-        return exit_entry(self.network, subset, identifier, thresholds, work, taken, accuracy)
 
     def statistics_of(self, entry: SubNetwork) -> Tensors:
         """Return those of the sub-network that has the exits, or its own."""

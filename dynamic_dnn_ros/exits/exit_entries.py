@@ -6,21 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 from dynamic_dnn_ros.bundles.manifest import LONGEST_ID, SubNetwork
 from dynamic_dnn_ros.bundles.stages import Stage
-from dynamic_dnn_ros.exits.heads import stage_names
-from dynamic_dnn_ros.networks.exits import ExitConfiguration, ExitNetwork
+from dynamic_dnn_ros.networks.contract import DynamicNetwork
 from dynamic_dnn_ros.training.export import manifest_entry
 
 #: Digits of a number in a manifest: works and shares are measured no better.
-DIGITS = 6
+_DIGITS = 6
 
 
 def exit_entry(
-    network: ExitNetwork,
-    configuration: ExitConfiguration,
+    network: DynamicNetwork[Any],
+    configuration: Any,
     identifier: str,
+    names: Sequence[str],
     thresholds: Sequence[float],
     work: Sequence[float],
     taken: Sequence[float],
@@ -30,16 +31,16 @@ def exit_entry(
     Return what a manifest says of a sub-network with exits.
 
     :param configuration: with the exits that it has
-    :param thresholds: of the exits, 0..1, in the order of their places
+    :param names: of its stages
+    :param thresholds: of the exits, 0..1, in the order of their stages
     :param work: share of the cost of all stages that is spent after each stage, the last is 1
     :param taken: share of the calibration pictures that leave after each stage
     :param accuracy: of the mixture, 0..1
     """
-    names = stage_names(network, configuration)
     return replace(
-        manifest_entry(network, configuration, identifier, round(accuracy, DIGITS)),
+        manifest_entry(network, configuration, identifier, round(accuracy, _DIGITS)),
         stages=tuple(
-            Stage(name, '', threshold, round(spent, DIGITS), round(share, DIGITS))
+            Stage(name, '', threshold, round(spent, _DIGITS), round(share, _DIGITS))
             for name, threshold, spent, share in zip(names, (*thresholds, None), work, taken)
         ),
     )

@@ -30,12 +30,10 @@ from dynamic_dnn_ros.exits.calibration import MARGIN
 from dynamic_dnn_ros.exits.card import EXITS as EXITS_TITLE
 from dynamic_dnn_ros.exits.card import with_section
 from dynamic_dnn_ros.exits.errors import ExitError
-from dynamic_dnn_ros.exits.exit_entries import exit_identifier
+from dynamic_dnn_ros.exits.exit_entries import exit_entry, exit_identifier
 from dynamic_dnn_ros.exits.exit_report import TITLES, MadeExits, how
 from dynamic_dnn_ros.exits.exit_settings import ExitSettings
-from dynamic_dnn_ros.exits.heads import (
-    LAST,
-)
+from dynamic_dnn_ros.exits.heads import LAST
 from dynamic_dnn_ros.exits.mixtures import Answers, Judge
 from dynamic_dnn_ros.exits.report import Made, rows
 from dynamic_dnn_ros.exits.selection import Cascade, calibrated, leaving
@@ -99,16 +97,8 @@ class ExitMaker(abc.ABC):
         """Return the answers after each stage, by its name."""
 
     @abc.abstractmethod
-    def entry_with(
-        self,
-        identifier: str,
-        stages: Sequence[str],
-        thresholds: Sequence[float],
-        work: Sequence[float],
-        taken: Sequence[float],
-        accuracy: float,
-    ) -> SubNetwork:
-        """Return what a manifest says of the sub-network that leaves after some stages only."""
+    def configuration_of(self, stages: Sequence[str]) -> Any:
+        """Return the configuration of the sub-network that leaves after some stages only."""
 
     @abc.abstractmethod
     def options(
@@ -191,7 +181,9 @@ class ExitMaker(abc.ABC):
 
     def _trial_entry(self, identifier: str, stages: Sequence[str]) -> SubNetwork:
         count = len(stages)
-        return self.entry_with(
+        return exit_entry(
+            self.network,
+            self.configuration_of(stages),
             identifier,
             stages,
             [0.5] * (count - 1),
@@ -265,7 +257,9 @@ class ExitMaker(abc.ABC):
             accuracy = max(0.0, entry.accuracy - max(0.0, below))
         known = {one.id for one in self.bundle.manifest.sub_networks}
         known |= {one.entry.id for one in before}
-        made = self.entry_with(
+        made = exit_entry(
+            self.network,
+            self.configuration_of(cascade.stages),
             exit_identifier(entry.id, cascade.thresholds, known),
             cascade.stages,
             cascade.thresholds,

@@ -378,35 +378,41 @@ class GateNetwork(WrappedNetwork[Any]):
 
     def multiply_adds(self, configuration: Any) -> int:
         """Return the multiply-adds of one picture, behind a gate of the largest path."""
-        if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
-            return sum(each.multiply_adds for each in self._costs_of_stages(configuration))
-        found = self.backbone.multiply_adds(_largest(configuration))
-        return found + sum(layer.weight.numel() for layer in self._layers(configuration))
+        return self._cost(configuration).multiply_adds
 
     def parameter_count(self, configuration: Any) -> int:
         """Return the number of parameters, behind a gate of the largest path."""
-        if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
-            return sum(each.parameters for each in self._costs_of_stages(configuration))
-        found = self.backbone.parameter_count(_largest(configuration))
-        layers = self._layers(configuration)
-        return found + sum(each.numel() for layer in layers for each in layer.parameters())
+        return self._cost(configuration).parameters
 
     def layer_count(self, configuration: Any) -> int:
         """Return the number of convolutions and linear layers of the largest path."""
+        return self._cost(configuration).layers
+
+    def _cost(self, configuration: Any) -> PartCost:
         if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
-            return sum(each.layers for each in self._costs_of_stages(configuration))
-        return self.backbone.layer_count(_largest(configuration)) + len(
-            self._layers(configuration)
+            return PartCost(*map(sum, zip(*self._costs_of_stages(configuration))))
+        whole = self._whole_cost(_largest(configuration))
+        layers = self._layers(configuration)
+        return PartCost(
+            whole.multiply_adds + sum(layer.weight.numel() for layer in layers),
+            whole.parameters
+            + sum(each.numel() for layer in layers for each in layer.parameters()),
+            whole.layers + len(layers),
+        )
+
+    def _whole_cost(self, configuration: Any) -> PartCost:
+        """Return what a sub-network of the family costs."""
+        network = self.backbone
+        return PartCost(
+            network.multiply_adds(configuration),
+            network.parameter_count(configuration),
+            network.layer_count(configuration),
         )
 
     def _costs_of_stages(self, configuration: GateConfiguration) -> Iterator[PartCost]:
         departures = self._departures[configuration.gate]
         for index, choice in enumerate(configuration.choices):
-            whole = PartCost(
-                self.backbone.multiply_adds(choice),
-                self.backbone.parameter_count(choice),
-                self.backbone.layer_count(choice),
-            )
+            whole = self._whole_cost(choice)
             if index == 0:
                 yield whole
                 continue

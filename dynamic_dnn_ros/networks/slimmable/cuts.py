@@ -50,14 +50,15 @@ def cuts_of(steps: Sequence[Step], shapes: Mapping[str, Shape]) -> tuple[Cut, ..
         name: index for index, step in enumerate(steps) for name in values_of(step.arguments)
     }
     furthest = last_use.get(INPUT, 0)
-    computed = normalised = False
+    begun = computed = normalised = False
     for index, step in enumerate(steps[:-1]):
         computed |= step.operator in _COSTLY
+        begun |= computed
         normalised |= step.operator == 'layer_norm'
         shape = shapes.get(step.name, ())
         if (
             furthest <= index
-            and any(each.operator in _COSTLY for each in steps[: index + 1])
+            and begun
             and _next_layer(steps, index + 1).operator in _READERS.get(len(shape), ())
         ):
             if computed or not found:
@@ -80,16 +81,18 @@ def named(
     is `layer1`. A place with more channels than the next one lies within a block, and has none.
     """
     names: dict[str, str] = {}
-    most = max((cut.channels for cut in cuts), default=0)
+    if not cuts:
+        return names
+    behind = _next_layer(steps, cuts[-1].end)
+    most = cuts[-1].channels
+    if behind.operator == 'convolution':
+        most = shapes[behind.name][0]
     for cut in reversed(cuts):
-        following = _next_layer(steps, cut.end)
-        if following.operator == 'convolution' and cut is cuts[-1]:
-            most = shapes[following.name][0]
         if cut.channels > most:
             continue
         most = cut.channels
         before = next(step for step in reversed(steps[: cut.end]) if step.operator in LAYERS)
-        name = _ended(before.layer, following.layer)
+        name = _ended(before.layer, _next_layer(steps, cut.end).layer)
         if name not in names.values():
             names[cut.value] = name
     return dict(reversed(names.items()))
