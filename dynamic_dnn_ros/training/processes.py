@@ -20,6 +20,8 @@ from typing import TypeVar
 import torch
 from torch import distributed, nn
 
+from dynamic_dnn_ros.training.meeting import meet
+
 _ValueT = TypeVar('_ValueT')
 
 
@@ -43,10 +45,9 @@ def process_group() -> Iterator[None]:
     :raises WorkerError: if another one is lost.
     """
     together = int(os.environ.get('WORLD_SIZE', '1')) > 1
-    if together:
-        gpu = torch.cuda.is_available()
-        distributed.init_process_group('cpu:gloo,cuda:nccl' if gpu else 'gloo')
     try:
+        if together:
+            _join()
         yield
     except WorkerError:
         raise
@@ -60,8 +61,17 @@ def process_group() -> Iterator[None]:
             ) from error
         raise
     finally:
-        if together:
+        if together and distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def _join() -> None:
+    try:
+        store, rank, count = meet()
+    except TimeoutError as error:
+        raise WorkerError(str(error)) from error
+    backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
 
 
 def local_rank() -> int:
