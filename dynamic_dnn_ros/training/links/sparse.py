@@ -6,11 +6,17 @@ from __future__ import annotations
 
 import torch
 
-#: Of one element: a byte of place and a half float.
-BYTES_EACH = 3
+#: Of one element: a byte of place, and half a byte of sign and magnitude.
+BYTES_EACH = 1.5
 
-#: Before the elements of a message: how many bytes of places there are, and the scale.
-_HEADER_BYTES = 12
+#: Magnitudes that an element is sent as, each so many times the one before; the error is fed back.
+_LEVELS = 8
+
+#: From the smallest magnitude to the largest, at most: coarser steps would be worse than nothing.
+_RANGE = 2.0**10
+
+#: Before the elements of a message: how many bytes of places there are, and the magnitudes.
+_HEADER_BYTES = 8 + 4 * _LEVELS
 
 #: A byte says how far an element lies behind the one before. Zero skips this many instead.
 _SKIP = 255
@@ -32,7 +38,7 @@ def count_for(elements: int, ratio: float) -> int:
 
 def message_bytes(elements: int, count: int) -> int:
     """Return the size of the message for `count` of `elements` elements, the same for any."""
-    return _HEADER_BYTES + 2 * count + count + elements // _SKIP
+    return _HEADER_BYTES + (count + 1) // 2 + count + elements // _SKIP
 
 
 def largest(vector: torch.Tensor, count: int) -> torch.Tensor:
@@ -57,8 +63,14 @@ def encode(vector: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     :param places: ascending.
     """
     values = vector[places].float().cpu()
-    scale = values.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-    halves = (values / scale).half()
+    magnitudes = values.abs()
+    levels = _levels(magnitudes)
+    # The nearest one, and a bit for the sign.
+    codes = torch.bucketize(magnitudes, (levels[1:] + levels[:-1]) / 2)
+    codes = (codes + _LEVELS * (values < 0)).to(torch.uint8)
+    halves = torch.zeros((len(codes) + 1) // 2, dtype=torch.uint8)
+    halves |= codes[::2]
+    halves[: len(codes) // 2] |= codes[1::2] << 4
     before = torch.cat([torch.full((1,), -1, dtype=torch.int64), places.cpu()])
     gaps = before.diff()
     skips = (gaps - 1) // _SKIP
@@ -67,11 +79,24 @@ def encode(vector: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     steps[ends - 1] = ((gaps - 1) % _SKIP + 1).to(torch.uint8)
     message = torch.zeros(message_bytes(len(vector), len(places)), dtype=torch.uint8)
     message[:8] = torch.tensor([len(steps)]).view(torch.uint8)
-    message[8:_HEADER_BYTES] = scale.reshape(1).view(torch.uint8)
+    # All processes decode to the same bits, whatever they compute powers by.
+    message[8:_HEADER_BYTES] = levels.view(torch.uint8)
     body = message[_HEADER_BYTES:]
-    body[: 2 * len(places)] = halves.view(torch.uint8)
-    body[2 * len(places) :][: len(steps)] = steps
+    body[: len(halves)] = halves
+    body[len(halves) :][: len(steps)] = steps
     return message
+
+
+def _levels(magnitudes: torch.Tensor) -> torch.Tensor:
+    """Return magnitudes from the smallest to the largest, in equal ratios."""
+    largest = float(magnitudes.max())
+    smallest = max(float(magnitudes.min()), largest / _RANGE)
+    if not 0.0 < largest < float('inf'):
+        # Nothing, or nothing that makes sense: as it is.
+        return torch.full((_LEVELS,), largest)
+    ratio = (largest / smallest) ** (1.0 / (_LEVELS - 1))
+    levels = smallest * ratio ** torch.arange(_LEVELS, dtype=torch.float64)
+    return levels.float()
 
 
 def add_decoded(message: torch.Tensor, count: int, target: torch.Tensor, weight: float) -> None:
@@ -89,11 +114,12 @@ def add_decoded(message: torch.Tensor, count: int, target: torch.Tensor, weight:
         )
     header = message[:_HEADER_BYTES].clone()
     length = int(header[:8].view(torch.int64))
-    scale = header[8:].view(torch.float32)
+    levels = header[8:].view(torch.float32) * weight
     body = message[_HEADER_BYTES:]
-    # Cloned: a message may lie at any address, numbers may not.
-    values = body[: 2 * count].clone().view(torch.float16).float() * (scale * weight)
-    steps = body[2 * count :][:length].long()
+    halves = body[: (count + 1) // 2]
+    codes = torch.stack([halves & 15, halves >> 4], dim=1).flatten()[:count].long()
+    values = torch.cat([levels, -levels])[codes]
+    steps = body[(count + 1) // 2 :][:length].long()
     reached = torch.where(steps == 0, _SKIP, steps).cumsum(0) - 1
     places = reached[steps != 0]
     target.index_add_(0, places.to(target.device), values.to(target.device))

@@ -87,7 +87,7 @@ def test_top_k_sends_the_largest(answers):
     sent = answers[0]['top_k']
     own = torch.cat([each.flatten() for each in _gradients(0, 0)])
     largest = int(own.abs().argmax())
-    assert 0.0 < float((sent != 0).float().mean()) < 0.4
+    assert 0.0 < float((sent != 0).float().mean()) < 0.6
     assert float(sent[largest]) != 0.0
 
 
