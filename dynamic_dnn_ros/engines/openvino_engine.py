@@ -36,6 +36,7 @@ from dynamic_dnn_ros.engines.models import (
     models_of,
     places_of,
 )
+from dynamic_dnn_ros.engines.openvino_filters import with_chosen_filters
 from dynamic_dnn_ros.engines.staged import StagedSubNetwork, Step, Values, stages_of
 
 #: OpenVINO's name of a capability, and of the type that inference is asked to compute in.
@@ -196,6 +197,7 @@ class OpenVinoEngine(Engine):
                 check_inputs(list(map(_input, model.inputs)), self._models, sub_network)
             if model.inputs[0].partial_shape.is_dynamic:
                 model.reshape({self._models.picture: [1, *sub_network.size, 3]})
+            model = with_chosen_filters(model)
             compiled = self._core.compile_model(model, processor.upper(), properties)
             return compiled.create_infer_request(), output_names(content)
         except EngineError:

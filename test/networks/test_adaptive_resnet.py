@@ -17,35 +17,14 @@ from dynamic_dnn_ros.networks.adaptive_layouts import AdaptiveStageLayout
 from dynamic_dnn_ros.networks.adaptive_resnet import AdaptiveResNet
 from dynamic_dnn_ros.networks.checks import ConfigurationError
 from dynamic_dnn_ros.networks.onnx_export import runner_of, traced_model
+from support.adaptive_bundle import LAYOUT, adaptive_network
 
-_STAGES: list[dict[str, Any]] = [
-    {'width': 8, 'middle': 8, 'blocks': 1, 'mode': 'patches', 'granularity': 4},
-    {'width': 16, 'middle': 8, 'blocks': 1, 'mode': 'channels', 'granularity': 2},
-    {'width': 16, 'middle': 16, 'blocks': 2, 'mode': 'layers', 'granularity': 0},
-]
-_LAYOUT = {'resolution': 32, 'stem': 8, 'classes': 3, 'stages': _STAGES}
-
-
-def _network(seed: int = 0) -> AdaptiveResNet:
-    """Return a network whose decisions differ between pictures."""
-    torch.manual_seed(seed)
-    network = AdaptiveResNet.from_layout(_LAYOUT).eval()
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                assert module.running_mean is not None and module.running_var is not None
-                module.running_mean.uniform_(-0.2, 0.2)
-                module.running_var.uniform_(0.5, 1.5)
-                module.bias.uniform_(-0.2, 0.2)
-        for name, parameter in network.named_parameters():
-            if '.masker.' in name:
-                parameter.normal_(0, 1.0 if name.endswith('weight') else 0.1)
-    return network
+_STAGES: list[dict[str, Any]] = LAYOUT['stages']
 
 
 @torch.no_grad()
 def test_stages_answer_as_the_masked_network_does_and_take_different_paths() -> None:
-    network = _network()
+    network = adaptive_network(0)
     configuration = network.largest()
     masked = network.extract(configuration)
     parts = network.extract_stages(configuration)
@@ -67,7 +46,7 @@ def test_stages_answer_as_the_masked_network_does_and_take_different_paths() -> 
 
 @torch.no_grad()
 def test_a_gate_that_gives_no_number_gives_none_at_all() -> None:
-    network = _network()
+    network = adaptive_network(0)
     begin = network.extract_stages(network.largest())[0]
     picture = torch.full((1, 3, 32, 32), float('nan'))
     assert not begin(picture)[0].isfinite().any()
@@ -112,7 +91,7 @@ def test_a_graph_gathers_however_many_patches_run() -> None:
 
 
 def test_thrift_runs_less_and_the_undivided_network_decides_nothing() -> None:
-    network = _network()
+    network = adaptive_network(0)
     pictures = torch.randn(8, 3, 32, 32)
     works = []
     for threshold in network.choices()['threshold']:
@@ -139,5 +118,5 @@ def test_thrift_runs_less_and_the_undivided_network_decides_nothing() -> None:
 def test_illegal_layouts_are_refused_by_field(change: dict[str, Any], field: str) -> None:
     stages = [{**_STAGES[0], **change}, *_STAGES[1:]]
     with pytest.raises(ConfigurationError) as caught:
-        AdaptiveResNet.from_layout({**_LAYOUT, 'stages': stages})
+        AdaptiveResNet.from_layout({**LAYOUT, 'stages': stages})
     assert caught.value.field == field
