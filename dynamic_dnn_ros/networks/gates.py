@@ -19,7 +19,7 @@ and its answer is an exit. The next choice goes on from where it departs, and so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import functools
 import random
@@ -389,16 +389,21 @@ class GateNetwork(WrappedNetwork[Any]):
         return self._cost(configuration).layers
 
     def _cost(self, configuration: Any) -> PartCost:
-        if isinstance(configuration, GateConfiguration) and self._leaves_by_answers(configuration):
-            return PartCost(*map(sum, zip(*self._costs_of_stages(configuration))))
-        whole = self._whole_cost(_largest(configuration))
+        if not isinstance(configuration, GateConfiguration):
+            return self._whole_cost(configuration)
+        if self._leaves_by_answers(configuration):
+            return _sum(self._costs_of_stages(configuration))
         layers = self._layers(configuration)
-        return PartCost(
-            whole.multiply_adds + sum(layer.weight.numel() for layer in layers),
-            whole.parameters
-            + sum(each.numel() for layer in layers for each in layer.parameters()),
-            whole.layers + len(layers),
+        gate = PartCost(
+            sum(layer.weight.numel() for layer in layers),
+            sum(each.numel() for layer in layers for each in layer.parameters()),
+            len(layers),
         )
+        # Where the largest choice departs before the gate, the first one has run on up to it.
+        after = self._layouts[configuration.gate].after
+        beginning = list(costs_at(self.backbone, configuration.choices[0]).values())[after]
+        *_, rest = self._costs_of_stages(configuration)
+        return _sum([beginning, gate, rest])
 
     def _whole_cost(self, configuration: Any) -> PartCost:
         """Return what a sub-network of the family costs."""
@@ -410,6 +415,7 @@ class GateNetwork(WrappedNetwork[Any]):
         )
 
     def _costs_of_stages(self, configuration: GateConfiguration) -> Iterator[PartCost]:
+        """Yield what the first choice costs, then each other one from where it departs."""
         departures = self._departures[configuration.gate]
         for index, choice in enumerate(configuration.choices):
             whole = self._whole_cost(choice)
@@ -549,10 +555,8 @@ class GateNetwork(WrappedNetwork[Any]):
         shape = list(places.values())[self._layouts[configuration.gate].after]
         return shape[0] if len(shape) == 3 else shape[-1]
 
-    def _layers(self, configuration: Any) -> list[nn.Linear]:
-        if not isinstance(configuration, GateConfiguration):
-            return []
-        gate = self.gates[configuration.gate]  # Without layers it is an identity.
+    def _layers(self, configuration: GateConfiguration) -> list[nn.Linear]:
+        gate = self.gates[configuration.gate]
         return [each for each in gate.modules() if isinstance(each, nn.Linear)]
 
 
@@ -581,6 +585,10 @@ class _Statistics:
         backbone = self._network.backbone
         backbone.load_batch_norm_statistics(self._before)
         self._network.activate(self._network._active)
+
+
+def _sum(costs: Iterable[PartCost]) -> PartCost:
+    return PartCost(*map(sum, zip(*costs)))
 
 
 def _largest(configuration: Any) -> Any:

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from dynamic_dnn_ros.networks.contract import ConfigurationError, StateError
+from dynamic_dnn_ros.networks.cutting import costs_at
 from dynamic_dnn_ros.networks.family_checks import _Suite
 from dynamic_dnn_ros.networks.gates import GateNetwork, with_gates
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
@@ -143,6 +146,58 @@ def test_answers_of_choices_are_exits() -> None:
     assert max(alone) < network.multiply_adds(configuration) < sum(alone)
     layers = map(network.layer_count, configuration.choices)
     assert network.layer_count(configuration) < sum(layers)
+
+
+@pytest.mark.parametrize('squeeze', [0, 4], ids=['answers', 'scores'])
+@pytest.mark.parametrize('after', [0, 1])
+@pytest.mark.parametrize(
+    ('family', 'layout'),
+    [('ofa_mobilenet_v3', gated_layout()), ('slimmable', transformer_layout())],
+    ids=['ofa_mobilenet_v3', 'transformer'],
+)
+def test_costs_are_those_of_what_the_largest_path_calls(
+    family: str, layout: dict[str, Any], after: int, squeeze: int
+) -> None:
+    gate = {**layout['gates'][0], 'after': after, 'squeeze': squeeze}
+    network = create(family, {**layout, 'gates': [gate]})
+    assert isinstance(network, GateNetwork)
+    configuration = network.eval().gated(0)
+    found = called_on_the_largest_path(network)
+    assert network.multiply_adds(configuration) == found[0]
+    assert network.parameter_count(configuration) == found[1]
+    assert network.layer_count(configuration) == found[2]
+
+
+def test_what_the_first_choice_runs_up_to_the_gate_counts() -> None:
+    early, late = (made(after=after) for after in (0, 1))
+    # Choices depart after place 0 in both.
+    assert early._departures == [(0, 0)] and late._departures == [(1, 0)]
+    more = late.multiply_adds(late.gated(0)) - early.multiply_adds(early.gated(0))
+    costs = list(costs_at(late.backbone, late.gated(0).choices[0]).values())
+    assert more > costs[1].multiply_adds - costs[0].multiply_adds > 0, 'and a wider gate'
+
+
+@torch.inference_mode()
+def called_on_the_largest_path(network: GateNetwork) -> tuple[int, int, int]:
+    """Return multiply-adds, parameters and layers of all that the largest path calls."""
+    configuration = network.gated(0)
+    stages, routes = network.extract_stages(configuration), network.stage_routes(configuration)
+    called: list[torch.nn.Module] = []
+    for stage in stages:
+        for each in stage.modules():
+            each.register_forward_hook(lambda module, *_: called.append(module))
+    values: Sequence[torch.Tensor] = (torch.randn(1, 3, *configuration.size),)
+    number, path = 0, [0]
+    with FlopCounterMode(display=False) as counter:
+        _, *values = stages[0](*values)
+        while routes[number]:
+            number = routes[number][-1]
+            path.append(number)
+            _, *values = stages[number](*values)
+    parameters = sum(each.numel() for one in path for each in stages[one].parameters())
+    layers = sum(isinstance(each, (torch.nn.Conv2d, torch.nn.Linear)) for each in called)
+    # PyTorch counts a multiplication and an addition as two.
+    return counter.get_total_flops() // 2, parameters, layers
 
 
 @pytest.mark.parametrize(
