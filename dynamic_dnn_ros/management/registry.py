@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.management.baselines.alert import Alert
+from dynamic_dnn_ros.management.baselines.carin import Carin
+from dynamic_dnn_ros.management.baselines.coral import Coral
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.management.baselines.flame import Flame
+from dynamic_dnn_ros.management.baselines.random_search import RandomSearch
 from dynamic_dnn_ros.management.baselines.restricted import (
     OpenLoop,
     PathBlind,
@@ -34,6 +38,10 @@ DECIDERS: Mapping[str, MakeDecider] = {
     'smallest': lambda instance, settings: Static(0, instance, settings),
     'dynamic_ofa': DynamicOfaRule,
     'alert': Alert,
+    'coral': Coral,
+    'random_search': RandomSearch,
+    'carin': Carin,
+    'flame': Flame,
     'dvfs_only': dvfs_only,
     'network_only': network_only,
     'path_blind': PathBlind,

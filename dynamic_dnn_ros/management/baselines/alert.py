@@ -17,6 +17,7 @@ import math
 import numpy as np
 
 from dynamic_dnn_ros.management.baselines.baseline import Baseline
+from dynamic_dnn_ros.management.baselines.rates import ArrivalRates
 from dynamic_dnn_ros.management.estimator import standard_score
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Status
@@ -45,12 +46,11 @@ class Alert(Baseline):
         self._variance = VARIANCE
         self._process = LEAST_PROCESS_NOISE
         self._gain = GAIN
-        self._received: dict[str, tuple[float, int]] = {}
-        self._rates: dict[str, float] = {}
+        self._rates = ArrivalRates()
 
     def served(self, application: str, status: Status, now: float) -> bool:
         """Update the slow-down, and decide after every inference, as ALERT does."""
-        self._count(application, status, now)
+        self._rates.count(status, now)
         table = self.tables[application]
         option = table.option(status.sub_network, status.processor)
         if self.load is None or option is None or not status.service > 0:
@@ -87,7 +87,7 @@ class Alert(Baseline):
         choices = {}
         for name, table in tables.items():
             target = self.targets.get(name)
-            rate = self._rates.get(name) or (target.rate if target is not None else 0.0) or 30.0
+            rate = self._rates.rate(name, target)
             score = standard_score(target.quantile if target is not None else 0.95)
             factor = self._slow_down + score * math.sqrt(self._variance)
             latency = table.mean * factor
@@ -121,11 +121,3 @@ class Alert(Baseline):
         at = int(np.where(np.isnan(cost), np.inf, cost).argmin())
         options = {n: tables[n].options[int(best[at])] for n, best in choices.items()}
         return options, dict(zip(first.domains, first.hertz[at].tolist()))
-
-    def _count(self, name: str, status: Status, now: float) -> None:
-        before = self._received.get(name)
-        if before is None:
-            self._received[name] = (now, status.received)
-        elif now - before[0] >= 1.0:
-            self._rates[name] = (status.received - before[1]) / (now - before[0])
-            self._received[name] = (now, status.received)
