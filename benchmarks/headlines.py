@@ -93,10 +93,10 @@ HEADLINES: dict[str, tuple[str, ...]] = {
     ),
     'no_profile': (
         'saving after ten minutes over that with a profile',
-        'the same, scenario with the least',
-        'power after ten minutes over that with a profile, mean',
-        'power of the first minute over that with a profile, mean',
         'late frames above the quantile while learning, most',
+        'coral: saving after ten minutes over that of the profiled manager',
+        'coral: late frames above the quantile while searching, most',
+        'random_search: saving after ten minutes over that of the profiled manager',
     ),
     'placement': (
         'alone: module energy / oracle, worst',

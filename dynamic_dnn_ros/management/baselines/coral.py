@@ -63,8 +63,12 @@ class Coral(Probing):
         grown = LONGER if best is self.tried[-1] else SHORTER
         self._step = float(np.clip(self._step * grown, LEAST_STEP, LONGEST_STEP))
         shares = space.shares(places)
-        late = _influence(shares, np.log(2.0 + np.array(excesses)))
+        networks = np.arange(len(space.shape)) < len(space.options)
+        # Such a correlation has no sign; that of clocks and sizes of networks is no secret.
+        late = np.where(networks, 1.0, -1.0) * _influence(shares, np.log(2.0 + np.array(excesses)))
         goal = _influence(shares, np.array(values))
+        if not self.saves_energy():
+            goal = goal * _slopes(shares, np.array(values))
         # The more of the latest probes were late, the more what hastens counts beside what saves.
         missed = [excess > 0.0 for excess in excesses[-LATEST:]]
         pressure = sum(missed) / len(missed) if kept else 1.0
@@ -83,13 +87,16 @@ class Coral(Probing):
 
 
 def _influence(settings: FloatArray, measured: FloatArray) -> FloatArray:
-    """
-    Return the distance correlation of each axis with a figure, with the sign of its slope.
+    """Return the distance correlation of each axis with a figure; settings (probes, axes)."""
+    return np.array([distance_correlation(column, measured) for column in settings.T])
 
-    :param settings: shape (probes, axes)
-    """
-    signs = np.sign((settings - settings.mean(axis=0)).T @ (measured - measured.mean()))
-    return np.array([s * distance_correlation(c, measured) for s, c in zip(signs, settings.T)])
+
+def _slopes(settings: FloatArray, measured: FloatArray) -> FloatArray:
+    """Return the sign of the slope of a figure over each axis."""
+    signs: FloatArray = np.sign(
+        (settings - settings.mean(axis=0)).T @ (measured - measured.mean())
+    )
+    return signs
 
 
 def _unit(way: FloatArray) -> FloatArray:

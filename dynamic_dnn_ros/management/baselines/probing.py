@@ -113,6 +113,11 @@ class Probing(Baseline, abc.ABC):
                 value += 1e6 * probe.latency()
         return value
 
+    def saves_energy(self) -> bool:
+        """Tell whether all applications ask for the least energy."""
+        asked = [self._asked.get(name) for name in self.applications]
+        return all(t is not None and t.objective is Objective.MINIMUM_ENERGY for t in asked)
+
     def _space(self, load: Load) -> SearchSpace:
         options = {}
         for name, application in self.applications.items():

@@ -8,7 +8,7 @@ import pytest
 from dynamic_dnn_ros.management.baselines.coral import distance_correlation
 from dynamic_dnn_ros.management.baselines.probing import PROBES
 from dynamic_dnn_ros.simulation.runs import Run
-from support.scenarios import FRONT, mapping, simulated
+from support.scenarios import FRONT, application, mapping, simulated
 
 
 def power_at_the_end(run: Run) -> float:
@@ -33,6 +33,16 @@ def test_it_saves_more_than_random_tries_and_keeps_the_target_after() -> None:
     frames = [f for f in guided.applications[FRONT].frames if f.time > 75.0]
     assert np.mean([f.latency > 0.075 for f in frames]) <= 0.05
     assert len(guided.settings) <= PROBES + 2
+
+
+@pytest.mark.parametrize(('objective', 'sub_network'), [('maximum_accuracy', 's3'), (None, 's1')])
+def test_it_goes_for_what_is_asked(objective: str | None, sub_network: str) -> None:
+    # Of the sub-networks, s0 is not accurate enough.
+    asked = application()
+    if objective is not None:
+        asked['targets'][0]['objective'] = objective
+    run = simulated(mapping(asked, duration=50.0), 'coral', profiled=False)
+    assert run.applications[FRONT].frames[-1].sub_network == sub_network
 
 
 def test_the_same_again_gives_the_same() -> None:
