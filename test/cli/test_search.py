@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import yaml
+
 from dynamic_dnn_ros.cli.main import main
 from support.bundles import make_bundle
+from support.detection import detection_mapping, write_boxes
 from support.search import SETTINGS, make_search
 
 
@@ -25,6 +28,17 @@ def test_a_front_smaller_than_asked_for_is_said(tmp_path, capsys):
     arguments = ['--quiet', '--jobs', '1', '--generations', '1']
     assert main(['search', str(tmp_path / 'search.yaml'), *arguments]) == 0
     assert 'fewer than the 40 sub-networks asked for' in capsys.readouterr().out
+
+
+def test_a_joint_search_of_a_detector_names_the_task_and_what_to_do(tmp_path, capsys):
+    mapping = detection_mapping(write_boxes(tmp_path))
+    path = tmp_path / 'squares.yaml'
+    path.write_text(yaml.safe_dump(mapping), encoding='utf-8')
+    assert main(['search', str(path), '--joint', '--quiet']) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert "'squares' is trained for detection" in error
+    assert 'Search without --joint' in error and 'dynamic-dnn cascade' in error
 
 
 def test_bad_input_is_one_line_that_names_it(tmp_path, capsys):

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from dynamic_dnn_ros.bundles.locking import exclusive
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.writer import check_place
+from dynamic_dnn_ros.networks.registry import family_class
 from dynamic_dnn_ros.platforms.board_model import load_board
 from dynamic_dnn_ros.search.card import updated_card
 from dynamic_dnn_ros.search.errors import SearchError
@@ -162,9 +163,11 @@ def search_joint_bundle(
     :raises DataError: if the pictures cannot be used, or are of other classes
     :raises EngineError: if the engine cannot run here
     :raises PlatformError: for a board that is not described
+    :raises ConfigurationError: for an unknown family
     :raises SearchError: if the bundle is missing, or its task or family is not one that can have
         exits
     """
+    _check_task(configuration)
     if not configuration.output.exists():
         raise SearchError(
             f"{configuration.output} does not exist: run 'dynamic-dnn train' with the same "
@@ -215,13 +218,18 @@ def kept_designs(made: Measured, searched: Searched) -> list[KeptDesign]:
     return kept
 
 
-def _check(bundle: Bundle, joint: JointSettings) -> None:
-    load_board(joint.platform)
-    task = bundle.manifest.task.name
+def _check_task(configuration: TrainingConfiguration) -> None:
+    """Refuse a training of another task before anything is read."""
+    task = family_class(configuration.family).task
     if task_class(task).metric is not Metric.TOP1:
         raise SearchError(
-            f'bundle {bundle.manifest.name!r} is for {task}: a joint search knows exits of '
-            'classifiers. Search without --joint, or make cascades with dynamic-dnn cascade'
+            f'{configuration.name!r} is trained for {task}: a joint search knows the exits of '
+            'classifiers alone. Search without --joint, and chain what it finds: dynamic-dnn '
+            'cascade works for every task'
         )
+
+
+def _check(bundle: Bundle, joint: JointSettings) -> None:
+    load_board(joint.platform)
     if np.size(bundle.manifest.labels) < 2:
         raise SearchError(f'bundle {bundle.manifest.name!r} has one class: nothing to decide')
