@@ -47,7 +47,7 @@ def figures() -> Iterable[Figure]:
     agx = read_table(DATA / 'platforms/agx_orin/yolov8n_640.csv').rows
     yield from _both('AGX Orin, CPU and GPU clock', agx, 6)
     yield from _both('AGX Orin, CPU and GPU clock', agx, 9, {'mean': 0.025})
-    orin = _orin_nx()
+    orin = orin_nx()
     yield from _both('Orin NX, GPU clock', orin, 2)
     yield from _both('Orin NX, GPU clock', orin, 3)
     for exponent in (2.5, 3.7):
@@ -70,7 +70,7 @@ def _chosen(
     named: str, rows: Sequence[Row], count: int, bars: Mapping[str, float]
 ) -> Iterable[Figure]:
     table = Table(named, tuple(rows))
-    used = well_chosen(rows, count, reference_of(table, _like()))
+    used = well_chosen(rows, count, reference_of(table, like()))
     for what, errors in _errors(rows, used).items():
         sizes = [abs(error) for error in errors]
         title = f'{named}: {count} rows of each network, {what}'
@@ -80,7 +80,7 @@ def _chosen(
 
 
 def _errors(rows: Sequence[Row], used: Sequence[Row]) -> dict[str, list[float]]:
-    return calibrate('table', Table('table', tuple(rows)), used, _like()).errors
+    return calibrate('table', Table('table', tuple(rows)), used, like()).errors
 
 
 def _random(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -114,7 +114,7 @@ def _scatter(rows: Sequence[Row]) -> Iterable[Figure]:
     yield figure(f'{text}, largest', max(errors), '')
 
 
-def _orin_nx() -> list[Row]:
+def orin_nx() -> list[Row]:
     measured = read_measurements(
         DATA / 'platforms/orin_nx/standalone.csv', load_board('orin_nx_simulated')
     )
@@ -154,6 +154,6 @@ def _numbered(rows: Iterable[Row]) -> list[Row]:
     return [replace(row, line=line) for line, row in enumerate(rows)]
 
 
-def _like() -> Mapping[str, Any]:
+def like() -> Mapping[str, Any]:
     mapping: Mapping[str, Any] = read_yaml(share_folder() / 'config/platforms/orin_nx.yaml')
     return mapping

@@ -9,7 +9,8 @@ through each of them and through each static sub-network, by the function that t
 serves a frame with (stages, confidence, decision, decoding), one thread, ONNX Runtime. Blocks of
 pictures in turns, in an order drawn anew, so that all networks have the same machine.
 
-Rows of a joint search: see `adaptive_joint`. Their energy is simulated.
+Rows of a joint search: see `adaptive_joint`. Their energy is simulated. Rows over the clocks of
+boards: see `adaptive_clocks`. Others measured their tables.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from typing import Any
 
 import adaptive_blocks
+import adaptive_clocks
 import adaptive_exits
 import adaptive_gates
 import adaptive_joint
@@ -83,6 +85,7 @@ def run(runs: int) -> Report:
     added = [
         *adaptive_exits.figures(ENGINE, _some_of(test), runs, _timed),
         *adaptive_blocks.figures(runs),
+        *adaptive_clocks.figures(),
         *adaptive_gates.figures(runs),
         *adaptive_joint.joint_figures(),
     ]
@@ -138,6 +141,7 @@ def compare(
         'data': 'CIFAR-10 (JPEG)',
         'not_measured': [
             *adaptive_blocks.not_measured(),
+            *adaptive_clocks.not_measured(),
             *adaptive_gates.not_measured(),
             'other engines and processors than ONNX Runtime on the CPU',
         ],
