@@ -89,6 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='shares of the blocks that stages can have; default: 50 100',
     )
     parser.add_argument(
+        '--patches',
+        metavar='PERCENT',
+        type=int,
+        nargs='+',
+        help='of a transformer: shares of its patches that can go on behind its first third, as '
+        '25 100; default: all of them',
+    )
+    parser.add_argument(
         '--epochs', type=int, help='of the training of all sub-networks; default: by the pictures'
     )
     parser.add_argument(
@@ -133,7 +141,7 @@ def _name(arguments: argparse.Namespace) -> str:
 
 def _command(arguments: argparse.Namespace) -> str:
     words = ['dynamic-dnn', 'make-dynamic', arguments.source, '--data', str(arguments.data)]
-    for option in ('weights', 'name', 'resolutions', 'widths', 'depths', 'epochs'):
+    for option in ('weights', 'name', 'resolutions', 'widths', 'depths', 'patches', 'epochs'):
         value = getattr(arguments, option)
         if value is not None and (option, value) not in (
             ('widths', list(WIDTHS)),
@@ -170,6 +178,7 @@ def _write_file(arguments: argparse.Namespace, name: str, path: Path, title: str
         sides,
         sorted(set(arguments.widths)),
         sorted(set(arguments.depths)),
+        sorted(set(arguments.patches or [])),
     )
     network = captured.network
     computer = Computer(

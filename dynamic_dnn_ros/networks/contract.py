@@ -268,7 +268,7 @@ class DynamicNetwork(nn.Module, abc.ABC, Generic[ConfigurationT]):
         :param place: its number in the order of `places`, from 0, of both
         :raises ConfigurationError: where there is no such place
         """
-        raise ConfigurationError('place', place, f'none: a {self.family} cannot be cut')
+        raise ConfigurationError('place', place, f'none: family {self.family!r} cannot be cut')
 
     def steps(self) -> tuple[Step, ...]:
         """

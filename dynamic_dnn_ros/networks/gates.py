@@ -529,7 +529,7 @@ class GateNetwork(WrappedNetwork[Any]):
         first = self.backbone.extract_steps(choices[0], share_weights=True)
         shapes = list(self.backbone.places(choices[0]).values())
         if not shapes:
-            allowed = f'none: a {self.backbone.family} cannot be cut'
+            allowed = f'none: family {self.backbone.family!r} cannot be cut'
             raise ConfigurationError(field, layout.to_mapping(), allowed)
         if layout.after >= len(shapes) or len(shapes[layout.after]) < 2:
             features = sum(len(shape) > 1 for shape in shapes)
@@ -539,7 +539,8 @@ class GateNetwork(WrappedNetwork[Any]):
         for index, choice in enumerate(choices):
             alike = -1
             if choice.size == choices[0].size:
-                alike = _alike(first, self.backbone.extract_steps(choice, share_weights=True))
+                steps = self.backbone.extract_steps(choice, share_weights=True)
+                alike = _alike(first, steps, shapes, list(self.backbone.places(choice).values()))
             if alike < 0:
                 raise ConfigurationError(
                     f'{field}.choices[{index}]',
@@ -617,8 +618,12 @@ def _end(steps: Sequence[Step], place: int) -> int:
     raise ConfigurationError('place', place, f'a number up to {passed}')
 
 
-def _alike(one: Sequence[Step], other: Sequence[Step]) -> int:
-    """Return the number of the last place up to which steps have the same layers; -1: none."""
+def _alike(one: Sequence[Step], other: Sequence[Step], *handed: Sequence[tuple[int, ...]]) -> int:
+    """
+    Return the number of the last place up to which steps have the same layers; -1: none.
+
+    :param handed: the shapes of what is handed on at the places of each
+    """
     passed = -1
     for first, second in zip(one, other):
         shapes = [
@@ -627,6 +632,8 @@ def _alike(one: Sequence[Step], other: Sequence[Step]) -> int:
         ]
         if first.name != second.name or shapes[0] != shapes[1]:
             break
+        if first.place and handed[0][passed + 1] != handed[1][passed + 1]:
+            break  # the same layers, on fewer patches
         passed += bool(first.place)
     return passed
 

@@ -14,7 +14,7 @@ from dynamic_dnn_ros.networks.family_checks import check_family
 from dynamic_dnn_ros.networks.incremental_group import LAYOUTS as GROUP_LAYOUTS
 from dynamic_dnn_ros.networks.registry import create, family_class, family_names
 from support.networks import train_on_noise
-from support.slimmable import convolutions, layout_of, transformer
+from support.slimmable import convolutions, layout_of, transformer, with_patches
 
 _INDEPENDENT = dataclasses.replace(
     GROUP_LAYOUTS['incremental_group_32x32'], connections='independent'
@@ -34,6 +34,7 @@ CASES = {
     'independent_groups': ('incremental_group', _INDEPENDENT.to_mapping()),
     'slimmable_convolutions': ('slimmable', layout_of(convolutions())),
     'slimmable_transformer': ('slimmable', layout_of(transformer())),
+    'slimmable_patches': ('slimmable', layout_of(with_patches())),
 }
 
 

@@ -23,6 +23,12 @@ def transformer() -> Captured:
     return capture(Transformer(), 'transformer', (32,))
 
 
+@cache
+def with_patches() -> Captured:
+    """Return the same transformer, which can go on with a quarter of its patches."""
+    return capture(Transformer(), 'transformer', (32,), patches=(25, 100))
+
+
 def layout_of(captured: Captured) -> dict[str, Any]:
     """Return its layout."""
     return captured.network.layout_mapping()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import math
 import re
 from typing import Any
 
@@ -22,11 +23,12 @@ from dynamic_dnn_ros.networks.slimmable.layout import (
     Factors,
     SlimmableLayout,
     Stage,
-    Step,
 )
 from dynamic_dnn_ros.networks.slimmable.network import Slimmable
+from dynamic_dnn_ros.networks.slimmable.patches import Patches
 from dynamic_dnn_ros.networks.slimmable.reading import CaptureError, ReadNetwork, read_network
 from dynamic_dnn_ros.networks.slimmable.rules import Size
+from dynamic_dnn_ros.networks.slimmable.steps import Step
 
 WIDTHS = (50, 75, 100)
 DEPTHS = (50, 100)
@@ -64,6 +66,7 @@ def capture(
     resolutions: Sequence[int],
     widths: Sequence[int] = WIDTHS,
     depths: Sequence[int] = DEPTHS,
+    patches: Sequence[int] = (),
 ) -> Captured:
     """
     Make a slimmable network of a module: a classifier of N x 3 x side x side.
@@ -72,6 +75,8 @@ def capture(
     :param resolutions: sides of the input, pixels; the largest is traced.
     :param widths: active shares that widths can have, percent, rising to 100.
     :param depths: the same of stages.
+    :param patches: shares of a transformer's patches that can go on behind its first third; none:
+        all go on always.
     :raises CaptureError: if it cannot be made, naming the layer and why.
     """
     # A picture of the smallest size shows at once what the network cannot take.
@@ -81,6 +86,8 @@ def capture(
     layout = _Writer(read, module).layout(origin, resolutions, widths, depths)
     try:
         network = Slimmable(layout)
+        if patches:
+            network = Slimmable(_with_patches(network, patches))
     except ConfigurationError as error:
         raise CaptureError(
             origin,
@@ -90,6 +97,22 @@ def capture(
     _take_weights(network, read, module)
     _compare(network, module, origin)
     return Captured(network, _kept(read))
+
+
+def _with_patches(network: Slimmable, shares: Sequence[int]) -> SlimmableLayout:
+    """Return the layout of a network that goes on with shares of its patches."""
+    layout = network.layout
+    tokens = network.values_of_tokens()
+    if not tokens:
+        raise CaptureError(
+            layout.origin,
+            'hands on no patches from layer to layer, so they cannot get fewer',
+            'Leave --patches out',
+        )
+    place, count = list(tokens.items())[-1]
+    side = math.isqrt(count)
+    patches = Patches(place, count - side**2, side, tuple(shares))
+    return dataclasses.replace(layout, patches=patches)
 
 
 def _keep_what_cannot_be_sliced(read: ReadNetwork) -> None:

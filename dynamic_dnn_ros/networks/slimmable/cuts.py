@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import dataclasses
 
-from dynamic_dnn_ros.networks.slimmable.layout import INPUT, Step
+from dynamic_dnn_ros.networks.slimmable.layout import INPUT
 from dynamic_dnn_ros.networks.slimmable.operators import LAYERS
 from dynamic_dnn_ros.networks.slimmable.program import values_of
+from dynamic_dnn_ros.networks.slimmable.steps import Step
 
 Shape = tuple[int, ...]
 

@@ -14,6 +14,7 @@ As a mapping:
 - `axes`: what can get narrower; axes of one `knob` do together.
 - `stages`: runs of blocks that can be left out, the last one first; a block names the additions
   that it ends in, and for each the value that stands for it.
+- `patches`, only of transformers: behind which value they may be fewer.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from dynamic_dnn_ros.networks.checks import (
     require_positive,
 )
 from dynamic_dnn_ros.networks.slimmable.operators import LAYERS, OPERATORS, PARAMETER
+from dynamic_dnn_ros.networks.slimmable.patches import Patches
+from dynamic_dnn_ros.networks.slimmable.steps import Step
 
 Factors = tuple[int | str, ...]
 """Of a dimension: numbers, 'batch', 'classes', and axes as 'a0'."""
@@ -44,16 +47,6 @@ _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*')
 _MOST_NUMBER = 2**31
 _NARROWEST_ROUNDED = 32
 _DIVISOR = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One operator of a network, with its arguments; `layer` names the layer that it is."""
-
-    name: str
-    operator: str
-    arguments: tuple[Any, ...]
-    layer: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +96,7 @@ class SlimmableLayout:
     :param resolutions: sides of the input, pixels.
     :param last_layers: names of the layers with a row for each class.
     :param products: of each product of two values the factors of its multiply-adds, without batch.
+    :param patches: of a transformer: where, and how many; None: all of them to the end.
     :raises ConfigurationError: naming the field that is illegal.
     """
 
@@ -119,6 +113,7 @@ class SlimmableLayout:
     steps: tuple[Step, ...]
     last_layers: tuple[str, ...]
     products: Mapping[str, Factors]
+    patches: Patches | None = None
 
     def __post_init__(self) -> None:
         require_positive('classes', self.classes)
@@ -148,6 +143,8 @@ class SlimmableLayout:
         for name, factors in self.products.items():
             self._check_factors(f'products.{name}', factors)
         self._check_steps()
+        if self.patches and len(self.resolutions) > 1:
+            raise ConfigurationError('patches', list(self.resolutions), 'one resolution')
 
     def _check_steps(self) -> None:
         known = {INPUT}
@@ -220,8 +217,9 @@ class SlimmableLayout:
 
         :raises ConfigurationError: for a missing, unknown or illegal field.
         """
-        require_fields('layout', cls, mapping)
-        values = dict(mapping)
+        values = {'patches': None, **mapping}
+        require_fields('layout', cls, values)
+        values['patches'] = Patches.from_mapping(values['patches'])
         for name in ('resolutions', 'widths', 'depths', 'knobs', 'last_layers'):
             values[name] = as_sequence(name, mapping[name])
         values['axes'] = _all_of('axes', Axis, mapping['axes'])
@@ -282,6 +280,7 @@ class SlimmableLayout:
             ],
             'last_layers': list(self.last_layers),
             'products': {name: list(factors) for name, factors in self.products.items()},
+            **({'patches': self.patches.to_mapping()} if self.patches else {}),
         }
 
 

@@ -40,12 +40,18 @@ from dynamic_dnn_ros.networks.slimmable.layers import (
 )
 from dynamic_dnn_ros.networks.slimmable.layout import INPUT, SlimmableLayout, Stage
 from dynamic_dnn_ros.networks.slimmable.operators import LAYERS, PARAMETER
-from dynamic_dnn_ros.networks.slimmable.program import Program, live_steps
+from dynamic_dnn_ros.networks.slimmable.program import Program, live_steps, values_of
 from dynamic_dnn_ros.networks.slimmable.static import SlimNetwork, put
 from dynamic_dnn_ros.pictures.placement import Size
 
 _COLOURS = 3
 _REMEMBERED = 256
+
+#: Dimensions of tokens, of one picture.
+_TOKENS = 2
+
+#: Fields of a configuration that are one number.
+_SINGLE = ('resolution', 'patches')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +62,13 @@ class SlimmableConfiguration:
     :param width: active share of each knob's axes, percent.
     :param depth: active share of each stage's blocks, percent.
     :param resolution: side of the input, pixels.
+    :param patches: share that goes on behind a place, percent; 0: the layout has no such choice.
     """
 
     width: tuple[int, ...]
     depth: tuple[int, ...]
     resolution: int
+    patches: int = 0
 
     @property
     def size(self) -> Size:
@@ -68,9 +76,10 @@ class SlimmableConfiguration:
         return Size(self.resolution, self.resolution)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the configuration as plain lists and numbers; without stages without depth."""
+        """Return the configuration as plain lists and numbers, without what has no choice."""
         depth = {'depth': list(self.depth)} if self.depth else {}
-        return {'width': list(self.width), **depth, 'resolution': self.resolution}
+        patches = {'patches': self.patches} if self.patches else {}
+        return {'width': list(self.width), **depth, 'resolution': self.resolution, **patches}
 
 
 class _Active(nn.Module):
@@ -102,7 +111,12 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         self._make()
         self._plan = lru_cache(_REMEMBERED)(self._planned)
         self._count = lru_cache(_REMEMBERED)(self._counted)
-        self._runs = {side: self._measured_runs(side) for side in layout.resolutions}
+        shares = layout.patches.shares if layout.patches else (0,)
+        self._runs = {
+            (side, share): self._measured_runs(side, share)
+            for side in layout.resolutions
+            for share in shares
+        }
         self._cuts = lru_cache(_REMEMBERED)(self._cut)
         self.activate(self.largest())
 
@@ -165,6 +179,7 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             as_sequence('width', mapping['width']),
             as_sequence('depth', mapping.get('depth', ())),
             mapping['resolution'],
+            mapping.get('patches', 0),
         )
         self._check(made)
         return made
@@ -173,13 +188,14 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         """Return each field of a configuration with its number of entries."""
         stages = len(self.layout.stages)
         depth = {'depth': stages} if stages else {}
-        return {'width': len(self.layout.knobs), **depth, 'resolution': 1}
+        patches = {'patches': 1} if self.layout.patches else {}
+        return {'width': len(self.layout.knobs), **depth, 'resolution': 1, **patches}
 
     def _check(self, configuration: SlimmableConfiguration) -> None:
         choices = self.choices()
-        require_choice('resolution', configuration.resolution, choices['resolution'])
         for name, count in self._entries().items():
-            if name == 'resolution':
+            if name in _SINGLE:
+                require_choice(name, getattr(configuration, name), choices[name])
                 continue
             values = getattr(configuration, name)
             if len(values) != count:
@@ -191,7 +207,8 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         """Return the choices; each of a list's entries has those of its field."""
         layout = self.layout
         depth = {'depth': layout.depths} if layout.stages else {}
-        return {'width': layout.widths, **depth, 'resolution': layout.resolutions}
+        patches = {'patches': layout.patches.shares} if layout.patches else {}
+        return {'width': layout.widths, **depth, 'resolution': layout.resolutions, **patches}
 
     def uniform(self, values: Mapping[str, int]) -> SlimmableConfiguration:
         """Return the configuration whose knobs, and stages, are all alike; see the contract."""
@@ -204,6 +221,7 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             (values['width'],) * entries['width'],
             (values.get('depth', 0),) * entries.get('depth', 0),
             values['resolution'],
+            values.get('patches', 0),
         )
         self._check(made)
         return made
@@ -218,7 +236,10 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             for name, count in self._entries().items()
         }
         return SlimmableConfiguration(
-            drawn['width'], drawn.get('depth', ()), drawn['resolution'][0]
+            drawn['width'],
+            drawn.get('depth', ()),
+            drawn['resolution'][0],
+            drawn.get('patches', (0,))[0],
         )
 
     def landmarks(self) -> tuple[SlimmableConfiguration, ...]:
@@ -277,6 +298,13 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         self._check(configuration)
         return {name: cut.shape for name, cut in self._cuts(configuration).items()}
 
+    def values_of_tokens(self) -> dict[str, int]:
+        """Return what places of the first third hand on in every depth, and how many tokens."""
+        live = {step.name for step in self._plan(self.smallest())[0].steps}
+        cuts = [cut for cut in self._cuts(self.largest()).values() if len(cut.shape) == _TOKENS]
+        early = cuts[: len(cuts) // 3 + 1]
+        return {cut.value: cut.shape[0] for cut in early if cut.value in live}
+
     def with_beginning(
         self,
         configuration: SlimmableConfiguration,
@@ -287,7 +315,8 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         Return a sub-network that begins as another one; see the contract.
 
         It has the widths of whatever the beginning has a layer of, and is as deep as that up to
-        the place; a stage in which the place lies has at least the blocks before it.
+        the place; a stage in which the place lies has at least the blocks before it. It has the
+        patches of the beginning where these are fewer before the place.
         """
         cuts = list(self._cuts(beginning).values())
         if not 0 <= place < len(cuts):
@@ -315,7 +344,10 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
             )
             for stage, *both in zip(layout.stages, configuration.depth, beginning.depth)
         )
-        return SlimmableConfiguration(width, depth, beginning.resolution)
+        patches = layout.patches
+        fewer = patches is not None and order[patches.after] < at
+        source = beginning if fewer else configuration
+        return SlimmableConfiguration(width, depth, beginning.resolution, source.patches)
 
     def _deep_enough(self, stage: Stage, passed: int, own: int, of_beginning: int) -> int:
         """Return how deep a stage is, percent, given how many of its blocks lie before a place."""
@@ -358,27 +390,49 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
     def _cut(self, configuration: SlimmableConfiguration) -> dict[str, Cut]:
         """Return the places of a sub-network by name."""
         program, _ = self._plan(configuration)
-        static: Any = self.extract(configuration, share_weights=True).to('meta')
         # Two pictures: what does not begin with their number is nothing that can be handed on.
-        pictures = torch.empty(2, _COLOURS, *configuration.size, device='meta')
-        shapes: dict[str, tuple[int, ...]] = {}
-
-        def watch(name: str, value: Any) -> None:
-            if isinstance(value, torch.Tensor) and value.shape[:1] == (2,):
-                shapes[name] = tuple(value.shape[1:])
-
-        program.run(
-            pictures,
-            lambda name, inputs: static.get_submodule(name)(inputs),
-            static.get_parameter,
-            watch,
-        )
-        cuts = cuts_of(program.steps, shapes)
+        shapes = {
+            name: shape[1:]
+            for name, shape in self._shapes(configuration, 2).items()
+            if shape[:1] == (2,)
+        }
+        cuts = self._before_merging(cuts_of(program.steps, shapes), program, shapes)
         if configuration == self.largest():
             names = named(program.steps, cuts, shapes)
         else:
             names = {cut.value: name for name, cut in self._cuts(self.largest()).items()}
         return {names[cut.value]: cut for cut in cuts if cut.value in names}
+
+    def _shapes(
+        self, configuration: SlimmableConfiguration, pictures: int
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each value of a sub-network, by its name."""
+        static: Any = self.extract(configuration, share_weights=True).to('meta')
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def watch(name: str, value: Any) -> None:
+            if isinstance(value, torch.Tensor):
+                shapes[name] = tuple(value.shape)
+
+        program, _ = self._plan(configuration)
+        program.run(
+            torch.empty(pictures, _COLOURS, *configuration.size, device='meta'),
+            lambda name, inputs: static.get_submodule(name)(inputs),
+            static.get_parameter,
+            watch,
+        )
+        return shapes
+
+    def _before_merging(
+        self, cuts: tuple[Cut, ...], program: Program, shapes: Mapping[str, tuple[int, ...]]
+    ) -> tuple[Cut, ...]:
+        """Return the cuts; at that of patches all of them are handed on, and averaged behind."""
+        patches = self.layout.patches
+        if patches is None:
+            return cuts
+        ends = {step.name: index + 1 for index, step in enumerate(program.steps)}
+        whole = Cut(ends[patches.after], patches.after, shapes[patches.after])
+        return tuple(whole if cut.value == patches.merged else cut for cut in cuts)
 
     @torch.no_grad()
     def extract(
@@ -487,12 +541,23 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         """Return the steps of a sub-network, and the active widths of all axes."""
         layout = self.layout
         active = tuple(axis.active(configuration.width[axis.knob]) for axis in layout.axes)
-        return Program(live_steps(layout, configuration.depth), layout, active), active
+        steps = live_steps(layout, configuration.depth)
+        if self._has_fewer(configuration):
+            assert layout.patches is not None
+            steps = layout.patches.fewer(steps, layout.tensors, configuration.patches)
+        return Program(steps, layout, active), active
+
+    def _has_fewer(self, configuration: SlimmableConfiguration) -> bool:
+        return (
+            self.layout.patches is not None
+            and configuration.patches < self.layout.patches.shares[-1]
+        )
 
     def _counted(self, configuration: SlimmableConfiguration) -> tuple[int, int, int]:
         self._check(configuration)
         program, active = self._plan(configuration)
-        runs = self._runs[configuration.resolution]
+        runs = self._runs[configuration.resolution, configuration.patches]
+        products = self._products(configuration)
         multiply_adds = layers = 0
         names: dict[str, None] = {}
         for step in program.steps:
@@ -504,17 +569,36 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
                 sizes = self._sizes(f'{step.layer}.weight', active)
                 multiply_adds += math.prod(sizes) * runs[step.name]
                 layers += 1
-            elif step.name in self.layout.products:
-                multiply_adds += self.layout.size(self.layout.products[step.name], active)
+            elif step.name in products:
+                multiply_adds += products[step.name]
         parameters = sum(
             math.prod(self._sizes(name, active)) for name in names if name in self.layout.tensors
         )
         return multiply_adds, parameters, layers
 
     @torch.no_grad()
-    def _measured_runs(self, side: int) -> dict[str, int]:
-        """Return at how many places of one picture each layer runs, by shapes alone."""
-        program, _ = self._plan(self.largest())
+    def _products(self, configuration: SlimmableConfiguration) -> dict[str, int]:
+        """Return the multiply-adds of products of two values, of one picture."""
+        program, active = self._plan(configuration)
+        products = self.layout.products
+        if not self._has_fewer(configuration):
+            return {name: self.layout.size(each, active) for name, each in products.items()}
+        shapes = self._shapes(configuration, 1)
+        return {
+            step.name: math.prod(shapes[step.name]) * shapes[values_of(step.arguments)[0]][-1]
+            for step in program.steps
+            if step.name in products
+        }
+
+    @torch.no_grad()
+    def _measured_runs(self, side: int, share: int) -> dict[str, int]:
+        """
+        Return at how many places of one picture each layer runs, by shapes alone.
+
+        :param share: of the patches, percent
+        """
+        within = {'patches': (share,)} if share else {}
+        program, _ = self._plan(self.largest(within))
         runs: dict[str, int] = {}
         pictures = torch.empty(1, _COLOURS, side, side, device='meta')
         whole: Any = extracted_on_meta(self)
@@ -532,8 +616,9 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         # Whatever an operator says of arguments or shapes that do not fit it.
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
+            field, value = ('patches', share) if within else ('resolutions', side)
             raise ConfigurationError(
-                'resolutions', side, f'a size at which its steps can run ({reason})'
+                field, value, f'a number at which its steps can run ({reason})'
             ) from error
         if found.shape != (1, self.layout.classes):
             raise ConfigurationError(

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from dynamic_dnn_ros.networks.slimmable.layout import BATCH, INPUT, SlimmableLayout, Step
+from dynamic_dnn_ros.networks.slimmable.layout import BATCH, INPUT, SlimmableLayout
 from dynamic_dnn_ros.networks.slimmable.operators import LAYERS, OPERATORS, PARAMETER
+from dynamic_dnn_ros.networks.slimmable.steps import Step
 
 
 def live_steps(layout: SlimmableLayout, depth: Sequence[int]) -> tuple[Step, ...]:
