@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.contract import Stage as RunningStage
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
@@ -64,6 +66,22 @@ def test_a_picture_takes_the_branch_that_its_gate_picks(gated: Bundle, name: str
     ways = [prepared.begin(pictures[index]) for index in (one, other)]
     assert prepared.advance_together(ways) == [None, None]
     assert [way.stage for way in ways] == [1, 2], 'a batch splits at a gate'
+
+
+def test_scores_that_are_no_number_take_the_largest_path_and_are_counted(
+    gated: Bundle, tmp_path: Path
+) -> None:
+    """With PyTorch: graphs with such weights are refused when they are made."""
+    weights = gated.weights()
+    weights.network['gates.0.score.bias'][0] = np.nan
+    broken = write_bundle(tmp_path / 'broken', gated.manifest, weights_content(weights))
+    prepared = created('torch', broken).prepare(broken.manifest.sub_network('s1'), 'cpu')
+    task = gated.manifest.make_task()
+    for pixels in map(picture, SEEDS):
+        _, answers = reference(gated, pixels)
+        path = follow(prepared, pixels, task)
+        assert (path.stage, path.work, path.undecided) == ('wide', 1.0, 1)
+        np.testing.assert_allclose(path.outputs['logits'], answers[1], rtol=1e-3, atol=1e-3)
 
 
 def test_a_branch_that_takes_something_else(gated: Bundle) -> None:

@@ -11,10 +11,13 @@ import torch
 from torch.nn import functional
 
 from dynamic_dnn_ros.exits.errors import ExitError
-from dynamic_dnn_ros.exits.gate_settings import GateSettings
+from dynamic_dnn_ros.exits.gate_settings import GateSettings, chosen_entries, grafted
 from dynamic_dnn_ros.exits.gate_training import Told, judged, sufficing, train_gate
 from dynamic_dnn_ros.exits.gates import with_only
+from dynamic_dnn_ros.networks.registry import network_of
+from support.adaptive_bundle import make_adaptive_bundle
 from support.bundles import make_bundle
+from support.gated_bundle import make_gated_bundle
 
 
 def told(count: int = 8192) -> Told:
@@ -74,3 +77,31 @@ def test_a_bundle_of_some_sub_networks(tmp_path: Path) -> None:
     assert [each.id for each in found.manifest.sub_networks] == ['s0', 's2']
     assert found.weights().batch_norm_statistics.keys() == {'s0', 's2'}
     assert found.weights().network.keys() == bundle.weights().network.keys()
+
+
+@pytest.mark.parametrize(
+    ('choices', 'said'),
+    [
+        (('s1', 's0'), "'s1' has stages itself: name sub-networks of one piece"),
+        (('s0',), 'choices are s0: two different sub-networks are needed'),
+        (('s0', 's0'), 'choices are s0, s0: two different sub-networks are needed'),
+    ],
+)
+def test_choices_that_cannot_be(tmp_path: Path, choices: tuple[str, ...], said: str) -> None:
+    manifest = make_gated_bundle(tmp_path / 'gated').manifest
+    with pytest.raises(ExitError, match=said):
+        chosen_entries(manifest, choices)
+
+
+def test_choices_of_two_sizes(tmp_path: Path) -> None:
+    manifest = make_bundle(tmp_path / 'synthetic').manifest
+    with pytest.raises(ExitError, match="'s1' takes pictures of 32x32, and 's0' of 24x24"):
+        chosen_entries(manifest, ('s0', 's1'))
+
+
+def test_a_gate_on_a_family_that_cannot_be_cut(tmp_path: Path) -> None:
+    manifest = make_adaptive_bundle(tmp_path / 'adaptive').manifest
+    entries = [manifest.sub_network(name) for name in ('undivided', 'adaptive')]
+    said = "no gate can be put on 'undivided'.*'adaptive_resnet' cannot be cut"
+    with pytest.raises(ExitError, match=said):
+        grafted(network_of(manifest), entries, GateSettings())

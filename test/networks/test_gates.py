@@ -19,6 +19,7 @@ from dynamic_dnn_ros.networks.gates import GateNetwork, with_gates
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
 from dynamic_dnn_ros.networks.registry import create
 from dynamic_dnn_ros.networks.slimmable.network import Slimmable
+from support.adaptive_bundle import adaptive_network
 from support.gated_bundle import gated_layout
 from support.slimmable import layout_of, transformer
 
@@ -216,6 +217,16 @@ def called_on_the_largest_path(network: GateNetwork) -> tuple[int, int, int]:
 def test_gates_that_cannot_be(changes: dict[str, Any], field: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=f'{field}.*{said}'):
         made(**changes)
+
+
+def test_a_family_that_cannot_be_cut_is_named() -> None:
+    network = adaptive_network()
+    choices = [each.to_mapping() for each in network.landmarks()]
+    gate = {'after': 0, 'squeeze': 4, 'choices': choices}
+    with pytest.raises(
+        ConfigurationError, match=r"gates\[0\].*family 'adaptive_resnet' cannot be cut"
+    ):
+        create('adaptive_resnet', {**network.layout_mapping(), 'gates': [gate]})
 
 
 def test_no_such_gate() -> None:
