@@ -20,6 +20,7 @@ from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
 from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from dynamic_dnn_ros.nodes.common.shared_memory import wait_for_shared_memory
 
 SPIN_TIMEOUT = 0.1
 
@@ -100,6 +101,7 @@ def run_all(
             signal.signal(number, lambda *_: ended.set())
     arm_last_resort(Path(sys.argv[0]).name, SIGNALS, ended.is_set)
     provide_log_folder()
+    wait_for_shared_memory(ended.is_set)
     rclpy.init(
         args=list(arguments) if arguments is not None else None,
         signal_handler_options=SignalHandlerOptions.NO,
