@@ -41,6 +41,9 @@ ENOUGH = 10
 MEMORY_OF_MEAN = 50
 """Frames over which a mean is taken."""
 
+LONGEST_SAMPLE = 3.0
+"""Seconds after which a setting is left out that the platform does not grant."""
+
 SETTLED = 0.25
 """Seconds after a change until frames are those of the new clocks alone."""
 
@@ -149,6 +152,7 @@ class Flame(Baseline):
         self._clocks = np.zeros((0, 0))
         self._running: tuple[int, ...] = ()
         self._since = math.inf
+        self._sampling: dict[int, float] = {}
         self._predicted: dict[str, float] = {}
         self._nearest: dict[str, tuple[ApplicationTable, FloatArray, list[int]]] = {}
 
@@ -160,7 +164,8 @@ class Flame(Baseline):
             self._domains = tuple(axes)
             every = np.meshgrid(*axes.values(), indexing='ij') if axes else [np.zeros(0)]
             self._clocks = np.stack([axis.ravel() for axis in every], axis=1) / _MEGAHERTZ
-        granted = {domain.name: domain.granted for domain in load.domains}
+            self._sampling = {}
+        granted = {d.name: d.granted if d.granted > 0.0 else 0.0 for d in load.domains}
         running = tuple(round(granted[name] / _MEGAHERTZ) for name in self._domains)
         if running != self._running:
             self._running, self._since = running, now
@@ -183,20 +188,22 @@ class Flame(Baseline):
         if not self.applications or not len(self._clocks):
             return dict(self.serving), None
         highest = self._clocks.max(axis=0)
-        laws = {n: self._laws.get((n, self.serving[n])) for n in self.applications}
-        row = len(self._clocks) - 1
-        tried = self._next_sample(laws, highest)
-        if tried is not None:
-            row = tried
+        served = {n: self._laws.get((n, self.serving[n])) for n in self.applications}
+        # One whose camera is silent keeps nobody from anything.
+        laws = {n: law for n, law in served.items() if law is not None}
+        row = self._next_sample(laws, highest, now)
+        if row is not None:
             self._predicted = {}
-        elif all(law is not None and law.known() for law in laws.values()):
-            row = self._least_power({n: law for n, law in laws.items() if law is not None})
+        elif laws and all(law.known() for law in laws.values()):
+            row = self._least_power(laws)
+        else:
+            row = len(self._clocks) - 1
         return dict(self.serving), dict(
             zip(self._domains, (self._clocks[row] * _MEGAHERTZ).tolist())
         )
 
     def _next_sample(
-        self, laws: Mapping[str, LatencyLaw | None], highest: FloatArray
+        self, laws: Mapping[str, LatencyLaw], highest: FloatArray, now: float
     ) -> int | None:
         """
         Return the next of the few settings that a law is fitted to first; none: they are known.
@@ -204,13 +211,17 @@ class Flame(Baseline):
         The highest clocks, then each domain in turn and all together as slow as the deadlines
         would allow if nothing but that clock mattered.
         """
-        top = tuple(int(f) for f in np.rint(highest))
         slack = math.inf
+        top = len(self._clocks) - 1
+        if self._lacks(laws, top, now):
+            return top
         for name, law in laws.items():
-            known = law.known() if law is not None else {}
-            if law is None or top not in known:
-                return len(self._clocks) - 1
-            slack = min(slack, self._deadline(name) / (known[top] * self._margin(name, law)))
+            known = law.known()
+            if known:
+                least = known.get(self._setting(top), min(known.values()))
+                slack = min(slack, self._deadline(name) / (least * self._margin(name, law)))
+        if math.isinf(slack):
+            return None
         wanted = highest / max(slack, 1.0)
         for number in range(len(highest) + 1):
             part = highest.copy()
@@ -218,10 +229,18 @@ class Flame(Baseline):
             part[some] = wanted[some]
             fast_enough = (self._clocks >= part * (1 - 1e-6)).all(axis=1)
             row = int(np.where(fast_enough, self._clocks.sum(axis=1), np.inf).argmin())
-            setting = tuple(int(f) for f in np.rint(self._clocks[row]))
-            if any(law is None or setting not in law.known() for law in laws.values()):
+            if self._lacks(laws, row, now):
                 return row
         return None
+
+    def _lacks(self, laws: Mapping[str, LatencyLaw], row: int, now: float) -> bool:
+        """Tell whether a setting has still to be measured, and has not been tried for long."""
+        if all(self._setting(row) in law.known() for law in laws.values()):
+            return False
+        return now - self._sampling.setdefault(row, now) <= LONGEST_SAMPLE
+
+    def _setting(self, row: int) -> tuple[int, ...]:
+        return tuple(int(clock) for clock in np.rint(self._clocks[row]))
 
     def _least_power(self, laws: Mapping[str, LatencyLaw]) -> int:
         highest = self._clocks.max(axis=0)

@@ -64,7 +64,8 @@ def settable(load: Load) -> dict[str, tuple[float, ...]]:
     """Return the clocks that may be chosen by domain, Hz, where there is a choice."""
     found = {}
     for domain in load.domains:
-        allowed = tuple(f for f in domain.available if f <= domain.limit_maximum * 1.001)
+        # A limit that is not known is NaN, and none.
+        allowed = tuple(f for f in domain.available if not f > domain.limit_maximum * 1.001)
         if len(allowed) > 1:
             found[domain.name] = allowed
     return found

@@ -13,7 +13,7 @@ from dynamic_dnn_ros.management.observations import DomainLoad
 from dynamic_dnn_ros.management.targets import Target
 from support.applications import GPU, application, served_frame
 from support.loads import gpu_load
-from support.scenarios import FRONT, mapping, simulated
+from support.scenarios import FRONT, REAR, mapping, simulated
 
 CLOCKS = np.array([(c, g) for c in (500, 1000, 1500, 2000) for g in (250, 500, 750, 1000)], float)
 HIGHEST = np.array([2000.0, 1000.0])
@@ -97,6 +97,30 @@ def test_where_nothing_can_be_set_nothing_is() -> None:
     held = DomainLoad('gpu', (), GPU[0], GPU[-1], GPU[-1])
     decider.observe_load(replace(gpu_load(), domains=(held,)), 0.1)
     assert decider.decide(0.2).setting is None
+
+
+def test_a_clock_that_is_never_granted_or_not_known_stops_nothing() -> None:
+    for granted in (GPU[2], float('nan')):
+        decider = Flame()
+        decider.add_application(application(FRONT, sub_network='s2'), 0.0)
+        decider.set_target(Target(FRONT, latency=0.05, rate=20.0), 1)
+        clocks = None
+        for index in range(200):
+            now = 0.05 * index
+            decider.observe_load(gpu_load(granted), now)
+            decider.observe(served_frame(FRONT, 'x', 's2', 0.028, received=index), now)
+            _, clocks = decider.pick(now)
+            assert clocks is not None
+            assert not np.isnan(granted) or clocks['gpu'] == GPU[-1]
+        assert clocks is not None
+        # Where something was measured it is taken from there, else the highest is safe.
+        assert (clocks['gpu'] == GPU[-1]) == np.isnan(granted)
+
+
+def test_a_camera_that_is_silent_keeps_nobody_at_high_clocks() -> None:
+    decider = Flame()
+    decider.add_application(application(REAR, sub_network='s3'), 0.0)
+    assert run(decider, 0.030, 300)[-1] == GPU[2]
 
 
 def test_in_simulation_it_saves_by_clocks_alone_and_keeps_deadlines() -> None:

@@ -35,5 +35,6 @@ def test_shares_lead_back_to_places_and_end_at_the_ends() -> None:
 def test_only_clocks_with_a_choice_are_settable_and_only_up_to_the_limit() -> None:
     load = gpu_load(limit=GPU[2])
     fixed = DomainLoad('memory', (1e9,), 1e9, 1e9, 1e9)
+    assert settable(gpu_load(limit=float('nan'))) == {'gpu': GPU}
     held = DomainLoad('cpu', (), 1e9, 2e9, 1e9)
     assert settable(replace(load, domains=(*load.domains, fixed, held))) == {'gpu': GPU[:3]}
