@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_one_command_makes_a_bundle_and_once_more_leaves_it(folder, capsys):
     exported = export_into(bundle)
     assert main(['bundle', 'check', str(exported.folder)]) == 0
     assert _runs_without_torch(exported.folder)
+
+
+def test_a_transformer_may_go_on_with_fewer_patches(folder):
+    options = ('--name', 'fewer', '--resolutions', '32', '--patches', '100', '25', '--file-only')
+    assert made(*options, network=f'{small_networks.__file__}:Transformer') == 0
+    layout = json.loads(Path('build/training/fewer/network.json').read_text())
+    assert layout['patches']['shares'] == [25, 100]
+    assert '--patches 100 25' in Path('fewer.yaml').read_text().replace('\n# ', ' ')
 
 
 def _runs_without_torch(folder: Path) -> bool:

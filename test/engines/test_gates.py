@@ -16,10 +16,15 @@ from dynamic_dnn_ros.bundles.writer import weights_content, write_bundle
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.engines.contract import Stage as RunningStage
 from dynamic_dnn_ros.engines.registry import ENGINE_NAMES
+from dynamic_dnn_ros.networks.gates import GateNetwork
 from dynamic_dnn_ros.networks.onnx_export import activated
+from dynamic_dnn_ros.networks.registry import create
+from dynamic_dnn_ros.networks.slimmable.capture import capture
 from dynamic_dnn_ros.serving.path import follow
+from support.bundles import PREPROCESSING, make_bundle
 from support.engines import created, with_graphs
-from support.gated_bundle import SEEDS, make_gated_bundle, picture
+from support.gated_bundle import SEEDS, STAGES, make_gated_bundle, picture
+from support.small_networks import Transformer
 
 
 @pytest.fixture(scope='module')
@@ -92,3 +97,49 @@ def test_a_branch_that_takes_something_else(gated: Bundle) -> None:
     )
     with pytest.raises(EngineError, match='has 4 stages, and family .* has 3'):
         created('torch', gated).prepare(three, 'cpu')
+
+
+@pytest.fixture(scope='module')
+def fewer(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Write a bundle of a transformer whose gate picks how many patches go on."""
+    torch.manual_seed(0)
+    captured = capture(Transformer(classes=10), 'transformer', (32,), patches=(25, 100))
+    plain = captured.network
+    place = list(plain.places(plain.largest())).index('blocks.0')
+    choices = [plain.largest({'patches': (share,)}).to_mapping() for share in (25, 100)]
+    gate = {'after': place, 'squeeze': 4, 'choices': choices}
+    network = create('slimmable', {**plain.layout_mapping(), 'gates': [gate]})
+    assert isinstance(network, GateNetwork)
+    with torch.no_grad():
+        for name in ('head.weight', 'gates.0.score.weight'):
+            network.get_parameter(name).mul_(20.0)
+        network.get_parameter('gates.0.reduce.bias').fill_(2.0)
+        pictures = torch.from_numpy(np.stack([picture(seed) for seed in SEEDS])).float()
+        mean, deviation = (
+            torch.tensor(each) for each in (PREPROCESSING.mean, PREPROCESSING.standard_deviation)
+        )
+        shown = ((pictures / 255 - mean) / deviation).permute(0, 3, 1, 2)
+        scores = network.eval().extract_stages(network.gated(0))[0](shown)[0]
+        # So that half of the pictures take each branch.
+        middle = (scores[:, 0] - scores[:, 1]).median() + 0.3
+        network.get_parameter('gates.0.score.bias')[0] -= middle
+    folder = tmp_path_factory.mktemp('patches') / 'fewer'
+    configurations = [network.smallest(), network.gated(0)]
+    made = make_bundle(folder, network=network, configurations=configurations)
+    first, second = made.manifest.sub_networks
+    manifest = replace(made.manifest, sub_networks=(first, replace(second, stages=STAGES)))
+    return with_graphs(write_bundle(folder, manifest, made.source_content))
+
+
+@pytest.mark.parametrize('name', ENGINE_NAMES)
+def test_a_gate_picks_how_many_patches_go_on(fewer: Bundle, name: str) -> None:
+    prepared = created(name, fewer).prepare(fewer.manifest.sub_network('s1'), 'cpu')
+    task = fewer.manifest.make_task()
+    choices = set()
+    for pixels in map(picture, SEEDS[:6]):
+        choice, answers = reference(fewer, pixels)
+        choices.add(choice)
+        path = follow(prepared, pixels, task)
+        assert path.stage == ('narrow', 'wide')[choice]
+        np.testing.assert_allclose(path.outputs['logits'], answers[choice], rtol=1e-3, atol=1e-3)
+    assert choices == {0, 1}, 'the pictures of this test take both'

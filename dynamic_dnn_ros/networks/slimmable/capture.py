@@ -86,21 +86,21 @@ def capture(
     layout = _Writer(read, module).layout(origin, resolutions, widths, depths)
     try:
         network = Slimmable(layout)
-        if patches:
-            network = Slimmable(_with_patches(network, patches))
     except ConfigurationError as error:
         raise CaptureError(
             origin,
             f'cannot be made again of its operators ({error})',
             'It may take pictures of one size only: give one with --resolutions',
         ) from error
+    if patches:
+        network = _with_patches(network, patches)
     _take_weights(network, read, module)
     _compare(network, module, origin)
     return Captured(network, _kept(read))
 
 
-def _with_patches(network: Slimmable, shares: Sequence[int]) -> SlimmableLayout:
-    """Return the layout of a network that goes on with shares of its patches."""
+def _with_patches(network: Slimmable, shares: Sequence[int]) -> Slimmable:
+    """Return a fresh network that can go on with shares of its patches."""
     layout = network.layout
     tokens = network.values_of_tokens()
     if not tokens:
@@ -111,8 +111,15 @@ def _with_patches(network: Slimmable, shares: Sequence[int]) -> SlimmableLayout:
         )
     place, count = list(tokens.items())[-1]
     side = math.isqrt(count)
-    patches = Patches(place, count - side**2, side, tuple(shares))
-    return dataclasses.replace(layout, patches=patches)
+    try:
+        patches = Patches(place, count - side**2, side, tuple(shares))
+        return Slimmable(dataclasses.replace(layout, patches=patches))
+    except ConfigurationError as error:
+        raise CaptureError(
+            layout.origin,
+            f'cannot go on with such shares of its patches ({error})',
+            'Give others with --patches, or leave it out',
+        ) from error
 
 
 def _keep_what_cannot_be_sliced(read: ReadNetwork) -> None:

@@ -126,3 +126,9 @@ def test_a_layout_whose_patches_do_not_fit_is_refused(patches: dict[str, Any], f
 def test_a_network_without_patches_says_so() -> None:
     with pytest.raises(CaptureError, match='hands on no patches'):
         capture(randomised(Convolutions()), 'convolutions', (32,), patches=(25, 100))
+
+
+@pytest.mark.parametrize('patches', [(30, 100), (25,)])
+def test_shares_that_cannot_be_are_said_with_those_that_can(patches: tuple[int, ...]) -> None:
+    with pytest.raises(CaptureError, match=r'patches\.shares .*25, 100.*others with --patches'):
+        capture(Transformer(), 'transformer', (32,), patches=patches)
