@@ -143,7 +143,7 @@ class Learning:
             self._last = option
             self.restart()
         rate = self.measurements.camera_rate
-        self.measurements.frame(status, 1 / rate if rate > 0 else math.inf)
+        self.measurements.frame(status, 1 / rate if rate > 0 else math.inf, now)
         if rested:
             return False
         if self._skip or settling:
