@@ -28,6 +28,7 @@ from dynamic_dnn_ros.management.estimator import (
     predicted_waiting,
     profiled_quantile,
 )
+from dynamic_dnn_ros.management.lateness import Trust
 from dynamic_dnn_ros.management.queueing import AS_PREDICTED, Neighbour, Queue, Waited, queue
 from dynamic_dnn_ros.management.tables import FIGURES, JointTable
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -79,6 +80,7 @@ class Demand:
     the processor, as a share of what it takes alone: less where frames run together.
     `teaches` tells of each option whether its frames tell of the scene; None: of none.
     `camera_variation` is the standard deviation of the time between two frames over the period.
+    `trust` is what frames that were late or not make of its predictions.
     """
 
     target: Target
@@ -96,6 +98,7 @@ class Demand:
     occupancy: float = 1.0
     teaches: BoolArray | None = None
     camera_variation: float = CAMERA_VARIATION
+    trust: Trust = Trust.UNPROVEN
 
     @property
     def asked(self) -> bool:
@@ -105,7 +108,12 @@ class Demand:
     def room(self, margin: float) -> float:
         """Return the share of a limit that a new choice leaves free."""
         # The less is known of the slow-down, the more room a new choice leaves.
-        return min(margin + self.slow_down.uncertainty, LARGEST_MARGIN)
+        kept = 0.0 if self.trust is Trust.PROVEN else margin
+        return min(kept + self.slow_down.uncertainty, LARGEST_MARGIN)
+
+    def room_in_force(self, margin: float) -> float:
+        """Return the share of a limit that what is in force leaves free."""
+        return margin if self.trust is Trust.REFUTED else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +238,11 @@ class Assessment:
     def shortfall(self) -> FloatArray:
         """Return the sum of what limits are missed by."""
         return shortfall(self.demand, self.expected, 0.0)
+
+    @cached_property
+    def shortfall_in_force(self) -> FloatArray:
+        """Return the same with what frames ask even of the point in force."""
+        return shortfall(self.demand, self.expected, self.demand.room_in_force(self.margin))
 
     @cached_property
     def margined(self) -> FloatArray:
