@@ -88,7 +88,7 @@ class Lateness:
     def _begin(self, target: Target | None) -> None:
         self._asked = (target.latency, target.quantile) if target is not None else None
         horizon = 0
-        if target is not None and ALLOWED < LONGEST * (1.0 - target.quantile):
+        if target is not None and LONGEST * (1.0 - target.quantile) > ALLOWED:
             horizon = math.ceil(ALLOWED / (1.0 - target.quantile))
         self._late = deque(maxlen=horizon)
         self._needed, self._seen = horizon // 2, 0
