@@ -20,8 +20,11 @@ from dynamic_dnn_ros.management.targets import Target
 ALLOWED = 4.0
 """Late frames that a quantile allows within the horizon: fewer would say nothing."""
 
-LONGEST = 1000
-"""Frames of a horizon at most; where the quantile needs more, nothing is ever proven."""
+LONGEST = 100
+"""
+Frames of a horizon at most. Where the quantile needs more, nothing is ever proven: by then the
+board may be another one than at its beginning.
+"""
 
 PROVES = 0.3
 """Share of what is allowed that may be late where predictions count as proven."""
