@@ -52,7 +52,8 @@ class ManagerSettings:
     had set, or that was asked for nothing; `application_dwell` seconds between two moves of the
     application level; `default_objective` of applications that were asked for nothing; `floors`
     hertz by domain; `power_cap` W of the whole board, `temperature_limit` degrees Celsius;
-    `learns` the figures of applications without a profile, trying settings of the clocks.
+    `learns` the figures of applications without a profile, trying settings of the clocks;
+    `decider_file` is that of a decider that was trained, empty: none.
     """
 
     mode: Mode = Mode.CONTROL
@@ -64,6 +65,7 @@ class ManagerSettings:
     power_cap: float = math.inf
     temperature_limit: float = math.inf
     learns: bool = True
+    decider_file: str = ''
 
 
 class Manager:

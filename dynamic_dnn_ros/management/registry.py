@@ -11,6 +11,7 @@ from dynamic_dnn_ros.management.baselines.alert import Alert
 from dynamic_dnn_ros.management.baselines.carin import Carin
 from dynamic_dnn_ros.management.baselines.coral import Coral
 from dynamic_dnn_ros.management.baselines.dynamic_ofa import DynamicOfaRule
+from dynamic_dnn_ros.management.baselines.e4 import E4
 from dynamic_dnn_ros.management.baselines.flame import Flame
 from dynamic_dnn_ros.management.baselines.random_search import RandomSearch
 from dynamic_dnn_ros.management.baselines.restricted import (
@@ -21,6 +22,8 @@ from dynamic_dnn_ros.management.baselines.restricted import (
     network_only,
 )
 from dynamic_dnn_ros.management.baselines.static import Static
+from dynamic_dnn_ros.management.baselines.weights_file import DeciderFileError
+from dynamic_dnn_ros.management.baselines.ztt import Ztt
 from dynamic_dnn_ros.management.contract import Decider
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 
@@ -42,6 +45,8 @@ DECIDERS: Mapping[str, MakeDecider] = {
     'random_search': RandomSearch,
     'carin': Carin,
     'flame': Flame,
+    'e4': E4,
+    'ztt': Ztt,
     'dvfs_only': dvfs_only,
     'network_only': network_only,
     'path_blind': PathBlind,
@@ -78,4 +83,7 @@ def create_decider(name: str, instance: str, settings: ManagerSettings | None = 
         raise UnknownDeciderError(
             f'decider {name!r} is unknown. Choose one of: {", ".join(decider_names())}.'
         )
-    return make(instance, settings or ManagerSettings())
+    try:
+        return make(instance, settings or ManagerSettings())
+    except DeciderFileError as error:
+        raise UnknownDeciderError(str(error)) from error

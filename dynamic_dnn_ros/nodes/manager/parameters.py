@@ -34,6 +34,12 @@ PARAMETERS = (
         'package brings. Of the parameters below, the others heed only the periods and the lease.',
     ),
     ParameterSpecification(
+        'decider_file',
+        '',
+        'File of a decider that was trained, as `dynamic-dnn train-decider` writes it; empty: '
+        'none. Decider ztt alone reads it.',
+    ),
+    ParameterSpecification(
         'resource_period',
         0.5,
         'Time between two regular decisions.',
@@ -168,4 +174,5 @@ def manager_settings(parameters: Mapping[str, Any]) -> ManagerSettings:
         # Recordings of releases before this parameter have none, and learnt nothing.
         learns=parameters.get('learn', False),
         temperature_limit=parameters['temperature_limit'] or math.inf,
+        decider_file=parameters.get('decider_file', ''),
     )
