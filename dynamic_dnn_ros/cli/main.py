@@ -188,6 +188,12 @@ COMMANDS = {
         'simulate',
         'run a scenario on a simulated board under the manager, or what it is judged against',
     ),
+    'train-decider': Command(
+        'dynamic_dnn_ros.cli.train_decider',
+        'simulate',
+        'train a decider that learns, in a scenario on a simulated board',
+        resumes=True,
+    ),
     'replay': Command(
         'dynamic_dnn_ros.cli.replay',
         'demo',

@@ -68,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: the module's",
     )
     parser.add_argument(
+        '--decider-file',
+        default='',
+        metavar='FILE',
+        help='of a decider that was trained, as `dynamic-dnn train-decider` writes it; of '
+        'several managers those that learn read it',
+    )
+    parser.add_argument(
         '--seeds', type=int, default=1, help='runs, each of another seed; default: %(default)s'
     )
     parser.add_argument('--jobs', type=int, default=1, help='runs at once; default: %(default)s')
@@ -155,7 +162,15 @@ def simulate(arguments: argparse.Namespace) -> str:
     networks = workloads(scenario, board, path.parent, levels)
     runs = sweep(
         [
-            Job(each, networks, manager, governors, scenario.seed + seed, arguments.rail)
+            Job(
+                each,
+                networks,
+                manager,
+                governors,
+                scenario.seed + seed,
+                arguments.rail,
+                decider_file=arguments.decider_file,
+            )
             for each in scenarios
             for manager in managers
             for seed in range(arguments.seeds)

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from dynamic_dnn_ros.management.baselines.static import Static
 from dynamic_dnn_ros.management.contract import Decider
+from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.registry import (
     MANAGER,
     UnknownDeciderError,
@@ -48,7 +49,8 @@ class Job:
     One run to be made; plain data, so that it can be sent to another process.
 
     `rail` is the one whose power managers keep low, the module's if empty. With `profiled` false
-    the manager is told what a node measures at start, in place of the profile.
+    the manager is told what a node measures at start, in place of the profile. `decider_file` is
+    for a decider that was trained.
     """
 
     scenario: Scenario
@@ -58,6 +60,7 @@ class Job:
     seed: int | None = None
     rail: str = ''
     profiled: bool = True
+    decider_file: str = ''
 
 
 def manager_names() -> tuple[str, ...]:
@@ -113,7 +116,8 @@ def run(job: Job) -> Run:
         manager: Decider = Oracle(scenario, boards, job.workloads, seed, job.rail)
     else:
         try:
-            manager = create_decider(job.manager, 'simulated')
+            settings = ManagerSettings(decider_file=job.decider_file)
+            manager = create_decider(job.manager, 'simulated', settings)
         except UnknownDeciderError as error:
             raise ScenarioError(
                 f'manager {job.manager!r}', f'cannot be run ({error})', 'Choose another one'

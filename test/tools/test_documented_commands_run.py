@@ -43,6 +43,8 @@ NOT_RUN = {
     'search': MINUTES,
     'profile models/cifar10_ofa --platform linux': MINUTES,
     'profile models/my_pictures --platform linux': MINUTES,
+    'train-decider ztt scene_turns_hard': MINUTES,
+    'simulate scene_turns_hard --manager dynamic_dnn,ztt': 'needs a file that takes minutes',
     'simulate my.yaml': MINUTES,
     'simulate yolov8_orin_nano': OWN,
     'simulate four_streams --scheduler all': MINUTES,
