@@ -36,6 +36,13 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         'incremental_group_32x32: multiply-adds equal',
         'incremental_group_32x32, independent: multiply-adds equal',
     ),
+    'deciders': (
+        'another decider needs less energy than ours and meets the targets, most',
+        'e4: energy over ours where both meet the targets, median',
+        'coral: energy over ours where both meet the targets, median',
+        'alert: scenarios whose targets are missed',
+        'ztt: energy over ours where both meet the targets, median',
+    ),
     'decision': (
         'decision, each with a new target, 1 applications, p99',
         'decision, each with a new target, 2 applications, p99',

@@ -55,8 +55,8 @@ def run(runs: int) -> Report:
     rate = scenario.applications[0].camera.rate
     rows = [
         *_rows(scenario, path.parent, runs, f'{rate:g} Hz', barred=True),
-        *_rows(_twice_as_fast(scenario), path.parent, runs, f'{2 * rate:g} Hz', barred=False),
-        *_rows(_most_accurate(scenario), path.parent, runs, 'most accuracy', barred=True),
+        *_rows(twice_as_fast(scenario), path.parent, runs, f'{2 * rate:g} Hz', barred=False),
+        *_rows(most_accurate(scenario), path.parent, runs, 'most accuracy', barred=True),
     ]
     live = REPOSITORY / 'models' / LIVE
     missing = [name for name in (live, DATA / CIFAR10_TEST) if not name.exists()]
@@ -74,7 +74,8 @@ def run(runs: int) -> Report:
     return Report('scene', 'simulated', configuration, rows)
 
 
-def _twice_as_fast(scenario: Scenario) -> Scenario:
+def twice_as_fast(scenario: Scenario) -> Scenario:
+    """Return the scenario with a camera of twice the rate."""
     (script,) = scenario.applications
     targets = tuple(
         TargetChange(c.at, None if c.target is None else replace(c.target, rate=2 * c.target.rate))
@@ -84,7 +85,8 @@ def _twice_as_fast(scenario: Scenario) -> Scenario:
     return replace(scenario, applications=(replace(script, camera=camera, targets=targets),))
 
 
-def _most_accurate(scenario: Scenario) -> Scenario:
+def most_accurate(scenario: Scenario) -> Scenario:
+    """Return the scenario with a target of the most accuracy, at a latency that is tight."""
     (script,) = scenario.applications
     target = Target(
         script.id, latency=TIGHT, objective=Objective.MAXIMUM_ACCURACY, sender='scenario'
