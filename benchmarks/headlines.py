@@ -100,9 +100,9 @@ HEADLINES: dict[str, tuple[str, ...]] = {
     ),
     'no_profile': (
         'saving after ten minutes over that with a profile',
-        'late frames above the quantile while learning, most',
+        'late frames above the quantile in the first minute, most',
         'coral: saving after ten minutes over that of the profiled manager',
-        'coral: late frames above the quantile while searching, most',
+        'coral: late frames above the quantile in the first minute, most',
         'random_search: saving after ten minutes over that of the profiled manager',
     ),
     'placement': (

@@ -55,11 +55,13 @@ class Learnt:
     What a decider without a profile came to: mean power of the last minute and of the first, W.
 
     `late` is the share of late frames beyond what the quantile allows while it learns, `after`
-    the same of the last minute; `accuracy_lost` is against the manager with a profile.
+    the same of the last minute and `first_late` of the first; `accuracy_lost` is against the
+    manager with a profile.
     """
 
     power: float
     first: float
+    first_late: float
     late: float
     after: float
     accuracy_lost: float
@@ -147,6 +149,7 @@ def _outcome(case: Case, seed: int) -> Outcome:
         learnt[decider] = Learnt(
             _power(made, LEARNING, end),
             _power(made, 0.0, 60.0),
+            _late(made, 0.2, 60.0),
             _late(made, 0.2, LEARNING),
             _late(made, LEARNING, end),
             known_accuracy - _accuracy(made, LEARNING),
@@ -205,6 +208,11 @@ def _figures(
             'share',
         ),
         figure(
+            f'{prefix}late frames above the quantile in the first minute, most',
+            [max(o.learnt[OURS].first_late for o in e) for e in by_seed],
+            'share',
+        ),
+        figure(
             f'{prefix}late frames above the quantile while learning, most',
             [max(o.learnt[OURS].late for o in e) for e in by_seed],
             'share',
@@ -234,6 +242,12 @@ def _rival_figures(rival: str, by_seed: Sequence[Sequence[Outcome]]) -> list[Fig
         'the same, scenario with the least': [min(o.share(rival) for o in e) for e in counted],
         'power of the first minute over that with a profile, mean': [
             statistics.fmean(o.learnt[rival].first / o.profiled for o in e) for e in by_seed
+        ],
+        'late frames above the quantile in the first minute, most': [
+            max(o.learnt[rival].first_late for o in e) for e in by_seed
+        ],
+        'scenarios late by more than 1 point in the first minute': [
+            float(sum(o.learnt[rival].first_late > 0.01 for o in e)) for e in by_seed
         ],
         'late frames above the quantile while searching, most': [
             max(o.learnt[rival].late for o in e) for e in by_seed

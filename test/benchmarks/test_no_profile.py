@@ -21,7 +21,7 @@ def suite(benchmark: Import) -> ModuleType:
 def outcome(suite: ModuleType, fixed: float, *powers: float, meets: bool = True) -> Any:
     """Return what came of a scenario in which the profiled manager takes 4 W."""
     learnt = {
-        name: suite.Learnt(power, 5.0, 0.02 * place, 0.0, 0.0)
+        name: suite.Learnt(power, 5.0, 0.1 * place, 0.02 * place, 0.0, 0.0)
         for place, (name, power) in enumerate(zip((suite.OURS, *suite.RIVALS), powers))
     }
     return suite.Outcome('one model', 'xavier_nx_simulated', fixed, meets, 4.0, learnt)
@@ -38,6 +38,10 @@ def test_the_saving_of_each_is_a_share_of_that_with_a_profile(suite: ModuleType)
     assert rows['random_search: the same, scenario with the least'] == pytest.approx(0.0)
     late = 'late frames above the quantile while searching, most'
     assert rows[f'random_search: {late}'] == pytest.approx(0.04)
+    late = 'late frames above the quantile in the first minute, most'
+    assert rows[f'random_search: {late}'] == pytest.approx(0.2)
+    assert ours[late] == 0.0
+    assert rows['coral: scenarios late by more than 1 point in the first minute'] == 2.0
 
 
 def test_where_nothing_can_be_saved_no_share_is_taken(suite: ModuleType) -> None:
