@@ -35,10 +35,10 @@ def suite(benchmark: Import) -> ModuleType:
 
 def outcome(suite: ModuleType, ours: float = 100.0, **energies: float) -> Any:
     """Return what came of a scenario; a negative energy stands for targets that are missed."""
-    came = {suite.OURS: suite.Came(ours, -0.02, True)}
+    came = {suite.OURS: suite.Came(ours, 0.9, -0.02, True)}
     for name in suite.RIVALS:
         joules = energies.get(name, 110.0)
-        came[name] = suite.Came(abs(joules), 0.1 if joules < 0 else -0.05, joules > 0)
+        came[name] = suite.Came(abs(joules), 0.9, 0.1 if joules < 0 else -0.05, joules > 0)
     return suite.Outcome('one', came)
 
 
@@ -69,6 +69,16 @@ def test_a_rival_that_misses_targets_is_no_better(suite: ModuleType) -> None:
     assert rows['e4: scenarios whose targets are missed'].value == 1.0
     assert rows['e4: late frames beyond what is allowed, most'].value == pytest.approx(0.1)
     assert 'e4: energy over ours where both meet the targets, median' not in rows
+
+
+@pytest.mark.parametrize(('accuracy', 'met'), [(0.9, False), (0.8995, False), (0.89, True)])
+def test_where_accuracy_is_asked_for_less_of_it_is_no_better(
+    suite: ModuleType, accuracy: float, met: bool
+) -> None:
+    came = dict(outcome(suite).came)
+    came['e4'] = suite.Came(90.0, accuracy, -0.05, True)
+    assert named(suite, suite.Outcome(suite.ACCURATE, came))[BETTER].met is met
+    assert not named(suite, suite.Outcome('another', came))[BETTER].met
 
 
 def test_scenarios_are_of_both_boards_and_turn_hard(suite: ModuleType) -> None:
