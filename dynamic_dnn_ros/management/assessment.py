@@ -22,13 +22,11 @@ from numpy.typing import NDArray
 from dynamic_dnn_ros.management.beside import Beside
 from dynamic_dnn_ros.management.decisions import Constraint
 from dynamic_dnn_ros.management.estimator import (
-    CAMERA_VARIATION,
     SlowDownFilter,
     predicted_service,
     predicted_waiting,
     profiled_quantile,
 )
-from dynamic_dnn_ros.management.lateness import Trust
 from dynamic_dnn_ros.management.queueing import AS_PREDICTED, Neighbour, Queue, Waited, queue
 from dynamic_dnn_ros.management.tables import FIGURES, JointTable
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -79,8 +77,6 @@ class Demand:
     their turns, as a multiple of what was predicted. `occupancy` is the time that a frame has of
     the processor, as a share of what it takes alone: less where frames run together.
     `teaches` tells of each option whether its frames tell of the scene; None: of none.
-    `camera_variation` is the standard deviation of the time between two frames over the period.
-    `trust` is what frames that were late or not make of its predictions.
     """
 
     target: Target
@@ -97,8 +93,6 @@ class Demand:
     queueing: Waited = AS_PREDICTED
     occupancy: float = 1.0
     teaches: BoolArray | None = None
-    camera_variation: float = CAMERA_VARIATION
-    trust: Trust = Trust.UNPROVEN
 
     @property
     def asked(self) -> bool:
@@ -108,12 +102,7 @@ class Demand:
     def room(self, margin: float) -> float:
         """Return the share of a limit that a new choice leaves free."""
         # The less is known of the slow-down, the more room a new choice leaves.
-        kept = 0.0 if self.trust is Trust.PROVEN else margin
-        return min(kept + self.slow_down.uncertainty, LARGEST_MARGIN)
-
-    def room_in_force(self, margin: float) -> float:
-        """Return the share of a limit that what is in force leaves free."""
-        return margin if self.trust is Trust.REFUTED else 0.0
+        return min(margin + self.slow_down.uncertainty, LARGEST_MARGIN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,11 +229,6 @@ class Assessment:
         return shortfall(self.demand, self.expected, 0.0)
 
     @cached_property
-    def shortfall_in_force(self) -> FloatArray:
-        """Return the same with what frames ask even of the point in force."""
-        return shortfall(self.demand, self.expected, self.demand.room_in_force(self.margin))
-
-    @cached_property
     def margined(self) -> FloatArray:
         """Return the same with the margin kept free."""
         return shortfall(self.demand, self.expected, self.demand.room(self.margin))
@@ -329,12 +313,7 @@ def expect(
     service_mean = mean * slow_down.mean
     period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
     waiting = predicted_waiting(
-        target.quantile,
-        period,
-        service_mean,
-        service,
-        demand.path_variation,
-        demand.camera_variation,
+        target.quantile, period, service_mean, service, demand.path_variation
     )
     busy = busy_share(demand, points['mean'], contention)
     return Expectation(

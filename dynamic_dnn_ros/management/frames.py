@@ -52,7 +52,6 @@ class Frames:
         :param frequencies: that the platform is thought to run at, Hz by domain
         :param settling: whether it may still have begun at others
         """
-        record.learnt.lateness.observe(self._targets.get(record.application.id), status.total)
         # Whatever the clocks do, a path is that of the picture.
         scene_changed = self._learn_path(record, status)
         multiple = of_batch(status, record.application.operating_points)

@@ -10,7 +10,6 @@ import math
 from dynamic_dnn_ros.management.application_level import ApplicationLevel
 from dynamic_dnn_ros.management.difficulty import Difficulty
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.lateness import Lateness
 from dynamic_dnn_ros.management.measurements import Measurements
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.queueing import AS_PREDICTED, Waited
@@ -60,7 +59,6 @@ class Learning:
         self.measurements = Measurements()
         self.level = ApplicationLevel(dwell)
         self.scene = Difficulty()
-        self.lateness = Lateness()
         self._preprocessing = 0.0
         self._preprocessing_in_use = 0.0
         self._slow_down = SlowDownFilter()
@@ -145,7 +143,7 @@ class Learning:
             self._last = option
             self.restart()
         rate = self.measurements.camera_rate
-        self.measurements.frame(status, 1 / rate if rate > 0 else math.inf, now)
+        self.measurements.frame(status, 1 / rate if rate > 0 else math.inf)
         if rested:
             return False
         if self._skip or settling:
@@ -209,5 +207,4 @@ class Learning:
         stepped = self._slow_down.update(ratio, dispersion)
         if stepped:
             self.level.confirm()
-            self.lateness.begin_anew()
         return stepped

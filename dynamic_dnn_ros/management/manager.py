@@ -264,9 +264,6 @@ class Manager:
                 for name in self._registry:
                     self._registry[name].learnt.restart()
         settled = now >= self._settling_until and self.platform.load is load
-        if self.platform.offer_changed or self.platform.foreign_rose:
-            for record in self._records():
-                record.learnt.lateness.begin_anew()
         if self.platform.offer_changed and self._fresh is None:
             self._fresh = SwitchReason.PLATFORM
         # A plan beyond what it may take waits for nothing anyway; what may be more, for the dwell.

@@ -401,16 +401,16 @@ def worth_a_change(problem: Problem, both: Evaluation, gain: float) -> Cause:
         return Cause.KEPT
     for a in order:
         asked = problem.demands[a].asked
-        new = bool(both.applications[a].shortfall_in_force[0] > 0)
-        old = bool(both.applications[a].shortfall_in_force[1] > 0)
+        new = bool(both.applications[a].shortfall[0] > 0)
+        old = bool(both.applications[a].shortfall[1] > 0)
         if new != old:
             if new:
                 return Cause.KEPT
             return Cause.MISSED if asked else Cause.CAMERA
     slightly = False
     for a in order:
-        new_shortfall = float(both.applications[a].shortfall_in_force[0])
-        old_shortfall = float(both.applications[a].shortfall_in_force[1])
+        new_shortfall = float(both.applications[a].shortfall[0])
+        old_shortfall = float(both.applications[a].shortfall[1])
         if old_shortfall > new_shortfall * (1 + 2 * WITHIN) + WITHIN:
             return Cause.NEARER if problem.demands[a].asked else Cause.CAMERA
         if new_shortfall > old_shortfall * (1 + 2 * WITHIN) + WITHIN:

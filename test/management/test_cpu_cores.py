@@ -67,7 +67,7 @@ def test_one_busy_core_of_eight_is_an_eighth() -> None:
             '/a', 'one', StatusEvent.SERVED, 's0', 'gpu', preprocessing=0.004, inference=0.016,
             total=0.021, busy={'cpu': 0.02 * index, 'gpu': 0.016 * index}, served=index,
         )  # fmt: skip
-        measurements.frame(one, 0.1, 0.1 * index)
+        measurements.frame(one, 0.1)
     assert measurements.busy_share('gpu', 'cpu') == pytest.approx(1.0)
     assert measurements.busy_share('gpu', 'cpu', 8) == pytest.approx(0.125)
     assert measurements.busy_share('gpu', 'gpu', 8) == pytest.approx(0.8)

@@ -14,7 +14,6 @@ import pytest
 from dynamic_dnn_ros.management.assessment import Demand, Problem
 from dynamic_dnn_ros.management.demands import NOMINAL_RATE, demand_of, steadied
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.lateness import Trust
 from dynamic_dnn_ros.management.records import Registry
 from dynamic_dnn_ros.management.tables import application_table, join
 from dynamic_dnn_ros.management.targets import Objective, Target
@@ -67,8 +66,6 @@ def test_what_has_hardly_moved_is_the_same() -> None:
         {'target': Target(NAME, latency=0.029)},
         {'usable': np.array([True, True, True, False])},
         {'shares': np.full((4, 1), 0.5)},
-        {'camera_variation': 0.02},
-        {'trust': Trust.PROVEN},
     ],
 )
 def test_what_has_moved_is_another(fields: dict[str, Any]) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.frames import Frames
-from dynamic_dnn_ros.management.lateness import Trust
 from dynamic_dnn_ros.management.learning import PAUSE
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Application, StageShare, Status
@@ -86,25 +85,6 @@ def test_the_first_frame_after_a_pause_wakes_the_processor_up_and_says_nothing()
     assert record.learnt.slow_down.mean == pytest.approx(1.0)
     subject.served(record, frame(PROFILED), HIGHEST, False, late + 0.1)
     assert record.learnt.slow_down.observations == before + 1
-
-
-def test_late_frames_of_a_target_tell_how_far_predictions_are_to_be_trusted() -> None:
-    subject, record = frames(latency=0.05)
-    serve(subject, record, 40)
-    assert record.learnt.lateness.trust is Trust.PROVEN
-    # An overrun says nothing of the operating point, but it is late all the same.
-    for _ in range(2):
-        subject.served(record, frame(0.2, overrun=True), HIGHEST, False, 0.0)
-    assert record.learnt.lateness.trust is Trust.REFUTED
-
-
-def test_a_step_of_the_slow_down_leaves_nothing_proven() -> None:
-    subject, record = frames(latency=0.05)
-    serve(subject, record, 41)
-    assert record.learnt.lateness.trust is Trust.PROVEN
-    serve(subject, record, 3, latency=0.04)
-    assert record.learnt.slow_down.mean > 1.5
-    assert record.learnt.lateness.trust is Trust.UNPROVEN
 
 
 def test_a_frame_now_and_then_is_no_pause() -> None:

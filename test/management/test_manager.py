@@ -23,7 +23,6 @@ from dynamic_dnn_ros.management.decisions import (
     TargetState,
 )
 from dynamic_dnn_ros.management.handover import RETRY
-from dynamic_dnn_ros.management.lateness import Trust
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.observations import (
@@ -229,25 +228,6 @@ def test_what_binds_and_what_came_second_is_said() -> None:
     assert found.binding_constraint in (Constraint.LATENCY, Constraint.ACCURACY)
     assert found.runner_up.sub_network not in ('', found.decision.sub_network)
     assert found.runner_up_reason
-
-
-@pytest.mark.parametrize(
-    'other',
-    [{'limit_maximum': GPU[-2]}, {'available': GPU[1:]}, {'utilisation_foreign': 0.4}, {}],
-)
-def test_other_clocks_and_more_load_of_others_leave_no_prediction_proven(
-    other: dict[str, Any],
-) -> None:
-    subject, one = manager(), application()
-    subject.observe_load(load(), 0.0)
-    subject.add_application(one, 0.0)
-    subject.set_target(Target(FRONT, latency=0.03, accuracy=0.85), 5)
-    one = acknowledge(subject, one, subject.decide(0.0), 0.1)
-    now = serve(subject, one, 80, 0.1, 0.02)
-    lateness = subject._registry[FRONT].learnt.lateness
-    assert lateness.trust is Trust.PROVEN
-    subject.observe_load(load(**other), now)
-    assert lateness.trust is (Trust.UNPROVEN if other else Trust.PROVEN)
 
 
 def test_a_target_waits_for_its_application() -> None:

@@ -34,7 +34,7 @@ def measured(frames: int) -> Measurements:
     measurements = Measurements()
     for number in range(1, frames + 1):
         measurements.count(status(number), number / RATE)
-        measurements.frame(status(number), 1 / RATE, number / RATE)
+        measurements.frame(status(number), 1 / RATE)
     return measurements
 
 
@@ -81,7 +81,7 @@ def test_counters_that_begin_anew_are_no_negative_rate() -> None:
 def test_frames_that_waited_for_another_say_nothing_of_overhead() -> None:
     measurements = measured(50)
     for number in range(51, 100):
-        measurements.frame(status(number, service=0.2, extra=0.05), 1 / RATE, number / RATE)
+        measurements.frame(status(number, service=0.2, extra=0.05), 1 / RATE)
     assert measurements.overhead == pytest.approx(0.002)
 
 

@@ -44,7 +44,7 @@ def served(registry: Registry, one: Application, latency: float, frames: int = 6
             served=number,
         )
         record.learnt.measurements.count(frame, number / 30)
-        record.learnt.measurements.frame(frame, 1 / 30, number / 30)
+        record.learnt.measurements.frame(frame, 1 / 30)
 
 
 @pytest.mark.parametrize(

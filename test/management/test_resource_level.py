@@ -21,7 +21,6 @@ from dynamic_dnn_ros.management.assessment import (
 )
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
-from dynamic_dnn_ros.management.lateness import Trust
 from dynamic_dnn_ros.management.resource_level import (
     PATIENCE,
     Cause,
@@ -339,26 +338,6 @@ def test_a_saving_that_had_to_be_taken_back_lengthens_the_dwell() -> None:
     gaps = np.diff(savings)
     assert gaps[0] < 3
     assert gaps[-1] > 10
-
-
-def test_how_much_stays_free_below_a_limit_follows_late_frames() -> None:
-    settings_used = ResourceSettings(margin=0.03)
-    loose = decide(problem([Target(NAMES[0], latency=0.03, accuracy=0.85)]))
-    latency = float(loose.evaluation.applications[0].latency[loose.row])
-    near = problem([Target(NAMES[0], latency=1.01 * latency, accuracy=0.85)])
-
-    def found(trust: Trust, incumbent: tuple[int, list[int]] | None) -> tuple[Cause, float]:
-        task = replace(near, demands=(replace(near.demands[0], trust=trust),))
-        plan = ResourceLevel(settings_used).decide(task, incumbent, 60.0, fresh=None)
-        return plan.cause, float(plan.evaluation.applications[0].latency[plan.row])
-
-    in_force = loose.setting, [loose.option(0)]
-    assert found(Trust.PROVEN, None) == (Cause.FIRST, pytest.approx(latency))
-    assert found(Trust.UNPROVEN, None)[1] <= 0.97 * 1.01 * latency
-    assert found(Trust.UNPROVEN, in_force) == (Cause.KEPT, pytest.approx(latency))
-    cause, kept = found(Trust.REFUTED, in_force)
-    assert cause is Cause.MISSED
-    assert kept <= 0.97 * 1.01 * latency
 
 
 def test_alternatives_begin_with_the_plan() -> None:
