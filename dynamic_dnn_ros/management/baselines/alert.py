@@ -51,14 +51,11 @@ class Alert(Baseline):
     def served(self, application: str, status: Status, now: float) -> bool:
         """Update the slow-down, and decide after every inference, as ALERT does."""
         self._rates.count(status, now)
-        table = self.tables[application]
-        option = table.option(status.sub_network, status.processor)
-        if self.load is None or option is None or not status.service > 0:
-            return False
-        granted = {domain.name: domain.granted for domain in self.load.domains}
-        expected = float(table.mean[option, table.nearest_row(granted)])
         # It plans for largest paths, as it knows of no others; a short one is no faster board.
-        innovation = status.service_of_largest_path / expected - self._slow_down
+        slowness = self.slowness(application, status)
+        if math.isnan(slowness):
+            return False
+        innovation = slowness - self._slow_down
         self._process = max(
             LEAST_PROCESS_NOISE,
             FORGETTING * self._process + (1 - FORGETTING) * (self._gain * innovation) ** 2,
@@ -73,13 +70,10 @@ class Alert(Baseline):
         """Return the setting, and for each application its network there."""
         if not self.applications:
             return {}, None
-        tables = {name: self.tables[name] for name in self.applications}
-        first = next(iter(tables.values()))
-        if any(
-            table.domains != first.domains or table.rows.shape != first.rows.shape
-            for table in tables.values()
-        ):
+        tables = self.shared_tables()
+        if not tables:
             return dict(self.serving), None  # it has no notion of settings that are not shared
+        first = next(iter(tables.values()))
         count = len(first.rows)
         # Without figures of power all plans that meet the deadlines are as good.
         power = np.nan_to_num(first.idle)

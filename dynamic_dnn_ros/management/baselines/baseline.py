@@ -180,6 +180,32 @@ class Baseline(abc.ABC):
                 keep &= distance <= distance.min() + 1e-9
         return keep if keep.any() else np.ones(len(grid.rows), dtype=bool)
 
+    def shared_tables(self) -> dict[str, ApplicationTable]:
+        """Return the table of each application; none where their settings are not the same."""
+        tables = {name: self.tables[name] for name in self.applications}
+        first = next(iter(tables.values()), None)
+        if first is None or any(
+            table.domains != first.domains or not np.array_equal(table.rows, first.rows)
+            for table in tables.values()
+        ):
+            return {}
+        return tables
+
+    def slowness(self, application: str, status: Status) -> float:
+        """
+        Return what a frame took over its profile at the clocks that are granted.
+
+        That of its largest path. NaN: nothing can be said.
+        """
+        table = self.tables[application]
+        option = table.option(status.sub_network, status.processor)
+        if self.load is None or option is None or not status.service > 0:
+            return math.nan
+        granted = {domain.name: domain.granted for domain in self.load.domains}
+        return status.service_of_largest_path / float(
+            table.mean[option, table.nearest_row(granted)]
+        )
+
     def by_accuracy(self, name: str) -> list[Option]:
         """Return an application's options on the processor it is on, least accurate first."""
         application = self.applications[name]

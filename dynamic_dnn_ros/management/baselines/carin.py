@@ -101,15 +101,9 @@ class Carin(Baseline):
 
     def pick(self, now: float) -> tuple[Mapping[str, Option], Mapping[str, float] | None]:
         """Return the design of the present state."""
-        tables = {name: self.tables[name] for name in self.applications}
-        first = next(iter(tables.values()), None)
-        if first is None or any(
-            table.domains != first.domains or not np.array_equal(table.rows, first.rows)
-            for table in tables.values()
-        ):
+        tables = self.shared_tables()
+        if not tables or not all(table.options for table in tables.values()):
             return dict(self.serving), None  # a design has one setting for all
-        if not all(table.options for table in tables.values()):
-            return dict(self.serving), None
         if self._outdated(tables):
             self._sorted = tables
             self._asked = {name: self._ask(name) for name in tables}

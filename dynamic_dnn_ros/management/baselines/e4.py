@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import math
 import statistics
 
 import numpy as np
@@ -120,13 +121,10 @@ class E4(Baseline):
     def served(self, application: str, status: Status, now: float) -> bool:
         """Take where a picture left and what it took, and decide for the next one."""
         self._rates.count(status, now)
-        scene, table = self._scenes[application], self.tables[application]
-        option = table.option(status.sub_network, status.processor)
-        if self.load is None or option is None or not status.service > 0:
+        scene, slowness = self._scenes[application], self.slowness(application, status)
+        if math.isnan(slowness):
             return False
-        granted = {domain.name: domain.granted for domain in self.load.domains}
-        expected = float(table.mean[option, table.nearest_row(granted)])
-        scene.slow.append(status.service_of_largest_path / expected)
+        scene.slow.append(slowness)
         scene.waited.append(max(status.total - status.service, 0.0))
         scene.preprocessing.append(status.preprocessing)
         paths = self._paths[application].get(status.sub_network)
@@ -142,12 +140,9 @@ class E4(Baseline):
         """Return the clocks, and for each application its sub-network there."""
         if not self.applications:
             return {}, None
-        tables = {name: self.tables[name] for name in self.applications}
-        first = next(iter(tables.values()))
-        if not len(first.options) or any(
-            table.domains != first.domains or table.rows.shape != first.rows.shape
-            for table in tables.values()
-        ):
+        tables = self.shared_tables()
+        first = next(iter(tables.values()), None)
+        if first is None or not first.options:
             return dict(self.serving), None  # it has no notion of settings that are not shared
         columns = np.arange(len(first.rows))
         cost = np.where(self.allowed(first), np.nan_to_num(first.idle), np.inf)
