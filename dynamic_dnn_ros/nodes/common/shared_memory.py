@@ -5,18 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import os
 from pathlib import Path
+import shutil
 import sys
 import time
 
 import rclpy
 
-from dynamic_dnn_ros.nodes.common.transport import (
-    IMAGE_PROFILE,
-    NETWORK_PROFILE,
-    PROFILE_VARIABLES,
-)
+from dynamic_dnn_ros.nodes.common.transport import image_profile_variables
 
 FOLDER = Path('/dev/shm')
 
@@ -65,20 +61,14 @@ def wait_for_shared_memory(
 
 def needed_bytes() -> int:
     """Return what a process needs in /dev/shm by the profile that it is given."""
-    for variable in PROFILE_VARIABLES:
-        path = Path(os.environ.get(variable, ''))
-        for profile in (IMAGE_PROFILE, NETWORK_PROFILE):
-            if path.parts[-len(profile.parts) :] == profile.parts:
-                return _IMAGE_BYTES
-    return _OTHER_BYTES
+    return _IMAGE_BYTES if image_profile_variables() else _OTHER_BYTES
 
 
 def _free(folder: Path) -> float:
     try:
-        status = os.statvfs(folder)
+        return shutil.disk_usage(folder).free
     except OSError:
         return float('inf')  # No such folder: nothing to wait for.
-    return float(status.f_frsize * status.f_bavail)
 
 
 def _say(what: str) -> None:

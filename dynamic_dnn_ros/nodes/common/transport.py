@@ -25,8 +25,18 @@ def decline_image_profile() -> None:
     not; without it the two kinds still talk to each other. A user's own profile stays. Call it
     before `rclpy.init`.
     """
+    for variable in image_profile_variables():
+        del os.environ[variable]
+
+
+def image_profile_variables() -> list[str]:
+    """Return the variables by which this process is given one of the package's profiles."""
+    found = []
     for variable in PROFILE_VARIABLES:
         path = Path(os.environ.get(variable, ''))
-        for profile in (IMAGE_PROFILE, NETWORK_PROFILE):
-            if path.parts[-len(profile.parts) :] == profile.parts:
-                del os.environ[variable]
+        if any(
+            path.parts[-len(profile.parts) :] == profile.parts
+            for profile in (IMAGE_PROFILE, NETWORK_PROFILE)
+        ):
+            found.append(variable)
+    return found
