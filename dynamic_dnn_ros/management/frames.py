@@ -82,7 +82,7 @@ class Frames:
         now: float,
     ) -> bool:
         learnt = record.learnt
-        if not learnt.measure(status, settling, now):
+        if not learnt.measure(status, settling, now) or not learnt.is_planned_for:
             return False
         table = record.table
         option = None

@@ -63,6 +63,7 @@ class Learning:
         self._preprocessing_in_use = 0.0
         self._slow_down = SlowDownFilter()
         self._contention = 1.0
+        self._is_planned_for = False
         self._queueing = AS_PREDICTED
         self._occupancy = 1.0
         self._occupancy_in_use = 1.0
@@ -82,6 +83,15 @@ class Learning:
     def contention(self) -> float:
         """Return the factor by which others on its processor make service last longer."""
         return self._contention
+
+    @property
+    def is_planned_for(self) -> bool:
+        """
+        Tell whether a plan has said yet what others on its processor make of its frames.
+
+        Before that, a slow frame may be a busy neighbour as well as a slow board.
+        """
+        return self._is_planned_for
 
     @property
     def queueing(self) -> Waited:
@@ -177,7 +187,7 @@ class Learning:
 
     def meet(self, contention: float) -> None:
         """Note the factor by which others on its processor make service last longer."""
-        self._contention = contention
+        self._contention, self._is_planned_for = contention, True
 
     def queue(self, predicted: tuple[float, float], quantile: float) -> None:
         """

@@ -402,8 +402,9 @@ class Manager:
             self._learner.ask_anew()
 
     def _begin(self, record: ApplicationRecord, now: float) -> None:
+        record.adopted = record.application.switch_manager not in ('', self.instance)
         self._hold(record, now)
-        if self._is_adopted(record):
+        if record.adopted:
             # It served before it was known, so what the others took for their slow-down was its
             # turn of the processor.
             self._learn_anew([r for r in self._records() if r is not record], now)
@@ -411,12 +412,8 @@ class Manager:
     def _records(self) -> list[ApplicationRecord]:
         return [self._registry[name] for name in self._registry]
 
-    def _is_adopted(self, record: ApplicationRecord) -> bool:
-        """Tell whether another manager had set what the application serves."""
-        return record.application.switch_manager not in ('', self.instance)
-
     def _hold(self, record: ApplicationRecord, now: float) -> None:
-        if self._is_adopted(record) or self.targets.get(record.application.id) is None:
+        if record.adopted or self.targets.get(record.application.id) is None:
             record.hold(now + self.settings.adoption)
 
     def _learn_anew(self, records: Iterable[ApplicationRecord], now: float) -> None:
@@ -432,6 +429,7 @@ class Manager:
         self._fresh = SwitchReason.TARGET
         record = self._registry.get(name)
         if record is not None:
+            record.adopted = False
             record.release()
             record.readmit()
 

@@ -82,7 +82,8 @@ class ApplicationRecord:
     """
     One application: what it said, what it was told (`assignment`), and what was learnt of it.
 
-    Only its own methods change it; all else reads.
+    Only its own methods change it; all else reads. `adopted` is the manager's to set: another
+    manager had set what it serves, and nothing else was asked of it since.
 
     :param dwell: of its application level, s
     """
@@ -93,6 +94,7 @@ class ApplicationRecord:
         self.learnt = Learning(dwell)
         self._presented = presented
         self._heard = now
+        self.adopted = False
         self._held_until = -math.inf
         # Until when an option is left out, and for how long the next time.
         self._excluded: dict[Option, float] = {}

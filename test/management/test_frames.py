@@ -35,6 +35,7 @@ def frames(
     registry, targets = Registry(1.0), TargetStore()
     record, _ = registry.add(presented or application(FRONT, stages={'s3': STAGES}), 0.0)
     assert record is not None
+    record.learnt.meet(1.0)
     targets.set(Target(FRONT, **limits), 1)
     objective = Objective.MAXIMUM_ACCURACY
     planner = Planner(ResourceSettings(), objective, targets, PlatformView(), PowerBudget())
@@ -95,6 +96,18 @@ def test_a_frame_now_and_then_is_no_pause() -> None:
         subject.served(record, status, HIGHEST, False, 3.0 * index)
         record.learnt.measurements.count(status, 3.0 * index)
     assert record.learnt.slow_down.observations > 10
+
+
+def test_a_frame_before_the_first_plan_says_nothing_of_the_slow_down() -> None:
+    """It may have waited for a neighbour that the manager does not know yet."""
+    targets, registry = TargetStore(), Registry(1.0)
+    record, _ = registry.add(application(FRONT), 0.0)
+    assert record is not None
+    objective = Objective.MAXIMUM_ACCURACY
+    planner = Planner(ResourceSettings(), objective, targets, PlatformView(), PowerBudget())
+    serve(Frames(targets, planner), record, ENOUGH)
+    assert record.learnt.slow_down.observations == 0
+    assert record.learnt.measurements.frames == ENOUGH
 
 
 def test_clocks_and_neighbours_are_no_slow_down() -> None:

@@ -24,6 +24,7 @@ from dynamic_dnn_ros.management.decisions import (
 )
 from dynamic_dnn_ros.management.handover import RETRY
 from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
+from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.narrowing import WITHIN
 from dynamic_dnn_ros.management.observations import (
     Application,
@@ -308,6 +309,7 @@ def test_frames_before_the_platform_is_known_say_nothing_of_the_slow_down(before
     one = application(target=echo, switch_manager='another', switch_sequence=9, sub_network='s1')
     subject = manager()
     subject.add_application(one, 0.0)
+    subject.decide(0.0)
     now = serve(subject, one, before, 0.0, at_second_clock('s1'), rate=8)
     subject.observe_load(at_second(), now)
     decision = subject.decide(now)
@@ -337,6 +339,7 @@ def test_a_neighbour_that_is_met_late_was_no_slow_down(before: int) -> None:
     subject = manager()
     subject.observe_load(at_second(), 0.0)
     subject.add_application(front, 0.0)
+    subject.decide(0.0)
     # The other one is busy for a quarter of the time.
     latency = 1.25 * at_second_clock('s1')
     now = serve(subject, front, before, 0.0, latency, rate=8)
@@ -350,6 +353,58 @@ def test_a_neighbour_that_is_met_late_was_no_slow_down(before: int) -> None:
         serve(subject, front, 1, now, latency, before + step, rate=8)
         now = serve(subject, rear, 1, now, latency, before + step, rate=8)
     assert all(found.state is TargetState.MET for found in decision.reports)
+
+
+def taken_over(latency: float, *names: str) -> list[Application]:
+    """Return applications that serve s1 for a target, as another manager had them do."""
+    return [
+        application(
+            name,
+            target=Target(name, latency=latency, accuracy=0.85, sender='op', stamp=5),
+            switch_manager='another',
+            switch_sequence=9,
+            sub_network='s1',
+        )
+        for name in names
+    ]
+
+
+def test_frames_from_before_the_first_plan_say_nothing_of_the_slow_down() -> None:
+    """What had gathered while the manager started is as slow as neighbours made it."""
+    applications = taken_over(0.045, FRONT, REAR)
+    latency = 0.4 * at_second_clock('s1')
+    subject = manager()
+    subject.observe_load(at_second(), 0.0)
+    for one in applications:
+        subject.add_application(one, 0.0)
+        serve(subject, one, 2 * ENOUGH, 0.0, latency, rate=1000)
+    for step in range(40):
+        now = 0.05 + step / 30
+        subject.observe_load(at_second(), now)
+        decision = subject.decide(now)
+        assert decision.setting is not None and decision.setting[0].maximum == GPU[1]
+        for one in applications:
+            serve(subject, one, 1, now, latency, 2 * ENOUGH + step)
+    assert all(found.state is TargetState.MET for found in decision.reports)
+
+
+def test_a_manager_that_hears_of_the_platform_late_changes_no_clock_before_it_has_learnt() -> None:
+    """Not even where it has handed targets over meanwhile, so that the last switch is its own."""
+    (one,) = taken_over(0.02, FRONT)
+    one = replace(one, target=replace(one.target, sender='another') if one.target else None)
+    subject = manager()
+    subject.set_target(Target(FRONT, latency=0.02, accuracy=0.85, sender='op', stamp=6), 6)
+    subject.add_application(one, 0.0)
+    decision = subject.decide(0.0)
+    one = acknowledge(subject, one, decision, 0.0)
+    assert one.switch_manager == subject.instance
+    latency = 0.5 * at_second_clock('s1')
+    now = serve(subject, one, ENOUGH + 5, 0.0, latency)
+    for step in range(15):
+        subject.observe_load(at_second(), now)
+        decision = subject.decide(now)
+        assert decision.setting is not None and decision.setting[0].maximum == GPU[1]
+        now = serve(subject, one, 1, now, latency, ENOUGH + 5 + step)
 
 
 def test_an_older_presentation_does_not_undo_an_answer() -> None:
