@@ -137,6 +137,10 @@ class Supervisor:
             time.sleep(0.1)
         for left in self.here():
             left.kill()
+        # The kernel takes a moment to end even a killed process.
+        deadline = time.monotonic() + PATIENCE
+        while self.here() and time.monotonic() < deadline:
+            time.sleep(_LOOK)
 
     def _launch(self, supervised: _Supervised) -> None:
         with (self._logs / f'{supervised.name}.log').open('ab') as log:

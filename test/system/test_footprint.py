@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import importlib.util
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,21 @@ def test_manager_and_platform_stay_small(
     targets = graph.publisher(PerformanceTarget, '/dynamic_dnn/performance_target')
     graph.wait_for_subscriptions(targets)
     targets.publish(PerformanceTarget(application=application.id, latency=0.5))
-    for index in range(30):
-        application.serve(image_message(noise(320, 240, index)))
-    statuses.wait_for(
-        lambda status: any(
+    pictures = cycle(image_message(noise(320, 240, index)) for index in range(30))
+
+    def is_judged() -> bool:
+        # Frames from before the clocks are set say nothing of the target: they go on coming.
+        application.serve(next(pictures))
+        return statuses.last is not None and any(
             target.state in (TargetStatus.STATE_MET, TargetStatus.STATE_MISSED)
             and target.decision.frequencies
-            for target in status.targets
-        ),
+            for target in statuses.last.targets
+        )
+
+    graph.spin_until(
+        is_judged,
         30.0,
-        'a decision that sets clocks, and is confirmed',
+        lambda: f'a decision that sets clocks, and is confirmed; the last: {statuses.last}',
     )
 
     for node in nodes:
