@@ -87,7 +87,8 @@ class Adaptive(LossyExchange):
         self._left_at = time.monotonic()
         self._step_times: list[float] = []
         self._compute_times: list[float] = []
-        self._select_seconds = 0.0
+        #: Of this process, in the last steps: picking elements and putting them together.
+        self._select_times: list[float] = []
 
     @property
     def plan(self) -> Exchange:
@@ -216,8 +217,8 @@ class Adaptive(LossyExchange):
         self._left_at += time.monotonic() - start
 
     def _selecting(self, elements: int) -> float:
-        """Return how long it takes to pick elements and to put them together, once measured."""
-        if not self._select_seconds:
+        """Return how long it takes to pick elements and to put them together."""
+        if not self._select_times:
             vector = torch.randn(elements)
             count = sparse.count_for(elements, self._quality.ratio)
             start = time.monotonic()
@@ -226,8 +227,8 @@ class Adaptive(LossyExchange):
             sparse.add_decoded(message, count, vector, 1.0)
             done = time.monotonic()
             others = distributed.get_world_size()
-            self._select_seconds = picked - start + others * (done - picked)
-        return self._select_seconds
+            self._select_times = [picked - start + others * (done - picked)]
+        return statistics.median(self._select_times)
 
     def _steps_to_comparison(self, elements: int, step_seconds: float) -> int:
         assert self._links is not None
@@ -259,11 +260,14 @@ class Adaptive(LossyExchange):
         counts = [min(elements, math.ceil(count * share)) for count in self._plan.counts]
         lengths = [_TIMES_BYTES + sparse.message_bytes(elements, count) for count in counts]
         times = torch.tensor(self._own_times, dtype=torch.float64)
+        began = time.monotonic()
         self._feedback.added(places, flat, sizes)
+        sending = -time.monotonic()
         if len(own) > 1:
             distributed.all_reduce(flat, group=group)
             flat /= len(own)
             distributed.all_reduce(times, distributed.ReduceOp.MIN, group=group)
+        sending += time.monotonic()
         joined = torch.empty(sum(lengths), dtype=torch.uint8)
         parts = joined.split(lengths)
         if self._rank == own[0]:
@@ -273,14 +277,19 @@ class Adaptive(LossyExchange):
             self._feedback.keep(places, flat * len(own), sizes)
             parts[place][:_TIMES_BYTES] = times.view(torch.uint8)
             parts[place][_TIMES_BYTES:] = message
+            sending -= time.monotonic()
             _between([each[0] for each in clusters], place, parts)
         else:
             self._feedback.clear()
+            sending -= time.monotonic()
         if len(own) > 1:
             distributed.broadcast(joined, own[0], group=group)
+        sending += time.monotonic()
         messages = [part[_TIMES_BYTES:] for part in parts]
         weights = [len(each) / distributed.get_world_size() for each in clusters]
         flat.copy_(summed(messages, counts, flat, weights))
+        selecting = time.monotonic() - began - sending
+        self._select_times = [*self._select_times[-20:], selecting]
         taken = [part[:_TIMES_BYTES].clone().view(torch.float64).tolist() for part in parts]
         return [(computing, exchanging) for computing, exchanging in taken]
 

@@ -10,7 +10,7 @@ the batch of each worker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import itertools
 
@@ -59,6 +59,7 @@ def placements(
     ratio: float,
     compute_seconds: float,
     pictures: int,
+    seconds_at: Callable[[int], Sequence[float]] | None = None,
 ) -> tuple[Placement, ...]:
     """
     Return the ways to train, the fastest first.
@@ -67,6 +68,8 @@ def placements(
     :param ratio: how many times fewer bytes the slowest link is to carry.
     :param compute_seconds: of a whole step of one worker, without the exchange.
     :param pictures: of the batch of one worker.
+    :param seconds_at: what each operator takes for so many pictures; None: in proportion. Few
+        pictures take longer than that.
     """
     everyone = tuple(range(links.workers))
     elements = sum(operator.parameters for operator in operators)
@@ -83,7 +86,17 @@ def placements(
         even = len({len(group) for group in groups}) == 1
         if len(groups) > 1 and even and (name == 'pipeline' or clusters != alone):
             parts = parts_of(pictures * len(groups), len(groups))
-            pipeline = _pipeline(name, operators, links, ratio, groups, compute_seconds, parts)
+            # Optimizer and data take time, too: spread over the operators.
+            measured = sum(operator.seconds for operator in operators)
+            scale = compute_seconds / measured if measured else 0.0
+            share = len(groups) / parts
+            of_part = (
+                [share * operator.seconds for operator in operators]
+                if seconds_at is None
+                else seconds_at(pictures * len(groups) // parts)
+            )
+            taken = [scale * each for each in of_part]
+            pipeline = _pipeline(name, operators, links, ratio, groups, taken, parts)
             if pipeline is not None:
                 found.append(pipeline)
     return tuple(sorted(found, key=lambda each: each.seconds))
@@ -95,22 +108,19 @@ def _pipeline(
     links: Links,
     ratio: float,
     groups: Clusters,
-    compute_seconds: float,
+    taken: Sequence[float],
     parts: int,
 ) -> Placement | None:
-    """Return the best cut into a stage for each group, None where there are too few places."""
-    measured = sum(operator.seconds for operator in operators)
-    # Optimizer and data take time, too: spread over the operators.
-    scale = compute_seconds / measured if measured else 0.0
+    """
+    Return the best cut into a stage for each group, None where there are too few places.
+
+    :param taken: seconds of each operator for one of so many parts of a pipeline's pictures.
+    """
     # Each pipeline has the batches of its workers.
     share = len(groups) / parts
     places = [at for at, each in enumerate(operators[:-1]) if each.cut]
     handed = [links.seconds(one[0], other[0], 1e6) for one, other in itertools.pairwise(groups)]
     ratios = link_ratios(handed, ratio)
-
-    def stage(first: int, end: int, group: int) -> float:
-        seconds = scale * sum(each.seconds for each in operators[first:end])
-        return seconds * share
 
     def link(at: int, group: int) -> float:
         size = operators[at].output_bytes * share / ratios[group]
@@ -129,7 +139,7 @@ def _pipeline(
             for first, (slowest, cuts) in best.items():
                 if first >= end:
                     continue
-                part = max(slowest, stage(first, end, group))
+                part = max(slowest, sum(taken[first:end]))
                 if not last:
                     part = max(part, link(end - 1, group))
                 if end not in following or part < following[end][0]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 import itertools
 import logging
+import math
 import random
 import statistics
 import time
 
 import torch
 
+from dynamic_dnn_ros.networks.contract import Configuration
 from dynamic_dnn_ros.training.arithmetic import Arithmetic
 from dynamic_dnn_ros.training.configuration import (
     Phase,
@@ -26,7 +28,11 @@ from dynamic_dnn_ros.training.links.probe import measure_links
 from dynamic_dnn_ros.training.links.ratios import Links
 from dynamic_dnn_ros.training.links.settings import PlacementMode
 from dynamic_dnn_ros.training.links.staged import StagedStep
-from dynamic_dnn_ros.training.links.workload import measure_operators, measure_steps
+from dynamic_dnn_ros.training.links.workload import (
+    Operator,
+    measure_operators,
+    measure_steps,
+)
 from dynamic_dnn_ros.training.processes import from_each, from_first, process_count, process_rank
 from dynamic_dnn_ros.training.rules import Step
 from dynamic_dnn_ros.training.space import Space, SuperNetworkSpace
@@ -76,10 +82,20 @@ def measured_placements(
     largest = space.largest(phase.within)
     inputs = few[0].at(largest.size).inputs
     # Of a network that cannot be cut the operators only tell what it takes.
-    operators = measure_steps(space.extract_steps(largest), inputs) or measure_operators(
+    operators = _operators(space, largest, inputs)
+
+    def seconds_at(pictures: int) -> list[float]:
+        times = math.ceil(pictures / len(inputs))
+        some = inputs.repeat(times, 1, 1, 1)[:pictures]
+        return [each.seconds for each in _operators(space, largest, some)]
+
+    return placements(operators, links, ratio, seconds, len(few[0]), seconds_at)
+
+
+def _operators(space: Space, largest: Configuration, inputs: torch.Tensor) -> tuple[Operator, ...]:
+    return measure_steps(space.extract_steps(largest), inputs) or measure_operators(
         space.extract(largest).requires_grad_(True), inputs
     )
-    return placements(operators, links, ratio, seconds, len(few[0]))
 
 
 def staged_step(

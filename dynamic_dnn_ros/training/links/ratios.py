@@ -9,6 +9,7 @@ slower than the one back.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 import dataclasses
 import math
@@ -128,11 +129,21 @@ def sparse_seconds(
     Return how long it takes to average in clusters, whole, and between their leaders, compressed.
 
     Each leader sends its message to each other one; what it sends shares its line, and so does
-    what it receives.
+    what it receives. What goes from one laboratory, of workers that fast links join, to another
+    one shares the line between them.
     """
     leaders = [group[0] for group in clusters]
     sizes = [sparse.message_bytes(elements, count) for count in counts]
-    between = 0.0
+    laboratory = {
+        worker: at for at, group in enumerate(cluster(links.bandwidth)) for worker in group
+    }
+    on_line: dict[tuple[int, int], float] = collections.defaultdict(float)
+    for size, leader in zip(sizes, leaders):
+        for other in leaders:
+            here, there = laboratory[leader], laboratory[other]
+            if here != there:
+                on_line[here, there] += size / links.bandwidth[leader, other]
+    between = max(on_line.values(), default=0.0)
     for place, leader in enumerate(leaders):
         others = [(at, other) for at, other in enumerate(leaders) if at != place]
         out = sum(sizes[place] / links.bandwidth[leader, other] for _, other in others)
@@ -158,7 +169,7 @@ def choose(
     Return the fastest way to average gradients; all whole where little would be gained.
 
     :param elements: of the gradient.
-    :param ratio: how many times fewer bytes the slowest link is to carry.
+    :param ratio: how many times fewer bytes the slowest link is to carry than with all sent.
     :param compute_seconds: of a step, without the exchange.
     :param select_seconds: that it takes to pick what is sent, and to put it together again.
     """
@@ -178,9 +189,13 @@ def choose(
 
 
 def _counts(links: Links, clusters: Clusters, elements: int, ratio: float) -> tuple[int, ...]:
+    """Return how many elements each leader sends, so that lines carry as much less as is asked."""
     leaders = [group[0] for group in clusters]
     seconds = [
         max(links.seconds(leader, other, 4.0 * elements) for other in leaders if other != leader)
         for leader in leaders
     ]
-    return tuple(sparse.count_for(elements, each) for each in link_ratios(seconds, ratio))
+    # A ring of all hands on 2 (n - 1) / n of a gradient; a leader sends its message to each other.
+    whole = 2 * (links.workers - 1) / links.workers
+    of_message = max(1.0, ratio * (len(leaders) - 1) / whole)
+    return tuple(sparse.count_for(elements, each) for each in link_ratios(seconds, of_message))

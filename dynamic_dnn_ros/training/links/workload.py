@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import statistics
 import time
 from typing import Any
 
@@ -14,6 +15,9 @@ from torch import fx, nn
 
 from dynamic_dnn_ros.networks.contract import Step
 from dynamic_dnn_ros.networks.cutting import as_tuple
+
+_RUNS = 4
+"""Of each; the first one allocates, and does not count."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Operator:
 
 def measure_steps(steps: Sequence[Step], inputs: torch.Tensor) -> tuple[Operator, ...]:
     """
-    Measure the steps of a static sub-network, second run of each.
+    Measure the steps of a static sub-network, each by the median of three runs after a first one.
 
     One can be a stage's end where it hands on features, as a single tensor.
     """
@@ -57,7 +61,7 @@ def measure_steps(steps: Sequence[Step], inputs: torch.Tensor) -> tuple[Operator
 
 def measure_operators(module: nn.Module, inputs: torch.Tensor) -> tuple[Operator, ...]:
     """
-    Measure the operators of a static module, second run of each.
+    Measure the operators of a static module, each by the median of three runs after a first one.
 
     A module whose code cannot be traced, since it decides by values, is one operator.
     """
@@ -107,17 +111,17 @@ class _Measuring(fx.Interpreter):
 
 def _measured(call: Any, arguments: Sequence[Any], keywords: Any) -> tuple[float, int]:
     """Return seconds forth and back, and the bytes of the output."""
-    taken, size = 0.0, 0
-    for _ in range(2):  # The first one allocates.
+    taken, size = [], 0
+    for _ in range(_RUNS):
         given = [each.detach().requires_grad_() if _floats(each) else each for each in arguments]
         start = time.perf_counter()
         output = call(*given, **keywords)
         tensors = [each for each in _each(output) if _floats(each) and each.requires_grad]
         if tensors:
             torch.autograd.backward(tensors, [torch.ones_like(each) for each in tensors])
-        taken = time.perf_counter() - start
+        taken.append(time.perf_counter() - start)
         size = sum(each.numel() * each.element_size() for each in _each(output))
-    return taken, size
+    return statistics.median(taken[1:]), size
 
 
 def _each(output: Any) -> list[torch.Tensor]:

@@ -52,6 +52,21 @@ def test_many_parameters_and_little_handed_on_make_a_pipeline():
     np.testing.assert_allclose(best.seconds, 9 * 0.25 * 0.4, rtol=0.01)
 
 
+def test_parts_of_few_pictures_take_what_is_measured_of_them():
+    operators = _operators(parameters=50_000_000, handed_on=10_000)
+    asked = []
+
+    def seconds_at(pictures):
+        asked.append(pictures)
+        return [0.05] * len(operators)  # A quarter of the pictures takes half the time.
+
+    links = Links.uniform(2, SLOW)
+    best, *_ = placements(operators, links, 25.0, 1.6, pictures=64, seconds_at=seconds_at)
+    assert asked == [16]
+    # A step takes twice what its operators do, and so does each part.
+    np.testing.assert_allclose(best.seconds, 9 * 2 * 4 * 0.05, rtol=0.01)
+
+
 def test_few_parameters_and_much_handed_on_stay_data_parallel():
     operators = _operators(parameters=100_000, handed_on=50_000_000)
     best, *_ = placements(

@@ -42,7 +42,7 @@ def test_between_laboratories_only_leaders_send_and_less():
     plan = choose(_two_laboratories(), ELEMENTS, 25.0, compute_seconds=0.5)
     assert plan.clusters == ((0, 1), (2, 3))
     assert plan.counts[0] == plan.counts[1]
-    assert message_bytes(ELEMENTS, plan.counts[0]) < 4 * ELEMENTS / 24
+    assert message_bytes(ELEMENTS, plan.counts[0]) == pytest.approx(1.5 * 4 * ELEMENTS / 25, 0.02)
     assert plan.seconds < dense_seconds(_two_laboratories(), range(4), 4 * ELEMENTS) / 15
 
 
@@ -52,6 +52,15 @@ def test_of_a_slow_way_out_and_a_fast_way_back_only_the_slow_one_is_compressed()
     assert plan.clusters == ((0,), (1,))
     assert message_bytes(ELEMENTS, plan.counts[0]) < 4 * ELEMENTS / 24
     assert plan.counts[1] == ELEMENTS
+
+
+@pytest.mark.parametrize('workers', [2, 3, 4, 8])
+def test_a_line_carries_the_ratio_less_however_many_messages_it_carries(workers):
+    plan = choose(Links.uniform(workers, SLOW), ELEMENTS, 25.0, compute_seconds=0.0)
+    assert plan.clusters == tuple((worker,) for worker in range(workers))
+    sent = (workers - 1) * message_bytes(ELEMENTS, plan.counts[0])
+    whole = 2 * (workers - 1) / workers * 4 * ELEMENTS
+    assert sent == pytest.approx(whole / 25, 0.02)
 
 
 @pytest.mark.parametrize('workers', [2, 4])
