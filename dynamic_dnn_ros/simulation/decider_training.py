@@ -18,7 +18,7 @@ from dynamic_dnn_ros.management.baselines import ztt
 from dynamic_dnn_ros.management.baselines.q_learning import QLearner
 from dynamic_dnn_ros.management.baselines.weights_file import (
     DeciderFileError,
-    read_decider,
+    restore_decider,
     write_decider,
 )
 from dynamic_dnn_ros.simulation.figures import energy, figures
@@ -91,7 +91,7 @@ def _asked(training: Training) -> dict[str, Any]:
 
 def _restore(training: Training, output: Path, learner: QLearner) -> int:
     """Go on where a file ends; return how many episodes it had."""
-    about, arrays = read_decider(output, training.decider, learner.shapes())
+    about = restore_decider(output, training.decider, learner)
     for name, value in _asked(training).items():
         if about.get(name) != value:
             raise DeciderFileError(
@@ -100,10 +100,6 @@ def _restore(training: Training, output: Path, learner: QLearner) -> int:
                 'Give another --output, or remove it to begin anew',
             )
     done = about.get('episodes')
-    try:
-        learner.restore(arrays)
-        if not isinstance(done, int) or done < 0:
-            raise ValueError(f'episodes = {done!r}')
-    except ValueError as error:
-        raise DeciderFileError(output, f'is of no use ({error})') from error
+    if not isinstance(done, int) or done < 0:
+        raise DeciderFileError(output, f'is of no use (episodes = {done!r})')
     return done

@@ -29,6 +29,9 @@ from dynamic_dnn_ros.management.questions import unanswerable
 from dynamic_dnn_ros.management.tables import ApplicationTable, Grid, Option, application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError, TargetStore
 
+SETTLED = 0.25
+"""Seconds after a change of clocks until frames and power are those of the new ones alone."""
+
 
 class Baseline(abc.ABC):
     """A manager that is told everything and chooses as its kind does."""

@@ -20,7 +20,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamic_dnn_ros.management.baselines.baseline import Baseline
+from dynamic_dnn_ros.management.baselines.baseline import SETTLED, Baseline
 from dynamic_dnn_ros.management.baselines.rates import ArrivalRates
 from dynamic_dnn_ros.management.baselines.search_space import settable
 from dynamic_dnn_ros.management.estimator import standard_score
@@ -43,9 +43,6 @@ MEMORY_OF_MEAN = 50
 
 LONGEST_SAMPLE = 3.0
 """Seconds after which a setting is left out that the platform does not grant."""
-
-SETTLED = 0.25
-"""Seconds after a change until frames are those of the new clocks alone."""
 
 SPREAD = 0.04
 """Deviation of a frame, as a share of the mean, until it is known."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import math
 import statistics
 
+from dynamic_dnn_ros.management.baselines.baseline import SETTLED
 from dynamic_dnn_ros.management.baselines.search_space import Place
 from dynamic_dnn_ros.management.estimator import standard_score
 from dynamic_dnn_ros.management.observations import Load, Status
@@ -27,9 +28,6 @@ HOPELESS = 5
 
 GRANTED_WITHIN = 1.5
 """Seconds within which the platform has to run at the clocks, or what it runs at is taken."""
-
-SETTLED = 0.25
-"""Seconds from then until frames and power are those of these clocks alone."""
 
 _WINDOW = 200
 

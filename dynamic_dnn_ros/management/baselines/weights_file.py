@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 import zipfile
 
 import numpy as np
@@ -30,6 +30,16 @@ LARGEST = 1 << 20
 
 ABOUT = 'about'
 FORMAT = 1
+
+
+class Learner(Protocol):
+    """What is trained: `restore` raises ValueError for arrays that it cannot go on from."""
+
+    def shapes(self) -> Shapes:
+        """Return the shapes of its arrays by name."""
+
+    def restore(self, arrays: Mapping[str, FloatArray]) -> None:
+        """Go on from arrays."""
 
 
 class DeciderFileError(ValueError):
@@ -83,6 +93,20 @@ def read_decider(
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
         raise DeciderFileError(path, f'is no file of a decider ({error})') from error
     return about, arrays
+
+
+def restore_decider(path: Path, decider: str, learner: Learner) -> dict[str, Any]:
+    """
+    Have a learner go on from a file, and return what that says of its training.
+
+    :raises DeciderFileError: for a file that is missing, of another decider, or of no use
+    """
+    about, arrays = read_decider(path, decider, learner.shapes())
+    try:
+        learner.restore(arrays)
+    except ValueError as error:
+        raise DeciderFileError(path, f'is of no use ({error})') from error
+    return about
 
 
 def _about(path: Path, data: bytes, decider: str) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamic_dnn_ros.management.baselines.baseline import Baseline
+from dynamic_dnn_ros.management.baselines.baseline import SETTLED, Baseline
 from dynamic_dnn_ros.management.baselines.q_learning import QLearner
 from dynamic_dnn_ros.management.baselines.search_space import settable
-from dynamic_dnn_ros.management.baselines.weights_file import DeciderFileError, read_decider
+from dynamic_dnn_ros.management.baselines.weights_file import restore_decider
 from dynamic_dnn_ros.management.manager import ManagerSettings
 from dynamic_dnn_ros.management.observations import Load, Status
 from dynamic_dnn_ros.management.tables import Option
@@ -39,9 +39,6 @@ STEPS = 3
 
 PERIOD = 1.0
 """Seconds from one action to the next."""
-
-SETTLED = 0.25
-"""Seconds after an action until frames are those of its clocks alone."""
 
 POWER_WEIGHT = 2.0
 COOL = 50.0
@@ -97,12 +94,7 @@ class Ztt(Baseline):
         self._learner = trained or learner()
         self._learns = trained is not None or not self.settings.decider_file
         if not self._learns:
-            path = Path(self.settings.decider_file).expanduser()
-            _, arrays = read_decider(path, NAME, self._learner.shapes())
-            try:
-                self._learner.restore(arrays)
-            except ValueError as error:
-                raise DeciderFileError(path, f'is of no use ({error})') from error
+            restore_decider(Path(self.settings.decider_file).expanduser(), NAME, self._learner)
         self._frames: dict[str, list[float]] = {}
         self._watts: list[float] = []
         self._action = STEPS**2 - 1

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from dynamic_dnn_ros.management.baselines.probes import FRAMES, LOADS, LONGEST, SETTLED, Probe
+from dynamic_dnn_ros.management.baselines.baseline import SETTLED
+from dynamic_dnn_ros.management.baselines.probes import FRAMES, LOADS, LONGEST, Probe
 from dynamic_dnn_ros.management.targets import Target
 from support.applications import GPU, served_frame
 from support.loads import gpu_load

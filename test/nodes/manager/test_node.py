@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from std_msgs.msg import String
 
+from dynamic_dnn_ros.management.baselines import ztt
+from dynamic_dnn_ros.management.baselines.weights_file import write_decider
 from dynamic_dnn_ros.msg import (
     DvfsSetting,
     ManagerInputs,
@@ -599,6 +601,23 @@ def test_another_decider_meets_a_target(session: Session, decider: str) -> None:
     )
     answer = session.wait_for_state(FRONT, TargetStatus.STATE_ANSWERED)
     assert 'predicts nothing' in answer.message
+
+
+def test_a_trained_decider_serves_and_one_that_is_none_is_said(
+    session: Session, tmp_path: Path
+) -> None:
+    path = tmp_path / 'ztt.npz'
+    write_decider(path, 'ztt', {}, ztt.learner().arrays())
+    session.start_platform()
+    parameters = {'decider': 'ztt', 'decider_file': str(tmp_path)}
+    node = session.start_node('manager_node', parameters=parameters)
+    node.wait_for_log('cannot be read', 40.0)
+    assert node.stop() == 0
+    session.start_manager(decider='ztt', decider_file=str(path))
+    ScriptedApplication(session.graph, FRONT)
+    session.ask(FRONT, latency=0.5)
+    report = session.wait_for_state(FRONT, TargetStatus.STATE_MET)
+    assert 0 < report.measured[0] <= 0.5
 
 
 def test_unknown_decider_is_said(session: Session) -> None:
