@@ -364,5 +364,7 @@ def _between(leaders: Sequence[int], place: int, parts: Sequence[torch.Tensor]) 
         for at, leader in enumerate(leaders)
         if at != place
     ]
-    for work in distributed.batch_isend_irecv([*sent, *received]):
+    # To receive is announced on the line that is sent on: behind a message it would wait for its
+    # end, and one way would begin when the other one is through.
+    for work in distributed.batch_isend_irecv([*received, *sent]):
         work.wait()
