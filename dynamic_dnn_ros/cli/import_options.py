@@ -14,6 +14,7 @@ import onnxruntime  # noqa: F401 - a missing package is told before any work
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle
+from dynamic_dnn_ros.cli.next_steps import serving
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.importing.bundle_import import Order
@@ -200,7 +201,7 @@ def report(bundle: Bundle) -> None:
     print('next:')
     print(f'  dynamic-dnn bundle check {folder}')
     print(f'  dynamic-dnn profile {folder}')
-    print(f'  ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py bundle:={folder} image:=TOPIC')
+    print(f'  {serving(bundle.folder)}')
 
 
 def resolutions(text: str) -> tuple[Size, ...]:
@@ -228,7 +229,13 @@ def _labels(text: str | None) -> tuple[str, ...] | None:
         return known_labels(text)
     if not path.exists() and ',' in text:
         return parse_labels(text, '--labels')
-    return read_labels(path)
+    try:
+        return read_labels(path)
+    except ImportingError as error:
+        if path.exists():
+            raise
+        known = f'{error.remedy}; or one of {", ".join(LABEL_SETS)}'
+        raise ImportingError(error.where, error.problem, known) from error
 
 
 def _numbers(text: str) -> tuple[float, ...]:

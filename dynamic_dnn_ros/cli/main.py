@@ -19,6 +19,8 @@ import re
 import sys
 from typing import Protocol, cast
 
+from dynamic_dnn_ros.cli.parser import Parser, proposal
+
 PACKAGE = 'dynamic_dnn_ros'
 ROS_MODULES = frozenset(
     {
@@ -292,8 +294,11 @@ def _answer(given: Sequence[str]) -> int:
         return 0
     name, *rest = given
     if name not in COMMANDS:
-        known = ', '.join(COMMANDS)
-        print(f'dynamic-dnn: there is no command {name!r}. Choose from: {known}', file=sys.stderr)
+        meant = proposal(name, COMMANDS) or '.'
+        print(
+            f'dynamic-dnn: there is no command {name!r}{meant} Choose from: {", ".join(COMMANDS)}',
+            file=sys.stderr,
+        )
         return 2
     try:
         return _run(name, rest)
@@ -336,7 +341,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     :raises ModuleNotFoundError: when something that it needs is not installed
     """
     command = COMMANDS[name]
-    parser = argparse.ArgumentParser(prog=f'dynamic-dnn {name}', description=command.summary)
+    parser = Parser(prog=f'dynamic-dnn {name}', description=command.summary)
     command.load().add_arguments(parser)
     return parser
 

@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 import re
-import shlex
 import sys
 from typing import Any
 
@@ -22,6 +21,7 @@ from dynamic_dnn_ros.bundles.profile import LARGEST_BATCH, FlagColumn, Operating
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.shipped import find_bundle
 from dynamic_dnn_ros.bundles.writer import with_profile
+from dynamic_dnn_ros.cli.next_steps import serving
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.datasets.labelled_set import LabelledSet
 from dynamic_dnn_ros.engines.automatic import open_engine
@@ -295,11 +295,8 @@ def _measure(bundle: Bundle, arguments: argparse.Namespace) -> None:
 
 def _say_next(bundle: Bundle, platform: str) -> None:
     """Say what to type next: how to serve the bundle, on a simulated board if it is of one."""
-    board = f' platform:={platform}' if platform.endswith(SIMULATED_SUFFIX) else ''
-    print(
-        'next: ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py '
-        f'bundle:={shlex.quote(str(bundle.folder))} image:=TOPIC{board}'
-    )
+    board = platform if platform.endswith(SIMULATED_SUFFIX) else ''
+    print(f'next: {serving(bundle.folder, board)}')
 
 
 def _with_accuracies(

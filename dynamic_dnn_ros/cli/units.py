@@ -51,6 +51,22 @@ def quantity(name: str, units: Mapping[str, float]) -> Callable[[str], float]:
 
 
 duration = quantity('time', TIMES)
+
+
+def latency(text: str) -> float:
+    """
+    Read a latency for argparse, s: a number without a unit is one only below 1.
+
+    Who types 25 means milliseconds, and would be asking for 25 s.
+    """
+    value = duration(text)
+    if value >= 1.0 and not text.strip()[-1].isalpha():
+        raise argparse.ArgumentTypeError(
+            f'{text!r} has no unit: give {text.strip()}ms, or {text.strip()}s if seconds are meant'
+        )
+    return value
+
+
 share = quantity('share', SHARES)
 rate = quantity('rate', RATES)
 energy = quantity('energy', ENERGIES)

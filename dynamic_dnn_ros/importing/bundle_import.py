@@ -13,6 +13,7 @@ import re
 
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.manifest import (
+    MANIFEST_NAME,
     AccuracySource,
     Manifest,
     SeparateModels,
@@ -69,6 +70,8 @@ def write_imported_bundle(
     :raises DataError: when the labelled pictures cannot be read
     """
     check_place(order.output)
+    if (order.output / MANIFEST_NAME).is_file():
+        say(f'the bundle that stands in {order.output} is replaced; --output names another folder')
     for name in sorted(order.output.glob('profile_*.json')):
         say(
             f'{name.name} of the bundle that stood in {order.output} goes with it: measure it '

@@ -57,6 +57,15 @@ def test_overruns_are_no_figure_of_the_board_and_are_counted() -> None:
     assert 'took longer than the simulated board' in as_markdown(run, summarise(run))
 
 
+def test_a_phase_without_a_figure_is_neither_met_nor_missed() -> None:
+    run = demo_run()
+    busy = [dataclasses.replace(frame, overrun=True) for frame in run.frames]
+    for phase, record in zip(summarise(dataclasses.replace(run, frames=busy)), run.phases):
+        if record.phase.goal.latency:
+            assert phase.met is None and phase.expected
+            assert phase.verdict == 'no figure: this computer was too busy'
+
+
 def test_a_machine_that_was_too_busy_is_said_before_the_figures() -> None:
     run = demo_run()
     assert caution(summarise(run)) == ''

@@ -21,6 +21,7 @@ import pytest
 from dynamic_dnn_ros.bundles.profile import ProfileKind
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.cli.next_steps import serving
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.pictures.scaling import CompressedPicture, fitted
 from dynamic_dnn_ros.platforms.hardware import hardware_name
@@ -54,8 +55,7 @@ def test_puts_the_profile_into_the_bundle(
     assert main(['profile', str(bundle), '--platform', PLATFORM]) == 0
     said = capsys.readouterr().out
     assert '(simulated, extrapolated)' in said
-    served = f'ros2 launch dynamic_dnn_ros dynamic_dnn.launch.py bundle:={bundle} image:=TOPIC'
-    assert said.splitlines()[-1] == f'next: {served} platform:={PLATFORM}'
+    assert said.splitlines()[-1] == f'next: {serving(bundle, PLATFORM)}'
     profile = read_bundle(bundle).profile(PLATFORM)
     assert profile is not None
     assert profile.kind is ProfileKind.SIMULATED
@@ -103,8 +103,7 @@ def test_measures_this_computer(bundle: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert '3 operating points on linux (measured)' in said
     assert 'measuring 3 sub-networks on cpu' in said
-    assert said.splitlines()[-1].startswith('next: ros2 launch dynamic_dnn_ros ')
-    assert said.splitlines()[-1].endswith(f' bundle:={bundle} image:=TOPIC')
+    assert said.splitlines()[-1] == f'next: {serving(bundle)}'
     profile = read_bundle(bundle).profile('linux', hardware_name())
     assert profile is not None
     assert profile.kind is ProfileKind.MEASURED

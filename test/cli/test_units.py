@@ -40,6 +40,19 @@ def test_quantities(read: Callable[[str], float], text: str, value: float) -> No
 
 
 @pytest.mark.parametrize(
+    ('text', 'value'), [('25ms', 0.025), ('0.025', 0.025), ('25s', 25.0), ('1e-3', 0.001)]
+)
+def test_a_latency_without_a_unit_is_below_a_second(text: str, value: float) -> None:
+    assert units.latency(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize('text', ['25', '1', ' 1e3 '])
+def test_a_latency_that_may_be_in_milliseconds_is_asked_about(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f'{text.strip()}ms, or {text.strip()}s'):
+        units.latency(text)
+
+
+@pytest.mark.parametrize(
     ('read', 'text', 'problem'),
     [
         (units.duration, 'fast', "'fast' is no time. Give a number, alone or with one of: s, ms"),

@@ -17,6 +17,7 @@ from dynamic_dnn_ros.bundles.manifest import AccuracySource, Manifest, SeparateM
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.cli.main import main
+from dynamic_dnn_ros.cli.next_steps import serving
 from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
 from dynamic_dnn_ros.engines.verification import VerifyingEngine
 from dynamic_dnn_ros.pictures.input import Alignment, ChannelOrder, Resize
@@ -94,7 +95,8 @@ def test_detectors_come_in_with_what_their_exporter_wrote(
     assert {entry.size for entry in manifest.sub_networks} == {Size(64, 64)}
     said = capsys.readouterr().out
     assert 'resize: letterbox (as Ultralytics)' in said
-    assert f'dynamic-dnn bundle check {tmp_path / "yolo"}' in said and 'bundle:=' in said
+    assert f'dynamic-dnn bundle check {tmp_path / "yolo"}' in said
+    assert serving(tmp_path / 'yolo') in said and 'is replaced' not in said
     card = bundle.other_files['MODEL_CARD.md'].decode()
     assert 'mean: 0, 0, 0 (as Ultralytics)' in card
     assert 'import-onnx yolo_n.onnx yolo_s.onnx yolo_m.onnx' in card

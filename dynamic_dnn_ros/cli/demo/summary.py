@@ -126,6 +126,8 @@ def _judge(
     goal = record.phase.goal
     if goal.clear:
         return None, 'nothing asked'
+    if goal.latency and math.isnan(p95):
+        return None, 'no figure: this computer was too busy'
     missed = []
     if goal.latency and not p95 <= goal.latency:
         missed.append(milliseconds(p95 - goal.latency))

@@ -108,7 +108,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--latency',
-        type=units.duration,
+        type=units.latency,
         metavar='TIME',
         help='from the image to its result, at most: 25ms, or 0.025 in seconds',
     )

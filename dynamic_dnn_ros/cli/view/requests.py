@@ -23,7 +23,7 @@ from dynamic_dnn_ros.management.words import target_text
 ACTIONS = ('set', 'ask', 'clear')
 
 _READERS: Mapping[str, Callable[[str], float]] = {
-    'latency': units.duration,
+    'latency': units.latency,
     'latency_quantile': units.share,
     'accuracy': units.share,
     'energy': units.energy,
