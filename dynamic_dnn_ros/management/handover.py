@@ -24,6 +24,9 @@ Seconds for which an option is left out that the application refused or could no
 each time. Never for good: what it refused may have been a moment's state.
 """
 
+MOST_COUNTED = 256
+"""Applications whose switches are counted, the last ones, also those that are gone."""
+
 
 class Handover:
     """
@@ -53,7 +56,10 @@ class Handover:
             reason = assignment.due(target, now)
             if reason is None:
                 continue
-            self._sequences[name] = self._sequences.get(name, 0) + 1
+            # One that comes back goes on counting: what has a lower number is overtaken.
+            self._sequences[name] = self._sequences.pop(name, 0) + 1
+            while len(self._sequences) > MOST_COUNTED:
+                del self._sequences[next(iter(self._sequences))]
             switch = Switch(
                 name,
                 self._sequences[name],

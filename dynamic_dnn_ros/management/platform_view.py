@@ -102,10 +102,12 @@ class PlatformView:
                 known = max((sample for _, sample in samples), default=0.0)
                 self.foreign_rose |= cycles - known > RISE * max(domain.available, default=0.0)
                 samples.append((now, cycles))
-        # Of domains too that are no longer reported.
-        for samples in self._foreign.values():
+        # Of domains too that are no longer reported; of those nothing stays.
+        for name, samples in list(self._foreign.items()):
             while samples and now - samples[0][0] > FOREIGN_WINDOW:
                 samples.popleft()
+            if not samples:
+                del self._foreign[name]
         return self.offer_changed or back
 
     def is_fresh(self, now: float) -> bool:
@@ -126,9 +128,7 @@ class PlatformView:
     def foreign(self) -> dict[str, float]:
         """Return the cycles a second, Hz by domain, that load which is not ours takes."""
         return {
-            name: max(cycles for _, cycles in samples)
-            for name, samples in self._foreign.items()
-            if samples
+            name: max(cycles for _, cycles in samples) for name, samples in self._foreign.items()
         }
 
     def choice(self, joint: JointTable, now: float) -> Choice:

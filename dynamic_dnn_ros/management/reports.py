@@ -114,6 +114,8 @@ class Reporter:
                     message=f'Refused a target{sender}: {refusal.message}. {kept}',
                 )
             reports.append(report)
+        for name in set(self._infeasible).difference(registry):
+            del self._infeasible[name]
         return tuple(reports)
 
     def _expire(self, now: float) -> None:

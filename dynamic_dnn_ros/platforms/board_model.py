@@ -36,7 +36,7 @@ BOARDS_VARIABLE = 'DYNAMIC_DNN_BOARDS'
 _TERMS = ('constant', 'layer', 'multiply_add', 'parameter')
 _PARTS = ('host', 'parallel', 'gpu', 'memory', 'fixed')
 _CACHED = 100_000
-"""Results of each kind that a board remembers: all settings of a dozen sub-networks."""
+"""Results that a board remembers: all settings of a dozen sub-networks."""
 
 
 @dataclass(frozen=True)
@@ -391,6 +391,7 @@ class BoardModel:
             )
             for name, entry in mapping['domains'].items()
         }
+        self._offered = {name: frozenset(d.frequencies) for name, d in self.domains.items()}
         modes = mapping['power_modes']['modes']
         self.power_modes = {name: self._mode(name, entry) for name, entry in modes.items()}
         chosen = power_mode or mapping['power_modes']['default']
@@ -552,7 +553,9 @@ class BoardModel:
             found = self._compute(work, processor, frequencies)
             if len(self._parts) >= _CACHED:
                 self._parts.clear()
-            self._parts[key] = found
+            # A load of somebody may say any frequency: only those of the tables come again.
+            if all(self._is_offered(*each) for each in zip(('cpu', 'gpu', 'memory'), clocks)):
+                self._parts[key] = found
         return found
 
     def _compute(
@@ -689,8 +692,12 @@ class BoardModel:
             found = self.domains[domain].full_power(frequency)
             if domain == 'gpu':
                 found *= self.power_mode.gpu_share
-            self._full_power[key] = found
+            if self._is_offered(domain, frequency):
+                self._full_power[key] = found
         return found
+
+    def _is_offered(self, domain: str, frequency: float | None) -> bool:
+        return frequency is None or frequency in self._offered.get(domain, ())
 
     def zone_temperatures(
         self, spreader: float, frequencies: Mapping[str, float], activity: Mapping[str, float]

@@ -216,9 +216,8 @@ class SimulatedPlatform(Platform):
         self._contend(now)
 
     def _bias(self, application: str) -> float:
-        if application not in self._biases:
-            self._biases[application] = self._board.bias(self._seed, application)
-        return self._biases[application]
+        known = self._biases.get(application)
+        return self._board.bias(self._seed, application) if known is None else known
 
     def _applications(self) -> list[_Work]:
         """Return what applications do, with this board's bias and power mode."""
@@ -226,8 +225,10 @@ class SimulatedPlatform(Platform):
             self._work = []
             # One that falls silent is noticed a little late, which changes nothing.
             self._work_until = self._time + _LONGEST_STEP
-            for name, instance, processor, rates in self._activity.applications(self._time):
-                factor = self._bias(name)
+            activities = list(self._activity.applications(self._time))
+            self._biases = {each.application: self._bias(each.application) for each in activities}
+            for name, instance, processor, rates in activities:
+                factor = self._biases[name]
                 busy = {domain: rate * factor for domain, rate in rates.items()}
                 frames = busy.pop(FRAMES, 0.0) / factor
                 total = busy.get('cpu', 0.0)

@@ -12,6 +12,7 @@ import pytest
 from dynamic_dnn_ros.management import planning
 from dynamic_dnn_ros.management.assessment import Demand
 from dynamic_dnn_ros.management.decisions import Decision, TargetReport, TargetState
+from dynamic_dnn_ros.management.handover import MOST_COUNTED
 from dynamic_dnn_ros.management.manager import Manager
 from dynamic_dnn_ros.management.observations import DomainLoad, Load, Status, StatusEvent
 from dynamic_dnn_ros.management.records import FIRST_PAUSE, MOST_APPLICATIONS
@@ -19,6 +20,7 @@ from dynamic_dnn_ros.management.reports import MOST_REFUSALS, Reporter
 from dynamic_dnn_ros.management.tables import LARGEST_JOINT
 from dynamic_dnn_ros.management.targets import LONGEST_ID, MOST_ABSENT, Target, TargetError
 from support.applications import GPU, application, operating_points
+from support.growth import growth
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
 DOMAIN = DomainLoad('gpu', GPU, GPU[0], GPU[-1], GPU[-1])
@@ -185,3 +187,21 @@ def test_settings_of_disjoint_domains_do_not_multiply_without_end() -> None:
     decision = subject.decide(0.1)
     assert 'or too many' in decision.message
     assert all(report.reason for report in decision.reports)
+
+
+def test_applications_that_come_and_go_leave_nothing_behind() -> None:
+    """Each under another name, with a target that cannot be met, and on other domains."""
+    subject = Manager('me')
+    points = operating_points()
+
+    def come_and_go(number: int) -> None:
+        now, name = 4.0 * number, f'/camera{number:06}/inference_node'
+        other = DomainLoad(f'domain{number:06}', GPU, GPU[0], GPU[-1], GPU[-1], 0.5)
+        load = Load('board', 'boot', now + 1.0, (DOMAIN, other), monotonic_time=now + 1.0)
+        subject.observe_load(load, now)
+        subject.add_application(application(name, operating_points=points), now)
+        subject.set_target(Target(name, latency=1e-6), 10 * number + 1)
+        (report,) = [r for r in subject.decide(now).reports if r.application == name]
+        assert report.state is TargetState.INFEASIBLE
+
+    assert growth(come_and_go, MOST_COUNTED + 20, 200) < 100

@@ -16,6 +16,7 @@ import yaml
 from dynamic_dnn_ros.files import share_folder
 from dynamic_dnn_ros.platforms.board_model import BoardModel, NetworkCost, load_board
 from dynamic_dnn_ros.platforms.contract import PlatformError
+from support.growth import growth
 from support.shared_data import shared_data
 
 PLATFORM = 'xavier_nx_simulated'
@@ -289,3 +290,16 @@ def test_damaged_file_is_refused(tmp_path: Path) -> None:
         load_board('bad_simulated', folder=tmp_path)
     with pytest.raises(PlatformError, match='KeyError'):
         BoardModel({'name': 'half'}, 'half.yaml')
+
+
+def test_frequencies_that_no_board_has_leave_nothing_behind() -> None:
+    """A load of somebody may say any."""
+    cost = NetworkCost(multiply_adds=269_000_000, layers=61, parameters=6_200_000)
+    table = {name: domain.frequencies[-1] for name, domain in BOARD.domains.items()}
+
+    def compute(number: int) -> None:
+        clocks = {**table, 'gpu': 5e8 + number}
+        BOARD.parts(cost, 'gpu', clocks)
+        BOARD.power(clocks, dict.fromkeys(clocks, 0.5))
+
+    assert growth(compute, 50, 200) < 20

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.platforms.board_model import (
 )
 from dynamic_dnn_ros.platforms.contract import DomainRange, DomainState, PlatformSample
 from dynamic_dnn_ros.platforms.simulated import SimulatedPlatform
+from support.growth import growth
 
 BOARD = load_board('xavier_nx_simulated')
 COST = NetworkCost(multiply_adds=269_000_000, layers=61, parameters=6_200_000)
@@ -147,6 +148,17 @@ def test_alone_the_slow_down_is_the_bias() -> None:
     platform.apply(0.0, TOP)
     sample = Applications(platform, ('/a',), 20.0).run(5.0)
     assert sample.slow_downs == {'/a': pytest.approx(BOARD.bias(7, '/a'))}
+
+
+def test_applications_that_come_and_go_leave_nothing_behind() -> None:
+    platform = make()
+
+    def come_and_go(number: int) -> None:
+        now = 5.0 * number
+        platform.observe(now, f'/camera{number:06}', 'one', 'gpu', {'gpu': 0.1}, 1)
+        platform.read(now + 1.0)
+
+    assert growth(come_and_go, 50, 100) < 20
 
 
 def test_sharing_the_gpu_as_published() -> None:

@@ -129,6 +129,8 @@ class TargetNews:
         known = {report.application for report in reports}
         for name in self._stories.keys() - known:
             del self._stories[name]
+        for name in self._advised.keys() - known:
+            del self._advised[name]
 
     def _tell(
         self,

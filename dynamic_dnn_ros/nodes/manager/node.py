@@ -586,6 +586,8 @@ class ManagerNode(ManagedNode):
                 self._send_switch(switch)
         for name in set(self._switch_publishers) - set(self._manager.applications):
             self.destroy_publisher(self._switch_publishers.pop(name))
+        for name in set(self._served) - set(self._manager.applications):
+            del self._served[name]
         if decision.setting != self._setting:
             self._send_setting(decision.setting)
         # Whom a decision concerns has it by now; the reasons take longer.
