@@ -12,20 +12,22 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from dynamic_dnn_ros.cli.demo import picture
 from dynamic_dnn_ros.cli.demo.page import as_markdown
 from dynamic_dnn_ros.cli.demo.picture import draw, sub_network_colours
 from dynamic_dnn_ros.cli.demo.summary import summarise
 from support.demo_run import demo_run
 
 to_rgb = pytest.importorskip('matplotlib.colors').to_rgb
+figure = pytest.importorskip('matplotlib.figure')
 
 
 def test_picture_is_drawn(tmp_path: Path) -> None:
     run = demo_run()
     draw(run, summarise(run), tmp_path / 'run.png')
-    with Image.open(tmp_path / 'run.png') as picture:
-        assert picture.width >= 1200
-        pixels = np.asarray(picture.convert('RGB'))
+    with Image.open(tmp_path / 'run.png') as drawn:
+        assert drawn.width >= 1200
+        pixels = np.asarray(drawn.convert('RGB'))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
 
 
@@ -56,6 +58,17 @@ def test_short_run_without_loads_or_latencies_is_drawn(tmp_path: Path) -> None:
     run.frames = []
     draw(run, summarise(run), tmp_path / 'run.png')
     assert (tmp_path / 'run.png').stat().st_size > 10_000
+
+
+def test_what_a_computer_cannot_read_is_said_in_place_of_an_empty_row() -> None:
+    run = demo_run(3.0)
+    for row in (picture._draw_frequencies, picture._draw_power):
+        said = []
+        for loads in (run.loads, []):
+            axis = figure.Figure().add_subplot()
+            row(axis, replace(run, loads=loads))
+            said.append([text.get_text() for text in axis.texts])
+        assert said == [[], ['cannot be read here']]
 
 
 def test_a_run_of_a_bundle_whose_accuracies_nobody_knows_is_drawn(tmp_path: Path) -> None:

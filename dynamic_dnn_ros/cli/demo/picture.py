@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 from pathlib import Path
+import re
 from typing import Any
 
 from dynamic_dnn_ros import palette
@@ -217,7 +218,9 @@ def _draw_frequencies(axis: Any, run: RunRecord) -> None:
             )
     axis.set_ylim(bottom=0)
     axis.set_ylabel('frequency [MHz]')
-    if axis.get_legend_handles_labels()[0]:
+    if not axis.get_legend_handles_labels()[0]:
+        _say_unreadable(axis)
+    else:
         axis.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncol=4, fontsize=8, borderpad=0)
 
 
@@ -226,8 +229,15 @@ def _draw_power(axis: Any, run: RunRecord) -> None:
     if rows:
         axis.plot(*zip(*rows), color=palette.RAILS[0], linewidth=1.6)
         axis.fill_between(*zip(*rows), color=palette.RAILS[0], alpha=0.08)
+    else:
+        _say_unreadable(axis)
     axis.set_ylim(bottom=0)
     axis.set_ylabel('power [W]')
+
+
+def _say_unreadable(axis: Any) -> None:
+    axis.text(0.5, 0.5, 'cannot be read here', transform=axis.transAxes, ha='center')
+    axis.set_yticks([])
 
 
 def _draw_phases(axes: Any, run: RunRecord, phases: Sequence[PhaseSummary]) -> None:
@@ -241,7 +251,8 @@ def _draw_phases(axes: Any, run: RunRecord, phases: Sequence[PhaseSummary]) -> N
             axis.axvspan(record.start, record.end, color=colour, alpha=0.045, linewidth=0)
             axis.axvline(record.start, color='#b0bec5', linewidth=0.8)
         target = '\n'.join(record.phase.goal.text.split(', '))
-        verdict = summary.verdict.split(' by ')[0]
+        # By how much, or why, stands in the summary.
+        verdict = re.split(' by |: ', summary.verdict)[0]
         for text, height, style in (
             (f'{record.phase.name}: {verdict}', 1.245, {'fontweight': 'bold', 'color': colour}),
             (target, 1.225, {'va': 'top', 'color': '#263238'}),
