@@ -34,6 +34,9 @@ from dynamic_dnn_ros.tasks.contract import Outputs, TensorSpec
 #: Seconds that loading and the runs may take.
 TIME_LIMIT = 60.0
 
+#: Pixels by which backbones of detectors usually divide their pictures.
+_STRIDE = 32
+
 _RUNTIME_REMEDY = (
     'Check that the model runs in ONNX Runtime by itself, or export it again with opset 17'
 )
@@ -98,7 +101,7 @@ def run_model(
                 'It may loop without end. Give more time with --time-limit if it is only slow',
             ) from error
         if done.returncode != 0:
-            raise ImportingError(where, _failure(done, size), _RUNTIME_REMEDY)
+            raise ImportingError(where, _failure(done, size), _remedy(size))
         with np.load(answers_file) as archive:
             stored = dict(archive)
     answers: list[dict[str, NDArray[Any]]] = [{} for _ in pictures]
@@ -131,6 +134,18 @@ def _common_shape(values: Sequence[NDArray[Any]]) -> tuple[int | None, ...]:
     if len({len(shape) for shape in shapes}) != 1:
         return ()
     return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes))
+
+
+def _remedy(size: Size) -> str:
+    """Return what to do about a model that does not run at a size."""
+    odd = next((side for side in (size.width, size.height) if side % _STRIDE), None)
+    if odd is None:
+        return _RUNTIME_REMEDY
+    lower = max(odd // _STRIDE, 1) * _STRIDE
+    return (
+        f'Many models take only multiples of {_STRIDE}: give {lower} or {lower + _STRIDE} in '
+        f'place of {odd} to --resolutions, where it takes any size. {_RUNTIME_REMEDY}'
+    )
 
 
 def _failure(done: subprocess.CompletedProcess[str], size: Size) -> str:

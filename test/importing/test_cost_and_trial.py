@@ -175,6 +175,22 @@ def test_what_onnx_runtime_says_is_passed_on(tmp_path: Path) -> None:
         run_model(with_front(model), pictures(8), 'm')
 
 
+@pytest.mark.parametrize(
+    ('side', 'said'), [(225, 'give 224 or 256 in place of 225'), (8, 'give 32 or 64'), (64, '')]
+)
+def test_a_side_that_a_backbone_hardly_divides_is_told_of(side: int, said: str) -> None:
+    nodes = [
+        helper.make_node('SpaceToDepth', ['image'], ['blocks'], blocksize=16),
+        helper.make_node('MatMul', ['blocks', 'linear'], ['out']),
+    ]
+    weights = {'linear': np.zeros((10, 2), np.float32)}
+    model = model_of(nodes, [('image', 1, (1, 3, 'h', 'w'))], [('out', 1, None)], weights)
+    with pytest.raises(ImportingError) as refused:
+        run_model(with_front(model), pictures(side), 'm')
+    assert ('multiples of 32' in refused.value.remedy) == bool(said)
+    assert said in refused.value.remedy
+
+
 def test_versions_that_onnx_runtime_lacks_are_named() -> None:
     model = with_front(classifier())
     model.ir_version = 99
