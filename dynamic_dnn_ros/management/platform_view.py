@@ -23,6 +23,12 @@ FOREIGN_WINDOW = 5.0
 NEGLIGIBLE_FOREIGN = 0.02
 """Share of a domain below which nobody else is there to be protected."""
 
+SPAN = 1.5
+"""Periods of the platform's loads whose clocks count for what was measured over the last one."""
+
+MOST_CLOCKS = 32
+"""Of these, that are remembered of a domain."""
+
 RISE = 0.05
 """Share of a domain by which load that is not ours has to rise to ask for a decision at once."""
 
@@ -64,6 +70,7 @@ class PlatformView:
         self._floors = dict(floors or {})
         self._source = LoadSource()
         self._foreign: dict[str, deque[tuple[float, float]]] = {}
+        self._clocks: dict[str, deque[tuple[float, float]]] = {}
         self._choice: tuple[JointTable, tuple[tuple[object, ...], ...], Choice] | None = None
 
     def allow(self, floors: Mapping[str, float]) -> None:
@@ -90,13 +97,15 @@ class PlatformView:
         )
         if before is None or before.platform != load.platform:
             self._foreign.clear()
+            self._clocks.clear()
         self.load = load
         cores = self.cores.number
         self.cores.compare(load, now)
         # What a setting leaves of the CPU was reckoned with another number.
         self.offer_changed |= self.cores.number != cores
         for domain in load.domains:
-            cycles = domain.utilisation_foreign * domain.granted
+            # It was busy at the clock of the last period: where that has risen since, less.
+            cycles = domain.utilisation_foreign * self._lowest_clock(domain, load.period, now)
             samples = self._foreign.setdefault(domain.name, deque())
             if math.isfinite(cycles) and domain.utilisation_foreign >= NEGLIGIBLE_FOREIGN:
                 known = max((sample for _, sample in samples), default=0.0)
@@ -108,7 +117,20 @@ class PlatformView:
                 samples.popleft()
             if not samples:
                 del self._foreign[name]
+        for name in self._clocks.keys() - {domain.name for domain in load.domains}:
+            del self._clocks[name]
         return self.offer_changed or back
+
+    def _lowest_clock(self, domain: DomainLoad, period: float, now: float) -> float:
+        """Return the lowest clock that a domain had in the last period, Hz; NaN: not known."""
+        clocks = self._clocks.setdefault(domain.name, deque(maxlen=MOST_CLOCKS))
+        if not domain.granted > 0:
+            clocks.clear()
+            return math.nan
+        clocks.append((now, domain.granted))
+        while now - clocks[0][0] > SPAN * period:
+            clocks.popleft()
+        return min(clock for _, clock in clocks)
 
     def is_fresh(self, now: float) -> bool:
         """Tell whether the platform was heard lately."""

@@ -159,6 +159,25 @@ def test_foreign_load_is_believed_at_once_and_forgotten_slowly() -> None:
     assert view.foreign() == {}
 
 
+def test_what_others_kept_busy_at_a_lower_clock_is_no_more_for_a_clock_that_rose() -> None:
+    """The first load after a setting tells of the time before it, and of the new clock."""
+    view = PlatformView()
+    for now, granted, busy in (
+        (0.0, 500e6, 0.6), (0.1, 500e6, 0.6), (0.103, 1000e6, 0.6), (0.11, 1100e6, 0.6),
+        (0.2, 1000e6, 0.31), (0.3, 1000e6, 0.3),
+    ):  # fmt: skip
+        view.observe(load(utilisation_foreign=busy, granted=granted), now)
+        assert view.foreign() == {'gpu': pytest.approx(300e6)}
+    view.observe(load(utilisation_foreign=0.5, granted=1000e6), 0.4)
+    assert view.foreign() == {'gpu': pytest.approx(500e6)}
+
+
+def test_cycles_of_others_are_not_known_where_the_clock_is_not() -> None:
+    view = PlatformView()
+    view.observe(load(utilisation_foreign=0.5, granted=math.nan), 0.0)
+    assert view.foreign() == {}
+
+
 def test_load_of_a_domain_that_is_no_longer_reported_is_forgotten_too() -> None:
     view = PlatformView()
     view.observe(load(utilisation_foreign=0.5), 0.0)
