@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from dynamic_dnn_ros.management.beside import Beside
 from dynamic_dnn_ros.management.decisions import Constraint
 from dynamic_dnn_ros.management.estimator import (
-    CAMERA_VARIATION,
     SlowDownFilter,
     predicted_service,
     predicted_waiting,
@@ -78,7 +77,6 @@ class Demand:
     their turns, as a multiple of what was predicted. `occupancy` is the time that a frame has of
     the processor, as a share of what it takes alone: less where frames run together.
     `teaches` tells of each option whether its frames tell of the scene; None: of none.
-    `camera_variation` is the standard deviation of the time between two frames over the period.
     """
 
     target: Target
@@ -95,7 +93,6 @@ class Demand:
     queueing: Waited = AS_PREDICTED
     occupancy: float = 1.0
     teaches: BoolArray | None = None
-    camera_variation: float = CAMERA_VARIATION
 
     @property
     def asked(self) -> bool:
@@ -316,12 +313,7 @@ def expect(
     service_mean = mean * slow_down.mean
     period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
     waiting = predicted_waiting(
-        target.quantile,
-        period,
-        service_mean,
-        service,
-        demand.path_variation,
-        demand.camera_variation,
+        target.quantile, period, service_mean, service, demand.path_variation
     )
     busy = busy_share(demand, points['mean'], contention)
     return Expectation(

@@ -23,7 +23,7 @@ from dynamic_dnn_ros.management.assessment import (
     FloatArray,
     IndexArray,
 )
-from dynamic_dnn_ros.management.estimator import BETWEEN_FRAMES, standard_score
+from dynamic_dnn_ros.management.estimator import CAMERA_VARIATION, standard_score
 from dynamic_dnn_ros.management.queueing import Queue
 from dynamic_dnn_ros.management.tables import UNKNOWN
 from dynamic_dnn_ros.management.targets import Objective
@@ -61,10 +61,8 @@ class Forecast:
         self._beyond_p95 = max(0.0, (score - z95) / (z99 - z95))
         self._longest = quantile * self.period
         tail = 0.5 * float(np.log(1 / (1 - quantile)))
-        self._steady = demand.camera_variation**2 + demand.path_variation**2
-        self._corrected = 0.0 if demand.path_variation else BETWEEN_FRAMES
-        self._varied = 1 / max(score, 0.5) ** 2
-        self._tail = tail
+        self._steady = tail * (CAMERA_VARIATION**2 + demand.path_variation**2)
+        self._varied = tail / max(score, 0.5) ** 2
         self.latency = target.latency * (1 - room)
         self.energy = target.energy * (1 - room)
         self.accuracy = target.accuracy
@@ -107,10 +105,8 @@ class Forecast:
         """
         utilisation = np.minimum(mean * self.rate, 1.0)
         waiting: FloatArray
-        corrected: FloatArray | float
         if service is None:
-            corrected = self._corrected * math.sqrt(self._steady)
-            waiting = utilisation * (self._steady * self._tail)
+            waiting = utilisation * (mean * self._steady)
         else:
             waiting = service / mean
             waiting -= 1.0
@@ -118,16 +114,11 @@ class Forecast:
             waiting *= waiting
             waiting *= self._varied
             waiting += self._steady
-            corrected = np.sqrt(waiting)
-            corrected *= self._corrected
-            waiting *= self._tail
+            waiting *= mean
             waiting *= utilisation
         np.subtract(1.0, utilisation, out=utilisation)
         np.maximum(utilisation, _NO_TIME, out=utilisation)
         waiting /= utilisation
-        waiting -= corrected
-        np.maximum(waiting, 0.0, out=waiting)
-        waiting *= mean
         return np.minimum(waiting, self._longest, out=waiting)
 
     def without_neighbours(self, accuracy: FloatArray, energy: FloatArray) -> FloatArray | float:

@@ -388,7 +388,6 @@ class Loop:
             work=path,
             exit_stage=exit_stage,
             batch=batch,
-            sent=now,
         )
 
     def _tell(self, status: Status, now: float) -> None:

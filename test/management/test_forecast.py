@@ -68,7 +68,6 @@ def test_predicts_what_the_assessment_does(
         np.ones(options, dtype=bool),
         np.ones((options, 1)),
         path_variation=0.0 if contention == 1.0 else 0.3,
-        camera_variation=0.02,
         occupancy=0.7,
     )
     rows = np.arange(len(table.rows))
