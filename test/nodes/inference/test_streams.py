@@ -332,9 +332,13 @@ def test_nodes_of_one_process_take_turns_by_one_scheduler(
             f'{NODE}/front',
             '/other',
         ]
-        # What one of them is set to holds for both.
+        # What one of them is set to holds for both, once each has had its turn.
         assert graph.set_parameter('/other', 'scheduler', 'earliest_deadline') == (True, '')
-        assert graph.parameter(NODE, 'scheduler') == 'earliest_deadline'
+        graph.spin_until(
+            lambda: graph.parameter(NODE, 'scheduler') == 'earliest_deadline',
+            10.0,
+            'the scheduler of the other node',
+        )
         assert process.stop() == 0
 
 
