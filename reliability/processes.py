@@ -132,15 +132,16 @@ class Supervisor:
             self._ending.wait(_LOOK)
         _end(list(self._supervised.values()))
         # A guard restores and ends when its node is gone.
-        deadline = time.monotonic() + PATIENCE
-        while self.here() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        self._wait_until_gone()
         for left in self.here():
             left.kill()
         # The kernel takes a moment to end even a killed process.
+        self._wait_until_gone()
+
+    def _wait_until_gone(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while self.here() and time.monotonic() < deadline:
-            time.sleep(_LOOK)
+            time.sleep(0.1)
 
     def _launch(self, supervised: _Supervised) -> None:
         with (self._logs / f'{supervised.name}.log').open('ab') as log:

@@ -215,10 +215,6 @@ class SimulatedPlatform(Platform):
             self._regulate(end)
         self._contend(now)
 
-    def _bias(self, application: str) -> float:
-        known = self._biases.get(application)
-        return self._board.bias(self._seed, application) if known is None else known
-
     def _applications(self) -> list[_Work]:
         """Return what applications do, with this board's bias and power mode."""
         if self._work is None or self._time >= self._work_until:
@@ -226,7 +222,10 @@ class SimulatedPlatform(Platform):
             # One that falls silent is noticed a little late, which changes nothing.
             self._work_until = self._time + _LONGEST_STEP
             activities = list(self._activity.applications(self._time))
-            self._biases = {each.application: self._bias(each.application) for each in activities}
+            self._biases = {
+                name: self._biases.get(name) or self._board.bias(self._seed, name)
+                for name, *_ in activities
+            }
             for name, instance, processor, rates in activities:
                 factor = self._biases[name]
                 busy = {domain: rate * factor for domain, rate in rates.items()}

@@ -123,20 +123,23 @@ def dense_seconds(links: Links, workers: Sequence[int], size: float) -> float:
 
 
 def sparse_seconds(
-    links: Links, clusters: Clusters, counts: Sequence[int], elements: int
+    links: Links,
+    laboratories: Clusters,
+    clusters: Clusters,
+    counts: Sequence[int],
+    elements: int,
 ) -> float:
     """
     Return how long it takes to average in clusters, whole, and between their leaders, compressed.
 
     Each leader sends its message to each other one; what it sends shares its line, and so does
-    what it receives. What goes from one laboratory, of workers that fast links join, to another
-    one shares the line between them.
+    what it receives. What goes from one laboratory to another one shares the line between them.
+
+    :param laboratories: workers that fast links join.
     """
     leaders = [group[0] for group in clusters]
     sizes = [sparse.message_bytes(elements, count) for count in counts]
-    laboratory = {
-        worker: at for at, group in enumerate(cluster(links.bandwidth)) for worker in group
-    }
+    laboratory = {worker: at for at, group in enumerate(laboratories) for worker in group}
     on_line: dict[tuple[int, int], float] = collections.defaultdict(float)
     for size, leader in zip(sizes, leaders):
         for other in leaders:
@@ -177,11 +180,12 @@ def choose(
     dense = Exchange((everyone,), (elements,), dense_seconds(links, everyone, 4.0 * elements))
     best = dense
     alone = tuple((worker,) for worker in everyone)
-    for clusters in dict.fromkeys((cluster(links.bandwidth), alone)):
+    laboratories = cluster(links.bandwidth)
+    for clusters in dict.fromkeys((laboratories, alone)):
         if len(clusters) < 2:
             continue
         counts = _counts(links, clusters, elements, ratio)
-        seconds = select_seconds + sparse_seconds(links, clusters, counts, elements)
+        seconds = select_seconds + sparse_seconds(links, laboratories, clusters, counts, elements)
         if seconds < best.seconds:
             best = Exchange(clusters, counts, seconds)
     gain = (compute_seconds + dense.seconds) / max(compute_seconds + best.seconds, 1e-9)
