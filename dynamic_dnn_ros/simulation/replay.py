@@ -29,6 +29,7 @@ from dynamic_dnn_ros.management.tables import application_table
 from dynamic_dnn_ros.management.targets import Target, TargetError
 from dynamic_dnn_ros.scheduling.registry import DEFAULT_SCHEDULER, scheduler_names
 from dynamic_dnn_ros.simulation.loop import Action, Loop, SimulatedApplication
+from dynamic_dnn_ros.simulation.recorded_load import other_load
 from dynamic_dnn_ros.simulation.runs import Run
 from dynamic_dnn_ros.simulation.scenario import Camera, Delays
 from dynamic_dnn_ros.simulation.scene import Scene
@@ -36,7 +37,7 @@ from dynamic_dnn_ros.simulation.server import Server
 from dynamic_dnn_ros.simulation.table_board import RAIL, TableBoard
 
 WINDOW = 1.0
-"""Seconds over which recorded slow-downs and loads are averaged."""
+"""Seconds over which recorded slow-downs are averaged."""
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,8 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     Simulate a recorded run under a manager.
 
     Cameras run at their mean recorded rate from their first frame on; each application is slower
-    than its profile by what was measured, turns of the others set aside, and other load is what
-    the platform reported, both over windows of a second. Pictures are as hard as their paths told.
+    than its profile by what was measured over windows of a second, turns of the others set aside,
+    and other load is what the platform reported. Pictures are as hard as their paths told.
     A target that was in force before the recording began is that which the application echoed.
 
     :raises ValueError: when the recording holds no application with a profile that served
@@ -244,7 +245,8 @@ def what_if(recording: Recording, manager: Decider) -> WhatIf:
     }
     first = {name: own[0].arrival for name, own in frames.items() if own}
     earliest = min(first.values())
-    foreign = _foreign(recording, start)
+    loads = ((e.time - start, e.told) for e in recording.entries if isinstance(e.told, Load))
+    foreign = other_load(loads)
     jitter = statistics.fmean(spread for _, _, spread in series.values())
     board = TableBoard(
         applications,
@@ -478,20 +480,6 @@ def _slow_downs(
         if len(values) > 3
     ]
     return times, middles, min(statistics.median(spreads), 0.5) if spreads else 0.0
-
-
-def _foreign(recording: Recording, start: float) -> dict[str, tuple[list[float], list[float]]]:
-    """Return, for each domain, times and cycles a second, Hz, that other load took."""
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for entry in recording.entries:
-        if isinstance(entry.told, Load):
-            for domain in entry.told.domains:
-                cycles = domain.utilisation_foreign * domain.granted
-                if math.isfinite(cycles):
-                    times, values = found.setdefault(domain.name, ([], []))
-                    times.append(entry.time - start)
-                    values.append(cycles)
-    return found
 
 
 def _limits(entries: Sequence[Entry]) -> dict[str, tuple[list[float], list[float]]]:

@@ -34,7 +34,7 @@ from dynamic_dnn_ros.simulation.scenario import Camera
 from dynamic_dnn_ros.simulation.scene import Scene
 from dynamic_dnn_ros.simulation.server import Server
 from dynamic_dnn_ros.simulation.table_board import TableBoard
-from support.applications import STAGES, application, operating_points
+from support.applications import GPU, STAGES, application, operating_points
 from support.table_loop import TableLoop, target_event, with_camera
 
 FRONT, REAR = '/front/inference_node', '/rear/inference_node'
@@ -293,6 +293,26 @@ def _without_paths(entry: Entry) -> Entry:
     if isinstance(told, Status):
         return replace(entry, told=replace(told, work=1.0, exit_stage=''))
     return entry
+
+
+def test_what_others_took_before_a_clock_rose_is_no_more_for_that(recording: Recording) -> None:
+    """The first load after a setting tells of the time before it, and of the new clock."""
+    cycles = 0.2 * GPU[0]
+    clock, entries = GPU[0], []
+    for entry in recording.entries:
+        gpu = entry.told.domain('gpu') if isinstance(entry.told, Load) else None
+        if isinstance(entry.told, Load) and gpu is not None:
+            before, clock = clock, GPU[-1] if entry.time > 9.0 else GPU[0]
+            gpu = replace(gpu, granted=clock, utilisation_foreign=cycles / before)
+            domains = tuple(gpu if d.name == 'gpu' else d for d in entry.told.domains)
+            entry = replace(entry, told=replace(entry.told, domains=domains))
+        entries.append(entry)
+    shown = Recorded()
+    what_if(Recording(tuple(entries)), shown)
+    loads = [entry.told.domain('gpu') for entry in shown.entries if isinstance(entry.told, Load)]
+    taken = [gpu.utilisation_foreign * gpu.granted / cycles for gpu in loads if gpu is not None]
+    assert statistics.median(taken) == pytest.approx(1.0)
+    assert max(taken) < 1.05
 
 
 def test_a_recording_without_frames_is_refused() -> None:
