@@ -19,7 +19,8 @@ import re
 import sys
 from typing import Protocol, cast
 
-from dynamic_dnn_ros.cli.parser import Parser, proposal
+from dynamic_dnn_ros.cli.parser import Parser
+from dynamic_dnn_ros.suggestions import suggestion
 
 PACKAGE = 'dynamic_dnn_ros'
 ROS_MODULES = frozenset(
@@ -294,9 +295,10 @@ def _answer(given: Sequence[str]) -> int:
         return 0
     name, *rest = given
     if name not in COMMANDS:
-        meant = proposal(name, COMMANDS) or '.'
+        meant = suggestion(name, COMMANDS)
         print(
-            f'dynamic-dnn: there is no command {name!r}{meant} Choose from: {", ".join(COMMANDS)}',
+            f'dynamic-dnn: there is no command {name!r}{meant}. '
+            f'Choose from: {", ".join(COMMANDS)}',
             file=sys.stderr,
         )
         return 2

@@ -5,15 +5,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-import difflib
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-
-def proposal(wrong: str, known: Iterable[str]) -> str:
-    """Return ``: did you mean X?`` for a word that is nearly a known one, or nothing."""
-    near = difflib.get_close_matches(wrong, list(known), n=1)
-    return f': did you mean {near[0]}?' if near else ''
+from dynamic_dnn_ros.suggestions import suggestion
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,4 +38,4 @@ class Parser(argparse.ArgumentParser):
             self.error(f'there is no place for {" ".join(unknown)!r}')
         known = [option for action in self._actions for option in action.option_strings]
         wrong = options[0]
-        self.error(f'there is no option {wrong}{proposal(wrong, known)}')
+        self.error(f'there is no option {wrong}{suggestion(wrong, known)}')

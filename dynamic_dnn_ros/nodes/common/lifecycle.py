@@ -426,9 +426,9 @@ class ManagedNode(LifecycleNode):
     def _name_unknown_parameters(self) -> None:
         """Say which names of a parameter file are none; far from all, they may be another's."""
         misspelt, foreign = [], []
-        for name, nearest in self.parameters.unknown.items():
-            if nearest:
-                misspelt.append(f'{name!r} (did you mean {nearest!r}?)')
+        for name, meant in self.parameters.unknown.items():
+            if meant:
+                misspelt.append(f'{name!r}{meant}')
             else:
                 foreign.append(repr(name))
         said = 'Ignored, as this node has no such parameter: {}. '

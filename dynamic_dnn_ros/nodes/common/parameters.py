@@ -13,7 +13,6 @@ from __future__ import annotations
 import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-import difflib
 from itertools import pairwise
 import math
 import sys
@@ -28,6 +27,8 @@ from rcl_interfaces.msg import (
 from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
+from dynamic_dnn_ros.suggestions import suggestion
 
 ParameterValue = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
 
@@ -290,11 +291,11 @@ class Parameters:
 
     @property
     def unknown(self) -> dict[str, str]:
-        """Return what was given at start and is no parameter, with the nearest name that is."""
+        """Return what was given at start and is no parameter, with what may be meant."""
         # rclpy has no public way to what was given; all its releases since Galactic have this.
         given = getattr(self._node, '_parameter_overrides', {})
         return {
-            name: next(iter(difflib.get_close_matches(name, self._table, 1)), '')
+            name: suggestion(name, self._table)
             for name in given
             if name not in self._table and not name.startswith(_OF_RCLPY)
         }

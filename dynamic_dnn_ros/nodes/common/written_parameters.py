@@ -4,26 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-import difflib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
+from dynamic_dnn_ros.suggestions import suggestion
 from dynamic_dnn_ros.yaml_files import read_yaml
 
 
 class WrittenError(RuntimeError):
     """A file cannot be used. The text names the file, the place in it and the remedy."""
-
-
-def near(given: object, known: Iterable[str]) -> str:
-    """Return a question for the nearest name that is known, empty where none is near."""
-    found = difflib.get_close_matches(str(given), list(known), 1)
-    return f' (did you mean {found[0]!r}?)' if found else ''
 
 
 def written_document(path: Path, key: str, remedy: str) -> dict[Any, Any]:
@@ -64,7 +58,7 @@ def check_keys(where: str, row: Mapping[Any, Any], known: Sequence[str]) -> None
     for key in row:
         if key not in known:
             raise WrittenError(
-                f'{where} has an unknown key {key!r}{near(key, known)}. Known: {", ".join(known)}.'
+                f'{where} has an unknown key {key!r}{suggestion(key, known)}. Known: {", ".join(known)}.'
             )
 
 
@@ -100,7 +94,7 @@ def checked_parameters(
         specification = known.get(name) or _of_part(str(name), known)
         if specification is None:
             raise WrittenError(
-                f'{where}: {node} has no parameter {name!r}{near(name, known)}. '
+                f'{where}: {node} has no parameter {name!r}{suggestion(name, known)}. '
                 'docs/parameters.md lists them.'
             )
         taken = specification.coerce(value)

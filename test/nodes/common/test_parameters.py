@@ -272,4 +272,4 @@ def test_names_that_are_no_parameters_are_told_with_the_nearest(
         count=2,
         **{'use_sim_time': False, 'qos_overrides./image.subscription.depth': 3},
     )
-    assert parameters.unknown == {'mdoe': 'mode', 'robot_description': ''}
+    assert parameters.unknown == {'mdoe': " (did you mean 'mode'?)", 'robot_description': ''}
