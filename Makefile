@@ -19,9 +19,9 @@ ready:
 
 build: setup  ## the same: builds where something changed
 
-demo: ready  ## the whole chain here; TASK=detection, BUNDLE=, STAND_IN=, PLATFORM=, BAG=, VIDEO=, CAMERA=0, CAMERAS=n, SECONDS=n
+demo: ready  ## the whole chain here; TASK=detection, BUNDLE=, STAND_IN=, PLATFORM=, FOLDER=, BAG=, VIDEO=, CAMERA=0, CAMERAS=n, SECONDS=n
 	@$(run) dynamic-dnn demo $(if $(TASK),--task '$(TASK)') $(if $(BUNDLE),--bundle '$(BUNDLE)') \
-	  $(if $(STAND_IN),--stand-in '$(STAND_IN)') $(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
+	  $(if $(STAND_IN),--stand-in '$(STAND_IN)') $(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(FOLDER),--pictures '$(FOLDER)') $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
 	  $(if $(CAMERA),--camera '$(CAMERA)') $(if $(CAMERAS),--cameras '$(CAMERAS)') $(if $(SECONDS),--seconds '$(SECONDS)')
 
 lint: setup  ## ruff, mypy and the import rules

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+import math
 
 SUB_NETWORKS = (
     '#56b4e9',
@@ -17,6 +18,16 @@ SUB_NETWORKS = (
     '#7b3fa0',
     '#9e9d24',
     '#1565c0',
+    '#ffaa88',
+    '#661144',
+    '#bbbb88',
+    '#005566',
+    '#77dd66',
+    '#cc0066',
+    '#ccbbff',
+    '#555511',
+    '#ee88ff',
+    '#995511',
 )
 """Neighbours differ in hue and in lightness, also for most who see colours differently."""
 
@@ -49,6 +60,25 @@ def sub_network_colours(names: Iterable[str]) -> dict[str, str]:
     """
     Return a colour for each sub-network.
 
-    :param names: in the order of their accuracy, so that neighbours are told apart
+    :param names: all that the bundle has, in the order of their accuracy: so neighbours are told
+        apart, and a sub-network has one colour whatever else served
     """
     return {name: SUB_NETWORKS[index % len(SUB_NETWORKS)] for index, name in enumerate(names)}
+
+
+def by_accuracy(accuracies: Mapping[str, float]) -> list[str]:
+    """Return sub-networks from the least accurate on; by their names where nobody knows."""
+    return sorted(accuracies, key=lambda name: (_known(accuracies[name]), name))
+
+
+def colours_by_accuracy(accuracies: Mapping[str, float]) -> dict[str, str]:
+    """
+    Return a colour for each sub-network, from the least accurate on.
+
+    :param accuracies: of all that the bundle has, 0..1; NaN: not known
+    """
+    return sub_network_colours(by_accuracy(accuracies))
+
+
+def _known(accuracy: float) -> float:
+    return accuracy if math.isfinite(accuracy) else 0.0

@@ -15,6 +15,7 @@ import onnxruntime  # noqa: F401 - a missing package is told before any work
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.cli.next_steps import serving
+from dynamic_dnn_ros.cli.tables import options_text
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.importing.bundle_import import Order
@@ -180,7 +181,7 @@ def report(bundle: Bundle) -> None:
     """Print what was made, and what comes next."""
     manifest = bundle.manifest
     metric = manifest.make_task().metric.title
-    options = ', '.join(f'{name} {value}' for name, value in manifest.task.options.items())
+    options = options_text(manifest.task.options)
     print(f'task: {manifest.task.name}{f" ({options})" if options else ""}')
     print(f'labels: {len(manifest.labels)}, {", ".join(manifest.labels[:4])} ...')
     print(f'accuracy: {metric} on {manifest.accuracy_data}')

@@ -16,7 +16,8 @@ from dynamic_dnn_ros.cli.demo.run_record import (
     RunRecord,
     SwitchRecord,
 )
-from dynamic_dnn_ros.management.words import SWITCH_REASONS
+from dynamic_dnn_ros.management.targets import TargetError
+from dynamic_dnn_ros.management.words import SWITCH_REASONS, metric_title, target_text
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -26,7 +27,8 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
     TargetStatus,
 )
-from dynamic_dnn_ros.tasks.contract import Metric
+from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
+from dynamic_dnn_ros.nodes.manager.messages import target_of
 
 REASONS = {
     **{int(reason): words for reason, words in SWITCH_REASONS.items()},
@@ -54,9 +56,14 @@ def total_power(message: SystemLoad) -> float:
     return sum(rails.values()) if rails else math.nan
 
 
-def metric_title(metric: str) -> str:
-    """Return what accuracies are, as people call it; what nobody knows as it is."""
-    return Metric(metric).title if metric in {each.value for each in Metric} else metric
+def _asked(status: TargetStatus) -> str:
+    """Return the target in force in words, empty where there is none."""
+    if not status.target.application:
+        return ''
+    try:
+        return target_text(target_of(status.target), status.metric)
+    except TargetError:
+        return 'one that cannot be read'
 
 
 class Observation:
@@ -72,6 +79,8 @@ class Observation:
         """
         self.run = RunRecord(application=application)
         self.seen = ''
+        self.seen_at: dict[int, str] = {}
+        """What was seen in the image of a stamp, ns."""
         self.presented: Application | None = None
         self.presented_at = 0.0
         self.heard_at = 0.0
@@ -122,6 +131,7 @@ class Observation:
                 message.simulated,
                 message.overrun,
                 message.exit_stage,
+                nanoseconds(message.image_stamp),
             ),
         )
 
@@ -162,6 +172,8 @@ class Observation:
                     dict(zip(target.names, target.missed_by)),
                     text,
                     dict(zip(target.names, target.required)),
+                    target.sender,
+                    _asked(target),
                 ),
             )
 
@@ -176,7 +188,7 @@ class Observation:
         """Take what a classifier saw."""
         if message.results:
             best = message.results[0]
-            self.seen = f'{best.class_id} ({best.score:.0%})'
+            self._see(message, f'{best.class_id} ({best.score:.0%})')
 
     def on_detections(self, message: Any) -> None:
         """Take what a detector found, a `Detections`."""
@@ -186,12 +198,18 @@ class Observation:
         most = sorted(counts.items(), key=lambda row: -row[1])[:KINDS_SHOWN]
         named = ', '.join(f'{count} {name}' for name, count in most)
         rest = len(counts) - len(most)
-        self.seen = (named + (f' and {rest} other kinds' if rest else '')) or 'nothing'
+        self._see(message, named + (f' and {rest} other kinds' if rest else ''))
 
     def on_segmentation(self, message: Any) -> None:
         """Take what a segmenter saw, a `Segmentation`."""
         shown = zip(message.class_ids[:KINDS_SHOWN], message.shares)
-        self.seen = ', '.join(f'{name} {share:.0%}' for name, share in shown) or 'nothing'
+        self._see(message, ', '.join(f'{name} {share:.0%}' for name, share in shown))
+
+    def _see(self, message: Any, text: str) -> None:
+        self.seen = text or 'nothing'
+        self.seen_at[nanoseconds(message.header.stamp)] = self.seen
+        if self._keep and len(self.seen_at) > self._keep:
+            del self.seen_at[next(iter(self.seen_at))]
 
     def _append(self, rows: list[Any], row: Any) -> None:
         rows.append(row)

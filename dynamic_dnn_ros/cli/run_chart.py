@@ -22,7 +22,8 @@ from dynamic_dnn_ros.palette import (
     PENDING,
     RAILS,
     TEMPERATURE,
-    sub_network_colours,
+    by_accuracy,
+    colours_by_accuracy,
 )
 from dynamic_dnn_ros.simulation.figures import ACCURACY_TOLERANCE
 
@@ -41,8 +42,8 @@ class Scales:
     """
     What the axes of runs that are looked at side by side have in common.
 
-    `latency` has the highest one shown by application, ms, and `sub_networks` the accuracies of
-    all that served, the lowest first.
+    By application, `latency` has the highest one shown, ms, `sub_networks` the accuracies of all
+    that served, the lowest first, and `colours` those of all sub-networks of the bundle.
     """
 
     duration: float = 1.0
@@ -51,12 +52,14 @@ class Scales:
     temperatures: tuple[float, float] = (math.inf, -math.inf)
     latency: dict[str, float] = field(default_factory=dict)
     sub_networks: dict[str, dict[str, float]] = field(default_factory=dict)
+    colours: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def scales_of(runs: Sequence[RunRecord]) -> Scales:
     """Return scales into which all runs fit; few frames that are far slower are cut off."""
     scales = Scales(duration=max([1e-3, *(run.duration for run in runs)]))
     accuracies: dict[str, dict[str, float]] = {}
+    served: dict[str, set[str]] = {}
     for run in runs:
         for name, one in run.applications.items():
             shown = sorted(frame.latency for frame in one.frames if not frame.overrun)
@@ -67,7 +70,8 @@ def scales_of(runs: Sequence[RunRecord]) -> Scales:
             used = {frame.sub_network for frame in one.frames}
             of = accuracies.setdefault(name, {})
             of.update({each: math.nan for each in used if each not in of})
-            of.update({each: one.accuracies[each] for each in used & one.accuracies.keys()})
+            of.update(one.accuracies)
+            served.setdefault(name, set()).update(used)
         for sample in run.samples:
             clocks = [value for value in sample.clocks.values() if math.isfinite(value)]
             scales.clocks = max([scales.clocks, *clocks])
@@ -80,7 +84,8 @@ def scales_of(runs: Sequence[RunRecord]) -> Scales:
                     max(high_, sample.temperature),
                 )
     for name, of in accuracies.items():
-        order = sorted(of, key=lambda each: (_or_zero(of[each]), each))
+        scales.colours[name] = colours_by_accuracy(of)
+        order = [each for each in by_accuracy(of) if each in served[name]]
         scales.sub_networks[name] = {each: of[each] for each in order}
     return scales
 
@@ -123,10 +128,10 @@ def draw_run(
         rows: list[Any] = list(axes) if len(heights) > 1 else [axes]
         for place, name in enumerate(scales.latency):
             one = run.applications.get(name)
-            colours = sub_network_colours(scales.sub_networks[name])
+            colours = scales.colours[name]
             upper, lower = rows[2 * place : 2 * place + 2]
             _draw_latency(upper, name, one, colours, scales, run, width)
-            _draw_sub_networks(lower, one, scales.sub_networks[name], run)
+            _draw_sub_networks(lower, one, scales.sub_networks[name], colours, run)
         for (draw, _), axis in zip(board, rows[2 * len(scales.latency) :]):
             draw(axis, run, scales)
         rows[-1].set_xlim(0, scales.duration)
@@ -168,8 +173,8 @@ def _draw_latency(
     pixels = len(one.frames) > MANY
     shown = [frame for frame in one.frames if not frame.overrun]
     inside = [frame for frame in shown if frame.latency * 1e3 <= top]
-    for each, colour in colours.items():
-        _dots(axis, [f for f in inside if f.sub_network == each], colour, 9, pixels)
+    for each in scales.sub_networks[name]:
+        _dots(axis, [f for f in inside if f.sub_network == each], colours[each], 9, pixels)
     late = [frame for frame in inside if 0 < frame.limit < frame.latency]
     axis.scatter(
         [frame.time for frame in late],
@@ -229,10 +234,14 @@ def _dots(axis: Any, frames: Sequence[Frame], colour: str, size: float, pixels: 
 
 
 def _draw_sub_networks(
-    axis: Any, one: ApplicationRecord | None, accuracies: dict[str, float], run: RunRecord
+    axis: Any,
+    one: ApplicationRecord | None,
+    accuracies: dict[str, float],
+    colours: dict[str, str],
+    run: RunRecord,
 ) -> None:
     axis.set_ylabel('served\nby')
-    names, colours = list(accuracies), sub_network_colours(accuracies)
+    names = list(accuracies)
     axis.set_ylim(-0.6, max(0.6, len(names) - 0.4))
     axis.set_yticks([])
     axis.grid(axis='y', visible=False)
@@ -357,7 +366,3 @@ def _thinned(rows: Sequence[tuple[float, float]], most: int = 2_000) -> list[tup
             ends = {min(part, key=lambda r: r[1]), max(part, key=lambda r: r[1])}
             kept += sorted(ends)
     return kept
-
-
-def _or_zero(value: float) -> float:
-    return value if math.isfinite(value) else 0.0

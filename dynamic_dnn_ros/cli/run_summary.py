@@ -19,9 +19,12 @@ def settled_from(start: float, end: float) -> float:
 def kept_by(share: float, times: Iterable[float]) -> float:
     """Return the least that a share of times does not exceed, as targets ask; NaN without any."""
     ordered = sorted(times)
-    if not ordered:
-        return math.nan
-    return ordered[max(1, math.ceil(share * len(ordered) - 1e-9)) - 1]
+    return ordered[frames_within(share, len(ordered)) - 1] if ordered else math.nan
+
+
+def frames_within(share: float, count: int) -> int:
+    """Return how many of some frames have to be in time, so that a share of them is."""
+    return max(1, math.ceil(share * count - 1e-9)) if count else 0
 
 
 def title_of(platform: str, simulated: bool, nameless: str) -> str:

@@ -25,6 +25,7 @@ from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
     TrainingConfigurationError,
 )
+from dynamic_dnn_ros.training.tested import certainty, pictures_tested
 
 ERRORS = (
     BundleError,
@@ -170,6 +171,20 @@ def joint_summary(found: JointFound, joint: JointSettings) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def _certainties(found: Found) -> list[str]:
+    """Return how sure the accuracies are that were chosen by, and those that are reported."""
+    results = found.results
+    metric = results.metric
+    held_out = [each.evaluation.accuracy for each in results.kept]
+    tested = [each.entry.accuracy for each in results.kept]
+    return [
+        certainty('held-out accuracy', metric, held_out, results.configuration.held_out),
+        certainty(
+            'test accuracy', metric, tested, pictures_tested(found.bundle.manifest.accuracy_data)
+        ),
+    ]
+
+
 def summary(found: Found) -> str:
     """Return what was found, as a table, and what is to be done next."""
     results = found.results
@@ -186,6 +201,7 @@ def summary(found: Found) -> str:
         f'{each.entry.multiply_adds:14,} {each.entry.size!s:>9}'
         for each in results.kept
     ]
+    lines += _certainties(found)
     if len(results.kept) < results.settings.sub_networks:
         lines.append(
             f'the front has fewer than the {results.settings.sub_networks} sub-networks asked '

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import sys
+from typing import Any
 
 
 def aligned(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -16,6 +17,19 @@ def aligned(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         '  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
         for line in lines
     )
+
+
+def options_text(options: Mapping[str, Any]) -> str:
+    """Return options as people read them: yes and no, lists with slashes."""
+    return ', '.join(f'{name} {_value_text(value)}' for name, value in options.items())
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, (list, tuple)):
+        return '/'.join(map(_value_text, value))
+    return str(value)
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import shlex
 
 from dynamic_dnn_ros.bundles.errors import BundleError
+from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.datasets.contract import DataError
 from dynamic_dnn_ros.engines.contract import EngineError
 from dynamic_dnn_ros.networks.contract import ConfigurationError
@@ -25,6 +26,7 @@ from dynamic_dnn_ros.training.links.planning import describe as describe_placeme
 from dynamic_dnn_ros.training.model_card import describe
 from dynamic_dnn_ros.training.processes import WorkerError
 from dynamic_dnn_ros.training.recipe import plan_training, train_alone, train_bundle
+from dynamic_dnn_ros.training.tested import certainty, pictures_tested
 from dynamic_dnn_ros.training.trainer import DivergenceError
 
 ERRORS = (
@@ -77,12 +79,20 @@ def _train(configuration: TrainingConfiguration, command: str, quiet: bool) -> N
     if bundle is not None:
         for entry in bundle.manifest.sub_networks:
             print(describe(entry))
+        _say_how_sure(bundle.manifest)
         print(f'written: {bundle.folder}')
         if configuration.exits:
             folder = shlex.quote(str(bundle.folder))
             print(f'next: dynamic-dnn exits {folder} --configuration {shlex.quote(command)}')
         else:
             print(f'next: dynamic-dnn search {shlex.quote(command)}')
+
+
+def _say_how_sure(manifest: Manifest) -> None:
+    accuracies = [entry.accuracy for entry in manifest.sub_networks]
+    count = pictures_tested(manifest.accuracy_data)
+    if count:
+        print(certainty('accuracy', manifest.make_task().metric, accuracies, count))
 
 
 def _plan(configuration: TrainingConfiguration, quiet: bool) -> None:

@@ -51,6 +51,21 @@ def limit_title(name: str, metric: str) -> str:
     return name
 
 
+def quality_title(metric: str) -> str:
+    """
+    Return what a table calls accuracy: by its metric, unless that is the share of right answers.
+
+    :param metric: as `Metric` has it or as people call it; empty: not known
+    """
+    title = metric_title(metric)
+    return 'accuracy' if title in ('', Metric.TOP1.title) else title
+
+
+def limit_name(name: str, metric: str) -> str:
+    """Return what a limit is called in a table, where there is little room."""
+    return quality_title(metric) if name == 'accuracy' else name
+
+
 def quantity(value: float, form: str, unit: str = '') -> str:
     """Return a figure with its unit; a dash where it is not known."""
     if not math.isfinite(value):

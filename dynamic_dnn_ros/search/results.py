@@ -27,6 +27,7 @@ from dynamic_dnn_ros.search.settings import SearchSettings
 from dynamic_dnn_ros.tasks.contract import Metric
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.model_card import model_card
+from dynamic_dnn_ros.training.tested import accuracy_data
 
 PICTURE_NAME = 'front.png'
 
@@ -143,7 +144,7 @@ class Results:
         manifest = dataclasses.replace(
             bundle.manifest,
             sub_networks=tuple(each.entry for each in self.kept),
-            accuracy_data=f'{self.configuration.data_name}, {tested} test pictures',
+            accuracy_data=accuracy_data(self.configuration.data_name, tested),
         )
         card = self.card(manifest, bundle.other_files.get(MODEL_CARD_NAME, b'').decode(), command)
         statistics = {each.entry.id: each.statistics for each in self.kept}

@@ -147,7 +147,7 @@ class SimulatedApplication:
         self.scene = scene or Scene({}, lambda _: 1.0, random.Random())
         self.server = server
         self.turn: Turn | None = None
-        self.run = ApplicationRun(application.id)
+        self.run = ApplicationRun(application.id, accuracies=application.accuracies)
         self.serving = (application.sub_network, application.processor)
         self.present = False
         self.nominal = 0.0

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 import math
 from typing import NamedTuple
@@ -51,7 +52,11 @@ class Sample(NamedTuple):
 
 @dataclass
 class ApplicationRun:
-    """Frames of one application: served ones, and arrivals of all, those replaced and dropped."""
+    """
+    Frames of one application: served ones, and arrivals of all, those replaced and dropped.
+
+    `accuracies` are of all its sub-networks.
+    """
 
     id: str
     frames: list[SimulatedFrame] = field(default_factory=list)
@@ -60,6 +65,7 @@ class ApplicationRun:
     dropped: list[float] = field(default_factory=list)
     targets: list[tuple[float, Target | None]] = field(default_factory=list)
     switches: list[tuple[float, str]] = field(default_factory=list)
+    accuracies: Mapping[str, float] = field(default_factory=dict)
 
     def between(self, start: float, end: float = math.inf) -> list[SimulatedFrame]:
         """Return the frames that arrived in a stretch of time and were served."""

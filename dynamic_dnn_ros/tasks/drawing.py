@@ -104,7 +104,7 @@ def draw_detections(
     canvas = picture.convert('RGB') if picture.mode != 'RGB' else picture.copy()
     size = Size(canvas.height, canvas.width)
     draw = _brush(canvas)
-    font = _font(font_height(size))
+    font = font_of(font_height(size))
     width = line_width(size)
     drawn = [
         index for index in range(len(detections)) if np.isfinite(detections.boxes[index]).all()
@@ -142,7 +142,7 @@ def draw_scores(picture: Image.Image, scores: Sequence[tuple[str, float]]) -> Im
     if not scores:
         return canvas
     size = Size(canvas.height, canvas.width)
-    font = _font(font_height(size))
+    font = font_of(font_height(size))
     texts = [f'{score:.2f}   {label}' for label, score in scores]
     row, width, padding = _measure(texts, font)
     rows = max(1, min(len(texts), (size.height - 2 * padding) // row))
@@ -205,7 +205,7 @@ def _legend(canvas: Image.Image, numbers: Sequence[int], labels: Sequence[str]) 
     if not numbers:
         return canvas
     size = Size(canvas.height, canvas.width)
-    font = _font(font_height(size))
+    font = font_of(font_height(size))
     texts = [labels[number] for number in numbers[:_LEGEND]]
     row, width, padding = _measure(texts, font)
     panel = Image.new('RGB', (min(size.width, width + row), len(texts) * row + padding), _PANEL)
@@ -265,7 +265,7 @@ def _meet(one: _Rectangle, other: _Rectangle) -> bool:
 
 def _measure(texts: Sequence[str], font: Any) -> tuple[int, int, int]:
     """Return height of a line, width of the longest, and what is left free beside it, pixels."""
-    bounds = [font.getbbox(_writable(text, font)) for text in ('Ag', *texts)]
+    bounds = [font.getbbox(writable(text, font)) for text in ('Ag', *texts)]
     height = round(bounds[0][3]) + 3
     padding = max(2, height // 5)
     return height, round(max(bound[2] for bound in bounds)) + 2 * padding, padding
@@ -274,10 +274,10 @@ def _measure(texts: Sequence[str], font: Any) -> tuple[int, int, int]:
 def _write(
     draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, font: Any, colour: Colour
 ) -> None:
-    draw.text(corner, _writable(text, font), colour, font)
+    draw.text(corner, writable(text, font), colour, font)
 
 
-def _writable(text: str, font: Any) -> str:
+def writable(text: str, font: Any) -> str:
     """Return a text as a font can write it: the bitmap font knows Latin-1 alone."""
     text = ''.join(letter if letter.isprintable() else ' ' for letter in text)
     from PIL import ImageFont
@@ -288,7 +288,8 @@ def _writable(text: str, font: Any) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _font(height: int) -> Any:
+def font_of(height: int) -> Any:
+    """Return the font that is always there, in a height in pixels where it has several."""
     from PIL import ImageFont
 
     try:

@@ -29,6 +29,7 @@ from dynamic_dnn_ros.training.model_card import model_card
 from dynamic_dnn_ros.training.paths import stages_of
 from dynamic_dnn_ros.training.tasks.contract import TrainingData
 from dynamic_dnn_ros.training.tasks.registry import training_task
+from dynamic_dnn_ros.training.tested import accuracy_data
 
 
 def write_trained_bundle(
@@ -81,7 +82,7 @@ def write_trained_bundle(
         sub_networks=tuple(sub_networks),
         description=f'{configuration.family}, {_layout(configuration)}, '
         f'trained on {configuration.data_name}',
-        accuracy_data=f'{configuration.data_name}, {len(test)} test pictures',
+        accuracy_data=accuracy_data(configuration.data_name, len(test)),
     )
     card = model_card(manifest, configuration, training_report, [f'dynamic-dnn train {command}'])
     return write_recorded_bundle(

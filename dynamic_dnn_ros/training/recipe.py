@@ -44,6 +44,7 @@ from dynamic_dnn_ros.training.processes import (
 from dynamic_dnn_ros.training.space import AloneSpace, SuperNetworkSpace
 from dynamic_dnn_ros.training.tasks.contract import TrainingData
 from dynamic_dnn_ros.training.tasks.registry import training_task
+from dynamic_dnn_ros.training.tested import accuracy_data
 from dynamic_dnn_ros.training.trainer import Trainer
 
 _LOGGER = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def train_alone(
             'sub_network': which,
             'configuration': alone.to_mapping(),
             'accuracy': accuracy(module, data.test, alone.size, normalisation),
-            'accuracy_data': f'{configuration.data_name}, {len(data.test)} test pictures',
+            'accuracy_data': accuracy_data(configuration.data_name, len(data.test)),
             'training': _report(trainer),
         }
         path = folder / 'result.json'

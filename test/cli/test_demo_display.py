@@ -9,16 +9,11 @@ import io
 
 import pytest
 
-from dynamic_dnn_ros.cli.demo.display import (
-    LineDisplay,
-    recent_frames,
-    render,
-    render_cameras,
-    render_summary,
-    sparkline,
-)
+from dynamic_dnn_ros.cli.demo.display import LineDisplay
+from dynamic_dnn_ros.cli.demo.drawing import render, render_cameras, render_summary
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import summarise
+from dynamic_dnn_ros.cli.demo.texts import recent_frames, sparkline
 from support.demo_run import demo_run
 
 
@@ -130,5 +125,6 @@ def test_lines_come_once_a_second_and_name_each_phase() -> None:
 
 
 def test_summary_in_the_terminal() -> None:
-    text = drawn(render_summary(summarise(demo_run())), 140)
+    run = demo_run()
+    text = drawn(render_summary(run, summarise(run)), 140)
     assert ' 22.4 ' in text

@@ -87,3 +87,12 @@ def test_neighbours_that_served_have_colours_that_differ() -> None:
     colours = np.array([to_rgb(colour) for colour in sub_network_colours(run).values()])
     assert len(colours) == 3
     assert min(np.abs(np.diff(colours, axis=0)).sum(axis=1)) > 0.5
+
+
+def test_a_sub_network_has_one_colour_whatever_else_served() -> None:
+    run = demo_run()
+    whole = sub_network_colours(run)
+    assert len(whole) > 2
+    for name, colour in whole.items():
+        alone = replace(run, frames=[one for one in run.frames if one.sub_network == name])
+        assert sub_network_colours(alone) == {name: colour}

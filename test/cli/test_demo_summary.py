@@ -18,6 +18,7 @@ from dynamic_dnn_ros.cli.demo.summary import (
     caution,
     failures,
     latency_quantile,
+    platform_place,
     platform_title,
     summarise,
 )
@@ -147,7 +148,10 @@ def test_page_says_that_it_is_simulated_and_extrapolated() -> None:
     assert 'simulated Xavier NX' in page
     assert 'extrapolated' in page
     measured = dataclasses.replace(run, simulated=False, extrapolated=False, platform='linux')
-    assert platform_title(measured) == 'Linux'
+    assert platform_title(measured) == platform_place(measured) == 'this computer (Linux)'
+    assert platform_place(run) == 'a simulated Xavier NX'
+    nameless = dataclasses.replace(measured, platform='')
+    assert platform_place(nameless) == 'this computer'
     assert 'simulated' not in as_markdown(measured, [])
 
 

@@ -42,4 +42,5 @@ def test_a_wrong_option_is_named_with_what_may_be_meant(
 
 def test_a_wrong_command_is_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['wacth']) == 2
-    assert "there is no command 'wacth' (did you mean 'watch'?). Choose from: " in capsys.readouterr().err
+    written = capsys.readouterr().err
+    assert "there is no command 'wacth' (did you mean 'watch'?). Choose from: " in written

@@ -19,6 +19,9 @@ def test_it_searches_and_says_what_it_found(tmp_path, capsys):
     assert 'on the front' in output
     assert 's0' in output
     assert 'rank correlation' in output
+    for which, count in (('held-out', 60), ('test', 40)):
+        (line,) = [each for each in output.splitlines() if each.startswith(f'{which} accuracy: ')]
+        assert f'top-1 on {count} pictures, standard error ' in line
     assert f'written: {tmp_path / "bundle"}' in output
     assert output.splitlines()[-1] == f'next: dynamic-dnn profile {tmp_path / "bundle"}'
 

@@ -24,6 +24,7 @@ def test_it_trains_and_says_what_it_wrote(path, capsys):
     assert main(['train', str(path), '--quiet']) == 0
     output = capsys.readouterr().out
     assert 's0: accuracy' in output
+    assert output.count('accuracy: top-1 on 20 pictures, standard error ') == 1
     assert str(path.parent / 'bundle') in output
     assert (path.parent / 'bundle' / 'manifest.json').is_file()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 import io
+import re
 import threading
 from typing import Any
 
@@ -61,7 +62,7 @@ EXPECTED = (
     's0 (31.0%)',
     '31.2 ms of 25 ms',
     'p90',
-    'missed: latency by 6 ms, accuracy by 4.0%',
+    'missed: latency by 6 ms, AP 50:95 by 4.0%',
     'waiting',
     '12 received, 10 served, 2 replaced',
     's0, because the platform or its load changed',
@@ -83,6 +84,46 @@ def test_table_holds_all_that_matters(system: System) -> None:
     joined = ' '.join(console.file.getvalue().split())
     for expected in (*EXPECTED, 'dynamic-dnn watch on simulated Xavier NX'):
         assert expected in joined, expected
+
+
+def test_a_narrow_terminal_cuts_nothing(system: System) -> None:
+    rich_console = pytest.importorskip('rich.console')
+    for width in (60, 80):
+        console = rich_console.Console(
+            width=width, height=60, file=io.StringIO(), force_terminal=True, no_color=True
+        )
+        console.print(render(system))
+        text = _plain(console.file.getvalue())
+        assert '…' not in text
+        letters = _letters(text)
+        for expected in (*EXPECTED, 'accuracy (AP 50:95) ≥ 35.0%', 'messages are real'):
+            assert _letters(expected) in letters, expected
+        for line in text.splitlines():
+            assert len(line) <= width
+
+
+def test_a_low_terminal_shows_all_applications_and_says_what_it_leaves_out(
+    system: System,
+) -> None:
+    rich_console = pytest.importorskip('rich.console')
+    console = rich_console.Console(
+        width=80, height=24, file=io.StringIO(), force_terminal=True, no_color=True
+    )
+    console.print(render(system))
+    text = _plain(console.file.getvalue())
+    assert len(text.splitlines()) <= 24
+    for expected in (FRONT, REAR, GONE, 'AP 50:95 by 4.0%', 'waiting', '--once'):
+        assert _letters(expected) in _letters(text), expected
+    assert 'last switch' not in text
+
+
+def _plain(text: str) -> str:
+    return re.sub(r'\x1b\[[0-9;]*m', '', text)
+
+
+def _letters(text: str) -> str:
+    """Return a text without frame and blanks, so that it is found wherever its lines break."""
+    return re.sub(r'[\s│╭╮╰╯─]', '', text)
 
 
 def test_data_hold_the_same(system: System) -> None:

@@ -184,7 +184,7 @@ def test_the_bitmap_font_of_an_old_pillow_writes_what_it_can(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bitmap = ImageFont.load_default_imagefont()
-    monkeypatch.setattr(drawing, '_font', lambda height: bitmap)
+    monkeypatch.setattr(drawing, 'font_of', lambda height: bitmap)
     found = detections((100, 200, 300, 400, 0.9, 0))
     drawn = draw_detections(grey(), found, ['猫\nkatt ö'])
     assert changed(drawn)[190:200].any()

@@ -16,6 +16,7 @@ from dynamic_dnn_ros.bundles.manifest import MANIFEST_NAME, SubNetwork
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.bundles.reader import Bundle
 from dynamic_dnn_ros.bundles.writer import MODEL_CARD_NAME
+from dynamic_dnn_ros.cli.tables import options_text
 from dynamic_dnn_ros.management.no_profile.kept import default_folder, learnt_of
 
 WIDTH = 99
@@ -130,7 +131,7 @@ def text(shown: dict[str, Any]) -> str:
     recorded = sum(entry['response_recorded'] for entry in shown['sub_networks'])
     labels = shown['labels']
     few = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
-    source = shown['source']
+    source, task = shown['source'], dict(shown['task'])
     origin = {'family': source['family']} if 'family' in source else _models(source['models'])
     facts = {
         'folder': shown['folder'],
@@ -138,9 +139,7 @@ def text(shown: dict[str, Any]) -> str:
         'size on disk': f'{shown["size"] / 1e6:.2f} MB: '
         + ', '.join(f'{kind} {size / 1e6:.2f}' for kind, size in shown['sizes'].items()),
         **origin,
-        'task': ', '.join(
-            value if name == 'name' else f'{name} {value}' for name, value in shown['task'].items()
-        ),
+        'task': ', '.join(filter(None, (task.pop('name'), options_text(task)))),
         'labels': f'{len(labels)}: {few}',
         'preprocessing': f'{preprocessing["resize"]}, {preprocessing["interpolation"]}, '
         f'mean {_numbers(preprocessing["mean"])}, '

@@ -12,6 +12,7 @@ from pathlib import Path
 from dynamic_dnn_ros.bundles.errors import BundleError
 from dynamic_dnn_ros.cli.demo.options import (
     LEAST_SECONDS,
+    LIBRARY,
     MOST_CAMERAS,
     PICTURE_RATE,
     PLATFORM,
@@ -29,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument('--bag', metavar='PATH', help='take the frames from a ROS 2 bag')
     source.add_argument('--video', metavar='PATH', help='take the frames from a video file')
     source.add_argument('--camera', metavar='INDEX', help='take the frames from a camera')
+    source.add_argument(
+        '--pictures',
+        metavar='FOLDER',
+        help='show some pictures of a folder or archive, those in folders within it too (default: '
+        'test pictures of the bundle, where a training file in this folder wrote it; else '
+        'photographs that ship with scikit-image)',
+    )
     parser.add_argument(
         '--seconds',
         type=_seconds,
@@ -105,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.camera is not None:
         source, path = 'camera', arguments.camera
     else:
-        source, path = 'pictures', ''
+        source, path = 'pictures', arguments.pictures or ''
     default_rate = PICTURE_RATE / arguments.cameras if source in ('pictures', 'video') else 0.0
     return run_demo(
         Options(
@@ -120,6 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
             record=arguments.record,
             stand_in=arguments.stand_in,
             cameras=arguments.cameras,
+            shown=LIBRARY if source == 'pictures' else f'{source} {Path(path).name}',
         )
     )
 

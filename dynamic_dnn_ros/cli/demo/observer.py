@@ -16,8 +16,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 
-from dynamic_dnn_ros.cli.demo.script import QUANTILE, Candidate, Goal
+from dynamic_dnn_ros.cli.demo.script import QUANTILE, SENDER, Candidate, Goal
 from dynamic_dnn_ros.cli.observation import Observation
+from dynamic_dnn_ros.management.words import milliseconds
 from dynamic_dnn_ros.msg import (
     Application,
     Classification,
@@ -33,12 +34,12 @@ from dynamic_dnn_ros.msg import (
     SystemLoad,
 )
 from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common.message_values import nanoseconds
 
 if TYPE_CHECKING:
     from dynamic_dnn_ros.cli.demo.bag_writer import BagWriter
 
 NAMESPACE = '/dynamic_dnn'
-SENDER = 'dynamic-dnn demo'
 
 
 def target_message(application: str, goal: Goal) -> PerformanceTarget:
@@ -101,8 +102,8 @@ class Observer(Node):
         self.run.others = [one.run for one in self._all_heard[1:]]
         self.active: set[str] = set()
         self.errors: dict[str, str] = {}
-        self.pictures: list[tuple[str, bytes]] = []
-        """Annotated pictures, JPEG, each with its caption."""
+        self.pictures: dict[str, tuple[int, bytes]] = {}
+        """Annotated pictures, JPEG, each with the stamp of its image, ns, by their names."""
         self._seen_enough: list[Any] = []
         self._states: dict[str, Any] = {}
         self._targets = self.create_publisher(
@@ -173,18 +174,32 @@ class Observer(Node):
         for message_type, topic, profile in recorded:
             recording.subscribe(self, message_type, topic, profile)
 
-    def look(self, caption: str) -> None:
-        """Keep the next annotated picture; it alone is drawn."""
+    def look(self, name: str) -> None:
+        """Keep the next annotated picture under a name; it alone is drawn."""
 
         def take(message: CompressedImage) -> None:
-            if not self.pictures or self.pictures[-1][0] != caption:
-                self.pictures.append((caption, bytes(message.data)))
+            stamp = nanoseconds(message.header.stamp)
+            self.pictures.setdefault(name, (stamp, bytes(message.data)))
             # Destroying it here would end what the executor is in the middle of.
             self._seen_enough.append(subscription)
 
         subscription = self.create_subscription(
             CompressedImage, f'{self.run.application}/annotated/compressed', take, qos.RESULT
         )
+
+    def captioned(self) -> list[tuple[str, bytes]]:
+        """Return the annotated pictures, each with what served it, how fast, and what it saw."""
+        frames = {frame.stamp: frame for frame in self.run.frames}
+        captioned = []
+        for name, (stamp, picture) in self.pictures.items():
+            parts = [name]
+            if stamp in frames:
+                frame = frames[stamp]
+                parts += [frame.sub_network, milliseconds(frame.latency)]
+            if stamp in self._heard.seen_at:
+                parts.append(self._heard.seen_at[stamp])
+            captioned.append((', '.join(parts), picture))
+        return captioned
 
     def look_away(self) -> None:
         """End the subscriptions of pictures that have come."""

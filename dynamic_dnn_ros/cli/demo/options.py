@@ -14,6 +14,7 @@ PICTURE_RATE = 15.0
 MOST_CAMERAS = 8
 """The table has a row for each."""
 PLATFORM = 'xavier_nx_simulated'
+LIBRARY = 'photographs that scikit-image carries'
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Options:
     `seconds` is its length; `rate`, hertz, 0: the source's own. An empty `bundle` leaves the
     choice to the inference node. `stand_in` is a table of latencies: networks that compute nothing
     stand in for those that it measured. `cameras` are served by one node; all get the same frames.
+    `shown` says in words where these come from.
     """
 
     source: str
@@ -37,3 +39,4 @@ class Options:
     record: Path | None
     stand_in: Path | None = None
     cameras: int = 1
+    shown: str = LIBRARY

@@ -14,10 +14,10 @@ from typing import Any
 from dynamic_dnn_ros.cli.demo.cameras import CAMERA_COLUMNS, camera_rows, cameras_as_data
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
 from dynamic_dnn_ros.cli.demo.summary import (
-    COLUMNS,
     PhaseSummary,
     caution,
     cells,
+    columns,
     failures,
     notes,
     platform_text,
@@ -55,7 +55,7 @@ def as_markdown(run: RunRecord, phases: Sequence[PhaseSummary]) -> str:
         f'- Switches of the sub-network: {len(run.switches)}',
         '',
         *([f'**{said}**', ''] if (said := caution(phases)) else []),
-        *_table(COLUMNS, map(cells, phases)),
+        *_table(columns(run), map(cells, phases)),
         '',
         *(f'{note}\n' for note in notes(run, phases)),
     ]

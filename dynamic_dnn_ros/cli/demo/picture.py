@@ -11,11 +11,11 @@ import re
 from typing import Any
 
 from dynamic_dnn_ros import palette
-from dynamic_dnn_ros.cli.demo.display import honesty
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
-from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_title
+from dynamic_dnn_ros.cli.demo.summary import PhaseSummary, platform_place
+from dynamic_dnn_ros.cli.demo.texts import honesty
 from dynamic_dnn_ros.cli.time_figure import draw_targets, time_figure
-from dynamic_dnn_ros.management.words import percent
+from dynamic_dnn_ros.management.words import percent, quality_title
 
 #: Stretches of time in which exits are counted.
 _STRETCHES = 60
@@ -58,7 +58,7 @@ def draw(run: RunRecord, phases: Sequence[PhaseSummary], path: Path) -> None:
         figure.text(
             0.065,
             0.98,
-            f'{run.bundle} on a {platform_title(run)}{_camera(run)}',
+            f'{run.bundle} on {platform_place(run)}{_camera(run)}',
             fontsize=12,
             fontweight='bold',
             va='top',
@@ -77,15 +77,8 @@ def _camera(run: RunRecord) -> str:
 def sub_network_colours(run: RunRecord) -> dict[str, str]:
     """Return a colour for each sub-network that served, from the least to the most accurate."""
     served = {frame.sub_network for frame in run.frames}
-    # By the name where nobody knows an accuracy.
-    names = sorted(
-        served & set(run.accuracies),
-        key=lambda name: (
-            run.accuracies[name] if math.isfinite(run.accuracies[name]) else 0.0,
-            name,
-        ),
-    )
-    return palette.sub_network_colours(names)
+    colours = palette.colours_by_accuracy(run.accuracies)
+    return {name: colour for name, colour in colours.items() if name in served}
 
 
 def _draw_latency(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
@@ -161,7 +154,7 @@ def _draw_accuracy(axis: Any, run: RunRecord, colours: dict[str, str]) -> None:
         axis.set_ylim(min(known) - margin, max(known) + margin)
     elif run.accuracies:
         axis.text(0.5, 0.5, 'not known of this bundle', transform=axis.transAxes, ha='center')
-    axis.set_ylabel('accuracy [%]')
+    axis.set_ylabel(f'{quality_title(run.metric)} [%]')
 
 
 def _draw_exits(axis: Any, run: RunRecord) -> None:

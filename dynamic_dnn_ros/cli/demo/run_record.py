@@ -15,7 +15,8 @@ class FrameRecord:
     """
     A served frame. `time` and the latency, arrival to publication of the result, in s.
 
-    `exit_stage` is the stage after which its picture left, empty where there are none.
+    `exit_stage` is the stage after which its picture left, empty where there are none. `stamp` is
+    the image's, ns.
     """
 
     time: float
@@ -24,6 +25,7 @@ class FrameRecord:
     simulated: bool
     overrun: bool
     exit_stage: str = ''
+    stamp: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class DecisionRecord:
     What the manager said of the application's target.
 
     `required` are its limits, `missed_by` how far they are missed, both in the limits' units.
+    `asked` is the target in words and `sender` who asked for it; empty: there is none, or nobody
+    says.
     """
 
     time: float
@@ -50,6 +54,8 @@ class DecisionRecord:
     missed_by: Mapping[str, float]
     message: str
     required: Mapping[str, float] = field(default_factory=dict)
+    sender: str = ''
+    asked: str = ''
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import math
 from dynamic_dnn_ros.management.targets import Objective
 
 QUANTILE = 0.95
+SENDER = 'dynamic-dnn demo'
 
 
 _WORDS = {
@@ -25,13 +26,15 @@ class Goal:
     """
     What is asked of the application; a limit of 0 is none.
 
-    `latency` in seconds at quantile 0.95, `accuracy` in 0..1. `clear` withdraws the target.
+    `latency` in seconds at quantile 0.95, `accuracy` in 0..1, called `quality`. `clear` withdraws
+    the target.
     """
 
     latency: float = 0.0
     accuracy: float = 0.0
     objective: Objective = Objective.MINIMUM_ENERGY
     clear: bool = False
+    quality: str = 'accuracy'
 
     @property
     def text(self) -> str:
@@ -42,7 +45,7 @@ class Goal:
         if self.latency:
             parts.append(f'p95 ≤ {self.latency * 1e3:.3g} ms')
         if self.accuracy:
-            parts.append(f'accuracy ≥ {self.accuracy:.1%}')
+            parts.append(f'{self.quality} ≥ {self.accuracy:.1%}')
         return ', '.join([*parts, _WORDS[self.objective]])
 
 
@@ -65,13 +68,16 @@ class Candidate:
     latency: float
 
 
-def write_script(candidates: Sequence[Candidate], seconds: float, cameras: int = 1) -> list[Phase]:
+def write_script(
+    candidates: Sequence[Candidate], seconds: float, cameras: int = 1, quality: str = 'accuracy'
+) -> list[Phase]:
     """
     Return phases that make the manager use what the bundle offers.
 
     :param candidates: the bundle's sub-networks on this platform
     :param seconds: length of all phases together
     :param cameras: that take turns: a frame may have to wait for one of each
+    :param quality: what accuracy is called
     :raises ValueError: when there are no candidates with a finite latency
     """
     usable = [candidate for candidate in candidates if math.isfinite(candidate.latency)]
@@ -91,9 +97,13 @@ def write_script(candidates: Sequence[Candidate], seconds: float, cameras: int =
     goals = [
         ('relaxed', Goal(latency=relaxed, objective=Objective.MAXIMUM_ACCURACY), True),
         ('tight', Goal(latency=tight, objective=Objective.MAXIMUM_ACCURACY), True),
-        ('accurate', Goal(latency=relaxed, accuracy=accurate), True),
+        ('accurate', Goal(latency=relaxed, accuracy=accurate, quality=quality), True),
         ('frugal', Goal(latency=relaxed), True),
-        ('impossible', Goal(latency=impossible, accuracy=accuracies[-1]), False),
+        (
+            'impossible',
+            Goal(latency=impossible, accuracy=accuracies[-1], quality=quality),
+            False,
+        ),
         ('withdrawn', Goal(clear=True), True),
     ]
     return [Phase(name, goal, seconds / len(goals), possible) for name, goal, possible in goals]

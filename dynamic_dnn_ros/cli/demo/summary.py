@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 import math
 
 from dynamic_dnn_ros.cli.demo.run_record import (
-    DecisionRecord,
     FrameRecord,
     LoadRecord,
     PhaseRecord,
     RunRecord,
 )
 from dynamic_dnn_ros.cli.demo.script import QUANTILE
+from dynamic_dnn_ros.cli.demo.verdict import judge, told_apart
 from dynamic_dnn_ros.cli.run_summary import (
     SETTLING_SECONDS,
     SETTLING_SHARE,
@@ -24,7 +24,7 @@ from dynamic_dnn_ros.cli.run_summary import (
     settled_from,
     title_of,
 )
-from dynamic_dnn_ros.management.words import milliseconds, paths_text, percent, quantity
+from dynamic_dnn_ros.management.words import paths_text, percent, quality_title, quantity
 
 COLUMNS = (
     'phase',
@@ -34,6 +34,7 @@ COLUMNS = (
     'p50 [ms]',
     'p95 [ms]',
     'p99 [ms]',
+    'late (allowed)',
     'accuracy',
     'power [W]',
     'J a frame',
@@ -47,8 +48,10 @@ class PhaseSummary:
     One phase, without its first moments in which the system settles.
 
     Latencies in seconds, of frames without overrun; power in watts and energy in joules are of
-    the whole board. What is not known is NaN. `met` is None where nothing was asked for. `exits`
-    has the frames that left after each stage, of the sub-networks that have several.
+    the whole board. What is not known is NaN. `met` is None where nothing was asked for, or
+    nothing can be said. Of `judged` frames `late` took longer than the target, and `allowed` may:
+    all 0 where no latency was asked for. `exits` has the frames that left after each stage, of
+    the sub-networks that have several.
     """
 
     name: str
@@ -56,6 +59,9 @@ class PhaseSummary:
     met: bool | None
     expected: bool
     verdict: str
+    late: int
+    allowed: int
+    judged: int
     sub_networks: dict[str, int]
     frames: int
     overruns: int
@@ -83,26 +89,24 @@ def _summarise_phase(run: RunRecord, record: PhaseRecord) -> PhaseSummary:
     start, end = settled_from(record.start, record.end), record.end
     frames = [frame for frame in run.frames if start <= frame.time < end]
     loads = [load for load in run.loads if start <= load.time < end]
-    decisions = [decision for decision in run.decisions if record.start <= decision.time < end]
-    p95 = latency_quantile(frames, QUANTILE)
-    accuracy = min(
-        (run.accuracies.get(frame.sub_network, math.nan) for frame in frames), default=math.nan
-    )
-    met, verdict = _judge(record, p95, accuracy, decisions)
+    verdict = judge(run, record)
     power = _mean([load.power for load in loads])
     return PhaseSummary(
         name=record.phase.name,
         target=record.phase.goal.text,
-        met=met,
-        expected=met is None or met == record.phase.possible,
-        verdict=verdict,
+        met=verdict.met,
+        expected=verdict.met is None or verdict.met == record.phase.possible,
+        verdict=verdict.words,
+        late=verdict.late,
+        allowed=verdict.allowed,
+        judged=verdict.judged,
         sub_networks=dict(Counter(frame.sub_network for frame in frames).most_common()),
         frames=len(frames),
         overruns=sum(frame.overrun for frame in frames),
         p50=latency_quantile(frames, 0.5),
-        p95=p95,
+        p95=verdict.latency,
         p99=latency_quantile(frames, 0.99),
-        accuracy=accuracy,
+        accuracy=verdict.accuracy,
         power=power,
         energy_per_frame=power * (end - start) / len(frames) if frames else math.nan,
         frequencies=_mean_frequencies(loads),
@@ -118,26 +122,6 @@ def _exits(run: RunRecord, frames: Sequence[FrameRecord]) -> dict[str, dict[str,
             counts = found.setdefault(frame.sub_network, dict.fromkeys(stages, 0))
             counts[frame.exit_stage] += 1
     return found
-
-
-def _judge(
-    record: PhaseRecord, p95: float, accuracy: float, decisions: Sequence[DecisionRecord]
-) -> tuple[bool | None, str]:
-    goal = record.phase.goal
-    if goal.clear:
-        return None, 'nothing asked'
-    if goal.latency and math.isnan(p95):
-        return None, 'no figure: this computer was too busy'
-    missed = []
-    if goal.latency and not p95 <= goal.latency:
-        missed.append(milliseconds(p95 - goal.latency))
-    # Accuracies are figures of the bundle: equal means met, whatever the last digit.
-    if goal.accuracy and not accuracy >= goal.accuracy - 1e-9:
-        missed.append(f'{percent(goal.accuracy - accuracy)} accuracy')
-    if not missed:
-        return True, 'met'
-    announced = any(decision.state == 'infeasible' for decision in decisions)
-    return False, f'missed by {", ".join(missed)}' + (' (announced)' if announced else '')
 
 
 def failures(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
@@ -166,6 +150,11 @@ def failures(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
     return found
 
 
+def columns(run: RunRecord) -> list[str]:
+    """Return the titles of the columns, accuracy by its own name."""
+    return [quality_title(run.metric) if title == 'accuracy' else title for title in COLUMNS]
+
+
 def cells(phase: PhaseSummary) -> list[str]:
     """Return the cells of a phase's row, under `COLUMNS`."""
     return [
@@ -175,6 +164,7 @@ def cells(phase: PhaseSummary) -> list[str]:
         ', '.join(_served_by(name, phase.exits.get(name, {})) for name in phase.sub_networks)
         or '–',
         *(quantity(value * 1e3, '.1f') for value in (phase.p50, phase.p95, phase.p99)),
+        f'{phase.late} of {phase.judged} ({phase.allowed})' if phase.judged else '–',
         percent(phase.accuracy),
         quantity(phase.power, '.2f'),
         quantity(phase.energy_per_frame, '.3f'),
@@ -224,11 +214,12 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
         )
     judged = (
         f'Each phase is judged without its first {SETTLING_SECONDS:g} s (at most '
-        f'{SETTLING_SHARE:.0%} of it), in which manager and network settle. Accuracy is that of '
-        "the sub-networks on the bundle's own test data"
-        + (f': {run.metric}.' if run.metric else '.')
+        f'{SETTLING_SHARE:.0%} of it), in which manager and network settle. A frame is late that '
+        f'took longer than the target allows; of each {round(1 / (1 - QUANTILE))} frames one may '
+        f'be, as the target is about p{QUANTILE * 100:g}. '
+        f"{_quality(run)} is that of the sub-networks on the bundle's own test data."
     )
-    lines = [first, judged]
+    lines = [first, judged, *filter(None, (told_apart(run, record) for record in run.phases))]
     if any('(announced)' in phase.verdict for phase in phases):
         lines.append(
             'Announced: the manager said at once that nothing on this board meets the target, '
@@ -251,6 +242,13 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
     return lines
 
 
+def _quality(run: RunRecord) -> str:
+    name = quality_title(run.metric)
+    if name != 'accuracy':
+        return name
+    return f'Accuracy ({run.metric})' if run.metric else 'Accuracy'
+
+
 def platform_text(run: RunRecord) -> str:
     """Return the platform and how its figures come about."""
     if run.stand_ins:
@@ -262,7 +260,15 @@ def platform_text(run: RunRecord) -> str:
 
 def platform_title(run: RunRecord) -> str:
     """Return the platform as people call it, e.g. `simulated Xavier NX`."""
-    return title_of(run.platform, run.simulated, 'this machine')
+    name = title_of(run.platform, run.simulated, '')
+    if run.simulated:
+        return name
+    return f'this computer ({name})' if name else 'this computer'
+
+
+def platform_place(run: RunRecord) -> str:
+    """Return the platform as it stands after `on`."""
+    return f'a {platform_title(run)}' if run.simulated else platform_title(run)
 
 
 def _mean(values: Sequence[float]) -> float:

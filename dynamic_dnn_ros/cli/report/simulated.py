@@ -89,7 +89,7 @@ def _application(application: ApplicationRun, run: Run) -> ApplicationRecord:
         )
     return ApplicationRecord(
         application.id,
-        accuracies={one.sub_network: one.accuracy for one in application.frames},
+        accuracies=dict(application.accuracies),
         frames=frames,
         targets=[TargetChange(time, target) for time, target in application.targets],
         received=sum(start <= at < end for at in application.arrivals),

@@ -6,14 +6,21 @@ from __future__ import annotations
 
 import math
 
-from dynamic_dnn_ros.cli.demo.display import recent_frames
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
-from dynamic_dnn_ros.cli.demo.summary import latency_quantile, platform_title
+from dynamic_dnn_ros.cli.demo.summary import latency_quantile
+from dynamic_dnn_ros.cli.demo.texts import recent_frames
 from dynamic_dnn_ros.cli.observation import Observation
+from dynamic_dnn_ros.cli.run_summary import title_of
 from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.client import TargetReport
 from dynamic_dnn_ros.management.targets import DEFAULT_LATENCY_QUANTILE
-from dynamic_dnn_ros.management.words import in_unit, milliseconds, percent, state_words
+from dynamic_dnn_ros.management.words import (
+    in_unit,
+    limit_name,
+    milliseconds,
+    percent,
+    state_words,
+)
 from dynamic_dnn_ros.msg import ManagerStatus
 
 
@@ -55,7 +62,7 @@ def standing_text(report: TargetReport | None) -> str:
     if report is None:
         return 'no manager'
     missed = [
-        f'{name} by {in_unit(name, value)}'
+        f'{limit_name(name, report.metric)} by {in_unit(name, value)}'
         for name, value in zip(report.names, report.missed_by)
         if value > 0
     ]
@@ -75,4 +82,8 @@ def manager_text(status: ManagerStatus | None) -> str:
 
 def board_title(system: System) -> str:
     """Return the platform as people call it."""
-    return platform_title(system.board) if system.has_platform else 'a board without platform node'
+    if not system.has_platform:
+        return 'a board without platform node'
+    board = system.board
+    name = title_of(board.platform, board.simulated, '')
+    return name if board.simulated else f'a computer ({name})' if name else 'a computer'

@@ -9,8 +9,8 @@ from dataclasses import asdict
 import math
 from typing import Any, Protocol, TypeVar
 
-from dynamic_dnn_ros.cli.demo.display import frames_text, honesty, recent_frames
 from dynamic_dnn_ros.cli.demo.run_record import DecisionRecord, LoadRecord, RunRecord
+from dynamic_dnn_ros.cli.demo.texts import frames_text, honesty, recent_frames
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.cli.system.words import (

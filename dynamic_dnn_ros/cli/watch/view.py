@@ -7,15 +7,15 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol, TextIO
 
-from dynamic_dnn_ros.cli.demo.display import (
-    application_facts,
-    application_table,
+from dynamic_dnn_ros.cli.demo.drawing import (
+    ByHeight,
+    applications,
     facts_table,
-    honesty,
-    platform_facts,
+    framed,
     state_colour,
 )
 from dynamic_dnn_ros.cli.demo.run_record import RunRecord
+from dynamic_dnn_ros.cli.demo.texts import application_facts, platform_facts
 from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.cli.system.words import (
     board_title,
@@ -142,38 +142,37 @@ def _board_facts(system: System) -> list[tuple[str, str]]:
 
 def render(system: System) -> Any:
     """Return the table as rich draws it."""
-    from rich.console import Group
-    from rich.panel import Panel
     from rich.text import Text
 
     reports = system.reports  # waited for, so without the lock
     with system.lock:
-        table = application_table('latency')
-        parts: list[Any] = [table]
+        rows: list[list[Any]] = []
+        parts: list[Any] = []
         for name in sorted({*system.observations, *reports}):
             report, observation = reports.get(name), system.observations.get(name)
             standing = standing_text(report)
             run = observation.run if observation is not None else RunRecord(application=name)
-            table.add_row(
-                name,
-                target_text(report.target if report else None, report.metric if report else ''),
-                sub_network_text(observation) if observation is not None else '–',
-                f'p{quantile_of(report) * 100:g} {latency_text(run, report, system.now)}',
-                Text(standing, style=state_colour(standing)),
+            rows.append(
+                [
+                    name,
+                    target_text(report.target, report.metric) if report else 'none',
+                    sub_network_text(observation) if observation is not None else '–',
+                    f'p{quantile_of(report) * 100:g} {latency_text(run, report, system.now)}',
+                    Text(standing, style=state_colour(standing)),
+                ]
             )
             if observation is not None:
                 facts = application_facts(run, observation.seen)
-                parts += [Text(name, style='bold'), facts_table(facts)]
-        parts.insert(
-            1, facts_table([*_board_facts(system), ('manager', manager_text(system.manager))])
+                parts += [Text(name, style='bold', overflow='fold'), facts_table(facts)]
+        board = [*_board_facts(system), ('manager', manager_text(system.manager))]
+        title = f'dynamic-dnn watch on {board_title(system)}'
+        first = [applications('latency', rows), facts_table(board)]
+        few = Text('More of each application in a higher terminal, or with --once.', style='dim')
+        whole, less = (
+            framed(title, each, system.board, said=system.has_platform)
+            for each in ([*first, *parts], [*first, few])
         )
-        simulated = system.has_platform and system.board.simulated
-        return Panel(
-            Group(*parts),
-            title=f'[bold]dynamic-dnn watch on {board_title(system)}[/bold]',
-            subtitle=honesty(system.board) if system.has_platform else None,
-            border_style='blue' if simulated else 'green',
-        )
+        return ByHeight(whole, less)
 
 
 def system_data(system: System) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def check_keys(where: str, row: Mapping[Any, Any], known: Sequence[str]) -> None
     for key in row:
         if key not in known:
             raise WrittenError(
-                f'{where} has an unknown key {key!r}{suggestion(key, known)}. Known: {", ".join(known)}.'
+                f'{where} has an unknown key {key!r}{suggestion(key, known)}. '
+                f'Known: {", ".join(known)}.'
             )
 
 

@@ -35,6 +35,7 @@ from dynamic_dnn_ros.search.space import SearchSpace
 from dynamic_dnn_ros.tasks.contract import Metric
 from dynamic_dnn_ros.tasks.registry import task_class
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.tested import accuracy_data
 
 _JOINT_FOLDER = 'joint'
 
@@ -194,7 +195,7 @@ def search_joint_bundle(
                 made.space.network,
                 kept,
                 designer.board,
-                f'{configuration.data_name}, {count} test pictures',
+                accuracy_data(configuration.data_name, count),
                 text.encode(),
             )
             return JointFound(written, kept, searched, bound)
