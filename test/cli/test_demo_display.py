@@ -124,6 +124,26 @@ def test_lines_come_once_a_second_and_name_each_phase() -> None:
     assert any(line.startswith('| tight |') for line in lines)
 
 
+def test_a_narrow_terminal_cuts_nothing() -> None:
+    run = demo_run()
+    text = drawn(render_summary(run, summarise(run)), 80)
+    assert '…' not in text
+    joined = ' '.join(text.split())
+    for phase in summarise(run):
+        assert f'{phase.name}: {phase.verdict}' in joined
+        assert f'target: {phase.target}' in joined
+    other = demo_run(seed=1)
+    other.application = '/inference_node/camera_2'
+    run.others = [other]
+    for table in (render_cameras(run), render(until(run, 20.0), 20.0, '')):
+        for width in (60, 80):
+            text = drawn(table, width)
+            assert '…' not in text and 'camera_2' in text
+            assert max(len(line) for line in text.splitlines()) <= width
+    joined = ' '.join(text.replace('│', ' ').split())
+    assert 'network, frames and messages are real' in joined
+
+
 def test_summary_in_the_terminal() -> None:
     run = demo_run()
     text = drawn(render_summary(run, summarise(run)), 140)

@@ -12,6 +12,7 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
+from sensor_msgs.msg import CompressedImage
 
 from dynamic_dnn_ros.cli.demo.observer import Observer, candidates_of, target_message
 from dynamic_dnn_ros.cli.demo.run_record import FrameCounts
@@ -22,6 +23,8 @@ from dynamic_dnn_ros.msg import (
     Application,
     Classification,
     ClassScore,
+    Detection,
+    Detections,
     FrequencyDomain,
     InferenceStatus,
     ManagerInputs,
@@ -130,6 +133,14 @@ def publish_all(graph: Graph) -> dict[str, Any]:
                         state=TargetStatus.STATE_INFEASIBLE,
                         names=['latency'],
                         missed_by=[0.004],
+                        sender='alice',
+                        metric='map_50_95',
+                        target=PerformanceTarget(
+                            application=NODE,
+                            latency=0.025,
+                            latency_quantile=0.9,
+                            accuracy=0.3,
+                        ),
                         decision=Prediction(sub_network='s1'),
                         message='nothing is fast enough',
                     ),
@@ -190,6 +201,8 @@ def test_messages_become_a_record(graph: Graph, observe: Callable[..., Observer]
     (decision,) = run.decisions
     assert (decision.state, decision.sub_network) == ('infeasible', 's1')
     assert decision.missed_by == {'latency': 0.004}
+    assert decision.sender == 'alice'
+    assert decision.asked == ('latency ≤ 25 ms for 0.9 of frames, accuracy (AP 50:95) ≥ 30.0%')
     assert decision.message == 'nothing is fast enough'
     (switch,) = run.switches
     assert (switch.sub_network, switch.reason) == ('s1', 'a target changed')
@@ -248,6 +261,47 @@ def test_power_without_a_total_is_the_sum_and_without_rails_unknown() -> None:
     message.total_power_rail = ''
     assert total_power(message) == 6.0
     assert math.isnan(total_power(SystemLoad()))
+
+
+def test_pictures_are_captioned_with_what_served_them(
+    graph: Graph, observe: Callable[..., Observer]
+) -> None:
+    observer = observe()
+    stamp = Time(sec=7, nanosec=5)
+    publishers = {
+        topic: graph.publisher(kind, topic)
+        for kind, topic in (
+            (InferenceStatus, '/dynamic_dnn/inference_status'),
+            (Detections, f'{NODE}/detections'),
+        )
+    }
+    for publisher in publishers.values():
+        graph.wait_for_subscriptions(publisher)
+    for seconds, latency in ((6, 0.050), (7, 0.0321), (8, 0.060)):
+        publishers['/dynamic_dnn/inference_status'].publish(
+            status_message(
+                InferenceStatus.EVENT_SERVED,
+                sub_network='s1',
+                image_stamp=Time(sec=seconds, nanosec=5),
+                stages=[NamedValue(name=InferenceStatus.STAGE_TOTAL, value=latency)],
+            )
+        )
+        found = Detections(detections=[Detection(class_id='apple')] * (seconds - 5))
+        found.header.stamp = Time(sec=seconds, nanosec=5)
+        publishers[f'{NODE}/detections'].publish(found)
+    graph.spin_until(lambda: len(observer.run.frames) == 3 and observer.seen == '3 apple')
+    observer.look('tight')
+    annotated = graph.publisher(CompressedImage, f'{NODE}/annotated/compressed')
+    graph.wait_for_subscriptions(annotated)
+    picture = CompressedImage(data=b'jpeg')
+    picture.header.stamp = stamp
+    annotated.publish(picture)
+    graph.spin_until(lambda: observer.pictures)
+    observer.pictures['frugal'] = (1, b'of an image that nobody spoke of')
+    assert observer.captioned() == [
+        ('tight, s1, 32.1 ms, 2 apple', b'jpeg'),
+        ('frugal', b'of an image that nobody spoke of'),
+    ]
 
 
 def test_recording_holds_every_message_as_it_was(
