@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dynamic_dnn_ros.management.beside import Beside
 from dynamic_dnn_ros.management.decisions import Constraint
 from dynamic_dnn_ros.management.estimator import (
+    CAMERA_VARIATION,
     SlowDownFilter,
     predicted_service,
     predicted_waiting,
@@ -40,6 +41,9 @@ LARGEST_MARGIN = 0.15
 
 RATE_TOLERANCE = 0.02
 """Share by which a rate may stay below its limit: cameras do not keep theirs to the last digit."""
+
+MET = 1e-6
+"""Share of the time for which others keep a processor busy, below which nobody meets them."""
 
 WORST = 1e6
 """Share to which a shortfall and a slow-down are cut, so that sums and squares stay finite."""
@@ -77,6 +81,7 @@ class Demand:
     their turns, as a multiple of what was predicted. `occupancy` is the time that a frame has of
     the processor, as a share of what it takes alone: less where frames run together.
     `teaches` tells of each option whether its frames tell of the scene; None: of none.
+    `camera_variation` is the standard deviation of the time between two frames over the period.
     """
 
     target: Target
@@ -93,6 +98,7 @@ class Demand:
     queueing: Waited = AS_PREDICTED
     occupancy: float = 1.0
     teaches: BoolArray | None = None
+    camera_variation: float = CAMERA_VARIATION
 
     @property
     def asked(self) -> bool:
@@ -275,6 +281,12 @@ def by_priority(demands: Sequence[Demand]) -> list[int]:
     )
 
 
+def is_alone(contention: Contention) -> BoolArray | bool:
+    """Tell where an application has its processor for itself."""
+    turn = contention.turn if isinstance(contention, Queue) else contention
+    return turn < 1.0 + MET
+
+
 def expect(
     demand: Demand,
     points: Mapping[str, FloatArray],
@@ -289,7 +301,7 @@ def expect(
     :param contention: what others make of it
     """
     if isinstance(contention, Queue):
-        alone = expect(demand, points, accuracy, contention.factor)
+        alone = _slowed_down(demand, points, accuracy, contention.factor, is_alone(contention))
         busy = busy_share(demand, points['mean'], contention.turn)
         at_quantile = contention.at(demand.target.quantile)
         return Expectation(
@@ -302,6 +314,17 @@ def expect(
             alone.contention,
             (contention.mean, at_quantile),
         )
+    return _slowed_down(demand, points, accuracy, contention, is_alone(contention))
+
+
+def _slowed_down(
+    demand: Demand,
+    points: Mapping[str, FloatArray],
+    accuracy: FloatArray,
+    contention: FloatArray | float,
+    alone: BoolArray | bool,
+) -> Expectation:
+    """Predict what points come to where others only make service last longer."""
     target, slow_down = demand.target, demand.slow_down
     mean, median = points['mean'] * contention, points['p50'] * contention
     at_quantile = contention * profiled_quantile(
@@ -313,7 +336,13 @@ def expect(
     service_mean = mean * slow_down.mean
     period = 1 / demand.camera_rate if demand.camera_rate > 0 else math.inf
     waiting = predicted_waiting(
-        target.quantile, period, service_mean, service, demand.path_variation
+        target.quantile,
+        period,
+        service_mean,
+        service,
+        demand.path_variation,
+        demand.camera_variation,
+        alone,
     )
     busy = busy_share(demand, points['mean'], contention)
     return Expectation(

@@ -25,6 +25,7 @@ from dynamic_dnn_ros.management.assessment import (
     IndexArray,
     Problem,
     ResourceSettings,
+    is_alone,
 )
 from dynamic_dnn_ros.management.forecast import ALONE, Forecast
 from dynamic_dnn_ros.management.narrowing import WITHIN, WITHIN_ACCURACY
@@ -355,7 +356,8 @@ class Bounds:
         unhindered = forecast.service(figures[1] * forecast.slow_down, variance, contention)
         unhindered += forecast.overhead
         # A spread of service makes frames wait longer; without one they wait the least.
-        return unhindered, unhindered + forecast.waiting(mean, None), mean
+        alone = contention is ALONE or is_alone(contention)
+        return unhindered, unhindered + forecast.waiting(mean, None, alone), mean
 
     def _missed(
         self, a: int, figures: FloatArray, contention: FloatArray | float

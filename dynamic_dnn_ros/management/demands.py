@@ -91,6 +91,7 @@ def demand_of(
         record.learnt.queueing,
         record.learnt.occupancy,
         np.array([name in record.paths for name, _ in table.options]) if record.paths else None,
+        measurements.camera_variation,
     )
 
 
@@ -126,6 +127,8 @@ def _is_same(new: Demand, old: Demand) -> bool:
     period = 1 / old.camera_rate
     short = TOLERANCE * min(old.target.latency or math.inf, period)
     if (new.server, new.queueing, new.occupancy) != (old.server, old.queueing, old.occupancy):
+        return False
+    if new.camera_variation != old.camera_variation:
         return False
     return (
         abs(slow_down.mean - slowed.mean) <= near

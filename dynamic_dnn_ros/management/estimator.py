@@ -46,7 +46,17 @@ OUTLIER = 5.0
 """Standard deviations beyond which a single frame is not."""
 
 CAMERA_VARIATION = 0.05
-"""Standard deviation of the time between two frames, as a share of the camera's period."""
+"""
+Standard deviation of the time between two frames, as a share of the camera's period, before it
+was measured.
+"""
+
+BETWEEN_FRAMES = 0.5826
+"""
+Standard deviations by which a queue that changes from frame to frame stays below one that changes
+all the time: D. Siegmund, Corrected diffusion approximations in certain random walk problems,
+Advances in Applied Probability, 1979.
+"""
 
 _NO_TIME = 1e-12
 """Share of the time that a worker has to spare, in place of none."""
@@ -207,6 +217,8 @@ def predicted_waiting(
     service_mean: FloatArray,
     service: FloatArray,
     path_variation: float = 0.0,
+    camera_variation: float = CAMERA_VARIATION,
+    alone: NDArray[np.bool_] | bool = True,
 ) -> FloatArray:
     """
     Predict the time from a frame's arrival to the start of work on it, s, at a quantile.
@@ -214,12 +226,17 @@ def predicted_waiting(
     The mailbox holds the newest frame only. A worker that is slower than the camera takes a frame
     that arrived at any moment of the last period, so waiting is uniform over it. A faster one
     makes frames wait as its utilisation comes near 1: exponentially distributed with the mean of
-    J. F. C. Kingman, The single server queue in heavy traffic, 1961, and never longer than above.
+    J. F. C. Kingman, The single server queue in heavy traffic, 1961, less what Siegmund corrects
+    it by, and never longer than above. Frames that meet those of others take longer than the mean
+    by all of their time, so where others share the processor nothing is taken off, and no camera
+    is taken for more even than `CAMERA_VARIATION`.
 
     :param period: of the camera, s; infinite when no frames come
     :param service: service time at the same quantile, which tells its spread
     :param path_variation: standard deviation over mean of what pictures take, where their long
         paths are too rare to be told by that quantile
+    :param camera_variation: standard deviation of the time between two frames over the period
+    :param alone: where the application has its processor for itself
     """
     if not np.isfinite(period):
         return np.zeros_like(service)
@@ -227,8 +244,12 @@ def predicted_waiting(
     score = max(standard_score(quantile), 0.5)
     utilisation = np.minimum(service_mean * (1 / period), 1.0)
     variation = np.maximum(service / service_mean - 1, 0.0) * (1 / score)
-    steady = CAMERA_VARIATION**2 + path_variation**2
-    varying = (steady + variation * variation) * service_mean
+    even = np.where(alone, camera_variation, max(camera_variation, CAMERA_VARIATION))
+    varying = even**2 + path_variation**2 + variation * variation
     tail = (0.5 * float(np.log(1 / (1 - quantile)))) * utilisation * varying
     # With no time to spare the queue grows to the bound.
-    return np.minimum(tail / np.maximum(1 - utilisation, _NO_TIME), longest)
+    found = tail / np.maximum(1 - utilisation, _NO_TIME)
+    if not path_variation:
+        # Long paths that are rare are not normally distributed.
+        found = found - np.where(alone, BETWEEN_FRAMES, 0.0) * np.sqrt(varying)
+    return np.minimum(np.maximum(found, 0.0) * service_mean, longest)

@@ -18,12 +18,14 @@ import numpy as np
 from dynamic_dnn_ros.management.assessment import (
     RATE_TOLERANCE,
     WORST,
+    BoolArray,
     Contention,
     Demand,
     FloatArray,
     IndexArray,
+    is_alone,
 )
-from dynamic_dnn_ros.management.estimator import CAMERA_VARIATION, standard_score
+from dynamic_dnn_ros.management.estimator import BETWEEN_FRAMES, CAMERA_VARIATION, standard_score
 from dynamic_dnn_ros.management.queueing import Queue
 from dynamic_dnn_ros.management.tables import UNKNOWN
 from dynamic_dnn_ros.management.targets import Objective
@@ -61,8 +63,12 @@ class Forecast:
         self._beyond_p95 = max(0.0, (score - z95) / (z99 - z95))
         self._longest = quantile * self.period
         tail = 0.5 * float(np.log(1 / (1 - quantile)))
-        self._steady = tail * (CAMERA_VARIATION**2 + demand.path_variation**2)
-        self._varied = tail / max(score, 0.5) ** 2
+        # As `estimator.predicted_waiting`: squared variation and correction, alone and not.
+        camera, paths = demand.camera_variation, demand.path_variation**2
+        self._alone = (camera**2 + paths, 0.0 if paths else BETWEEN_FRAMES)
+        self._beside = (max(camera, CAMERA_VARIATION) ** 2 + paths, 0.0)
+        self._varied = 1 / max(score, 0.5) ** 2
+        self._tail = tail
         self.latency = target.latency * (1 - room)
         self.energy = target.energy * (1 - room)
         self.accuracy = target.accuracy
@@ -96,29 +102,47 @@ class Forecast:
         spread += median * contention if contention is not ALONE else median
         return spread
 
-    def waiting(self, mean: FloatArray, service: FloatArray | None) -> FloatArray:
+    def _varying(self, alone: BoolArray | bool) -> tuple[FloatArray | float, FloatArray | float]:
+        """Return the squared variation beside that of service, and how much is corrected."""
+        if alone is True or alone is False or not alone.any():
+            return self._alone if alone is True else self._beside
+        (steady, corrected), (beside, _) = self._alone, self._beside
+        return np.where(alone, steady, beside), np.where(alone, corrected, 0.0)
+
+    def waiting(
+        self, mean: FloatArray, service: FloatArray | None, alone: BoolArray | bool
+    ) -> FloatArray:
         """
         Return how long a frame waits for the one before it, s, at the quantile.
 
         :param mean: of service, s
         :param service: at the quantile; none: as if it never varied, the least there is
+        :param alone: where the application has its processor for itself
         """
         utilisation = np.minimum(mean * self.rate, 1.0)
+        steady, correction = self._varying(alone)
         waiting: FloatArray
+        corrected: FloatArray | float
         if service is None:
-            waiting = utilisation * (mean * self._steady)
+            corrected = correction * np.sqrt(steady)
+            waiting = utilisation * (steady * self._tail)
         else:
             waiting = service / mean
             waiting -= 1.0
             np.maximum(waiting, 0.0, out=waiting)
             waiting *= waiting
             waiting *= self._varied
-            waiting += self._steady
-            waiting *= mean
+            waiting += steady
+            corrected = np.sqrt(waiting)
+            corrected *= correction
+            waiting *= self._tail
             waiting *= utilisation
         np.subtract(1.0, utilisation, out=utilisation)
         np.maximum(utilisation, _NO_TIME, out=utilisation)
         waiting /= utilisation
+        waiting -= corrected
+        np.maximum(waiting, 0.0, out=waiting)
+        waiting *= mean
         return np.minimum(waiting, self._longest, out=waiting)
 
     def without_neighbours(self, accuracy: FloatArray, energy: FloatArray) -> FloatArray | float:
@@ -192,15 +216,22 @@ class Points:
         """Return latency at the quantile, none where nobody asks for it, and mean service, s."""
         forecast = self.forecast
         if isinstance(contention, Queue):
-            latency, mean = self.latency(contention.factor)
+            latency, mean = self._latency(contention.factor, is_alone(contention))
             if latency is not None:
                 latency = latency + contention.at(forecast.quantile)
             return latency, mean * (contention.stretch / contention.factor)
+        return self._latency(contention, contention is ALONE or is_alone(contention))
+
+    def _latency(
+        self, contention: FloatArray | float, alone: BoolArray | bool
+    ) -> tuple[FloatArray | None, FloatArray]:
+        """Return the same where others only make service last longer."""
+        forecast = self.forecast
         mean = self.mean * contention if contention is not ALONE else self.mean
         if not forecast.minds_time:
             return None, mean
         service = forecast.service(self.median, self.variance, contention)
-        latency = forecast.waiting(mean, service)
+        latency = forecast.waiting(mean, service, alone)
         latency += service
         latency += forecast.overhead
         return latency, mean

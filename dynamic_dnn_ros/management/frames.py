@@ -10,7 +10,6 @@ from dynamic_dnn_ros.bundles.profile import OperatingPoints
 from dynamic_dnn_ros.management.assessment import WORST
 from dynamic_dnn_ros.management.decisions import SwitchReason
 from dynamic_dnn_ros.management.demands import demand_of
-from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Status
 from dynamic_dnn_ros.management.planning import Planner
 from dynamic_dnn_ros.management.records import ApplicationRecord
@@ -104,8 +103,7 @@ class Frames:
         dispersion = float(max(spread, 0.0) / table.mean[option, row])
         learnt.learn_preprocessing(status.preprocessing)
         stepped = learnt.update(ratio, dispersion)
-        if learnt.slow_down.observations == ENOUGH:
-            record.release()
+        record.release_when_known()
         return reacts or stepped
 
     def _react(
@@ -123,6 +121,8 @@ class Frames:
         if target is None or table is None or not 0 < target.latency < total:
             return False
         settled = assignment.outstanding is None and table.options[option] == assignment.desired
+        if record.is_held(now):
+            record.release_when_late(now)
         if not settled or record.is_held(now):
             return False
         demand = demand_of(record, table, (), target, self._planner.objective, now)

@@ -414,7 +414,7 @@ class Manager:
 
     def _hold(self, record: ApplicationRecord, now: float) -> None:
         if record.adopted or self.targets.get(record.application.id) is None:
-            record.hold(now + self.settings.adoption)
+            record.hold(now, self.settings.adoption)
 
     def _learn_anew(self, records: Iterable[ApplicationRecord], now: float) -> None:
         """Drop what frames taught of circumstances that were not known, and learn again."""

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 import math
 
+from dynamic_dnn_ros.management.camera_variation import CameraVariation
 from dynamic_dnn_ros.management.cpu_cores import CPU
 from dynamic_dnn_ros.management.observations import Status
 
@@ -42,6 +43,7 @@ class Measurements:
         self._shares: dict[tuple[str, str], float] = {}
         self._last: Status | None = None
         self._camera_rate = math.nan
+        self._variation = CameraVariation()
 
     def restart(self) -> None:
         """Forget what belongs to the operating point that is left."""
@@ -58,6 +60,16 @@ class Measurements:
     def camera_rate(self) -> float:
         """Return the rate at which frames came last, Hz; NaN before it is known."""
         return self._camera_rate
+
+    @property
+    def camera_variation(self) -> float:
+        """Return the standard deviation of the time between two frames over the period."""
+        return self._variation.in_use
+
+    @property
+    def camera_is_known(self) -> bool:
+        """Return whether that was measured."""
+        return self._variation.is_known
 
     @property
     def overhead(self) -> float:
@@ -136,6 +148,7 @@ class Measurements:
             served well within it, since those did not wait for a predecessor
         """
         self._totals.append(status.total)
+        self._variation.arrived(status.sent - status.total, period)
         self._waits.append(max(0.0, status.total - status.service))
         last, self._last = self._last, status
         # One that took a short path may have waited for one that took a long one.

@@ -101,6 +101,7 @@ class Status:
     node started; `received` and `served` count frames since it was activated. `work` is the share
     of the largest path's cost that a served frame took, 0..1, `exit_stage` the stage after which
     it left, empty where its sub-network is one piece. `batch` frames ran together at its end.
+    `sent` is when it was sent, s by the application's clock.
     """
 
     application: str
@@ -122,6 +123,7 @@ class Status:
     work: float = 1.0
     exit_stage: str = ''
     batch: int = 1
+    sent: float = math.nan
 
     @property
     def service(self) -> float:

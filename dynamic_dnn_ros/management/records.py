@@ -15,8 +15,10 @@ import numpy as np
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.assignment import Assignment
+from dynamic_dnn_ros.management.camera_variation import FRAMES_NEEDED
 from dynamic_dnn_ros.management.difficulty import STEP
 from dynamic_dnn_ros.management.learning import Learning
+from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.merged_paths import MergedPaths, merge
 from dynamic_dnn_ros.management.observations import (
     Application,
@@ -37,6 +39,9 @@ SILENT_AFTER = 3.0
 
 SUCCEEDED_AFTER = 1.5
 """Seconds of silence after which a later instance with the same id takes its place."""
+
+SLOWEST = 3.0
+"""Times as long for which one that was taken over is left alone where its camera is slow."""
 
 LEAVE_TAKING = 1.5
 """
@@ -95,7 +100,7 @@ class ApplicationRecord:
         self._presented = presented
         self._heard = now
         self.adopted = False
-        self._held_until = -math.inf
+        self._held_since, self._held_for = -math.inf, 0.0
         # Until when an option is left out, and for how long the next time.
         self._excluded: dict[Option, float] = {}
         self._pauses: dict[Option, float] = {}
@@ -239,13 +244,25 @@ class ApplicationRecord:
         ]
         self.learnt.rebase(float(expected[0] / expected[1]))
 
-    def hold(self, until: float) -> None:
-        """Leave the application alone until a time."""
-        self._held_until = until
+    def hold(self, now: float, seconds: float) -> None:
+        """Leave the application alone for a time; for longer where its camera is a slow one."""
+        self._held_since, self._held_for = now, seconds
 
     def release(self) -> None:
         """End the time for which it is left alone."""
-        self._held_until = -math.inf
+        self._held_since = -math.inf
+
+    def release_when_known(self) -> None:
+        """End it once what the manager before knew is known again."""
+        learnt = self.learnt
+        if learnt.slow_down.observations >= ENOUGH:
+            if learnt.measurements.camera_is_known or not self.adopted:
+                self.release()
+
+    def release_when_late(self, now: float) -> None:
+        """End it for a late frame, unless it would last as long for any camera."""
+        if now >= self._held_since + self._held_for:
+            self.release()
 
     def readmit(self) -> None:
         """Decide for it again: something else is asked for."""
@@ -253,7 +270,10 @@ class ApplicationRecord:
 
     def is_held(self, now: float) -> bool:
         """Tell whether the application is left alone, so that a new manager learns first."""
-        return now < self._held_until
+        held, rate = self._held_for, self.learnt.measurements.camera_rate
+        if self.adopted and rate > 0:
+            held = max(held, min(FRAMES_NEEDED / rate, SLOWEST * held))
+        return now < self._held_since + held
 
     def is_excluded(self, option: Option, now: float) -> bool:
         """Tell whether the application has refused an option."""

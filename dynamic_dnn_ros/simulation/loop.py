@@ -388,6 +388,7 @@ class Loop:
             work=path,
             exit_stage=exit_stage,
             batch=batch,
+            sent=now,
         )
 
     def _tell(self, status: Status, now: float) -> None:

@@ -159,6 +159,42 @@ def test_waiting_near_saturation_is_about_what_a_mailbox_shows(utilisation: floa
     assert -0.02 * period < found[0] - shown < 0.12 * period
 
 
+@pytest.mark.parametrize('camera', [0.01, 0.03, 0.08])
+@pytest.mark.parametrize('utilisation', [0.85, 0.92, 0.97])
+def test_waiting_follows_how_evenly_the_camera_is_seen_to_send(
+    camera: float, utilisation: float
+) -> None:
+    random = np.random.default_rng(6)
+    period, jitter, count = 1 / 30, 0.03, 20000
+    arrivals = np.cumsum(period * (1 + camera * random.standard_normal(count)))
+    mean = utilisation * period
+    services = mean * (1 + jitter * random.standard_normal(count))
+    figures = np.array([mean]), np.array([mean * (1 + 1.645 * jitter)])
+    found = float(predicted_waiting(0.95, period, *figures, camera_variation=camera)[0])
+    shown = float(np.quantile(waits(arrivals, services), 0.95))
+    assert -0.02 * period < found - shown < 0.06 * period
+
+
+def test_an_even_camera_makes_no_difference_where_others_share_the_processor() -> None:
+    """Frames that meet those of others take longer by all of their time, not by its mean."""
+    period = 1 / 30
+    mean = np.array([0.9, 0.9]) * period
+
+    def waiting(camera: float, alone: bool) -> float:
+        mixed = np.array([not alone, alone])
+        found = predicted_waiting(
+            0.95, period, mean, 1.05 * mean, camera_variation=camera, alone=mixed
+        )
+        each = predicted_waiting(
+            0.95, period, mean, 1.05 * mean, camera_variation=camera, alone=alone
+        )
+        assert found[1] == each[0] == each[1]
+        return float(each[0])
+
+    assert waiting(0.01, False) == waiting(CAMERA_VARIATION, False) < waiting(0.1, False)
+    assert waiting(0.01, True) < waiting(CAMERA_VARIATION, True) < waiting(0.01, False)
+
+
 @pytest.mark.parametrize('utilisation', [0.7, 0.8, 0.9])
 def test_rare_long_paths_make_others_wait(utilisation: float) -> None:
     paths = Paths([StageShare('first', 0.45, 0.97), StageShare('last', 1.0, 0.03)])

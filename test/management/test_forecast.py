@@ -40,6 +40,38 @@ def test_predicts_the_same_where_applications_take_turns() -> None:
     np.testing.assert_allclose(points.busy(held), expected.busy, rtol=1e-12)
 
 
+@pytest.mark.parametrize('camera', [0.02, 0.08])
+@pytest.mark.parametrize('turns', [False, True])
+def test_predicts_the_same_where_some_settings_have_others_beside_it(
+    camera: float, turns: bool
+) -> None:
+    table = application_table(application())
+    options, rows = len(table.options), np.arange(len(table.rows))
+    target = Target('/a/node', latency=0.02)
+    usable, shares = np.ones(options, dtype=bool), np.ones((options, 1))
+    demand = Demand(
+        target, 0, SlowDownFilter(), 60.0, 0.0, 0.0, usable, shares,
+        server='a' if turns else '', camera_variation=camera,
+    )  # fmt: skip
+    busy = np.where(rows % 2, 0.3, 0.0)
+    # As the search adds and takes away what others take, to the last digit.
+    others = 1.0 + (busy + 0.7) - 0.7
+    contention = queue([Neighbour(busy, 15.0, 0)], 1.0) if turns else others
+    figures = dict(zip(FIGURES, table.figures[:, :, rows]))
+    expected = expect(demand, figures, table.accuracy[:, None], contention).latency
+    least = least_figures(table, rows)
+    points = Points(
+        Forecast(demand, MARGIN), least.points(rows), least.accuracy[:, None], least.complete
+    )
+    latency, _ = points.latency(contention)
+    assert latency is not None
+    np.testing.assert_allclose(latency, expected, rtol=1e-12)
+    undisturbed = expect(demand, figures, table.accuracy[:, None], 1.0).latency
+    alone = busy == 0
+    np.testing.assert_allclose(expected[:, alone], undisturbed[:, alone], rtol=1e-9)
+    assert (expected[:, ~alone] > undisturbed[:, ~alone]).all()
+
+
 @pytest.mark.parametrize('quantile', [0.3, 0.5, 0.9, 0.95, 0.99, 0.999])
 @pytest.mark.parametrize('contention', [1.0, 1.7])
 @pytest.mark.parametrize('rate', [5.0, 60.0, 300.0])
@@ -68,6 +100,7 @@ def test_predicts_what_the_assessment_does(
         np.ones(options, dtype=bool),
         np.ones((options, 1)),
         path_variation=0.0 if contention == 1.0 else 0.3,
+        camera_variation=0.02,
         occupancy=0.7,
     )
     rows = np.arange(len(table.rows))

@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+import numpy as np
 import pytest
 
 from dynamic_dnn_ros.management.decisions import (
@@ -405,6 +406,67 @@ def test_a_manager_that_hears_of_the_platform_late_changes_no_clock_before_it_ha
         decision = subject.decide(now)
         assert decision.setting is not None and decision.setting[0].maximum == GPU[1]
         now = serve(subject, one, 1, now, latency, ENOUGH + 5 + step)
+
+
+class EvenCamera:
+    """An application whose only sub-network keeps its processor busy for 0.965 of the time."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        share = (0.15 + 0.85 * GPU[-1] / GPU[1]) * rate
+        points = operating_points(sub_networks={'s0': (0.965 / share, 0.8)}, spread=0.005)
+        self.application = application(operating_points=points, sub_network='s0')
+        self.latency = dict(zip(GPU, points.latency_mean))
+        self.random = np.random.default_rng(3)
+        self.frames = 0
+        self.clock = GPU[-1]
+        self.clocks: list[float] = []
+
+    def serve(self, subject: Manager, until: float, lease: str) -> None:
+        """Serve frames that come nearly evenly, at the clocks that a manager sets."""
+        self.clocks, due = [], 0.0
+        while (now := self.frames / self.rate) < until:
+            held = {'requested_maximum': self.clock, 'lease_manager': lease} if lease else {}
+            subject.observe_load(load(granted=self.clock, **held), now)
+            self.frames += 1
+            service = self.latency[self.clock]
+            status_of_frame = status(
+                self.application,
+                StatusEvent.SERVED,
+                preprocessing=0.0,
+                inference=service,
+                total=service,
+                received=self.frames,
+                served=self.frames,
+                sent=100.0 + now + service + 0.01 * self.random.standard_normal() / self.rate,
+            )
+            if not subject.observe(status_of_frame, now + service) and now < due:
+                continue
+            due = now + 0.5
+            decision = subject.decide(now + service)
+            self.application = acknowledge(subject, self.application, decision, now + service)
+            assert decision.setting is not None
+            self.clock = decision.setting[0].maximum
+            if not self.clocks or self.clocks[-1] != self.clock:
+                self.clocks.append(self.clock)
+
+
+@pytest.mark.parametrize('rate', [5.0, 10.0, 30.0, 60.0])
+def test_a_successor_changes_no_clock_while_it_learns_how_even_the_camera_is(rate: float) -> None:
+    """The clock in force is enough for an even camera alone, and the one before knew that."""
+    camera, subject = EvenCamera(rate), manager()
+    subject.observe_load(load(), 0.0)
+    subject.add_application(camera.application, 0.0)
+    subject.set_target(Target(FRONT, latency=1.02 / rate, accuracy=0.8, sender='op'), 5)
+    camera.serve(subject, 60.0, '')
+    assert camera.clocks[-1] == GPU[1] and len(camera.clocks) > 1
+    successor = Manager('successor')
+    successor.observe_load(
+        load(granted=GPU[1], requested_maximum=GPU[1], lease_manager=subject.instance), 60.0
+    )
+    successor.add_application(camera.application, 60.0)
+    camera.serve(successor, 90.0, subject.instance)
+    assert camera.clocks == [GPU[1]]
 
 
 def test_an_older_presentation_does_not_undo_an_answer() -> None:

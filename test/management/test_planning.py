@@ -67,7 +67,7 @@ def test_the_same_problem_is_not_posed_again() -> None:
 def test_clocks_that_another_manager_leased_stay_while_applications_are_held() -> None:
     subject, records = planner(lease_manager='another', requested=GPU[3])
     for record in records:
-        record.hold(5.0)
+        record.hold(0.0, 5.0)
     _, (domain,) = subject.make(records, 0.0, SwitchReason.APPLICATION)
     assert domain.maximum == GPU[3]
     assert [record.assignment.desired for record in records] == [('s3', 'gpu')] * 2

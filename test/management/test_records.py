@@ -7,8 +7,12 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 
+import pytest
+
 from dynamic_dnn_ros.management.assignment import Assignment
-from dynamic_dnn_ros.management.observations import ApplicationState
+from dynamic_dnn_ros.management.camera_variation import FRAMES_NEEDED
+from dynamic_dnn_ros.management.measurements import ENOUGH
+from dynamic_dnn_ros.management.observations import ApplicationState, Status, StatusEvent
 from dynamic_dnn_ros.management.records import (
     IDS_KEPT_ASIDE,
     KEPT_ASIDE,
@@ -16,6 +20,7 @@ from dynamic_dnn_ros.management.records import (
     LONGEST_PAUSE,
     SILENT_AFTER,
     SUCCEEDED_AFTER,
+    ApplicationRecord,
     Registry,
 )
 from dynamic_dnn_ros.management.targets import Target
@@ -228,3 +233,54 @@ def test_a_target_asked_for_again_needs_no_new_handover() -> None:
     one = Assignment(application())
     assert not one.is_handed_over(target)
     assert one.is_handed_over(None)
+
+
+def held(adopted: bool, rate: float) -> ApplicationRecord:
+    """Return an application that is left alone for 3 s from time 0, and its camera heard."""
+    record, _ = Registry(1.0).add(application(), 0.0)
+    assert record is not None
+    record.adopted = adopted
+    record.hold(0.0, 3.0)
+    for frame in range(int(rate)):
+        status = Status(
+            FRONT, 'instance', StatusEvent.SERVED, 's3', 'gpu', total=0.01, received=frame
+        )
+        record.learnt.measurements.count(status, frame / rate)
+    return record
+
+
+@pytest.mark.parametrize(
+    ('adopted', 'rate', 'until'),
+    [(True, 30.0, 3.0), (True, 10.0, 4.0), (True, 5.0, 8.0), (True, 2.0, 9.0), (False, 5.0, 3.0)],
+)
+def test_who_was_taken_over_is_left_alone_until_a_slow_camera_could_be_known(
+    adopted: bool, rate: float, until: float
+) -> None:
+    record = held(adopted, rate)
+    assert record.is_held(until - 0.1) and not record.is_held(until + 0.1)
+
+
+def test_a_late_frame_ends_that_a_slow_camera_is_waited_for() -> None:
+    record = held(True, 5.0)
+    record.release_when_late(2.9)
+    assert record.is_held(2.9)
+    record.release_when_late(3.1)
+    assert not record.is_held(3.1)
+
+
+def test_who_was_taken_over_is_left_alone_until_its_camera_is_known_too() -> None:
+    for adopted in (True, False):
+        record = held(adopted, 30.0)
+        for _ in range(ENOUGH):
+            record.learnt.update(1.0, 0.05)
+        record.release_when_known()
+        assert record.is_held(1.0) is adopted
+        for frame in range(FRAMES_NEEDED):
+            sent = 5.0 + frame / 30
+            status = Status(
+                FRONT, 'instance', StatusEvent.SERVED, 's3', 'gpu',
+                preprocessing=0.0, inference=0.01, total=0.01, sent=sent,
+            )  # fmt: skip
+            record.learnt.measurements.frame(status, 1 / 30)
+        record.release_when_known()
+        assert not record.is_held(1.0)

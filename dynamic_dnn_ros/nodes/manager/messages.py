@@ -213,6 +213,7 @@ def status_of(message: InferenceStatus) -> Status:
         work=message.work if 0 < message.work <= 1 else 1.0,
         exit_stage=message.exit_stage,
         batch=max(message.batch, 1),
+        sent=message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec,
     )
 
 

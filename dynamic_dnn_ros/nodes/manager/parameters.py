@@ -89,7 +89,7 @@ PARAMETERS = (
         'adoption',
         3.0,
         'How long a manager that has just started learns before it moves an application '
-        'that another one had set.',
+        'that another one had set; up to three times as long where its camera is slow.',
         's',
         minimum=0.0,
         maximum=60.0,

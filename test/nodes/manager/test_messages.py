@@ -9,6 +9,7 @@ from enum import IntEnum
 import math
 from pathlib import Path
 
+from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
@@ -245,8 +246,9 @@ def test_stages_are_found_by_name() -> None:
         stages=[NamedValue(name='inference', value=0.02), NamedValue(name='total', value=0.03)],
         busy=[NamedValue(name='gpu', value=1.5)],
     )
+    message.header.stamp = Time(sec=7, nanosec=250_000_000)
     status = status_of(message)
-    assert (status.inference, status.total) == (0.02, 0.03)
+    assert (status.inference, status.total, status.sent) == (0.02, 0.03, 7.25)
     assert math.isnan(status.preprocessing)
     assert status.busy == {'gpu': 1.5}
 
