@@ -18,7 +18,7 @@ from PIL import Image
 import psutil
 import pytest
 
-from dynamic_dnn_ros.cli.demo import session
+from dynamic_dnn_ros.cli.demo import signals
 from dynamic_dnn_ros.parent_death import end_with_parent
 from support.bag_player import read_bag
 from support.bundles import make_bundle
@@ -139,7 +139,7 @@ def test_signals_that_are_ignored_stay_so() -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        session.handle_signals()
+        signals.handle_signals()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
@@ -224,12 +224,12 @@ def test_a_signal_that_becomes_another_error_interrupts_all_the_same(
                 pass
             raise RuntimeError('Unable to convert call argument')
 
-    monkeypatch.setattr(session, '_interrupted', threading.Event())
+    monkeypatch.setattr(signals, '_interrupted', threading.Event())
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    session.handle_signals()
+    signals.handle_signals()
     try:
         with pytest.raises(KeyboardInterrupt):
-            session.spin_once(Converting())
+            signals.spin_once(Converting())
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])

@@ -63,12 +63,12 @@ def test_an_application_is_told_whole_and_then_by_what_is_new() -> None:
     whole = model.application_data(FRONT, observation, REPORTS[FRONT], -50.0, clock[0], True)
     assert json.loads(json.dumps(whole, allow_nan=False)) == whole
     assert (whole['state'], whole['look'], whole['there']) == ('missed', 'bad', True)
-    assert whole['standing'] == 'missed: latency by 6 ms, accuracy by 4.0%'
+    assert whole['standing'] == 'missed: latency by 6 ms, AP 50:95 by 4.0%'
     assert [frame[1] for frame in whole['frames']] == [31.2]
     assert whole['steps'] == [[15.0, 25.0]]
     assert [event[1:] for event in whole['events']] == [
         ['switch', 's0, because the platform or its load changed'],
-        ['bad', 'missed: latency by 6 ms, accuracy by 4.0%'],
+        ['bad', 'missed: latency by 6 ms, AP 50:95 by 4.0%'],
     ]
     latency, accuracy = whole['limits']
     assert (latency['asked'], latency['is'], latency['missed']) == (

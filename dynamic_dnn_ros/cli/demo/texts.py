@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import math
 
-from dynamic_dnn_ros.cli.demo.run_record import FrameRecord, PhaseRecord, RunRecord
+from dynamic_dnn_ros.cli.demo.run_record import DecisionRecord, FrameRecord, PhaseRecord, RunRecord
 from dynamic_dnn_ros.cli.demo.script import QUANTILE
 from dynamic_dnn_ros.cli.demo.summary import latency_quantile, platform_title
 from dynamic_dnn_ros.cli.demo.verdict import Verdict, judge
@@ -18,6 +18,8 @@ from dynamic_dnn_ros.management.words import in_unit, limit_name, milliseconds, 
 WINDOW = 2.0
 #: Frames that the line of blocks shows.
 SPARKS = 48
+#: Names that a target may limit; messages may bring others.
+LIMITS = ('latency', 'accuracy', 'energy', 'rate')
 _BLOCKS = '▁▂▃▄▅▆▇█'
 
 
@@ -79,13 +81,15 @@ def taken_text(run: RunRecord) -> str:
 
 def state_text(run: RunRecord) -> str:
     """Return how the target stands, as the manager says by the last frames that it saw."""
-    if not run.decisions:
-        return 'no answer yet'
-    decision = run.decisions[-1]
+    return decision_text(run.decisions[-1], run.metric) if run.decisions else 'no answer yet'
+
+
+def decision_text(decision: DecisionRecord, metric: str) -> str:
+    """Return how a target stood, and by how much it was missed."""
     missed = [
-        f'{limit_name(name, run.metric)} by {in_unit(name, value)}'
+        f'{limit_name(name, metric)} by {in_unit(name, value)}'
         for name, value in decision.missed_by.items()
-        if value > 0.0
+        if name in LIMITS and value > 0.0
     ]
     return f'{decision.state}: {", ".join(missed)}' if missed else decision.state
 
@@ -101,7 +105,7 @@ def honesty(run: RunRecord) -> str:
     """Return what is real and what is not."""
     if run.simulated:
         return 'latency, clocks and power are simulated; network, frames and messages are real'
-    return 'all figures are measured on this machine'
+    return 'all figures are measured'
 
 
 def headline(run: RunRecord) -> str:

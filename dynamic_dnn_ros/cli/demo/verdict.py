@@ -94,7 +94,7 @@ def judge(run: RunRecord, record: PhaseRecord, until: float = math.inf) -> Verdi
         missed.append(f'{percent(goal.accuracy - accuracy)} {quality_title(run.metric)}')
     if not missed:
         return Verdict(True, 'met', *figures, *counts)
-    announced = any(decision.state == 'infeasible' for decision in decisions)
+    announced = bool(decisions) and decisions[-1].state == 'infeasible'
     words = f'missed by {", ".join(missed)}' + (' (announced)' if announced else '')
     return Verdict(False, words, *figures, *counts)
 

@@ -10,7 +10,7 @@ import math
 from typing import Any, Protocol, TypeVar
 
 from dynamic_dnn_ros.cli.demo.run_record import DecisionRecord, LoadRecord, RunRecord
-from dynamic_dnn_ros.cli.demo.texts import frames_text, honesty, recent_frames
+from dynamic_dnn_ros.cli.demo.texts import decision_text, frames_text, honesty, recent_frames
 from dynamic_dnn_ros.cli.observation import Observation
 from dynamic_dnn_ros.cli.system.listening import System
 from dynamic_dnn_ros.cli.system.words import (
@@ -54,8 +54,6 @@ MOST_LETTERS = 600
 """Of a text: names and reasons are whatever somebody sends."""
 
 NO_MANAGER = 'no manager'
-LIMITS = ('latency', 'accuracy', 'energy', 'rate')
-
 _GOOD, _BAD, _OPEN = 'good', 'bad', 'open'
 _LOOKS = {
     TargetState.MET: _GOOD,
@@ -304,12 +302,7 @@ def events_of(run: RunRecord, since: float, until: float) -> list[list[Any]]:
     before = ''
     for decision in run.decisions:
         if decision.state != before and since <= decision.time < until:
-            missed = ', '.join(
-                f'{name} by {in_unit(name, value)}'
-                for name, value in decision.missed_by.items()
-                if name in LIMITS and value > 0
-            )
-            text = f'{decision.state}: {missed}' if missed else decision.state
+            text = _short(decision_text(decision, run.metric))
             events.append([round(decision.time, 3), _kind(decision.state), text])
         before = decision.state
     return sorted(events, key=lambda event: event[0])[-EVENTS:]
