@@ -144,6 +144,24 @@ def test_a_narrow_terminal_cuts_nothing() -> None:
     assert 'network, frames and messages are real' in joined
 
 
+def test_a_low_terminal_shows_every_camera() -> None:
+    rich_console = pytest.importorskip('rich.console')
+    run = until(demo_run(), 20.0)
+    for number in (2, 3):
+        run.others.append(until(demo_run(seed=number), 20.0))
+        run.others[-1].application = f'/inference_node/camera_{number}'
+    heights = {}
+    for height in (24, 60):
+        console = rich_console.Console(
+            width=80, height=height, file=io.StringIO(), force_terminal=True, no_color=True
+        )
+        console.print(render(run, 20.0, ''))
+        text = console.file.getvalue()
+        heights[height] = len(text.splitlines())
+        assert 'camera_3' in text and 'manager says' in text and 'are simulated' in text
+    assert heights[24] <= 24 < heights[60]
+
+
 def test_summary_in_the_terminal() -> None:
     run = demo_run()
     text = drawn(render_summary(run, summarise(run)), 140)

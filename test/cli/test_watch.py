@@ -102,6 +102,16 @@ def test_a_narrow_terminal_cuts_nothing(system: System) -> None:
             assert len(line) <= width
 
 
+def test_a_table_that_fits_cuts_nothing_either(system: System) -> None:
+    rich_console = pytest.importorskip('rich.console')
+    for width in (90, 100, 120):
+        console = rich_console.Console(width=width, file=io.StringIO())
+        console.print(render(system))
+        text = console.file.getvalue()
+        assert '…' not in text and FRONT in text
+        assert max(len(line) for line in text.splitlines()) <= width
+
+
 def test_a_low_terminal_shows_all_applications_and_says_what_it_leaves_out(
     system: System,
 ) -> None:

@@ -75,11 +75,12 @@ def render(run: RunRecord, now: float, seen: str) -> Any:
         *(fact for fact in application_facts(run, seen) if fact[0] != 'manager'),
         ('manager says', manager_text(run)),
     ]
-    return framed(
-        f'dynamic-dnn demo on {platform_place(run)}',
-        [_progress(run, now), applications('latency p95', rows), facts_table(facts)],
-        run,
+    title = f'dynamic-dnn demo on {platform_place(run)}'
+    first = [_progress(run, now), applications('latency p95', rows)]
+    whole, less = (
+        framed(title, [*first, facts_table(shown)], run) for shown in (facts, facts[-1:])
     )
+    return ByHeight(whole, less)
 
 
 def framed(title: str, parts: Sequence[Any], run: RunRecord, said: bool = True) -> Any:
