@@ -306,7 +306,7 @@ def expect(
         at_quantile = contention.at(demand.target.quantile)
         return Expectation(
             alone.latency + at_quantile,
-            alone.service * (contention.stretch / contention.factor),
+            alone.service / contention.left,
             busy,
             busy * points['dynamic_power'],
             alone.energy,
@@ -480,7 +480,8 @@ def take_turns(one: Demand, other: Demand) -> bool:
 def neighbour(one: Demand, other: Demand, busy: FloatArray) -> Neighbour:
     """Return what another application is to one that takes turns with it."""
     ahead = (other.priority > one.priority) - (other.priority < one.priority)
-    return Neighbour(busy, other.camera_rate, ahead, other.stage)
+    batched = other.occupancy < 1.0
+    return Neighbour(busy, other.camera_rate, ahead, other.stage, batched)
 
 
 def of_board(

@@ -219,7 +219,7 @@ class Points:
             latency, mean = self._latency(contention.factor, is_alone(contention))
             if latency is not None:
                 latency = latency + contention.at(forecast.quantile)
-            return latency, mean * (contention.stretch / contention.factor)
+            return latency, mean / contention.left
         return self._latency(contention, contention is ALONE or is_alone(contention))
 
     def _latency(

@@ -22,7 +22,7 @@ from dynamic_dnn_ros.management.assessment import (
 )
 from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.tables import join
-from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.management.targets import LateFrames, Target
 from dynamic_dnn_ros.management.words import limit_title
 
 
@@ -81,8 +81,9 @@ def only(target: Target, name: str) -> Target:
     """Return a target with one limit alone."""
     none = {other: 0.0 for other in target.limits() if other != name}
     if 'latency' in none:
-        none['latency_quantile'] = 0.0
-    return replace(target, **none)  # type: ignore[arg-type]
+        # What belongs to the latency goes with it.
+        target = replace(target, latency_quantile=0.0, late_frames=LateFrames.SERVE)
+    return replace(target, **none)
 
 
 def _asking(problem: Problem, index: int, target: Target) -> Problem:

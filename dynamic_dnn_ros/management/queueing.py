@@ -14,8 +14,14 @@ Priority assignment in waiting line problems, 1954, without preemption, but for 
 arrivals are random, and cameras are periodic, so that frames find half of the queue before them
 (the tests compare with simulation). One of a lower priority holds up only by the rest of its
 stage. Waiting is zero for the share of the frames that find the processor idle, exponential
-beyond, and never longer than one frame of each of the others. Deadlines move frames of one
-priority against each other, which changes the mean little; that is left out.
+beyond, and never longer than one frame of each of the others; of those of a lower priority the
+longest counts alone, unless frames run in batches. Deadlines move frames of one priority against
+each other, which changes the mean little; that is left out. Where more is asked for than the
+processor can do, all of u_b are scaled to its time in R.
+
+Frames are served as fast as those before them leave time for it: 1 - H - E of the time, and at
+least what is left by a higher priority in equal parts, where E is more. A lower priority takes
+nothing of it.
 
 Cameras of one rate, or of rates that divide each other, come in the same order for good: one
 always meets another, the next one never. So what an application waited, as a multiple of what was
@@ -58,12 +64,14 @@ class Neighbour:
     :param ahead: 1: of a higher priority; 0: of the same one; -1: of a lower one
     :param stage: share of a frame that it holds others up in the mean, where they may pass at a
         stage: the sum of the squares of its stages' shares
+    :param batched: whether its frames run together with those of others, which hold up as well
     """
 
     busy: FloatArray
     rate: float
     ahead: int
     stage: float = 1.0
+    batched: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,7 @@ class Queue:
     :param mean: of waiting, s
     :param spread: mean of the exponential distribution that waiting has at its upper end, s
     :param longest: of waiting, s
+    :param left: share of the time that those before its frames leave it
     """
 
     factor: FloatArray | float
@@ -83,6 +92,7 @@ class Queue:
     mean: FloatArray
     spread: FloatArray
     longest: FloatArray
+    left: FloatArray
 
     def at(self, quantile: float) -> FloatArray:
         """Return the waiting that so large a share of the frames does not exceed, s."""
@@ -92,18 +102,13 @@ class Queue:
 
     def at_places(self, rows: IndexArray, columns: IndexArray) -> Queue:
         """Return the queue of one row in each column."""
-        parts = (self.factor, self.busy, self.mean, self.spread, self.longest)
+        parts = (self.factor, self.busy, self.mean, self.spread, self.longest, self.left)
         return Queue(*(np.asarray(part)[rows, columns] for part in parts))
 
     @property
-    def turn(self) -> FloatArray | float:
+    def turn(self) -> FloatArray:
         """Return the factor by which all others together leave less of the processor."""
-        return self.factor + self.busy
-
-    @property
-    def stretch(self) -> FloatArray:
-        """Return by how much longer a frame keeps its application from the next one."""
-        return np.asarray(self.factor / np.maximum(1.0 - self.busy, LEAST_LEFT))
+        return np.asarray(self.factor / self.left)
 
 
 def queue(
@@ -117,19 +122,28 @@ def queue(
     :param waited: what it waited so far
     """
     nothing = np.zeros_like(neighbours[0].busy)
-    residual, longest, total, higher, equal = (nothing,) * 5
+    residual, longest, longest_lower, total, higher, equal, sharing = (nothing,) * 7
     for each in neighbours:
         seconds = each.busy / max(each.rate, 1e-9)
         total = total + each.busy
         held = seconds * (each.stage if each.ahead < 0 else 1.0)
         residual = residual + 0.5 * each.busy * held
-        longest = longest + held
+        if each.ahead < 0 and not each.batched:
+            longest_lower = np.maximum(longest_lower, held)
+        else:
+            longest = longest + held
         if each.ahead > 0:
             higher = higher + each.busy
         elif each.ahead == 0:
             equal = equal + each.busy
-    left = np.maximum(1.0 - higher, LEAST_LEFT)
-    mean = residual / (left * np.maximum(1.0 - 0.5 * (higher + equal), LEAST_LEFT))
+            sharing = sharing + (each.busy > 0)
+    residual = residual / np.maximum(total, 1.0)
+    longest = longest + longest_lower
+    for_equals = np.maximum(1.0 - higher, 0.0)
+    left = np.maximum(for_equals - equal, for_equals / (1.0 + sharing))
+    mean = residual / (
+        np.maximum(for_equals, LEAST_LEFT) * np.maximum(1.0 - 0.5 * (higher + equal), LEAST_LEFT)
+    )
     busy = np.minimum(total, 1.0)
     return Queue(
         factor,
@@ -137,6 +151,7 @@ def queue(
         np.minimum(waited.mean * mean, longest),
         waited.at_quantile * mean / np.maximum(busy, 1e-9),
         longest,
+        np.maximum(left, LEAST_LEFT),
     )
 
 
@@ -146,11 +161,15 @@ def stacked(each: Sequence[FloatArray | float | Queue], nothing: FloatArray) -> 
 
     :param nothing: zeros, of the shape of a row
     """
-    queues = [one if isinstance(one, Queue) else Queue(one, *(nothing,) * 4) for one in each]
+    queues = [
+        one if isinstance(one, Queue) else Queue(one, *(nothing,) * 4, nothing + 1.0)
+        for one in each
+    ]
     return Queue(
         np.stack([np.asarray(one.factor) + nothing for one in queues]),
         np.stack([one.busy for one in queues]),
         np.stack([one.mean for one in queues]),
         np.stack([one.spread for one in queues]),
         np.stack([one.longest for one in queues]),
+        np.stack([one.left for one in queues]),
     )

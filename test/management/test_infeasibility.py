@@ -23,7 +23,7 @@ from dynamic_dnn_ros.management.manager import Manager, ManagerSettings
 from dynamic_dnn_ros.management.observations import DomainLoad, Load
 from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.tables import along_paths, application_table, join
-from dynamic_dnn_ros.management.targets import Target
+from dynamic_dnn_ros.management.targets import LateFrames, Target
 from support.applications import GPU, STAGES, application
 from support.problems import problem
 
@@ -192,3 +192,11 @@ def test_the_manager_says_what_can_be_done(
     assert found.message.startswith('No operating point meets ')
     assert found.message.endswith(remedy)
     assert found.binding_constraint is constraint
+
+
+def test_one_limit_alone_keeps_nothing_that_belongs_to_another() -> None:
+    target = Target(
+        FRONT, latency=0.05, latency_quantile=0.9, rate=27.0, late_frames=LateFrames.DROP
+    )
+    assert only(target, 'rate') == Target(FRONT, rate=27.0)
+    assert only(target, 'latency') == replace(target, rate=0.0)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+import functools
 import math
 from pathlib import Path
 import random
@@ -49,8 +51,20 @@ def test_waiting_grows_with_what_is_before_a_frame() -> None:
     assert means == sorted(means) and means[0] < means[2]
     crowded = queue([one(0.3, 10.0, ahead=1)] * 4, 1.0)
     assert math.isfinite(crowded.mean[0]) and crowded.mean[0] <= crowded.longest[0]
-    assert crowded.stretch[0] > 100  # nothing is left of the processor
-    assert crowded.turn[0] == pytest.approx(2.0)
+    assert crowded.turn[0] > 100  # nothing is left of the processor
+
+
+def test_a_lower_priority_takes_nothing_of_the_processor() -> None:
+    lower = queue([one(0.7, 30.0, -1)] * 3, 1.0)
+    assert lower.left[0] == 1.0 and lower.turn[0] == 1.0
+    # Only the rest of what runs is waited for: of one frame, of three.
+    assert lower.longest[0] == pytest.approx(0.7 / 30)
+    assert lower.mean[0] == pytest.approx(0.7 / 30 / 2)
+    assert queue([one(0.7, 30.0, 1), one(0.7, 30.0, -1)], 1.0).left[0] == pytest.approx(0.3)
+    # An equal one that would take more gets as much.
+    assert queue([one(0.7, 30.0, 0)], 1.0).left[0] == 0.5
+    assert queue([one(0.2, 30.0, 0)], 1.0).left[0] == 0.8
+    assert queue([one(0.4, 30.0, 1), one(0.7, 30.0, 0)], 1.0).left[0] == pytest.approx(0.3)
 
 
 def test_a_factor_is_a_queue_in_which_nobody_waits() -> None:
@@ -83,6 +97,43 @@ def test_waiting_is_predicted_as_simulated(count: int, load: float) -> None:
             own = [i for i, frame in enumerate(frames) if frame.stream == f'/{index}']
             measured.append(np.mean([(ends[i] or 0.0) - frames[i].job.arrival for i in own]))
     assert np.mean(predicted) == pytest.approx(np.mean(measured), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    'priorities', [(1, 0), (0, 0), (3, 2, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 0, 0)]
+)
+@pytest.mark.parametrize('seconds', [0.012, 0.024])
+def test_rates_are_predicted_as_simulated_where_frames_are_given_up(
+    priorities: tuple[int, ...], seconds: float
+) -> None:
+    """Cameras of about 30 Hz, which ask for more than the processor can do in most cases."""
+    rate, duration = 30.0, 20.0
+    for index, priority in enumerate(priorities):
+        others = [
+            one(seconds * rate, rate, (other > priority) - (other < priority))
+            for b, other in enumerate(priorities)
+            if b != index
+        ]
+        predicted = min(rate, float(queue(others, 1.0).left[0]) / seconds)
+        measured = [_rates(priorities, seconds, duration, seed)[index] for seed in range(3)]
+        assert predicted == pytest.approx(np.mean(measured), abs=0.15 * rate)
+
+
+@functools.lru_cache
+def _rates(
+    priorities: tuple[int, ...], seconds: float, duration: float, seed: int
+) -> tuple[float, ...]:
+    """Return the rate at which each stream is served by the default scheduler, Hz."""
+    draw = random.Random(seed)
+    frames = []
+    for index, priority in enumerate(priorities):
+        work, period = Work(index, ((seconds,),), (1.0,)), 1 / (30.0 * draw.uniform(0.95, 1.05))
+        for at in np.arange(draw.random() * period, duration, period):
+            job = Job(f'/{index}', work, at, at + 0.05, priority, droppable=True)
+            frames.append(Frame(f'/{index}', job, (seconds,)))
+    ends = run_schedule(create_scheduler(DEFAULT_SCHEDULER), frames)
+    done = Counter(frame.stream for i, frame in enumerate(frames) if ends[i] is not None)
+    return tuple(done[f'/{index}'] / duration for index in range(len(priorities)))
 
 
 def served(total: float, count: int) -> Status:
@@ -139,8 +190,8 @@ def test_response_is_predicted_as_simulated(name: str) -> None:
     ):
         assert isinstance(held, Queue)
         assessment = found.applications[a]
-        stretch = float(held.stretch[0] / np.ravel(held.factor)[0])
-        predicted = float(assessment.expected.service[plan.row]) / stretch + float(held.mean[0])
+        alone = float(assessment.expected.service[plan.row] * held.left[0])
+        predicted = alone + float(held.mean[0])
         predicted += plan.problem.demands[a].overhead
         latencies = run.applications[manager._planner.planned[a]].latencies(since)
         errors.append(predicted / latencies.mean() - 1.0)
