@@ -8,8 +8,9 @@ Each circumstance is taken away in turn and the choice is made anew, so what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 import math
 
 import numpy as np
@@ -24,6 +25,9 @@ from dynamic_dnn_ros.management.joint_choice import choose_jointly
 from dynamic_dnn_ros.management.tables import join
 from dynamic_dnn_ros.management.targets import LateFrames, Target
 from dynamic_dnn_ros.management.words import limit_title
+
+ANEW = 2
+"""Causes that are looked for again in one round of reports."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,47 @@ class Infeasibility:
     def of_platform(self) -> bool:
         """Tell whether the platform keeps it."""
         return self.cause in ('clocks', 'power', 'load')
+
+
+class Causes:
+    """
+    The causes that were found, so that reports on many applications take no long time.
+
+    Each takes up to a dozen choices of the whole board. So at most `ANEW` are looked for again in
+    a round of reports, the oldest first: with eight applications that cannot be served a cause may
+    be four rounds old. A new target's is always looked for.
+    """
+
+    def __init__(self, settings: ResourceSettings) -> None:
+        """Begin with none."""
+        self._settings = settings
+        self._known: dict[str, tuple[Problem, Target, Infeasibility]] = {}
+        self._anew: set[str] = set()
+
+    def begin(self, problem: Problem | None, present: Collection[str]) -> None:
+        """Begin a round of reports; applications that are not there are forgotten."""
+        for name in self._known.keys() - present:
+            del self._known[name]
+        old = (name for name, (known, _, _) in self._known.items() if known is not problem)
+        self._anew = set(islice(old, ANEW))
+
+    def of(self, problem: Problem, index: int, metric: str) -> Infeasibility:
+        """
+        Return why an application's target cannot be met, see `infeasibility`.
+
+        :param index: of the application
+        :param metric: of its accuracy, for the sentence
+        """
+        target = problem.demands[index].target
+        name = target.application
+        known = self._known.get(name)
+        if known is not None and target.asks_the_same(known[1]):
+            if known[0] is problem or name not in self._anew:
+                return known[2]
+        found = infeasibility(problem, index, self._settings, metric)
+        self._known.pop(name, None)  # to the end: the newest
+        self._known[name] = problem, target, found
+        return found
 
 
 def infeasibility(

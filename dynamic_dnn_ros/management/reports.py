@@ -15,7 +15,6 @@ from dynamic_dnn_ros.management.assessment import (
     RATE_TOLERANCE,
     Assessment,
     Evaluation,
-    Problem,
     ResourceSettings,
     objective_values,
 )
@@ -25,7 +24,7 @@ from dynamic_dnn_ros.management.decisions import (
     TargetReport,
     TargetState,
 )
-from dynamic_dnn_ros.management.infeasibility import Infeasibility, infeasibility
+from dynamic_dnn_ros.management.infeasibility import Causes, Infeasibility
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.narrowing import within
 from dynamic_dnn_ros.management.reasons import in_words, objections
@@ -56,7 +55,7 @@ class Reporter:
         """Begin without refusals."""
         self._settings = settings
         self._refusals: dict[str, _Refusal] = {}
-        self._infeasible: dict[str, tuple[Problem, Infeasibility]] = {}
+        self._causes = Causes(settings)
 
     def refuse(self, application: str, sender: str, error: TargetError) -> None:
         """Note a target that was not taken over."""
@@ -86,6 +85,7 @@ class Reporter:
         :param control: whether decisions are carried out
         """
         self._expire(now)
+        self._causes.begin(None if plan is None else plan.problem, set(registry))
         reports = []
         for name in sorted({*registry, *targets, *self._refusals}):
             record, target = registry.get(name), targets.get(name)
@@ -114,8 +114,6 @@ class Reporter:
                     message=f'Refused a target{sender}: {refusal.message}. {kept}',
                 )
             reports.append(report)
-        for name in set(self._infeasible).difference(registry):
-            del self._infeasible[name]
         return tuple(reports)
 
     def _expire(self, now: float) -> None:
@@ -146,7 +144,9 @@ class Reporter:
         settled = assignment.is_handed_over(target)
         if not control:
             settled = assignment.outstanding is None
-        why = self._why(record, plan, index) if target is not None and missed else None
+        why = None
+        if target is not None and missed:
+            why = self._causes.of(plan.problem, index, record.application.metric)
         if target is not None and infeasible:
             state = TargetState.INFEASIBLE
             message = _infeasible_message(record, target, predicted, why)
@@ -173,16 +173,6 @@ class Reporter:
             reason=plan.cause.value,
             message=message,
         )
-
-    def _why(self, record: ApplicationRecord, plan: Plan, index: int) -> Infeasibility:
-        """Return why a target cannot be met, worked out once for each problem."""
-        name, problem = record.application.id, plan.problem
-        known = self._infeasible.get(name)
-        if known is None or known[0] is not problem:
-            metric = record.application.metric
-            known = problem, infeasibility(problem, index, self._settings, metric)
-            self._infeasible[name] = known
-        return known[1]
 
 
 def _with_paths(report: TargetReport, record: ApplicationRecord) -> TargetReport:

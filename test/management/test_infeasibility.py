@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 import math
 
 import numpy as np
@@ -14,6 +15,8 @@ from dynamic_dnn_ros.management.assessment import Demand, Problem, ResourceSetti
 from dynamic_dnn_ros.management.decisions import Constraint, TargetReport, TargetState
 from dynamic_dnn_ros.management.estimator import SlowDownFilter
 from dynamic_dnn_ros.management.infeasibility import (
+    ANEW,
+    Causes,
     Infeasibility,
     infeasibility,
     is_met,
@@ -200,3 +203,37 @@ def test_one_limit_alone_keeps_nothing_that_belongs_to_another() -> None:
     )
     assert only(target, 'rate') == Target(FRONT, rate=27.0)
     assert only(target, 'latency') == replace(target, rate=0.0)
+
+
+def test_a_crowd_s_causes_are_found_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Problem, int]] = []
+
+    def look(posed: Problem, index: int, settings: ResourceSettings, metric: str) -> Infeasibility:
+        asked.append((posed, index))
+        return Infeasibility('alone', f'{len(asked)}')
+
+    monkeypatch.setattr(f'{Causes.__module__}.infeasibility', look)
+    first = next(posed for seed in count() if len((posed := problem(seed, 3)).demands) == 3)
+    names = [demand.target.application for demand in first.demands]
+    causes = Causes(SETTINGS)
+    causes.begin(first, names)
+    found = [causes.of(first, index, '') for index in range(3)]
+    assert len(asked) == 3 and found == [causes.of(first, index, '') for index in range(3)]
+    # Another problem: a few anew in each round, until all are.
+    second = replace(first, power_cap=1.0)
+    for _ in range(math.ceil(3 / ANEW)):
+        before = len(asked)
+        causes.begin(second, names)
+        for index in range(3):
+            causes.of(second, index, '')
+        assert len(asked) - before <= ANEW
+    assert [index for posed, index in asked if posed is second] == [0, 1, 2]
+    # Another target, or one that was gone, is looked at at once.
+    demand = second.demands[2]
+    demands = (*second.demands[:2], replace(demand, target=replace(demand.target, rate=99.0)))
+    third = replace(second, demands=demands)
+    causes.begin(third, names[1:])
+    before = len(asked)
+    causes.of(third, 2, '')
+    causes.of(third, 0, '')
+    assert asked[before:] == [(third, 2), (third, 0)]
