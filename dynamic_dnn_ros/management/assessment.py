@@ -283,8 +283,9 @@ def by_priority(demands: Sequence[Demand]) -> list[int]:
 
 def is_alone(contention: Contention) -> BoolArray | bool:
     """Tell where an application has its processor for itself."""
-    turn = contention.turn if isinstance(contention, Queue) else contention
-    return turn < 1.0 + MET
+    if isinstance(contention, Queue):
+        contention = contention.factor + contention.busy
+    return contention < 1.0 + MET
 
 
 def expect(
