@@ -128,7 +128,7 @@ def only(target: Target, name: str) -> Target:
     if 'latency' in none:
         # What belongs to the latency goes with it.
         target = replace(target, latency_quantile=0.0, late_frames=LateFrames.SERVE)
-    return replace(target, **none)
+    return replace(target, **none)  # type: ignore[arg-type]
 
 
 def _asking(problem: Problem, index: int, target: Target) -> Problem:
