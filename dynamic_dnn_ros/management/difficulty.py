@@ -23,11 +23,11 @@ CHANGE = 1 / 128
 MISTAKEN = 0.01
 """Probability that the path of a frame says nothing of its scene."""
 
-STEP = 1.5
-"""Factor by which the estimate departs from the difficulty in use before that follows."""
+STEP = 1.4
+"""Factor by which what is known departs from the difficulty in use before that follows."""
 
-SURE = 0.9
-"""Probability with which the scene must have become easier before that is believed."""
+DOUBT = 1.25
+"""Factor by which a scene is supposed to be harder than the difficulty in use at a quantile."""
 
 UNSEEN = 512
 """Frames without a path after which the scene counts as unknown again."""
@@ -53,10 +53,11 @@ class Difficulty:
     """
     The difficulty of one application's scene; 1 is that of the calibration pictures.
 
-    `in_use` is what plans count with. It follows the estimate in steps, upwards at once and
-    downwards when it is sure: a scene that is taken for too easy costs targets. Where sub-networks
-    of one piece serve for long, the calibration is believed again, so that one of several stages
-    is given another chance.
+    `in_use` is what plans count with. It follows in steps: upwards the estimate, which one odd
+    picture does not move, and downwards the mean. The mean counts how hard the scene may still be
+    by how likely that is. So it tells what share of the pictures takes a long path, and falls only
+    once a hard scene is out of the question. Where sub-networks of one piece serve for long, the
+    calibration is believed again, so that one of several stages is given another chance.
     """
 
     def __init__(self) -> None:
@@ -68,7 +69,13 @@ class Difficulty:
     @property
     def estimate(self) -> float:
         """Return the most credible difficulty: it is as likely too high as too low."""
-        return self._quantile(0.5)
+        reached = np.cumsum(self._belief) - 0.5 * self._belief
+        return float(np.exp2(np.interp(0.5, reached, _OCTAVES)))
+
+    @property
+    def mean(self) -> float:
+        """Return the mean of what the difficulty may be."""
+        return float(self._belief @ _GRID)
 
     def observe(self, easier: float, left: float) -> bool:
         """
@@ -82,12 +89,14 @@ class Difficulty:
         belief = (1 - CHANGE) * self._belief + CHANGE * _ANY
         belief = belief * ((1 - MISTAKEN) * likely + MISTAKEN)
         self._belief = belief / belief.sum()
-        estimate = self.estimate
-        harder = estimate > self.in_use * STEP
-        easier_now = estimate * STEP < self.in_use and self._quantile(SURE) < self.in_use
-        if harder or easier_now:
+        estimate, mean = self.estimate, self.mean
+        if estimate > self.in_use * STEP:
             self.in_use = estimate
-        return harder or easier_now
+        elif mean * STEP < self.in_use:
+            self.in_use = mean
+        else:
+            return False
+        return True
 
     def pass_over(self) -> bool:
         """Take a frame without a path into account; tell as `observe` does."""
@@ -96,7 +105,3 @@ class Difficulty:
             return False
         self._belief, self.in_use = _CALIBRATED, 1.0
         return True
-
-    def _quantile(self, quantile: float) -> float:
-        reached = np.cumsum(self._belief) - 0.5 * self._belief
-        return float(np.exp2(np.interp(quantile, reached, _OCTAVES)))

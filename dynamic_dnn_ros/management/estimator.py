@@ -187,6 +187,21 @@ def profiled_quantile(
     return p95 + (p99 - p95) * ((score - z95) / (z99 - z95))
 
 
+def with_quantile_at(
+    quantile: float, wanted: float, p50: FloatArray, p95: FloatArray, p99: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """
+    Return p95 and p99 of a profile that has at a quantile what this one has at another.
+
+    :param wanted: the quantile of this profile
+    """
+    beyond = profiled_quantile(quantile, p50, p95, p99) - p50
+    with np.errstate(divide='ignore', invalid='ignore'):
+        factor = (profiled_quantile(wanted, p50, p95, p99) - p50) / beyond
+    factor = np.where(beyond > 0, factor, 1.0)
+    return p50 + factor * (p95 - p50), p50 + factor * (p99 - p50)
+
+
 def predicted_service(
     quantile: float,
     slow_down: SlowDownFilter,

@@ -22,6 +22,9 @@ from dynamic_dnn_ros.management.observations import StageShare
 MOST = 0.999
 """Share of the calibration pictures up to which it is believed that they have left by an exit."""
 
+HIGHEST = 0.999
+"""Quantile of one path that is looked at at most."""
+
 _ROUNDED = 1e-3
 """By how much shares and works may miss 1: they are published rounded."""
 
@@ -75,6 +78,20 @@ class Paths:
         return next(
             work for work, left in zip(self.works, self.left) if left**difficulty >= quantile
         )
+
+    def quantile_of_path(self, quantile: float, difficulty: float = 1.0) -> float:
+        """
+        Return which quantile of the path of `work_at` is that of all pictures of a scene.
+
+        All that take longer paths exceed it and all that take shorter ones do not, so what is left
+        over is the path's own.
+        """
+        at_most = 0.0
+        for left in self.left:
+            at_least, at_most = at_most, left**difficulty
+            if at_most >= quantile:
+                break
+        return min((quantile - at_least) / (at_most - at_least), HIGHEST)
 
     def of_hardness(self, hardness: float) -> int:
         """

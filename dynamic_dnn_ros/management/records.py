@@ -16,7 +16,7 @@ import numpy as np
 from dynamic_dnn_ros.bundles.profile import OperatingPoints, ProfileKind
 from dynamic_dnn_ros.management.assignment import Assignment
 from dynamic_dnn_ros.management.camera_variation import FRAMES_NEEDED
-from dynamic_dnn_ros.management.difficulty import STEP
+from dynamic_dnn_ros.management.difficulty import DOUBT
 from dynamic_dnn_ros.management.learning import Learning
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.merged_paths import MergedPaths, merge
@@ -181,7 +181,7 @@ class ApplicationRecord:
             paths = self._paths_of_the_scene()
             found = self._seen[quantile] = (
                 along_paths(table, paths, quantile, *scene),
-                _rare_variation(paths.values(), quantile, scene[0] * STEP),
+                _rare_variation(paths.values(), quantile, scene[0] * DOUBT),
             )
         return found
 

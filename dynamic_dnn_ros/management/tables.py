@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamic_dnn_ros.bundles.profile import OperatingPoints
-from dynamic_dnn_ros.management.difficulty import STEP
+from dynamic_dnn_ros.management.difficulty import DOUBT
+from dynamic_dnn_ros.management.estimator import with_quantile_at
 from dynamic_dnn_ros.management.observations import Application
 from dynamic_dnn_ros.management.paths import Paths
 
@@ -182,9 +183,10 @@ def along_paths(
     """
     Return operating points as the pictures of a scene take them.
 
-    Mean latency and energy are those of the mean picture. The quantiles of latency are those of
-    the path that is not exceeded at one quantile, so they hold at that one alone. There the scene
-    counts as harder by `difficulty.STEP`: so far the difficulty in use may be off.
+    Mean latency and energy are those of the mean picture. The quantiles of latency are such that
+    at one quantile they give that of all pictures: it lies on the path that so many do not exceed,
+    at the quantile that is left over for that path. So they hold at that one alone. There the
+    scene counts as harder by `difficulty.DOUBT`: the difficulty in use may be off.
 
     :param table: as profiled; returned as it is where no sub-network has paths
     :param paths: by sub-network; others are of one piece
@@ -195,7 +197,8 @@ def along_paths(
         return table
     known = [paths.get(sub_network) for sub_network, _ in table.options]
     mean = np.array([p.mean_work(difficulty) if p else 1.0 for p in known])
-    at_quantile = np.array([p.work_at(quantile, difficulty * STEP) if p else 1.0 for p in known])
+    harder = difficulty * DOUBT
+    at_quantile = np.array([p.work_at(quantile, harder) if p else 1.0 for p in known])
     with np.errstate(divide='ignore', invalid='ignore'):
         fixed = np.fmin(preprocessing / table.mean, 1.0)
     figures = table.figures.copy()
@@ -204,6 +207,11 @@ def along_paths(
         for name in names:
             figures[FIGURES.index(name)] *= factors
     by_name = dict(zip(FIGURES, figures))
+    p50, p95, p99 = (by_name[name] for name in ('p50', 'p95', 'p99'))
+    for i, path in enumerate(known):
+        if path is not None:
+            of_path = path.quantile_of_path(quantile, harder)
+            p95[i], p99[i] = with_quantile_at(quantile, of_path, p50[i], p95[i], p99[i])
     return replace(
         table,
         figures=figures,

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from dynamic_dnn_ros.management.difficulty import STEP, UNSEEN, Difficulty
+from dynamic_dnn_ros.management.difficulty import DOUBT, STEP, UNSEEN, Difficulty
 from dynamic_dnn_ros.management.observations import StageShare
 from dynamic_dnn_ros.management.paths import Paths
 
@@ -70,6 +70,23 @@ def test_an_easier_scene_is_believed_once_it_is_sure() -> None:
     for _ in range(40):
         observe(scene, EAGER, 'first')
     assert scene.in_use < 1.0
+
+
+def test_so_many_easy_pictures_as_the_quantile_asks_for_are_enough() -> None:
+    """After a hard scene, 20 easy pictures show that fewer than 1 in 20 will be hard: 3.3 s."""
+    scene = learnt(EAGER, 6.0)
+    count = 0
+    while EAGER.left[0] ** (scene.in_use * DOUBT) < 0.95:
+        observe(scene, EAGER, 'first')
+        count += 1
+    assert 10 <= count <= 30
+
+
+def test_what_pictures_may_be_counts_by_how_likely_it_is() -> None:
+    scene = learnt(EAGER, 6.0)
+    for _ in range(10):
+        observe(scene, EAGER, 'first')
+    assert scene.mean > 1.5 * scene.estimate, 'a hard scene is not out of the question yet'
 
 
 @pytest.mark.parametrize('difficulty', [0.3, 1.0, 3.0])

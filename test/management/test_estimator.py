@@ -18,6 +18,7 @@ from dynamic_dnn_ros.management.estimator import (
     predicted_service,
     predicted_waiting,
     profiled_quantile,
+    with_quantile_at,
 )
 from dynamic_dnn_ros.management.observations import StageShare
 from dynamic_dnn_ros.management.paths import Paths
@@ -99,6 +100,18 @@ def test_quantiles_go_through_the_profile() -> None:
         assert profiled_quantile(quantile, p50, p95, p99)[0] == pytest.approx(expected)
     assert 1.0 < profiled_quantile(0.8, p50, p95, p99)[0] < 2.0
     assert profiled_quantile(0.999, p50, p95, p99)[0] > 4.0
+
+
+@pytest.mark.parametrize('wanted', [0.3, 0.6, 0.95, 0.999])
+@pytest.mark.parametrize('quantile', [0.8, 0.95, 0.99])
+def test_a_profile_can_have_at_one_quantile_what_it_has_at_another(
+    quantile: float, wanted: float
+) -> None:
+    p50, p95, p99 = (np.array([each, 2 * each]) for each in (1.0, 2.0, 4.0))
+    found = profiled_quantile(quantile, p50, *with_quantile_at(quantile, wanted, p50, p95, p99))
+    assert found == pytest.approx(profiled_quantile(wanted, p50, p95, p99))
+    steady = with_quantile_at(quantile, wanted, p50, p50, p50)
+    assert np.array(steady) == pytest.approx(np.array([p50, p50])), 'without spread'
 
 
 def test_prediction_covers_the_quantile_of_what_is_measured() -> None:

@@ -45,6 +45,17 @@ def test_a_quantile_of_the_pictures_takes_the_path_that_reaches_it(
     assert THREE.work_at(quantile, difficulty) == work
 
 
+@pytest.mark.parametrize(
+    ('quantile', 'difficulty', 'of_path'),
+    # 80 % leave by the first stage: at 0.9, half of those that go on. At 2, 64 % do.
+    [(0.8, 1.0, 0.999), (0.9, 1.0, 0.5), (0.95, 1.0, 0.75), (0.4, 1.0, 0.5), (0.82, 2.0, 0.5)],
+)
+def test_of_a_path_only_what_other_paths_leave_over_may_be_late(
+    quantile: float, difficulty: float, of_path: float
+) -> None:
+    assert TWO.quantile_of_path(quantile, difficulty) == pytest.approx(of_path)
+
+
 def test_a_picture_leaves_after_the_first_stage_that_suffices() -> None:
     assert [THREE.of_hardness(h) for h in (0.0, 0.49, 0.51, 0.79, 0.81, 1.0)] == [0, 0, 1, 1, 2, 2]
     assert THREE.between('stage_1') == pytest.approx((0.5, 0.8))

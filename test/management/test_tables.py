@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynamic_dnn_ros.management.difficulty import STEP
+from dynamic_dnn_ros.management.difficulty import DOUBT
+from dynamic_dnn_ros.management.estimator import profiled_quantile
 from dynamic_dnn_ros.management.paths import Paths
 from dynamic_dnn_ros.management.tables import MOST_NEAREST, along_paths, application_table, join
 from support.applications import GPU, STAGES, SUB_NETWORKS, application, operating_points
@@ -52,7 +53,7 @@ def test_where_nothing_has_stages_the_profile_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ('difficulty', 'quantile', 'tail'),
-    # 90 % leave early at calibration; the scene may be harder than thought by STEP.
+    # 90 % leave early at calibration; the scene may be harder than thought by DOUBT.
     [(1.0, 0.95, 1.0), (0.2, 0.95, 0.3), (0.2, 0.99, 1.0), (1.0, 0.8, 0.3)],
 )
 def test_of_stages_the_mean_picture_counts_and_the_one_at_the_quantile(
@@ -64,11 +65,35 @@ def test_of_stages_the_mean_picture_counts_and_the_one_at_the_quantile(
     mean = paths.mean_work(difficulty)
     assert table.mean[3] == pytest.approx(whole.mean[3] * mean)
     assert table.energy[3] == pytest.approx(whole.energy[3] * mean)
-    for name in ('p50', 'p95', 'p99'):
-        assert getattr(table, name)[3] == pytest.approx(getattr(whole, name)[3] * tail)
+    assert table.p50[3] == pytest.approx(whole.p50[3] * tail)
+    of_path = paths.quantile_of_path(quantile, difficulty * DOUBT)
+    found, alone = (
+        profiled_quantile(asked, each.p50[3], each.p95[3], each.p99[3])
+        for asked, each in ((quantile, table), (of_path, whole))
+    )
+    assert found == pytest.approx(alone * tail)
     assert (table.power == whole.power).all(), 'while it runs it takes what it takes'
     assert (table.figures[:, :3] == whole.figures[:, :3]).all(), 'the others are of one piece'
-    assert (paths.left[0] ** (difficulty * STEP) >= quantile) == (tail < 1.0)
+    assert (paths.left[0] ** (difficulty * DOUBT) >= quantile) == (tail < 1.0)
+
+
+@pytest.mark.parametrize('difficulty', [0.1, 0.3, 1.0, 5.0])
+@pytest.mark.parametrize('quantile', [0.9, 0.95, 0.99])
+def test_the_quantile_is_that_of_all_pictures(difficulty: float, quantile: float) -> None:
+    """Where half of them take the long path, one in ten of these may be late, not one in 20."""
+    whole, paths = application_table(application()), Paths(STAGES)
+    table = along_paths(whole, {'s3': paths}, quantile, difficulty)
+    mean, spread = whole.p50[3, 0], (whole.p95[3, 0] - whole.p50[3, 0]) / 1.6449
+    random = np.random.default_rng(1)
+    shares = paths.shares(difficulty * DOUBT)
+    drawn = random.choice(paths.works, 200_000, p=shares)
+    drawn = drawn * (mean + spread * random.standard_normal(len(drawn)))
+    figures = (each[3, 0] for each in (table.p50, table.p95, table.p99))
+    found = float(profiled_quantile(quantile, *(np.array([each]) for each in figures))[0])
+    if paths.quantile_of_path(quantile, difficulty * DOUBT) >= 0.5:
+        assert np.mean(drawn <= found) == pytest.approx(quantile, abs=0.005)
+    else:  # below its median a profile says nothing
+        assert np.mean(drawn <= found) > quantile
 
 
 def test_every_path_takes_the_preprocessing() -> None:
