@@ -152,10 +152,20 @@ def _renamed(argument: Any, old: str, new: str) -> Any:
     return argument
 
 
-def _counted(argument: Any, old: int, new: int) -> Any:
-    """Return sizes with another number of tokens."""
-    if isinstance(argument, (list, tuple)):
-        return [_counted(each, old, new) for each in argument]
-    if isinstance(argument, Mapping) and 'size' in argument:
-        return {'size': _counted(argument['size'], old, new)}
-    return new if type(argument) is int and argument == old else argument
+def _counted(sizes: Sequence[Any], old: int, new: int) -> list[Any]:
+    """
+    Return sizes with another number of tokens.
+
+    The first size that is their number counts them: tokens stand before their channels, and the
+    channels of a head may be as many.
+    """
+    found = list(sizes)
+    for index, size in enumerate(found):
+        factors = size['size'] if isinstance(size, Mapping) and 'size' in size else [size]
+        whole = [type(each) is int and each == old for each in factors]
+        if any(whole):
+            place = whole.index(True)
+            factors = [*factors[:place], new, *factors[place + 1 :]]
+            found[index] = {'size': factors} if isinstance(size, Mapping) else factors[0]
+            break
+    return found

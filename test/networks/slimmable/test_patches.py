@@ -42,9 +42,11 @@ class Fewer(torch.nn.Module):
 
 
 @torch.inference_mode()
-def test_fewer_patches_are_means_of_squares_of_them() -> None:
+# With 51 channels each of three heads has 17, as many as there are tokens.
+@pytest.mark.parametrize('width', [24, 51])
+def test_fewer_patches_are_means_of_squares_of_them(width: int) -> None:
     torch.manual_seed(3)
-    module = Transformer().eval()
+    module = Transformer(width=width).eval()
     network = capture(module, 'transformer', (32,), patches=(25, 100)).network
     images = torch.randn(3, 3, 32, 32)
     for share, expected in ((100, module(images)), (25, Fewer(module)(images))):
