@@ -22,8 +22,9 @@ from dynamic_dnn_ros.cli.exit_options import (
     print_written,
 )
 from dynamic_dnn_ros.cli.tables import print_table
+from dynamic_dnn_ros.exits.gate_report import TITLES, rows
 from dynamic_dnn_ros.exits.gate_settings import GateSettings
-from dynamic_dnn_ros.exits.gates import TITLES, make_gates, rows
+from dynamic_dnn_ros.exits.gates import make_gates
 from dynamic_dnn_ros.training.configuration import (
     TrainingConfiguration,
 )
@@ -64,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'the end of what is shared. Behind it the gate sees more, and the others go on from '
         'where they depart',
     )
-    parser.add_argument(
+    goals = parser.add_mutually_exclusive_group()
+    goals.add_argument(
         '--complexity',
         type=float,
         nargs='+',
@@ -73,11 +75,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='weight of the loss on what is computed; a sub-network for each that is named. '
         'Below 0 it asks for more. Default: 0',
     )
+    goals.add_argument(
+        '--at-most-below',
+        type=float,
+        nargs='+',
+        default=[],
+        metavar='SHARE',
+        help='losses of accuracy that are promised, against the last choice whole; 0.005 is half '
+        'a point. The gate learns how sure the choices are, and what it asks for is chosen on '
+        'the pictures that the training held out. A sub-network for each that is named',
+    )
+    parser.add_argument(
+        '--squeeze',
+        type=int,
+        default=defaults.squeeze,
+        metavar='CHANNELS',
+        help="of the gate's hidden layer; default: %(default)s",
+    )
     parser.add_argument(
         '--pictures',
         type=int,
         default=defaults.pictures,
         help='to train the gates on; default: %(default)s',
+    )
+    parser.add_argument(
+        '--views',
+        type=int,
+        default=defaults.views,
+        help='ways in which each of these is altered; default: %(default)s',
     )
     parser.add_argument(
         '--epochs', type=int, default=defaults.epochs, help='of the gates; default: %(default)s'
@@ -98,6 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
         shared=arguments.shared,
         after=arguments.after,
         complexities=tuple(arguments.complexity),
+        at_most_below=tuple(arguments.at_most_below),
+        squeeze=arguments.squeeze,
+        views=arguments.views,
         pictures=arguments.pictures,
         epochs=arguments.epochs,
         alone=arguments.alone,
@@ -117,8 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(f'measured: latency with {found.conditions}')
     print(
-        f'trained on {found.trained_on} pictures, tested on {found.tested_on}; mean time as a '
-        f'share of the largest path, {found.latency * 1e3:.3g} ms'
+        f'trained on {found.trained_on} pictures, {found.views} view(s) of each, tested on '
+        f'{found.tested_on}; mean time as a share of the largest path, '
+        f'{found.latency * 1e3:.3g} ms'
     )
     print_table(TITLES, rows(found))
     print_written(found.bundle.folder)
@@ -134,8 +163,11 @@ def _command(arguments: argparse.Namespace) -> str:
     parts += ['--shared', str(arguments.shared)]
     if arguments.after is not None:
         parts += ['--after', str(arguments.after)]
-    parts += ['--complexity', *(f'{value:g}' for value in arguments.complexity)]
-    parts += ['--pictures', str(arguments.pictures), '--epochs', str(arguments.epochs)]
+    goal = 'at_most_below' if arguments.at_most_below else 'complexity'
+    values = [f'{value:g}' for value in getattr(arguments, goal)]
+    parts += [f'--{goal.replace("_", "-")}', *values]
+    for option in ('squeeze', 'pictures', 'views', 'epochs'):
+        parts += [f'--{option}', str(getattr(arguments, option))]
     if arguments.alone:
         parts.append('--alone')
     parts += ['--engine', arguments.engine]

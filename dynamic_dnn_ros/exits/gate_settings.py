@@ -12,7 +12,7 @@ from typing import Any
 from dynamic_dnn_ros.bundles.manifest import Manifest, SubNetwork
 from dynamic_dnn_ros.engines.registry import AUTO
 from dynamic_dnn_ros.exits.errors import ExitError
-from dynamic_dnn_ros.exits.settings import check_counts
+from dynamic_dnn_ros.exits.settings import check_counts, check_losses
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 
 
@@ -27,8 +27,11 @@ class GateSettings:
     :param after: the place of the gate in the first one, from 0; None: at the end of what is
         shared, as published
     :param complexities: weights of the loss on costs; a sub-network is made for each
+    :param at_most_below: in place of complexities: losses of accuracy that are promised, 0..1,
+        against the last choice as it is in the bundle; a sub-network is made for each
     :param squeeze: channels of the gate's hidden layer
     :param pictures: that the gate is trained on
+    :param views: ways in which each of these is altered
     :param epochs: of the gate's training
     :param alone: write the choices and what is behind gates, without the others of the bundle
     :param engine: that will serve the bundle
@@ -40,8 +43,10 @@ class GateSettings:
     shared: int = 1
     after: int | None = None
     complexities: tuple[float, ...] = (0.0,)
-    squeeze: int = 8
+    at_most_below: tuple[float, ...] = ()
+    squeeze: int = 64
     pictures: int = 10_000
+    views: int = 1
     epochs: int = 8
     alone: bool = False
     engine: str = AUTO
@@ -52,7 +57,9 @@ class GateSettings:
         for value in self.complexities:
             if not math.isfinite(value):
                 raise ExitError(f'complexity {value:g}: a weight is a finite number, as 0.1')
-        if not self.complexities:
+        if self.at_most_below:
+            check_losses(self.at_most_below)
+        elif not self.complexities:
             raise ExitError('no complexity is given: name at least one, as 0.1')
         if self.after is not None and self.after < self.shared - 1:
             raise ExitError(
@@ -63,6 +70,7 @@ class GateSettings:
             ('shared', self.shared, 1),
             ('squeeze', self.squeeze, 1),
             ('pictures', self.pictures, 1000),
+            ('views', self.views, 1),
             ('epochs', self.epochs, 1),
             ('threads', self.threads, 1),
             ('turns', self.turns, 1),

@@ -5,12 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 import hashlib
-import math
 from pathlib import Path
 import re
-import time
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,8 @@ from tqdm import tqdm
 
 from dynamic_dnn_ros.bundles.graphs import GRAPH_SUFFIX
 from dynamic_dnn_ros.bundles.locking import exclusive
-from dynamic_dnn_ros.bundles.manifest import SubNetwork
 from dynamic_dnn_ros.bundles.reader import Bundle, Weights
-from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, probe_picture, responses_content
-from dynamic_dnn_ros.bundles.stages import Stage
+from dynamic_dnn_ros.bundles.responses import RESPONSES_NAME, responses_content
 from dynamic_dnn_ros.bundles.writer import (
     MODEL_CARD_NAME,
     check_place,
@@ -30,12 +26,11 @@ from dynamic_dnn_ros.bundles.writer import (
     weights_content,
     write_bundle,
 )
-from dynamic_dnn_ros.engines.automatic import open_engine
-from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.engines.registry import create_engine
 from dynamic_dnn_ros.engines.verification import responses_of
 from dynamic_dnn_ros.exits.card import with_section
 from dynamic_dnn_ros.exits.errors import ExitError
+from dynamic_dnn_ros.exits.gate_calibration import priced
 from dynamic_dnn_ros.exits.gate_pictures import (
     HELD,
     TEST,
@@ -44,58 +39,20 @@ from dynamic_dnn_ros.exits.gate_pictures import (
     answers_of_all,
     told_of,
 )
+from dynamic_dnn_ros.exits.gate_report import CARD_TITLE, TITLES, MadeGate, MadeGates, how, rows
 from dynamic_dnn_ros.exits.gate_settings import GateSettings, chosen_entries, grafted
-from dynamic_dnn_ros.exits.gate_training import Told, judged, train_gate
+from dynamic_dnn_ros.exits.gate_times import PathTimes, gated_entry, stages_behind
+from dynamic_dnn_ros.exits.gate_training import (
+    Told,
+    judged,
+    train_gate,
+    train_on_confidence,
+)
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.gates import GATES, Gate, GateLayout, GateNetwork, with_gates
 from dynamic_dnn_ros.networks.registry import network_of
-from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
-from dynamic_dnn_ros.training.export import manifest_entry
 from dynamic_dnn_ros.training.tasks.registry import training_task
-
-#: Title of the section of the model card, and of the columns of its table.
-CARD_TITLE = 'Gates'
-TITLES = ('sub-network', 'complexity', 'accuracy', 'mean time', 'choices', 'taken')
-
-_EARLY = 'early'
-_DIGITS = 6
-_RUNS_EACH_TURN = 4
-
-
-@dataclass(frozen=True)
-class MadeGate:
-    """
-    A sub-network behind a gate.
-
-    `time` is its mean time over the held-out pictures as a share of its largest path's.
-    """
-
-    entry: SubNetwork
-    complexity: float
-    time: float
-
-
-@dataclass(frozen=True)
-class MadeGates:
-    """
-    The gates that were made.
-
-    :param choices: the names of the choices
-    :param alone: the accuracy of each choice alone, 0..1, and its path's share of the cost
-    :param latency: of the largest path, s
-    :param without_others: whether the other sub-networks of the bundle are left out
-    """
-
-    bundle: Bundle
-    made: tuple[MadeGate, ...]
-    choices: tuple[str, ...]
-    alone: tuple[tuple[float, float], ...]
-    latency: float
-    conditions: str
-    trained_on: int
-    tested_on: int
-    without_others: bool = False
 
 
 def make_gates(
@@ -153,15 +110,33 @@ def make_gates(
         work.mkdir(parents=True, exist_ok=True)
         sha256 = hashlib.sha256(bundle.weights_content).hexdigest()
         ask = ChoiceAnswers(
-            network, configuration, pictures, settings.pictures, work, sha256, quiet
+            network,
+            configuration,
+            pictures,
+            settings.pictures,
+            work,
+            sha256,
+            quiet,
+            settings.views,
         )
-        found, statistics = answers_of_all(ask, choices, settings.place, say)
+        found, statistics = answers_of_all(
+            ask, choices, settings.place, say, not settings.at_most_below
+        )
+        whole = entries[-1]
+        right = ask.right_of(
+            network.configuration(whole.configuration),
+            weights.batch_norm_statistics.get(whole.id, {}),
+        )
         say('timing the paths')
         names = [entry.id for entry in entries]
-        timed = _Timed(plain, trial, statistics, names, settings, quiet)
-        told = {name: told_of(found, name) for name in (TRAIN, HELD, TEST)}
-        gates = _trained(told[TRAIN], timed, settings, quiet)
-        made = _made(trial, gates, told, timed, names, settings)
+        timed = PathTimes(plain, trial, statistics, names, settings, quiet)
+        told = {name: told_of(found, name) for name in (HELD, TEST)}
+        gates = (
+            _promised(found, told[HELD], right[HELD], timed, settings)
+            if settings.at_most_below
+            else _trained(told_of(found, TRAIN), timed, settings, quiet)
+        )
+        made = _made(trial, gates, told, float(right[TEST].mean()), timed, names)
         tested = told[TEST].right.float().mean(0).tolist()
         result = MadeGates(
             plain,
@@ -170,14 +145,15 @@ def make_gates(
             tuple(zip(tested, timed.works)),
             timed.latency,
             timed.conditions,
-            len(told[TRAIN].labels),
+            len(found[0][f'{TRAIN}.labels']) // settings.views,
+            settings.views,
             len(told[TEST].labels),
             settings.alone,
         )
         written = _written(
             result,
             network,
-            gates,
+            [gate for _, gate in gates],
             layout,
             statistics,
             configuration,
@@ -216,138 +192,55 @@ def _without_gates(bundle: Bundle) -> Bundle:
     return replace(placed_bundle(bundle.folder, changed, content), other_files=bundle.other_files)
 
 
-def _stages(
-    names: Sequence[str], works: Sequence[float], taken: Sequence[float]
-) -> tuple[Stage, ...]:
-    """Return the stages behind a gate; `works` begins with that of the shared beginning."""
-    labels = [f'as_{name}' for name in names]
-    first = Stage(_EARLY, work=round(works[0], _DIGITS), choices=tuple(labels))
-    rest = [
-        Stage(
-            label,
-            work=round(work, _DIGITS),
-            taken=round(share, _DIGITS),
-            last=index + 1 < len(labels),
-        )
-        for index, (label, work, share) in enumerate(zip(labels, works[1:], taken))
-    ]
-    return (first, *rest)
-
-
-class _Timed:
-    """What each path takes with an engine: gates that always choose the same are timed."""
-
-    def __init__(
-        self,
-        bundle: Bundle,
-        network: GateNetwork,
-        statistics: Sequence[Arrays],
-        names: Sequence[str],
-        settings: GateSettings,
-        quiet: bool | None,
-    ) -> None:
-        count = len(names)
-        with torch.no_grad():
-            for index, gate in enumerate(network.gates):
-                assert isinstance(gate, Gate)
-                gate.score.weight.zero_()
-                gate.score.bias.copy_(torch.arange(count) == index)
-        own = network.together(network.gated(0), statistics)
-        even = [(index + 1) / (count + 1) for index in range(count)]
-        stages = _stages(names, [even[0] / 2, *even[:-1], 1.0], [1 / count] * count)
-        entries = [
-            _entry(network, number, f'path_{number}', 0.0, stages) for number in range(count)
-        ]
-        source = replace(bundle.manifest.super_network, layout=network.layout_mapping())
-        manifest = replace(
-            bundle.manifest, source=source, sub_networks=tuple(entries), profiles=()
-        )
-        content = weights_content(Weights(network.state(), {each.id: own for each in entries}))
-        engine = open_engine(
-            settings.engine, placed_bundle(bundle.folder, manifest, content), settings.threads
-        )
-        prepared = [engine.prepare(entry, engine.processors[0]) for entry in entries]
-        try:
-            times = _times(prepared, settings.turns, quiet)
-        finally:
-            for each in prepared:
-                each.close()
-        beginnings, paths = times[:, 0], times[:, 1]
-        self.latency = float(paths[-1])
-        largest = float(max(paths))
-        if largest > paths[-1]:
-            raise ExitError(
-                f'{names[int(np.argmax(paths))]!r} takes {largest * 1e3:.3g} ms here, and '
-                f'{names[-1]!r} behind it {paths[-1] * 1e3:.3g} ms: name the fastest first'
-            )
-        self.beginning = float(np.median(beginnings)) / largest
-        self.works = tuple(float(path) / largest for path in paths)
-        self.conditions = (
-            f'engine {engine.name} on {engine.processors[0]}, {settings.threads} thread(s), '
-            f'{hardware_name()}'
-        )
-
-
-def _times(prepared: Sequence[PreparedSubNetwork], turns: int, quiet: bool | None) -> np.ndarray:
-    """
-    Return what the shared beginning and the whole path of each takes, s, paths x 2.
-
-    All have their turns; a time is the median over the turns of its ratio to the last path's.
-    """
-    generator = np.random.default_rng(0)
-    found = np.empty((turns, len(prepared), 2))
-    pictures = [probe_picture(0, each.sub_network.size) for each in prepared]
-    for turn in tqdm(range(turns), desc='timing', unit='turn', disable=quiet):
-        for index in generator.permutation(len(prepared)):
-            shortest = [math.inf, math.inf]
-            for _ in range(_RUNS_EACH_TURN):
-                begun = time.perf_counter()
-                execution = prepared[index].begin(pictures[index])
-                execution.advance()
-                first = time.perf_counter() - begun
-                while not execution.done:
-                    execution.advance()
-                shortest = [min(shortest[0], first), min(shortest[1], time.perf_counter() - begun)]
-            found[turn, index] = shortest
-    last = found[:, -1:, 1:]
-    ratios: np.ndarray = np.median(found / last, axis=0) * float(np.median(last))
-    return ratios
-
-
-def _trained(told: Told, timed: _Timed, settings: GateSettings, quiet: bool | None) -> list[Gate]:
+def _trained(
+    told: Told, timed: PathTimes, settings: GateSettings, quiet: bool | None
+) -> list[tuple[str, Gate]]:
     costs = torch.tensor(timed.works)
     bar = tqdm(settings.complexities, 'training gates', unit='gate', disable=quiet)
     return [
-        train_gate(told, costs, complexity, settings.squeeze, settings.epochs)
+        (
+            f'complexity {complexity:g}',
+            train_gate(told, costs, complexity, settings.squeeze, settings.epochs),
+        )
         for complexity in bar
+    ]
+
+
+def _promised(
+    found: Sequence[dict[str, np.ndarray]],
+    held: Told,
+    whole_right: np.ndarray,
+    timed: PathTimes,
+    settings: GateSettings,
+) -> list[tuple[str, Gate]]:
+    """Return a gate for each promise: one, which asks for more or less."""
+    features = torch.from_numpy(found[0][f'{TRAIN}.features'])
+    logits = torch.from_numpy(np.stack([each[f'{TRAIN}.logits'] for each in found[:-1]], 1))
+    gate = train_on_confidence(features, logits, settings.squeeze, settings.epochs)
+    return [
+        (f'{100 * loss:g} points', priced(gate, held, whole_right, timed.works, loss))
+        for loss in settings.at_most_below
     ]
 
 
 def _made(
     network: GateNetwork,
-    gates: Sequence[Gate],
+    gates: Sequence[tuple[str, Gate]],
     told: dict[str, Told],
-    timed: _Timed,
+    whole: float,
+    timed: PathTimes,
     names: Sequence[str],
-    settings: GateSettings,
 ) -> tuple[MadeGate, ...]:
     made = []
-    for number, (gate, complexity) in enumerate(zip(gates, settings.complexities)):
+    for number, (asked, gate) in enumerate(gates):
         _, taken = judged(gate, told[HELD])
         accuracy, _ = judged(gate, told[TEST])
         works = [min(timed.beginning, *timed.works), *timed.works]
-        stages = _stages(names, works, taken)
-        entry = _entry(network, 0, f'gate_{number}', accuracy, stages)
+        stages = stages_behind(names, works, taken)
+        entry = gated_entry(network, 0, f'gate_{number}', accuracy, stages)
         entry = replace(entry, configuration={'gate': number})
-        made.append(MadeGate(entry, complexity, entry.mean_work))
+        made.append(MadeGate(entry, asked, whole - accuracy, entry.mean_work))
     return tuple(made)
-
-
-def _entry(
-    network: GateNetwork, number: int, identifier: str, accuracy: float, stages: tuple[Stage, ...]
-) -> SubNetwork:
-    entry = manifest_entry(network, network.gated(number), identifier, round(accuracy, _DIGITS))
-    return replace(entry, stages=stages)
 
 
 def _written(
@@ -401,38 +294,3 @@ def _written(
 def _name_of(folder: Path, otherwise: str) -> str:
     name = folder.resolve().name
     return name if re.fullmatch(r'[a-z0-9_]+', name) else otherwise
-
-
-def rows(result: MadeGates) -> list[tuple[str, ...]]:
-    """Return a line of a table for each choice alone, and for each gate."""
-    lines: list[tuple[str, ...]] = [
-        (f'as {name}, alone', '-', f'{accuracy:.2%}', f'{work:.2f}', '-', '-')
-        for name, (accuracy, work) in zip(result.choices, result.alone)
-    ]
-    for each in result.made:
-        stages = each.entry.stages[1:]
-        lines.append(
-            (
-                each.entry.id,
-                f'{each.complexity:g}',
-                f'{each.entry.accuracy:.2%}',
-                f'{each.time:.2f}',
-                ', '.join(stage.name for stage in stages),
-                ', '.join(f'{stage.taken:.0%}' for stage in stages),
-            )
-        )
-    return lines
-
-
-def how(result: MadeGates, command: str) -> str:
-    """Return how gates were made, for the model card."""
-    text = (
-        f'Trained on {result.trained_on} of the training pictures, with the network frozen; '
-        f'accuracy on {result.tested_on} test pictures; shares on the pictures that the training '
-        f'held out. Mean time: against the largest path, {result.latency * 1e3:.3g} ms with '
-        f'{result.conditions}. All choices begin as the first one does; their batch-norm '
-        'statistics were recalibrated.'
-    )
-    if result.without_others:
-        text += f' Of what is told above, this bundle has {" and ".join(result.choices)} alone.'
-    return f'{text}\n\n```\n{command}\n```' if command else text

@@ -12,12 +12,22 @@ from torch.nn import functional
 
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_settings import GateSettings, chosen_entries, grafted
-from dynamic_dnn_ros.exits.gate_training import Told, judged, sufficing, train_gate
+from dynamic_dnn_ros.exits.gate_training import (
+    Told,
+    first_sure,
+    judged,
+    sufficing,
+    train_gate,
+    train_on_confidence,
+)
 from dynamic_dnn_ros.exits.gates import with_only
 from dynamic_dnn_ros.networks.registry import network_of
 from support.adaptive_bundle import make_adaptive_bundle
 from support.bundles import make_bundle
 from support.gated_bundle import make_gated_bundle
+
+#: Networks are so small that threads only wait for each other.
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def told(count: int = 8192) -> Told:
@@ -56,9 +66,31 @@ def test_complexity_trades_accuracy_for_cost() -> None:
     assert shares[0] > 0.95 > shares[1] > 0.05 > shares[2]
 
 
+def test_the_first_choice_that_is_sure() -> None:
+    certain, even = [20.0, 0.0], [0.0, 0.0]
+    logits = torch.tensor([[certain, even], [even, certain], [even, even]])
+    expected = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.5, 0.25, 0.25]])
+    torch.testing.assert_close(first_sure(logits), expected)
+
+
+def test_a_gate_learns_of_which_pictures_a_choice_is_sure() -> None:
+    pictures = told()
+    # The small choice is right of all pictures, as of those that it was trained on.
+    sure = pictures.features[:, :1] > 5
+    truth = functional.one_hot(pictures.labels, 4)
+    small = torch.where(sure, 9.0, 0.0) * truth
+    gate = train_on_confidence(pictures.features, small[:, None], squeeze=16, epochs=20)
+    chosen = gate.scored(pictures.features).argmax(1)
+    assert float((chosen == (~sure[:, 0]).long()).float().mean()) > 0.95
+    again = train_on_confidence(pictures.features, small[:, None], squeeze=16, epochs=20)
+    assert torch.equal(gate.score.weight, again.score.weight), 'a training repeats with its seed'
+
+
 @pytest.mark.parametrize(
     ('changes', 'said'),
     [
+        ({'at_most_below': (1.5,)}, 'at most 1.5 below: a loss of accuracy is a number in 0..1'),
+        ({'views': 0}, 'views is 0: at least 1'),
         ({'complexities': ()}, 'no complexity is given'),
         ({'complexities': (float('nan'),)}, 'a weight is a finite number'),
         ({'shared': 0}, 'shared is 0: at least 1'),
