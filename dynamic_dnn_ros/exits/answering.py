@@ -23,7 +23,8 @@ from dynamic_dnn_ros.exits.heads import LAST, collected, network_with_weights
 from dynamic_dnn_ros.exits.making import ExitMaker, ExitPictures
 from dynamic_dnn_ros.exits.mixtures import Answers
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork, statistics_of
-from dynamic_dnn_ros.networks.gates import GateConfiguration, GateLayout, GateNetwork, with_gates
+from dynamic_dnn_ros.networks.gate_layouts import GateConfiguration, GateLayout
+from dynamic_dnn_ros.networks.gates import GateNetwork, with_gates
 from dynamic_dnn_ros.networks.wrapped import WrappedNetwork
 from dynamic_dnn_ros.training.batches import Normalisation
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration

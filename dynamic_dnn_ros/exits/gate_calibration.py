@@ -21,7 +21,7 @@ import torch
 from dynamic_dnn_ros.exits.calibration import Loss, lowest_threshold
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_training import Told
-from dynamic_dnn_ros.networks.gates import Gate
+from dynamic_dnn_ros.networks.gate_stages import Gate
 
 #: Prices that are tried, at most.
 _PRICES = 2000

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from dynamic_dnn_ros.exits.gate_training import Told
 from dynamic_dnn_ros.networks.contract import Arrays, DynamicNetwork, statistics_of
 from dynamic_dnn_ros.networks.cutting import Part, as_tuple
-from dynamic_dnn_ros.networks.gates import squeezed
+from dynamic_dnn_ros.networks.gate_stages import squeezed
 from dynamic_dnn_ros.storage import write_whole
 from dynamic_dnn_ros.training.augmentation import make_augmentation
 from dynamic_dnn_ros.training.batches import (

@@ -23,7 +23,8 @@ from dynamic_dnn_ros.engines.contract import PreparedSubNetwork
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_settings import GateSettings
 from dynamic_dnn_ros.networks.contract import Arrays
-from dynamic_dnn_ros.networks.gates import Gate, GateNetwork
+from dynamic_dnn_ros.networks.gate_stages import Gate
+from dynamic_dnn_ros.networks.gates import GateNetwork
 from dynamic_dnn_ros.platforms.hardware import hardware_name
 from dynamic_dnn_ros.training.export import manifest_entry
 

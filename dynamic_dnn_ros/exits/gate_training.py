@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from dynamic_dnn_ros.networks.gates import Gate
+from dynamic_dnn_ros.networks.gate_stages import Gate
 
 _BATCH = 256
 

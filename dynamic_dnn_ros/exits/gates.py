@@ -49,7 +49,9 @@ from dynamic_dnn_ros.exits.gate_training import (
     train_on_confidence,
 )
 from dynamic_dnn_ros.networks.contract import Arrays, ConfigurationError, DynamicNetwork
-from dynamic_dnn_ros.networks.gates import GATES, Gate, GateLayout, GateNetwork, with_gates
+from dynamic_dnn_ros.networks.gate_layouts import GATES, GateLayout
+from dynamic_dnn_ros.networks.gate_stages import Gate
+from dynamic_dnn_ros.networks.gates import GateNetwork, with_gates
 from dynamic_dnn_ros.networks.registry import network_of
 from dynamic_dnn_ros.training.configuration import TrainingConfiguration
 from dynamic_dnn_ros.training.tasks.registry import training_task

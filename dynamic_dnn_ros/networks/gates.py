@@ -19,7 +19,7 @@ and its answer is an exit. The next choice goes on from where it departs, and so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import functools
 import random
@@ -30,7 +30,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from dynamic_dnn_ros.networks.checks import as_sequence, require_fields, require_positive
+from dynamic_dnn_ros.networks.checks import as_sequence, require_fields
 from dynamic_dnn_ros.networks.contract import (
     Arrays,
     Choices,
@@ -39,164 +39,26 @@ from dynamic_dnn_ros.networks.contract import (
     StateError,
     Step,
 )
-from dynamic_dnn_ros.networks.cutting import Part, PartCost, costs_at
-from dynamic_dnn_ros.networks.elastic_layers import parameter_from
+from dynamic_dnn_ros.networks.cutting import Part, PartCost
+from dynamic_dnn_ros.networks.gate_checks import checked
+from dynamic_dnn_ros.networks.gate_costs import cost_behind, cost_of_all, whole_cost
+from dynamic_dnn_ros.networks.gate_layouts import (
+    GATE,
+    GATES,
+    GateConfiguration,
+    GateLayout,
+    largest_choice,
+)
+from dynamic_dnn_ros.networks.gate_stages import (
+    Beginning,
+    Gate,
+    Rest,
+    RestWithExit,
+    end_of,
+    prefix_of,
+    static_gate,
+)
 from dynamic_dnn_ros.networks.wrapped import WrappedNetwork
-from dynamic_dnn_ros.pictures.placement import Size
-
-#: The field of a layout that holds gates, and that of a configuration that names one.
-GATES, GATE = 'gates', 'gate'
-
-
-@dataclass(frozen=True)
-class GateLayout:
-    """
-    What is fixed for a gate.
-
-    :param after: number of the place, from 0, in the order of the places of the first choice;
-        choices go on from there at the latest
-    :param squeeze: channels between the features' means and maxima and the scores; 0: no scores,
-        the answers of all choices but the last are exits
-    :param choices: configurations of the family, the cheapest first; all begin alike, at least up
-        to place 0
-    """
-
-    after: int
-    squeeze: int
-    choices: tuple[Mapping[str, Any], ...]
-
-    @classmethod
-    def from_mapping(cls, field: str, mapping: object) -> GateLayout:
-        """
-        Return the layout that a mapping describes.
-
-        :raises ConfigurationError: naming the field that is illegal
-        """
-        if not isinstance(mapping, Mapping):
-            raise ConfigurationError(field, mapping, 'a mapping of after, squeeze and choices')
-        require_fields(field, cls, mapping)
-        after, squeeze = mapping['after'], mapping['squeeze']
-        if isinstance(after, bool) or not isinstance(after, int) or after < 0:
-            raise ConfigurationError(f'{field}.after', after, 'the number of a place, from 0')
-        if squeeze != 0 or type(squeeze) is not int:
-            require_positive(f'{field}.squeeze', squeeze)
-        choices = as_sequence(f'{field}.choices', mapping['choices'])
-        if len(choices) < 2:
-            raise ConfigurationError(f'{field}.choices', choices, 'two configurations or more')
-        return cls(after, squeeze, choices)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        choices = [dict(choice) for choice in self.choices]
-        return {'after': self.after, 'squeeze': self.squeeze, 'choices': choices}
-
-
-@dataclass(frozen=True)
-class GateConfiguration:
-    """The sub-network behind a gate: its number, and what it chooses of, the cheapest first."""
-
-    gate: int
-    choices: tuple[Any, ...]
-
-    @property
-    def size(self) -> Size:
-        """Return the size of the input."""
-        size: Size = self.choices[-1].size
-        return size
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the configuration as plain values; what it chooses of is in the layout."""
-        return {GATE: self.gate}
-
-
-class Gate(nn.Module):
-    """Squeeze features to means and maxima of their channels, reduce these, score each choice."""
-
-    def __init__(self, channels: int, squeeze: int, choices: int) -> None:
-        super().__init__()
-        self.reduce = nn.Linear(2 * channels, squeeze)
-        self.activation = nn.ReLU()
-        self.score = nn.Linear(squeeze, choices)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """
-        Return scores, N x choices.
-
-        :param features: N x channels x height x width, or N x tokens x channels
-        """
-        scores: torch.Tensor = self.scored(squeezed(features))
-        return scores
-
-    def scored(self, channels: torch.Tensor) -> torch.Tensor:
-        """Return scores, N x choices, of what `squeezed` gives of features."""
-        scores: torch.Tensor = self.score(self.activation(self.reduce(channels)))
-        return scores
-
-
-def squeezed(features: torch.Tensor) -> torch.Tensor:
-    """
-    Return means and maxima of the channels, N x twice the channels.
-
-    :param features: N x channels x height x width, or N x tokens x channels
-    """
-    axes = (2, 3) if features.ndim == 4 else (1,)
-    return torch.cat((features.mean(axes), features.amax(axes)), 1)
-
-
-class _Beginning(Part):
-    """The first choice up to the gate, and the gate; without a gate all of it."""
-
-    decides = True
-
-    def __init__(
-        self, steps: Sequence[Step], handed: Sequence[str], name: str, gate: Gate | None
-    ) -> None:
-        super().__init__(steps)
-        self._places = [step.place for step in steps]
-        self._handed = tuple(handed)
-        self._gate = '' if gate is None else name
-        if gate is not None:
-            self.mount(name, gate)
-
-    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return scores or the answer, and the features that choices go on with."""
-        found: dict[str, torch.Tensor] = {}
-        for number, place in enumerate(self._places):
-            values = self.run_step(number, *values)
-            if place:
-                found[place] = values[0]
-        told = self.get_submodule(self._gate)(values[0]) if self._gate else values[0]
-        return (told, *(found[place] for place in self._handed))
-
-
-class _Rest(Part):
-    """A choice from the place on where it departs."""
-
-    def __init__(self, steps: Sequence[Step], takes: int, statistics_prefix: str) -> None:
-        super().__init__(steps)
-        # Two choices may run one layer, each with statistics of its own.
-        self.statistics_prefix = statistics_prefix
-        self._takes = takes
-
-    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the answer."""
-        return super().forward(values[self._takes])
-
-
-class _RestWithExit(_Rest):
-    """A choice whose answer is an exit; it hands on what later ones depart from."""
-
-    decides = True
-
-    def __init__(
-        self, steps: Sequence[Step], takes: int, statistics_prefix: str, hands_on: Sequence[int]
-    ) -> None:
-        super().__init__(steps, takes, statistics_prefix)
-        self._hands_on = tuple(hands_on)
-
-    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the answer, and what is handed on."""
-        return (*super().forward(*values), *(values[index] for index in self._hands_on))
 
 
 class GateNetwork(WrappedNetwork[Any]):
@@ -218,8 +80,9 @@ class GateNetwork(WrappedNetwork[Any]):
         """
         super().__init__(backbone)
         self._layouts = tuple(gates)
-        self._departures: list[tuple[int, ...]] = []
-        self._gated = tuple(self._checked(number, each) for number, each in enumerate(gates))
+        found = [checked(backbone, number, each) for number, each in enumerate(gates)]
+        self._gated = tuple(configuration for configuration, _ in found)
+        self._departures = [departures for _, departures in found]
         self.gates = nn.ModuleList(
             Gate(self._channels(each), layout.squeeze, len(each.choices))
             if layout.squeeze
@@ -285,7 +148,7 @@ class GateNetwork(WrappedNetwork[Any]):
     def activate(self, configuration: Any) -> None:
         """Make forward run this sub-network, behind a gate the largest path."""
         self._active = configuration
-        self.backbone.activate(_largest(configuration))
+        self.backbone.activate(largest_choice(configuration))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the answer of the active sub-network; behind a gate that of the largest path."""
@@ -330,16 +193,16 @@ class GateNetwork(WrappedNetwork[Any]):
             first = self.backbone.extract_steps(configuration.choices[0], share_weights)
         handed = sorted(set(departures))
         names = [step.place for step in first if step.place]
-        gate = _static(self.gates[number], share_weights)
-        end = _end(first, self._layouts[number].after)
+        gate = static_gate(self.gates[number], share_weights)
+        end = end_of(first, self._layouts[number].after)
         places = [names[place] for place in handed]
-        parts.append(_Beginning(first[:end], places, f'{GATES}.{number}', gate).eval())
+        parts.append(Beginning(first[:end], places, f'{GATES}.{number}', gate).eval())
         for index, choice in enumerate(configuration.choices):
             with _Statistics(self, configuration, index):
                 steps = self.backbone.extract_steps(choice, share_weights)
-            rest = steps[_end(steps, departures[index]) :]
+            rest = steps[end_of(steps, departures[index]) :]
             takes = handed.index(departures[index])
-            parts.append(_Rest(rest, takes, _prefix(index)).eval())
+            parts.append(Rest(rest, takes, prefix_of(index)).eval())
         return tuple(parts)
 
     def stage_routes(self, configuration: Any) -> tuple[tuple[int, ...], ...]:
@@ -367,12 +230,12 @@ class GateNetwork(WrappedNetwork[Any]):
             later = sorted(set(departures[index + 1 :]))
             if index == 0:
                 names = [step.place for step in steps if step.place]
-                parts.append(_Beginning(steps, [names[place] for place in later], '', None))
+                parts.append(Beginning(steps, [names[place] for place in later], '', None))
             else:
-                rest = steps[_end(steps, departures[index]) :]
-                given = rest, places.index(departures[index]), _prefix(index)
+                rest = steps[end_of(steps, departures[index]) :]
+                given = rest, places.index(departures[index]), prefix_of(index)
                 hands_on = [places.index(place) for place in later]
-                parts.append(_RestWithExit(*given, hands_on) if later else _Rest(*given))
+                parts.append(RestWithExit(*given, hands_on) if later else Rest(*given))
             places = later
         return tuple(part.eval() for part in parts)
 
@@ -390,40 +253,13 @@ class GateNetwork(WrappedNetwork[Any]):
 
     def _cost(self, configuration: Any) -> PartCost:
         if not isinstance(configuration, GateConfiguration):
-            return self._whole_cost(configuration)
-        if self._leaves_by_answers(configuration):
-            return _sum(self._costs_of_stages(configuration))
-        layers = self._layers(configuration)
-        gate = PartCost(
-            sum(layer.weight.numel() for layer in layers),
-            sum(each.numel() for layer in layers for each in layer.parameters()),
-            len(layers),
-        )
-        # Where the largest choice departs before the gate, the first one has run on up to it.
-        after = self._layouts[configuration.gate].after
-        beginning = list(costs_at(self.backbone, configuration.choices[0]).values())[after]
-        *_, rest = self._costs_of_stages(configuration)
-        return _sum([beginning, gate, rest])
-
-    def _whole_cost(self, configuration: Any) -> PartCost:
-        """Return what a sub-network of the family costs."""
-        network = self.backbone
-        return PartCost(
-            network.multiply_adds(configuration),
-            network.parameter_count(configuration),
-            network.layer_count(configuration),
-        )
-
-    def _costs_of_stages(self, configuration: GateConfiguration) -> Iterator[PartCost]:
-        """Yield what the first choice costs, then each other one from where it departs."""
+            return whole_cost(self.backbone, configuration)
+        layout = self._layouts[configuration.gate]
         departures = self._departures[configuration.gate]
-        for index, choice in enumerate(configuration.choices):
-            whole = self._whole_cost(choice)
-            if index == 0:
-                yield whole
-                continue
-            before = list(costs_at(self.backbone, choice).values())[departures[index]]
-            yield PartCost(*(one - other for one, other in zip(whole, before)))
+        if self._leaves_by_answers(configuration):
+            return cost_of_all(self.backbone, configuration, departures)
+        layers = self._layers(configuration)
+        return cost_behind(self.backbone, configuration, departures, layout.after, layers)
 
     def active_batch_norms(self) -> Iterator[tuple[str, nn.BatchNorm2d, int]]:
         """Yield those of the active sub-network; behind a gate of the largest path."""
@@ -435,7 +271,7 @@ class GateNetwork(WrappedNetwork[Any]):
 
     def freeze(self, configuration: Any | None) -> None:
         """Keep a sub-network of the family as it is; see the contract."""
-        self.backbone.freeze(None if configuration is None else _largest(configuration))
+        self.backbone.freeze(None if configuration is None else largest_choice(configuration))
 
     def batch_norm_statistics(self) -> Arrays:
         """Return those of the active sub-network; behind a gate of each choice."""
@@ -471,13 +307,13 @@ class GateNetwork(WrappedNetwork[Any]):
             _, behind = self._names_around(choice, departures[index])
             for name, array in statistics.items():
                 if name in behind:
-                    found[f'{_prefix(index)}{name}'] = array
+                    found[f'{prefix_of(index)}{name}'] = array
         return found
 
     def _names_around(self, choice: Any, place: int) -> tuple[set[str], set[str]]:
         """Return the names of the statistics of a choice before and behind a place."""
         steps = self.backbone.extract_steps(choice, share_weights=True)
-        end = _end(steps, place)
+        end = end_of(steps, place)
         before, behind = (
             {name for name, _ in Part(some).named_buffers()} for some in (steps[:end], steps[end:])
         )
@@ -510,46 +346,11 @@ class GateNetwork(WrappedNetwork[Any]):
         if own is None:
             return None
         self.backbone.activate(configuration.choices[index])
-        prefix = _prefix(index)
+        prefix = prefix_of(index)
         names = self.backbone.batch_norm_statistics()
         return {
             name: own[f'{prefix}{name}' if f'{prefix}{name}' in own else name] for name in names
         }
-
-    def _checked(self, number: int, layout: GateLayout) -> GateConfiguration:
-        """Return the configuration behind a gate, whose choices begin alike."""
-        field = f'{GATES}[{number}]'
-        choices: list[Any] = []
-        for index, mapping in enumerate(layout.choices):
-            try:
-                choices.append(self.backbone.configuration(mapping))
-            except ConfigurationError as error:
-                where = f'{field}.choices[{index}].{error.field}'
-                raise ConfigurationError(where, error.value, error.allowed) from error
-        first = self.backbone.extract_steps(choices[0], share_weights=True)
-        shapes = list(self.backbone.places(choices[0]).values())
-        if not shapes:
-            allowed = f'none: family {self.backbone.family!r} cannot be cut'
-            raise ConfigurationError(field, layout.to_mapping(), allowed)
-        if layout.after >= len(shapes) or len(shapes[layout.after]) < 2:
-            features = sum(len(shape) > 1 for shape in shapes)
-            allowed = f'the number of a place of features, below {features}'
-            raise ConfigurationError(f'{field}.after', layout.after, allowed)
-        departures = []
-        for index, choice in enumerate(choices):
-            alike = -1
-            if choice.size == choices[0].size:
-                steps = self.backbone.extract_steps(choice, share_weights=True)
-                alike = _alike(first, steps, shapes, list(self.backbone.places(choice).values()))
-            if alike < 0:
-                raise ConfigurationError(
-                    f'{field}.choices[{index}]',
-                    dict(layout.choices[index]),
-                    'one that begins as the first choice does, at least up to place 0',
-                )
-            departures.append(min(alike, layout.after))
-        self._departures.append(tuple(departures))
-        return GateConfiguration(number, tuple(choices))
 
     def _channels(self, configuration: GateConfiguration) -> int:
         places = self.backbone.places(configuration.choices[0])
@@ -586,60 +387,6 @@ class _Statistics:
         backbone = self._network.backbone
         backbone.load_batch_norm_statistics(self._before)
         self._network.activate(self._network._active)
-
-
-def _sum(costs: Iterable[PartCost]) -> PartCost:
-    return PartCost(*map(sum, zip(*costs)))
-
-
-def _largest(configuration: Any) -> Any:
-    """Return a configuration of the family: behind a gate the one of the largest path."""
-    if isinstance(configuration, GateConfiguration):
-        return configuration.choices[-1]
-    return configuration
-
-
-def _static(gate: nn.Module, share_weights: bool) -> Gate:
-    assert isinstance(gate, Gate)
-    static = Gate(gate.reduce.in_features // 2, gate.reduce.out_features, gate.score.out_features)
-    for own, other in ((static.reduce, gate.reduce), (static.score, gate.score)):
-        own.weight = parameter_from(other.weight, share_weights)
-        own.bias = parameter_from(other.bias, share_weights)
-    return static
-
-
-def _end(steps: Sequence[Step], place: int) -> int:
-    """Return how many steps there are up to a place, by its number."""
-    passed = -1
-    for index, step in enumerate(steps):
-        passed += bool(step.place)
-        if passed == place:
-            return index + 1
-    raise ConfigurationError('place', place, f'a number up to {passed}')
-
-
-def _alike(one: Sequence[Step], other: Sequence[Step], *handed: Sequence[tuple[int, ...]]) -> int:
-    """
-    Return the number of the last place up to which steps have the same layers; -1: none.
-
-    :param handed: the shapes of what is handed on at the places of each
-    """
-    passed = -1
-    for first, second in zip(one, other):
-        shapes = [
-            {name: each.shape for name, each in step.module.named_parameters()}
-            for step in (first, second)
-        ]
-        if first.name != second.name or shapes[0] != shapes[1]:
-            break
-        if first.place and handed[0][passed + 1] != handed[1][passed + 1]:
-            break  # the same layers, on fewer patches
-        passed += bool(first.place)
-    return passed
-
-
-def _prefix(index: int) -> str:
-    return f'choice_{index}.'
 
 
 @functools.cache

@@ -16,7 +16,8 @@ from dynamic_dnn_ros.bundles.manifest import Manifest
 from dynamic_dnn_ros.extensions import ExtensionError, Extensions
 from dynamic_dnn_ros.networks.contract import ConfigurationError, DynamicNetwork
 from dynamic_dnn_ros.networks.exits import EXITS, with_exits
-from dynamic_dnn_ros.networks.gates import GATES, with_gates
+from dynamic_dnn_ros.networks.gate_layouts import GATES
+from dynamic_dnn_ros.networks.gates import with_gates
 
 #: The group of entry points in which another package offers a family: name = module:class.
 ENTRY_POINTS = 'dynamic_dnn_ros.families'

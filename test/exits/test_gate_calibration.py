@@ -12,7 +12,7 @@ from torch.nn import functional
 from dynamic_dnn_ros.exits.errors import ExitError
 from dynamic_dnn_ros.exits.gate_calibration import priced
 from dynamic_dnn_ros.exits.gate_training import Told, judged
-from dynamic_dnn_ros.networks.gates import Gate
+from dynamic_dnn_ros.networks.gate_stages import Gate
 
 COSTS = (0.2, 0.5, 1.0)
 
