@@ -13,7 +13,6 @@ bundle runs no code of its network, and needs no other package.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-import dataclasses
 from functools import lru_cache
 import json
 import math
@@ -31,6 +30,8 @@ from dynamic_dnn_ros.networks.checks import (
 )
 from dynamic_dnn_ros.networks.contract import Choices, DynamicNetwork, Step
 from dynamic_dnn_ros.networks.elastic_layers import parameter_from
+from dynamic_dnn_ros.networks.slimmable.beginning import begun_as
+from dynamic_dnn_ros.networks.slimmable.configuration import SlimmableConfiguration
 from dynamic_dnn_ros.networks.slimmable.cuts import Cut, cuts_of, named
 from dynamic_dnn_ros.networks.slimmable.layers import (
     empty_layer,
@@ -38,11 +39,11 @@ from dynamic_dnn_ros.networks.slimmable.layers import (
     leading,
     run_layer,
 )
-from dynamic_dnn_ros.networks.slimmable.layout import INPUT, SlimmableLayout, Stage
+from dynamic_dnn_ros.networks.slimmable.layout import INPUT, SlimmableLayout
 from dynamic_dnn_ros.networks.slimmable.operators import LAYERS, PARAMETER
 from dynamic_dnn_ros.networks.slimmable.program import Program, live_steps, values_of
+from dynamic_dnn_ros.networks.slimmable.sorting import sort_axes
 from dynamic_dnn_ros.networks.slimmable.static import SlimNetwork, put
-from dynamic_dnn_ros.pictures.placement import Size
 
 _COLOURS = 3
 _REMEMBERED = 256
@@ -52,34 +53,6 @@ _TOKENS = 2
 
 #: Fields of a configuration that are one number.
 _SINGLE = ('resolution', 'patches')
-
-
-@dataclasses.dataclass(frozen=True)
-class SlimmableConfiguration:
-    """
-    One sub-network.
-
-    :param width: active share of each knob's axes, percent.
-    :param depth: active share of each stage's blocks, percent.
-    :param resolution: side of the input, pixels.
-    :param patches: share that goes on behind a place, percent; 0: the layout has no such choice.
-    """
-
-    width: tuple[int, ...]
-    depth: tuple[int, ...]
-    resolution: int
-    patches: int = 0
-
-    @property
-    def size(self) -> Size:
-        """Return height and width of the input, pixels."""
-        return Size(self.resolution, self.resolution)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the configuration as plain lists and numbers, without what has no choice."""
-        depth = {'depth': list(self.depth)} if self.depth else {}
-        patches = {'patches': self.patches} if self.patches else {}
-        return {'width': list(self.width), **depth, 'resolution': self.resolution, **patches}
 
 
 class _Active(nn.Module):
@@ -311,51 +284,13 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
         beginning: SlimmableConfiguration,
         place: int,
     ) -> SlimmableConfiguration:
-        """
-        Return a sub-network that begins as another one; see the contract.
-
-        It has the widths of whatever the beginning has a layer of, and is as deep as that up to
-        the place; a stage in which the place lies has at least the blocks before it. It has the
-        patches of the beginning where these are fewer before the place.
-        """
+        """Return a sub-network that begins as another one; see `begun_as`."""
         cuts = list(self._cuts(beginning).values())
         if not 0 <= place < len(cuts):
             raise ConfigurationError('place', place, f'a number below {len(cuts)}')
-        layout = self.layout
-        before = self._plan(beginning)[0].steps[: cuts[place].end]
-        knobs = {
-            layout.axes[int(factor[1:])].knob
-            for step in before
-            for tensor in (f'{step.layer}.weight', f'{step.layer}.bias', step.layer)
-            for factors in layout.tensors.get(tensor, ())
-            for factor in factors
-            if isinstance(factor, str) and factor.startswith('a')
-        }
-        width = tuple(
-            beginning.width[knob] if knob in knobs else percent
-            for knob, percent in enumerate(configuration.width)
-        )
-        # The steps of the layout are in the order in which they run.
-        order = {step.name: index for index, step in enumerate(layout.steps)}
-        at = order[cuts[place].value]
-        depth = tuple(
-            self._deep_enough(
-                stage, sum(max(map(order.__getitem__, b)) <= at for b in stage.blocks), *both
-            )
-            for stage, *both in zip(layout.stages, configuration.depth, beginning.depth)
-        )
-        patches = layout.patches
-        fewer = patches is not None and order[patches.after] < at
-        source = beginning if fewer else configuration
-        return SlimmableConfiguration(width, depth, beginning.resolution, source.patches)
-
-    def _deep_enough(self, stage: Stage, passed: int, own: int, of_beginning: int) -> int:
-        """Return how deep a stage is, percent, given how many of its blocks lie before a place."""
-        if passed == len(stage.blocks):
-            return of_beginning
-        needed = min(passed, stage.active(of_beginning))
-        enough = (each for each in self.layout.depths if stage.active(each) >= needed)
-        return max(own, min(enough))
+        cut = cuts[place]
+        before = self._plan(beginning)[0].steps[: cut.end]
+        return begun_as(self.layout, configuration, beginning, before, cut.value)
 
     def steps(self) -> tuple[Step, ...]:
         """Return the parts of the active sub-network between places; see the contract."""
@@ -485,50 +420,9 @@ class Slimmable(DynamicNetwork[SlimmableConfiguration]):
                 assert isinstance(module, nn.BatchNorm2d)
                 yield step.layer, module, self._sizes(f'{step.layer}.weight', active)[0]
 
-    @torch.no_grad()
     def sort_channels(self, trained: Choices | None = None) -> None:
-        """
-        Sort each axis by importance, the most important first.
-
-        Importance is the sum over all tensors that have the axis of the norms of what belongs to
-        an entry, each in ratio to its mean over the axis (as in Torch-Pruning, Fang et al.,
-        CVPR 2023). What a trained width has stays in front of the rest.
-        """
-        parts: dict[int, list[tuple[torch.Tensor, int, int]]] = {}
-        for name, dimensions in self.layout.tensors.items():
-            for position, factors in enumerate(dimensions):
-                for factor in factors:
-                    if isinstance(factor, str) and factor.startswith('a'):
-                        number = int(factor[1:])
-                        inner = self.layout.size(factors, self._widest) // self._widest[number]
-                        for tensor in self._with_statistics(name):
-                            parts.setdefault(number, []).append((tensor, position, inner))
-        widths = (trained or {}).get('width', ())
-        for index, tensors in parts.items():
-            axis = self.layout.axes[index]
-            importance = torch.zeros(axis.size)
-            for tensor, position, _ in tensors:
-                if isinstance(tensor, nn.Parameter):
-                    rows = tensor.detach().float().movedim(position, 0).reshape(axis.size, -1)
-                    norms = rows.norm(dim=1).cpu()
-                    importance += norms / norms.mean().clamp_min(1e-12)
-            order = torch.argsort(importance, descending=True, stable=True)
-            section = torch.zeros_like(order)
-            for percent in widths:
-                section[axis.active(percent) :] += 1
-            order = order[torch.argsort(section[order], stable=True)]
-            for tensor, position, inner in tensors:
-                entries = order[:, None] * inner + torch.arange(inner)
-                tensor.copy_(tensor.index_select(position, entries.flatten().to(tensor.device)))
-
-    def _with_statistics(self, name: str) -> Iterator[torch.Tensor]:
-        """Yield a parameter; with the weight of batch normalisation its statistics too."""
-        yield self.get_parameter(name)
-        layer, _, kind = name.rpartition('.')
-        if kind == 'weight' and self.layout.layers.get(layer, {}).get('operator') == 'batch_norm':
-            module: Any = self.get_submodule(layer)
-            yield module.running_mean
-            yield module.running_var
+        """Sort each axis by importance, the most important first; see `sort_axes`."""
+        sort_axes(self, self.layout, trained)
 
     def _sizes(self, name: str, active: tuple[int, ...]) -> tuple[int, ...]:
         """Return the sizes of a tensor's active part; none of one that is not there."""
