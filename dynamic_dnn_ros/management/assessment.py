@@ -82,6 +82,8 @@ class Demand:
     the processor, as a share of what it takes alone: less where frames run together.
     `teaches` tells of each option whether its frames tell of the scene; None: of none.
     `camera_variation` is the standard deviation of the time between two frames over the period.
+    `disturbed` tells whether its frames have just become slower, so that some wait behind late
+    ones: then waiting is predicted as where others share the processor.
     """
 
     target: Target
@@ -99,6 +101,7 @@ class Demand:
     occupancy: float = 1.0
     teaches: BoolArray | None = None
     camera_variation: float = CAMERA_VARIATION
+    disturbed: bool = False
 
     @property
     def asked(self) -> bool:
@@ -343,7 +346,7 @@ def _slowed_down(
         service,
         demand.path_variation,
         demand.camera_variation,
-        alone,
+        alone if not demand.disturbed else False,
     )
     busy = busy_share(demand, points['mean'], contention)
     return Expectation(

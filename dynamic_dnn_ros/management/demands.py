@@ -92,6 +92,7 @@ def demand_of(
         record.learnt.occupancy,
         np.array([name in record.paths for name, _ in table.options]) if record.paths else None,
         measurements.camera_variation,
+        record.learnt.is_disturbed,
     )
 
 
@@ -128,7 +129,7 @@ def _is_same(new: Demand, old: Demand) -> bool:
     short = TOLERANCE * min(old.target.latency or math.inf, period)
     if (new.server, new.queueing, new.occupancy) != (old.server, old.queueing, old.occupancy):
         return False
-    if new.camera_variation != old.camera_variation:
+    if (new.camera_variation, new.disturbed) != (old.camera_variation, old.disturbed):
         return False
     return (
         abs(slow_down.mean - slowed.mean) <= near

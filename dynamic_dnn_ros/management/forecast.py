@@ -67,6 +67,8 @@ class Forecast:
         camera, paths = demand.camera_variation, demand.path_variation**2
         self._alone = (camera**2 + paths, 0.0 if paths else BETWEEN_FRAMES)
         self._beside = (max(camera, CAMERA_VARIATION) ** 2 + paths, 0.0)
+        if demand.disturbed:
+            self._alone = self._beside
         self._varied = 1 / max(score, 0.5) ** 2
         self._tail = tail
         self.latency = target.latency * (1 - room)

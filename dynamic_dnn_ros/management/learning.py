@@ -18,6 +18,9 @@ from dynamic_dnn_ros.management.tables import Option
 PREPROCESSING_WEIGHT = 0.1
 """Weight of one frame in the time that preprocessing takes."""
 
+DISTURBED = 20
+"""Frames after a step of the slow-down before frames count as waiting behind timely ones again."""
+
 PREPROCESSING_STEP = 1.25
 """Factor by which that time departs from the one in use before that follows."""
 
@@ -68,6 +71,8 @@ class Learning:
         self._occupancy = 1.0
         self._occupancy_in_use = 1.0
         self._suspected = 0.0
+        # Frames still to come before those that waited behind a late one are through.
+        self._disturbed = 0
         # Frames still to come that belong to a change and say nothing of the operating point.
         self._skip = 0
         self._behind_overrun = False
@@ -83,6 +88,11 @@ class Learning:
     def contention(self) -> float:
         """Return the factor by which others on its processor make service last longer."""
         return self._contention
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Tell whether its frames have just become slower, so that some wait behind late ones."""
+        return self._disturbed > 0
 
     @property
     def is_planned_for(self) -> bool:
@@ -184,6 +194,8 @@ class Learning:
     def suspect(self, ratio: float) -> None:
         """Suspect that all frames will be as slow as one was; 0: nothing is suspected."""
         self._suspected = ratio
+        if ratio:
+            self._disturbed = DISTURBED
 
     def meet(self, contention: float) -> None:
         """Note the factor by which others on its processor make service last longer."""
@@ -215,6 +227,8 @@ class Learning:
         :param dispersion: standard deviation over mean of the profile's latency
         """
         stepped = self._slow_down.update(ratio, dispersion)
+        self._disturbed = max(self._disturbed - 1, 0)
         if stepped:
             self.level.confirm()
+            self._disturbed = DISTURBED
         return stepped

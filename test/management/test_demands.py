@@ -66,6 +66,8 @@ def test_what_has_hardly_moved_is_the_same() -> None:
         {'target': Target(NAME, latency=0.029)},
         {'usable': np.array([True, True, True, False])},
         {'shares': np.full((4, 1), 0.5)},
+        {'camera_variation': 0.02},
+        {'disturbed': True},
     ],
 )
 def test_what_has_moved_is_another(fields: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,8 +44,9 @@ def test_predicts_the_same_where_applications_take_turns() -> None:
 
 @pytest.mark.parametrize('camera', [0.02, 0.08])
 @pytest.mark.parametrize('turns', [False, True])
+@pytest.mark.parametrize('disturbed', [False, True])
 def test_predicts_the_same_where_some_settings_have_others_beside_it(
-    camera: float, turns: bool
+    camera: float, turns: bool, disturbed: bool
 ) -> None:
     table = application_table(application())
     options, rows = len(table.options), np.arange(len(table.rows))
@@ -51,7 +54,7 @@ def test_predicts_the_same_where_some_settings_have_others_beside_it(
     usable, shares = np.ones(options, dtype=bool), np.ones((options, 1))
     demand = Demand(
         target, 0, SlowDownFilter(), 60.0, 0.0, 0.0, usable, shares,
-        server='a' if turns else '', camera_variation=camera,
+        server='a' if turns else '', camera_variation=camera, disturbed=disturbed,
     )  # fmt: skip
     busy = np.where(rows % 2, 0.3, 0.0)
     # As the search adds and takes away what others take, to the last digit.
@@ -70,6 +73,8 @@ def test_predicts_the_same_where_some_settings_have_others_beside_it(
     alone = busy == 0
     np.testing.assert_allclose(expected[:, alone], undisturbed[:, alone], rtol=1e-9)
     assert (expected[:, ~alone] > undisturbed[:, ~alone]).all()
+    calm = expect(replace(demand, disturbed=False), figures, table.accuracy[:, None], 1.0).latency
+    assert (undisturbed >= calm).all() and (undisturbed > calm).any() == disturbed
 
 
 @pytest.mark.parametrize('quantile', [0.3, 0.5, 0.9, 0.95, 0.99, 0.999])

@@ -12,7 +12,7 @@ import pytest
 
 from dynamic_dnn_ros.management.assessment import ResourceSettings
 from dynamic_dnn_ros.management.frames import Frames
-from dynamic_dnn_ros.management.learning import PAUSE
+from dynamic_dnn_ros.management.learning import DISTURBED, PAUSE
 from dynamic_dnn_ros.management.measurements import ENOUGH
 from dynamic_dnn_ros.management.observations import Application, StageShare, Status
 from dynamic_dnn_ros.management.planning import Planner
@@ -73,6 +73,28 @@ def test_neither_an_overrun_counts_nor_the_frame_behind_it() -> None:
     assert (record.learnt.slow_down.observations, record.learnt.measurements.frames) == (1, 2)
     serve(subject, record, 1)
     assert record.learnt.slow_down.observations == 2
+
+
+def test_frames_that_became_slower_are_disturbed_until_those_behind_them_are_through() -> None:
+    subject, record = frames(latency=0.05)
+    serve(subject, record, 41)
+    assert not record.learnt.is_disturbed
+    serve(subject, record, 3, latency=0.04)
+    assert record.learnt.slow_down.mean > 1.5
+    assert record.learnt.is_disturbed
+    serve(subject, record, DISTURBED - 2, latency=0.04)
+    assert record.learnt.is_disturbed
+    serve(subject, record, 2, latency=0.04)
+    assert not record.learnt.is_disturbed
+
+
+def test_a_single_late_frame_disturbs_those_behind_it_too() -> None:
+    subject, record = frames(latency=0.05)
+    serve(subject, record, 41)
+    record.learnt.suspect(3.0)
+    assert record.learnt.is_disturbed
+    serve(subject, record, DISTURBED)
+    assert not record.learnt.is_disturbed
 
 
 def test_the_first_frame_after_a_pause_wakes_the_processor_up_and_says_nothing() -> None:
