@@ -206,7 +206,7 @@ class ApplicationRecord:
 
     def update(self, application: Application) -> bool:
         """Take what the same instance says now; tell whether there is something new to choose."""
-        before, self._presented = self._presented, _presented(application, self._presented)
+        before, self._presented = self._presented, _presented(application, [self._presented])
         changed = before.application.state is not application.state
         if self._presented.points != before.points:
             self.learnt.forget()
@@ -231,7 +231,7 @@ class ApplicationRecord:
 
         :param frequencies: that the platform is thought to run at, Hz by domain
         """
-        before, self._presented = self._presented, _presented(application, self._presented)
+        before, self._presented = self._presented, _presented(application, [self._presented])
         old, new = before.table, self._presented.table
         self._seen.clear()
         option = self.assignment.actual
@@ -335,16 +335,14 @@ class ApplicationRecord:
         self._refusal = refusal
 
 
-def _presented(application: Application, before: Presented | None = None) -> Presented:
-    """Lay out the operating points, unless they are those of before."""
+def _presented(application: Application, kept: Iterable[Presented]) -> Presented:
+    """Lay out the operating points, unless one that is kept, of the same id, has the same."""
     points = application.operating_points
     # As text: an accuracy that is not known, NaN, does not equal itself.
     accuracies = repr([application.accuracies.get(s) for s in points.sub_networks])
     name = (points.sub_networks, points_digest(points), accuracies)
-    table = None
-    if before is not None and before.points == name:
-        table = before.table
-    elif points.kind is not ProfileKind.NONE and len(points):
+    table = next((each.table for each in kept if each.points == name), None)
+    if table is None and points.kind is not ProfileKind.NONE and len(points):
         table = application_table(application)
     return Presented(replace(application, operating_points=_emptied(points)), name, table)
 
@@ -410,7 +408,10 @@ class Registry:
         if record is not None and record.application.instance == application.instance:
             record.hear(now)
             return None, record.update(application)
-        self._put_aside(name, _presented(application))
+        kept = [*self._others.get(name, {}).values()]
+        if record is not None:
+            kept.append(record.presented)
+        self._put_aside(name, _presented(application, kept))
         if record is None and len(self._records) >= MOST_APPLICATIONS:
             return None, False
         if record is not None and now - record.heard < SUCCEEDED_AFTER:

@@ -45,6 +45,22 @@ def test_what_was_learnt_stays_while_the_profile_does() -> None:
     assert record.learnt.slow_down.observations == 0
 
 
+def test_one_that_starts_again_and_again_has_one_table() -> None:
+    registry = Registry(1.0)
+    first, _ = registry.add(application(), 0.0)
+    assert first is not None and first.table is not None
+    for index in range(1, 4):
+        again = application(instance=f'start {index}', started=index)
+        registry.add(again, index * (SUCCEEDED_AFTER + 0.1))
+        record = registry.get(FRONT)
+        assert record is not None and record.application.instance == f'start {index}'
+        assert record.table is first.table
+    last = application(instance='last', started=9, operating_points=operating_points(GPU[:2]))
+    registry.add(last, 4 * (SUCCEEDED_AFTER + 0.1))
+    record = registry.get(FRONT)
+    assert record is not None and record.table is not first.table
+
+
 def test_points_are_seen_as_the_scene_has_them_and_laid_out_once() -> None:
     registry = Registry(1.0)
     record, _ = registry.add(application(), 0.0)
