@@ -54,6 +54,7 @@ class Plan:
     :param streams: cameras of one inference node, in place of `applications`
     :param parameters: of nodes, by the name of the executable
     :param path: folders that go in front of PYTHONPATH
+    :param environment: of the nodes, beside what the launch files give them
     """
 
     applications: Sequence[str] = ('front', 'rear')
@@ -63,6 +64,7 @@ class Plan:
     streams: Sequence[str] = ()
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identifiers(self) -> tuple[str, ...]:
@@ -144,6 +146,7 @@ def deployed(plan: Plan, folder: Path) -> Iterator[System]:
             [*plan.path, environment.get('PYTHONPATH', '')]
         )
         os.environ.update({name: environment[name] for name in environment if 'ROS' in name})
+        environment.update(plan.environment)
         decline_image_profile()
         provide_log_folder()
         logs, state = folder / 'logs', folder / 'state'
