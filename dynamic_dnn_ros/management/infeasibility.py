@@ -8,7 +8,7 @@ Each circumstance is taken away in turn and the choice is made anew, so what is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 import math
@@ -26,7 +26,7 @@ from dynamic_dnn_ros.management.tables import join
 from dynamic_dnn_ros.management.targets import LateFrames, Target
 from dynamic_dnn_ros.management.words import limit_title
 
-ANEW = 2
+ANEW = 1
 """Causes that are looked for again in one round of reports."""
 
 
@@ -54,19 +54,21 @@ class Causes:
 
     Each takes up to a dozen choices of the whole board. So at most `ANEW` are looked for again in
     a round of reports, the oldest first: with eight applications that cannot be served a cause may
-    be four rounds old. A new target's is always looked for.
+    be eight rounds old. A new target's is always looked for.
     """
 
     def __init__(self, settings: ResourceSettings) -> None:
         """Begin with none."""
         self._settings = settings
         self._known: dict[str, tuple[Problem, Target, Infeasibility]] = {}
+        self._asked: set[str] = set()
         self._anew: set[str] = set()
 
-    def begin(self, problem: Problem | None, present: Collection[str]) -> None:
-        """Begin a round of reports; applications that are not there are forgotten."""
-        for name in self._known.keys() - present:
+    def begin(self, problem: Problem | None) -> None:
+        """Begin a round of reports; who was not asked for in the last one is forgotten."""
+        for name in self._known.keys() - self._asked:
             del self._known[name]
+        self._asked.clear()
         old = (name for name, (known, _, _) in self._known.items() if known is not problem)
         self._anew = set(islice(old, ANEW))
 
@@ -79,6 +81,7 @@ class Causes:
         """
         target = problem.demands[index].target
         name = target.application
+        self._asked.add(name)
         known = self._known.get(name)
         if known is not None and target.asks_the_same(known[1]):
             if known[0] is problem or name not in self._anew:

@@ -85,7 +85,7 @@ class Reporter:
         :param control: whether decisions are carried out
         """
         self._expire(now)
-        self._causes.begin(None if plan is None else plan.problem, set(registry))
+        self._causes.begin(None if plan is None else plan.problem)
         reports = []
         for name in sorted({*registry, *targets, *self._refusals}):
             record, target = registry.get(name), targets.get(name)

@@ -214,26 +214,32 @@ def test_a_crowd_s_causes_are_found_in_turn(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(f'{Causes.__module__}.infeasibility', look)
     first = next(posed for seed in count() if len((posed := problem(seed, 3)).demands) == 3)
-    names = [demand.target.application for demand in first.demands]
     causes = Causes(SETTINGS)
-    causes.begin(first, names)
+    causes.begin(first)
     found = [causes.of(first, index, '') for index in range(3)]
     assert len(asked) == 3 and found == [causes.of(first, index, '') for index in range(3)]
     # Another problem: a few anew in each round, until all are.
     second = replace(first, power_cap=1.0)
     for _ in range(math.ceil(3 / ANEW)):
         before = len(asked)
-        causes.begin(second, names)
+        causes.begin(second)
         for index in range(3):
             causes.of(second, index, '')
         assert len(asked) - before <= ANEW
     assert [index for posed, index in asked if posed is second] == [0, 1, 2]
-    # Another target, or one that was gone, is looked at at once.
+    # Another target is looked at at once.
     demand = second.demands[2]
     demands = (*second.demands[:2], replace(demand, target=replace(demand.target, rate=99.0)))
     third = replace(second, demands=demands)
-    causes.begin(third, names[1:])
-    before = len(asked)
+    causes.begin(third)
     causes.of(third, 2, '')
-    causes.of(third, 0, '')
-    assert asked[before:] == [(third, 2), (third, 0)]
+    assert asked[-1] == (third, 2)
+    # Those whose targets can be met are in nobody's way, and looked at at once when they cannot.
+    for _ in range(2):
+        causes.begin(second)
+        causes.of(second, 2, '')
+    assert asked[-1] == (second, 2)
+    causes.begin(second)
+    before = len(asked)
+    causes.of(second, 0, '')
+    assert asked[before:] == [(second, 0)]

@@ -123,7 +123,8 @@ class ManagerNode(ManagedNode):
         self._news, self._unmanaged_news = self._make_news()
         self._served: dict[str, str] = {}
         self._last_status: tuple[float, object] = (-math.inf, None)
-        self._deciding = False
+        self._deciding = self._wanted = False
+        self._rests_until = 0.0
         self._offers_services = False
         self._listening_until = 0.0
         self._awake = 0.0
@@ -415,8 +416,7 @@ class ManagerNode(ManagedNode):
                 'inference_status', 'contradictory', f'Ignored a status of {name}: {error}'
             )
             return
-        if self._manager.observe(status, now):
-            self._decide_soon()
+        self._decide_if_wanted(self._manager.observe(status, now), now)
 
     def _on_target(self, message: PerformanceTarget, now: float, arrival: int) -> None:
         self._carry_out(message, now, arrival)
@@ -470,8 +470,7 @@ class ManagerNode(ManagedNode):
             )
         else:
             self.message_counts.leave_out('system_load', 'out of order')
-        if self._manager.observe_load(load, now):
-            self._decide_soon()
+        self._decide_if_wanted(self._manager.observe_load(load, now), now)
         if self._setting is not None and load.lease_manager != self.identity.instance:
             if now - self._setting_sent >= RETRY:
                 self._send_setting(self._setting)
@@ -558,9 +557,25 @@ class ManagerNode(ManagedNode):
             self._deciding = True
             self.call_soon(self._decide)
 
+    def _decide_if_wanted(self, wanted: bool, now: float) -> None:
+        """
+        Decide for what was observed, but listen for as long as the last decision took.
+
+        Otherwise a crowd of applications that all miss their targets has each of its statuses
+        wait for a decision, until those that are left out look silent.
+        """
+        self._wanted |= wanted
+        if self._wanted and now >= self._rests_until:
+            self._decide_soon()
+
     def _decide(self) -> None:
-        self._deciding = False
-        now = time.monotonic()
+        begun = time.monotonic()
+        self._deciding = self._wanted = False
+        self._decide_and_say(begun)
+        ended = time.monotonic()
+        self._rests_until = ended + (ended - begun)
+
+    def _decide_and_say(self, now: float) -> None:
         self._notice_pause(now)
         if not self.active or now < self._listening_until:
             return

@@ -19,6 +19,7 @@ from dynamic_dnn_ros.management.baselines import ztt
 from dynamic_dnn_ros.management.baselines.weights_file import write_decider
 from dynamic_dnn_ros.msg import (
     DvfsSetting,
+    InferenceStatus,
     ManagerInputs,
     ManagerStatus,
     PerformanceTarget,
@@ -560,6 +561,34 @@ def test_a_manager_that_was_stopped_listens_before_it_decides(
     node._decide()
     assert node._decisions == decided
     graph.spin_until(lambda: node._decisions > decided, 10.0, 'a decision')
+    node.stop()
+
+
+def test_a_crowd_s_statuses_do_not_wait_for_a_decision_each(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ManagerNode(context=graph.context)
+    graph.add_node(node)
+    node.start()
+    graph.spin_until(node.diagnose, 10.0, 'a decision')
+    monkeypatch.setattr(node._manager, 'observe', lambda status, now: True)
+    status = InferenceStatus(
+        application=FRONT, instance='one', event=InferenceStatus.EVENT_SERVED, sub_network='s0'
+    )
+    graph.spin_until(lambda: not node._deciding, 10.0, 'rest')
+    # A decision that took 3 s has ended 1 s ago.
+    now = node._rests_until + 100.0
+    monkeypatch.setattr(node, '_rests_until', now + 2.0)
+    node._on_status(status, now, 0)
+    assert not node._deciding and node._wanted
+    monkeypatch.setattr(node._manager, 'observe', lambda status, now: False)
+    node._on_status(status, now + 2.1, 0)
+    assert node._deciding, 'what was wanted before is decided then'
+    graph.spin_until(lambda: not node._wanted, 10.0, 'the decision')
+    # A target waits for nothing.
+    monkeypatch.setattr(node, '_rests_until', math.inf)
+    node._carry_out(PerformanceTarget(application=FRONT, latency=0.05), now, 0)
+    assert node._deciding
     node.stop()
 
 
