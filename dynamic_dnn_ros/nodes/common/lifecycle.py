@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 import math
+import threading
 import time
 import traceback
 from typing import Any, ClassVar
@@ -95,7 +97,11 @@ class ManagedNode(LifecycleNode):
         self._active = False
         self._configured = False
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._one_shots: set[Timer] = set()
+        # What is to be called soon, from any thread.
+        self._soon: deque[Callable[[], None]] = deque()
+        self._soon_lock = threading.Lock()
+        self._soon_timer = self.create_steady_timer(0.0, self._call_next)
+        self._soon_timer.cancel()
         # When a kind of problem was logged last, and how often it has come about since.
         self._complaints: dict[str, tuple[float, int]] = {}
         self.message_counts = MessageCounts()
@@ -210,15 +216,20 @@ class ManagedNode(LifecycleNode):
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Have the executor call something once, outside the present callback."""
+        with self._soon_lock:
+            self._soon.append(callback)
+            # The same timer each time: rclpy keeps 150 bytes of every timer that there ever was.
+            self._soon_timer.reset()
+        if self.executor is not None:
+            self.executor.wake()
 
-        def fire() -> None:
-            timer.cancel()
-            self._one_shots.discard(timer)
-            self.destroy_timer(timer)
+    def _call_next(self) -> None:
+        with self._soon_lock:
+            callback = self._soon.popleft() if self._soon else None
+            if not self._soon:
+                self._soon_timer.cancel()
+        if callback is not None:
             callback()
-
-        timer = self.create_steady_timer(0.0, fire)
-        self._one_shots.add(timer)
 
     def listen(
         self, message_type: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile

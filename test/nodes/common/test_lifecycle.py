@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import threading
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -214,6 +215,45 @@ def test_two_words_of_a_rival_stop_the_node_once(
     graph.spin_until(lambda: done, timeout=5.0)
     assert node.calls.count('clean_up') == 1
     assert capfd.readouterr().err.count('Another one is here') == 1
+
+
+def test_what_is_called_soon_is_called_once_in_order_and_leaves_nothing(
+    graph: Graph, create: Create
+) -> None:
+    node = create()
+    known = len(node.default_callback_group.entities)
+    calls: list[str] = []
+
+    def first() -> None:
+        calls.append('first')
+        node.call_soon(lambda: calls.append('third'))
+        assert calls == ['first'], 'not within the present callback'
+
+    node.call_soon(first)
+    node.call_soon(lambda: calls.append('second'))
+    graph.spin_until(lambda: len(calls) == 3, timeout=5.0)
+    graph.spin_for(0.2)
+    assert calls == ['first', 'second', 'third']
+    for number in range(200):
+        node.call_soon(lambda number=number: calls.append(str(number)))
+    graph.spin_until(lambda: len(calls) == 203, timeout=10.0)
+    assert calls[3:] == [str(number) for number in range(200)]
+    assert len(node.default_callback_group.entities) == known
+
+
+def test_what_another_thread_has_called_soon_is_called(graph: Graph, create: Create) -> None:
+    node = create()
+    calls: list[int] = []
+
+    def ask() -> None:
+        for number in range(200):
+            node.call_soon(lambda number=number: calls.append(number))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    graph.spin_until(lambda: len(calls) == 200, timeout=10.0)
+    thread.join()
+    assert calls == list(range(200))
 
 
 def test_nothing_waits_for_a_simulated_time_that_stands(graph: Graph, create: Create) -> None:
