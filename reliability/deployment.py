@@ -35,6 +35,9 @@ SIMULATED = 'xavier_nx_simulated'
 FILES = 'linux'
 """A computer whose clocks are files in a folder: what a guard restores can be seen there."""
 
+SHARED_MEMORY = share_folder() / 'config' / 'dds' / 'shared_memory.xml'
+"""DDS profile of the nodes."""
+
 BUNDLE = 'cifar10_incremental_group'
 START = 180.0
 """Seconds within which a system has to serve: a busy computer takes a minute and more."""
@@ -140,8 +143,7 @@ def deployed(plan: Plan, folder: Path) -> Iterator[System]:
     :raises TimeoutError: when it does not serve in time, naming what it lacks
     """
     with free_domain() as domain:
-        profile = share_folder() / 'config' / 'dds' / 'shared_memory.xml'
-        environment = isolated_environment(domain, profile)
+        environment = isolated_environment(domain, SHARED_MEMORY)
         environment['PYTHONPATH'] = os.pathsep.join(
             [*plan.path, environment.get('PYTHONPATH', '')]
         )

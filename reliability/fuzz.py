@@ -22,7 +22,7 @@ import tempfile
 import time
 from typing import Any
 
-from deployment import SIMULATED, Plan, System, deployed
+from deployment import SHARED_MEMORY, SIMULATED, Plan, System, deployed
 from endings import end_in_order, keep_logs
 from isolation import isolate
 from memory import MEGABYTE, resident
@@ -62,10 +62,6 @@ LARGEST_GROWTH = 2 * MEGABYTE
 """Bytes that a node may grow by after the warm-up."""
 
 RETURNED = {
-    **dict.fromkeys(
-        ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'),
-        str(Path(__file__).with_name('returned.xml')),
-    ),
     'RMW_FASTRTPS_USE_QOS_FROM_XML': '1',
     'MALLOC_ARENA_MAX': '1',
     'MALLOC_MMAP_MAX_': '1000000',
@@ -77,6 +73,14 @@ Has middleware and malloc give memory back that nobody holds, so that what grows
 
 As they are, they keep it: the middleware the largest message at each place of a queue, malloc what
 lies between two blocks that are in use. Both end somewhere, after more messages than can be sent.
+The middleware needs `RETURNED_ENTITY` in its profile as well.
+"""
+
+RETURNED_ENTITY = """
+    <data_{0} profile_name="returned_{0}" is_default_profile="true">
+      <qos><data_sharing><kind>OFF</kind></data_sharing></qos>
+      <historyMemoryPolicy>DYNAMIC</historyMemoryPolicy>
+    </data_{0}>
 """
 
 HEALING = 15.0
@@ -153,6 +157,15 @@ def topics_of(system: System, stack: ExitStack) -> list[Topic]:
     time.sleep(LISTENING)
     listening.close()
     return topics
+
+
+def returning(folder: Path) -> dict[str, str]:
+    """Return `RETURNED` with a profile that is written into a folder."""
+    profile = folder / 'returned.xml'
+    entities = ''.join(RETURNED_ENTITY.format(kind) for kind in ('writer', 'reader'))
+    profile.write_text(SHARED_MEMORY.read_text().replace('</profiles>', f'{entities}</profiles>'))
+    names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    return {**RETURNED, **dict.fromkeys(names, str(profile))}
 
 
 def send(topic: Topic, maker: MessageMaker, draw: random.Random) -> None:
@@ -304,10 +317,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     isolate()
     end_in_order()
-    kept = {} if given.as_shipped else RETURNED
-    plan = Plan(applications=('front',), rate=20.0, platform=SIMULATED, environment=kept)
     with tempfile.TemporaryDirectory(prefix='dynamic_dnn_fuzz_') as name:
         folder = Path(name)
+        plan = Plan(
+            applications=('front',),
+            rate=20.0,
+            platform=SIMULATED,
+            environment={} if given.as_shipped else returning(folder),
+        )
         try:
             with keep_logs(folder / 'logs', 'fuzz'), deployed(plan, folder) as system:
                 report = fuzz(system, given.messages, given.seed, given.quiet)

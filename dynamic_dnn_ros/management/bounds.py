@@ -356,8 +356,8 @@ class Bounds:
         unhindered = forecast.service(figures[1] * forecast.slow_down, variance, contention)
         unhindered += forecast.overhead
         # A spread of service makes frames wait longer; without one they wait the least.
-        alone = contention is ALONE or is_alone(contention)
-        return unhindered, unhindered + forecast.waiting(mean, None, alone), mean
+        waiting = forecast.waiting(mean, None, is_alone(contention))
+        return unhindered, unhindered + waiting, mean
 
     def _missed(
         self, a: int, figures: FloatArray, contention: FloatArray | float

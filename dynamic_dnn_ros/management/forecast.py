@@ -222,7 +222,7 @@ class Points:
             if latency is not None:
                 latency = latency + contention.at(forecast.quantile)
             return latency, mean / contention.left
-        return self._latency(contention, contention is ALONE or is_alone(contention))
+        return self._latency(contention, is_alone(contention))
 
     def _latency(
         self, contention: FloatArray | float, alone: BoolArray | bool

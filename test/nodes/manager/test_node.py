@@ -548,14 +548,20 @@ def test_is_small_and_imports_no_engine(session: Session, start_node: Start) -> 
     assert not {name.split('.')[0] for name in process.imported_modules()} & engines
 
 
-def test_a_manager_that_was_stopped_listens_before_it_decides(
-    graph: Graph, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who was not heard meanwhile was not silent."""
+def deciding_manager(graph: Graph) -> ManagerNode:
+    """Return a manager of this process that has decided once."""
     node = ManagerNode(context=graph.context)
     graph.add_node(node)
     node.start()
     graph.spin_until(node.diagnose, 10.0, 'a decision')
+    return node
+
+
+def test_a_manager_that_was_stopped_listens_before_it_decides(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was not heard meanwhile was not silent."""
+    node = deciding_manager(graph)
     decided = node._decisions
     monkeypatch.setattr(node, '_awake', node._awake - 5.0)
     node._decide()
@@ -567,10 +573,7 @@ def test_a_manager_that_was_stopped_listens_before_it_decides(
 def test_a_crowd_s_statuses_do_not_wait_for_a_decision_each(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = ManagerNode(context=graph.context)
-    graph.add_node(node)
-    node.start()
-    graph.spin_until(node.diagnose, 10.0, 'a decision')
+    node = deciding_manager(graph)
     monkeypatch.setattr(node._manager, 'observe', lambda status, now: True)
     status = InferenceStatus(
         application=FRONT, instance='one', event=InferenceStatus.EVENT_SERVED, sub_network='s0'
@@ -593,10 +596,7 @@ def test_a_crowd_s_statuses_do_not_wait_for_a_decision_each(
 
 
 def test_an_inactive_manager_says_nothing_of_targets(graph: Graph) -> None:
-    node = ManagerNode(context=graph.context)
-    graph.add_node(node)
-    node.start()
-    graph.spin_until(node.diagnose, 10.0, 'a decision')
+    node = deciding_manager(graph)
     node.trigger_deactivate()
     assert node.configured and not node.diagnose()
     node.stop()
