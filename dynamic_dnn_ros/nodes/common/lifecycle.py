@@ -20,7 +20,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from dynamic_dnn_ros.nodes.common import qos
+from dynamic_dnn_ros.nodes.common import false_arrivals, qos
 from dynamic_dnn_ros.nodes.common.diagnostics import Diagnostic, Level, diagnostic_array
 from dynamic_dnn_ros.nodes.common.door import UnreadableError, decoded
 from dynamic_dnn_ros.nodes.common.giving_way import Sign, Waiting
@@ -123,6 +123,9 @@ class ManagedNode(LifecycleNode):
         )
         self._diagnostics_timer = self.create_steady_timer(
             DIAGNOSTICS_PERIOD, self.publish_diagnostics
+        )
+        self.create_steady_timer(
+            false_arrivals.PERIOD, lambda: false_arrivals.take_what_waits(self)
         )
 
     # For subclasses to implement.
