@@ -91,10 +91,10 @@ def test_disarmed_guard_touches_nothing(tree: CpufreqTree, guard: Guard, tmp_pat
 def test_a_mute_guard_is_ended_and_leaves_nothing_to_restore(
     tree: CpufreqTree, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('dynamic_dnn_ros.platforms.guard.ANSWER_TIMEOUT', 0.1)
     guard.arm(found(tree))
     assert guard.process_id is not None
     os.kill(guard.process_id, signal.SIGSTOP)
+    monkeypatch.setattr('dynamic_dnn_ros.platforms.guard.ANSWER_TIMEOUT', 0.1)
     with pytest.raises(PlatformError, match='does not answer'):
         guard.disarm()
     assert guard.process_id is None
