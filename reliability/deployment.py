@@ -55,6 +55,7 @@ class Plan:
     :param rate: of the camera, Hz
     :param platform: `SIMULATED` or `FILES`
     :param streams: cameras of one inference node, in place of `applications`
+    :param limits: what is asked of each application: fields of `PerformanceTarget`
     :param parameters: of nodes, by the name of the executable
     :param path: folders that go in front of PYTHONPATH
     :param environment: of the nodes, beside what the launch files give them
@@ -65,6 +66,7 @@ class Plan:
     platform: str = FILES
     sim_time: bool = False
     streams: Sequence[str] = ()
+    limits: Mapping[str, float] = field(default_factory=lambda: {'latency': 0.2})
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -131,7 +133,7 @@ class System:
     def set_targets(self) -> None:
         """Ask for something that every application can meet."""
         for name in self.observer.applications:
-            self.observer.ask(name, latency=0.2, objective=1)
+            self.observer.ask(name, **self.plan.limits, objective=1)
 
 
 @contextmanager

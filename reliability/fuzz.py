@@ -83,6 +83,12 @@ RETURNED_ENTITY = """
     </data_{0}>
 """
 
+ASKED = {'latency': 0.2, 'rate': 8.0}
+"""
+Seconds and Hz that are asked for. Without a rate the manager may serve fewer frames with less
+power once it knows the board better, and the rates before and after could not be compared.
+"""
+
 HEALING = 15.0
 """Seconds within which the service has to be whole after the last message."""
 
@@ -323,6 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             applications=('front',),
             rate=20.0,
             platform=SIMULATED,
+            limits=ASKED,
             environment={} if given.as_shipped else returning(folder),
         )
         try:
