@@ -45,7 +45,7 @@ from support.bundles import make_bundle
 from support.cascades import cascade, with_cascades
 from support.engines import logits
 from support.gated_engine import GatedEngine, GatedSubNetwork
-from support.graph import LATCHED, Collector, Graph
+from support.graph import ALL_LATCHED, LATCHED, Collector, Graph
 from support.images import compressed_message, image_message, jpeg, noise, stamp_of
 
 ID = '/inference_node'
@@ -141,7 +141,7 @@ def start(graph: Graph, bundle: Bundle) -> Iterator[Start]:
                 graph.collect(Classification, f'{ID}/classification') if collect_results else None
             ),
             statuses=graph.collect(InferenceStatus, '/dynamic_dnn/inference_status'),
-            applications=graph.collect(Application, '/dynamic_dnn/application', LATCHED),
+            applications=graph.collect(Application, '/dynamic_dnn/application', ALL_LATCHED),
             images=graph.publisher(image_type, '/image/compressed' if compressed else '/image'),
             switches=graph.publisher(SubNetworkSwitch, f'{ID}/sub_network_switch', LATCHED),
         )
