@@ -20,6 +20,7 @@ _MULTIPLE = 32
 _LEAST_SIDE = 64
 _ADAMW_RATE = 0.0005
 _ADAMW_DECAY = 0.05
+_AVERAGING = 0.99
 
 
 def proposed_side(designed: int, survey: Survey) -> int:
@@ -61,6 +62,7 @@ def slimming_fields(
     why = rows['phases'].reason
     if not trained:
         phases, why = [dict(each) for each in fresh['phases'].value], fresh['phases'].reason
+        phases[-1]['rule'] = 'bootstrapping'
     else:
         phases[0]['learning_rate'] = round(phases[0]['learning_rate'] * _LAST_LAYERS_RATE, 5)
     phases[-1]['sort_channels'] = True
@@ -81,6 +83,15 @@ def slimming_fields(
         'phases': Field('phases', phases, why),
     }
     fields = [replaced.get(each.name, each) for each in rows.values()]
+    if not trained:
+        fields.append(
+            Field(
+                'averaging',
+                _AVERAGING,
+                'what each step keeps of the averaged weights: all learn from what these say, '
+                'which is more accurate than the sandwich rule where no weights were given',
+            )
+        )
     if normalises_layers:
         fields += [
             Field('optimizer', 'adamw', 'as transformers need it'),

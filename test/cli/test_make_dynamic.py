@@ -14,7 +14,7 @@ import torch
 from dynamic_dnn_ros.bundles.reader import read_bundle
 from dynamic_dnn_ros.cli.main import main
 from dynamic_dnn_ros.networks.graph_export import export_into
-from dynamic_dnn_ros.training.configuration import TrainingConfiguration
+from dynamic_dnn_ros.training.configuration import Rule, TrainingConfiguration
 from support import small_networks
 from support.training import colour_pictures, write_folder
 
@@ -43,6 +43,7 @@ def test_one_command_makes_a_bundle_and_once_more_leaves_it(folder, capsys):
     assert configuration.initial_weights == 'build/training/theirs/initial.safetensors'
     phases = configuration.phases
     assert [phase.only for phase in phases] == [('fc',), ()]
+    assert phases[1].rule is Rule.SANDWICH and not configuration.averaging
     assert phases[1].sort_channels and phases[1].epochs == 1
     # The same command goes on.
     assert made(*options) == 0
@@ -83,6 +84,15 @@ print(engine.prepare(entry, 'cpu').run(probe_picture(0, entry.size)))
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return True
+
+
+def test_without_weights_all_learn_from_averaged_ones(folder):
+    pytest.importorskip('torchvision')
+    options = ('--resolutions', '32', '--file-only')
+    assert made(*options, network='torchvision:mobilenet_v2') == 0
+    configuration = TrainingConfiguration.from_file(Path('mobilenet_v2.yaml'))
+    assert [phase.rule for phase in configuration.phases] == [Rule.LARGEST, Rule.BOOTSTRAPPING]
+    assert configuration.phases[1].sort_channels and configuration.averaging == 0.99
 
 
 def test_weights_of_other_classes_are_taken_but_for_the_last_layer(folder, capsys):
