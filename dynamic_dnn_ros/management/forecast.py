@@ -11,6 +11,7 @@ longer, or what a frame waits for where applications take turns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import math
 
 import numpy as np
@@ -207,6 +208,10 @@ class Points:
             fixed = np.where(figures[0] >= UNKNOWN, np.inf, fixed)
         self.fixed = fixed
 
+    def repeated(self, times: int) -> Points:
+        """Return the same points several times, side by side along the last axis."""
+        return self._with(lambda each: np.tile(each, times)) if times > 1 else self
+
     def busy(self, contention: Contention) -> FloatArray:
         """Return the share of time for which the processor works, never more than its turn."""
         if contention is ALONE:
@@ -240,15 +245,19 @@ class Points:
 
     def chosen(self, choice: IndexArray, columns: IndexArray) -> Points:
         """Return one point a column."""
-        picked = object.__new__(Points)
-        picked.forecast = self.forecast
+        return self._with(lambda each: each[choice, columns])
+
+    def _with(self, change: Callable[[FloatArray], FloatArray]) -> Points:
+        """Return the points after the same change of every array."""
+        changed = object.__new__(Points)
+        changed.forecast = self.forecast
         for name in ('mean', 'median', 'variance', 'dynamic_power', 'busy_alone'):
-            setattr(picked, name, getattr(self, name)[choice, columns])
+            setattr(changed, name, change(getattr(self, name)))
         fixed = self.fixed
         if isinstance(fixed, np.ndarray):
-            fixed = np.broadcast_to(fixed, self.mean.shape)[choice, columns]
-        picked.fixed = fixed
-        return picked
+            fixed = change(np.broadcast_to(fixed, self.mean.shape))
+        changed.fixed = fixed
+        return changed
 
 
 def _cut(share: FloatArray) -> FloatArray:

@@ -314,17 +314,16 @@ class _Choosing:
             self._is_least[a] = least if least.any() else None
         self._usable = [np.flatnonzero(demand.usable) for demand in problem.demands]
         self._processors = [c[u] for c, u in zip(problem.joint.processors, self._usable)]
-        self._single = [int(p[0]) if (p == p[0]).all() else None for p in self._processors]
+        # The processors that it may use, and the place among them of each option's.
+        self._places = [np.unique(p, return_inverse=True) for p in self._processors]
+        self._single = [int(p[0]) if len(p) == 1 else None for p, _ in self._places]
         self._inaccuracy = [figures.inaccuracy for figures in task.least]
         self._points: list[Points] = []
         self._idle: list[FloatArray] = []
         for figures, forecast in zip(task.least, task.forecasts):
             taken = figures.points(rows)
-            if strategies > 1:
-                taken = np.tile(taken, strategies)
-            self._points.append(
-                Points(forecast, taken, figures.accuracy[:, None], figures.complete)
-            )
+            points = Points(forecast, taken, figures.accuracy[:, None], figures.complete)
+            self._points.append(points.repeated(strategies))
             self._idle.append(taken[5])
         self._counted = problem.counted_domains()
         # Load that is not ours, and shares, of the counted domains alone.
@@ -408,7 +407,7 @@ class _Choosing:
         if single is not None:
             return {single: busy}
         at = self._processors[a][self._options[a]]
-        return {p: np.where(at == p, busy, 0.0) for p in set(self._processors[a].tolist())}
+        return {p: np.where(at == p, busy, 0.0) for p in self._places[a][0].tolist()}
 
     def _contention(self, a: int, turns: _Turns, mine: IndexArray | None) -> Contention:
         """
@@ -419,13 +418,17 @@ class _Choosing:
         single = self._single[a]
         if single is not None:
             return turns.contention(a, single)
-        factors = [turns.contention(a, p) for p in self._processors[a].tolist()]
+        processors, places = self._places[a]
+        factors = [turns.contention(a, p) for p in processors.tolist()]
         nothing = np.zeros(len(self._rows))
-        if any(isinstance(factor, Queue) for factor in factors):
-            every = stacked(factors, nothing)
-            return every if mine is None else every.at_places(mine, self._columns)
-        rows = np.stack([np.asarray(factor) + nothing for factor in factors])
-        return rows if mine is None else rows[mine, self._columns]
+        others = [factor for factor in factors if not isinstance(factor, Queue)]
+        if len(others) < len(factors):
+            at = places[:, None] if mine is None else places[mine]
+            return stacked(factors, nothing).at_places(at, self._columns)
+        if all(factor is ALONE for factor in others):
+            return ALONE
+        every = np.stack([factor + nothing for factor in others])
+        return every[places] if mine is None else every[places[mine], self._columns]
 
     def _excess(self, a: int, busy: FloatArray) -> FloatArray:
         """Return the excess over the limit of utilisation with each option."""
@@ -448,6 +451,8 @@ class _Choosing:
         values = np.empty((count, len(rows)))
         power, idle = np.zeros(len(rows)), np.zeros(len(rows))
         load = self._foreign
+        # Strategies have the same settings, one after the other.
+        at = self._columns % self._idle[0].shape[1]
         for a, (points, demand) in enumerate(zip(picked, self._problem.demands)):
             options = self._options[a]
             contention = self._contention(a, turns, options)
@@ -455,7 +460,7 @@ class _Choosing:
             margined[a] = points.forecast.missed(points.fixed, latency, mean)
             busy = points.busy(contention)
             power += busy * points.dynamic_power
-            np.maximum(idle, self._idle[a][options, self._columns], out=idle)
+            np.maximum(idle, self._idle[a][options, at], out=idle)
             if self._counted:
                 load = load + busy * self._shares[a][:, options]
             if demand.target.objective is Objective.MAXIMUM_ACCURACY:
