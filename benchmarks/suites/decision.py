@@ -10,6 +10,10 @@ it, each for another problem. `decision` is what passes before switches and sett
 (`Manager.choose`): with a new target and other foreign load before each, and in steady operation,
 where frames jitter by a tenth and nothing else changes. `reports` come after what is sent.
 
+*With placement*, each sub-network may run on the GPU or either DLA of a simulated Orin NX. Four
+networks were measured there. Each application has one of them and eleven smaller ones, which are
+taken to need an equal share less of time and energy on each processor.
+
 The resident memory is that of a `manager_node` that has such applications and decides for them.
 """
 
@@ -46,9 +50,11 @@ from dynamic_dnn_ros.management.targets import Objective, Target
 from dynamic_dnn_ros.msg import Application as ApplicationMessage
 from dynamic_dnn_ros.msg import ManagerStatus, PerformanceTarget, TargetStatus
 from dynamic_dnn_ros.msg import SubNetwork as SubNetworkMessage
+from dynamic_dnn_ros.networks.published_levels import published_levels
 from dynamic_dnn_ros.pictures.placement import Size
-from dynamic_dnn_ros.platforms.board_model import BoardModel
+from dynamic_dnn_ros.platforms.board_model import BoardModel, load_board
 from dynamic_dnn_ros.profiling.simulated import simulated_profile
+from dynamic_dnn_ros.simulation.workloads import workload
 from support.deployment import deployment
 from support.scripted_application import ScriptedApplication
 from support.shared_data import REPOSITORY
@@ -71,7 +77,15 @@ JITTER = 0.1
 """Standard deviation of a frame's latency, as a share of it."""
 
 KINDS = ('feasible', 'tight', 'infeasible')
+WITH_PLACEMENT = 'decision, each with a new target, with placement'
 BARS = {2: '<= 0.001', 8: '<= 0.01'}
+PLACED_BARS = {2: '<= 0.005', 8: '<= 0.02'}
+"""Of a decision with a new target, where processors are chosen too."""
+
+PLACES = ['gpu', 'dla0', 'dla1']
+SMALLEST = 0.4
+"""Latency of the smallest sub-network that is placed, as a share of the measured one's."""
+
 SEED = 20
 
 
@@ -93,6 +107,11 @@ def run(runs: int) -> Report:
                 chosen, reported = decisions(applications[:count], MANAGED, seed, steady)
                 managed.setdefault((count, f'decision, {name}'), []).append(chosen)
                 managed.setdefault((count, f'reports, {name}'), []).append(reported)
+    placed = placed_applications(max(COUNTS))
+    for seed in range(SEED, SEED + runs):
+        for count in COUNTS:
+            chosen, _ = decisions(placed[:count], MANAGED, seed, steady=False)
+            managed.setdefault((count, WITH_PLACEMENT), []).append(chosen)
     figures: list[Figure] = []
     medians = {}
     for count in COUNTS:
@@ -109,7 +128,8 @@ def run(runs: int) -> Report:
         }
         medians[count] = [_quantile(one, 0.5) for one in mixed]
         for name, found in named.items():
-            bar = None if name.startswith('reports') else BARS.get(count)
+            bars = PLACED_BARS if name.startswith(WITH_PLACEMENT) else BARS
+            bar = None if name.startswith('reports') else bars.get(count)
             figures.append(figure(f'{name}, p50', [_quantile(t, 0.5) for t in found], 's'))
             figures.append(figure(f'{name}, p99', [_quantile(t, 0.99) for t in found], 's', bar))
     for fewer, more in itertools.pairwise(COUNTS):
@@ -171,6 +191,50 @@ def make_applications(count: int) -> list[Application]:
                 {network.id: network.accuracy for network in networks},
                 networks[-1].id,
                 'gpu',
+            )
+        )
+    return applications
+
+
+def placed_applications(count: int) -> list[Application]:
+    """Return applications whose twelve sub-networks may run on a GPU and two DLAs."""
+    generator = np.random.default_rng(SEED)
+    board = load_board('orin_nx_simulated')
+    shares = np.linspace(SMALLEST, 1.0, SUB_NETWORKS)
+    names = [f's{index:02d}' for index in range(SUB_NETWORKS)]
+    applications = []
+    for index, network in zip(range(count), itertools.cycle(board.networks)):
+        entry = {'measured': network, 'processors': PLACES}
+        measured = workload(entry, board, REPOSITORY, network, published_levels).points
+        rows = len(measured.latency_mean)
+        spread = np.repeat(shares, rows)
+        scaled = {
+            name: np.tile(getattr(measured, name), SUB_NETWORKS) * spread
+            for name in ('latency_mean', 'latency_p50', 'latency_p95', 'latency_p99', 'energy')
+        }
+        repeated = {
+            name: np.tile(getattr(measured, name), SUB_NETWORKS)
+            for name in ('processor', 'power', 'idle_power', 'interpolated')
+        }
+        points = replace(
+            measured,
+            sub_networks=tuple(names),
+            sub_network=np.repeat(np.arange(SUB_NETWORKS), rows),
+            frequencies=np.tile(measured.frequencies, (SUB_NETWORKS, 1)),
+            **scaled,
+            **repeated,
+        )
+        accuracies = dict(zip(names, (0.66 + 0.11 * shares**0.6).tolist()))
+        applications.append(
+            Application(
+                f'/camera_{index}/inference_node',
+                f'instance {index}',
+                index + 1,
+                ApplicationState.ACTIVE,
+                _noisy(points, generator),
+                accuracies,
+                names[-1],
+                PLACES[0],
             )
         )
     return applications
@@ -267,7 +331,9 @@ def random_problem(joint: JointTable, kind: str, generator: np.random.Generator)
             priority=int(generator.integers(4)),
             objective=Objective(int(generator.choice(3, p=[0.6, 0.25, 0.15]))),
         )
-        shares = np.tile([0.3 if name != 'gpu' else 0.8 for name in joint.domains], (12, 1))
+        shares = np.tile(
+            [0.3 if name != 'gpu' else 0.8 for name in joint.domains], (len(table.options), 1)
+        )
         demands.append(
             Demand(
                 target,
