@@ -73,6 +73,20 @@ def test_figures_are_those_that_watch_has_of_the_same_messages(tmp_path: Path) -
         assert value == latency_quantile(heard.run.frames, share)
 
 
+def test_accuracy_has_the_name_of_its_metric(recording: Path) -> None:
+    def titles(*runs: RunRecord) -> set[str]:
+        shown = page(runs, [run_figures(run) for run in runs], '0')
+        return set(re.findall('<th[^>]*>([^<]*)</th>', shown))
+
+    run, other = (read_bag(recording, name) for name in ('drive', 'other'))
+    assert 'accuracy' in titles(run)
+    for one in run.applications.values():
+        one.metric = 'map_50_95'
+    assert 'AP 50:95' in titles(run) and 'accuracy' not in titles(run)
+    # Two kinds on one page: a column that both are in has both names.
+    assert 'AP 50:95 or accuracy' in titles(run, other)
+
+
 def test_judges_targets_by_frames(recording: Path) -> None:
     found = run_figures(read_bag(recording, 'drive'))
     first, second = found.verdicts

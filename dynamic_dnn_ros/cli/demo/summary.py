@@ -217,7 +217,8 @@ def notes(run: RunRecord, phases: Sequence[PhaseSummary]) -> list[str]:
         f'{SETTLING_SHARE:.0%} of it), in which manager and network settle. A frame is late that '
         f'took longer than the target allows; of each {round(1 / (1 - QUANTILE))} frames one may '
         f'be, as the target is about p{QUANTILE * 100:g}. '
-        f"{_quality(run)} is that of the sub-networks on the bundle's own test data."
+        f"{_quality(run)} is that of the sub-networks on the bundle's own test data, the least "
+        'where several served.'
     )
     lines = [first, judged, *filter(None, (told_apart(run, record) for record in run.phases))]
     if any('(announced)' in phase.verdict for phase in phases):

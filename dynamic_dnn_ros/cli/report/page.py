@@ -12,11 +12,17 @@ import math
 import time
 
 from dynamic_dnn_ros.cli.report.figures import RunFigures, Verdict
-from dynamic_dnn_ros.cli.report.record import RunRecord
+from dynamic_dnn_ros.cli.report.record import ApplicationRecord, RunRecord
 from dynamic_dnn_ros.cli.report.stage_chart import stage_chart
 from dynamic_dnn_ros.cli.report.words import clock, platform_title, sentences
 from dynamic_dnn_ros.cli.run_chart import STATES, draw_run, scales_of
-from dynamic_dnn_ros.management.words import milliseconds, paths_text, percent, quantity
+from dynamic_dnn_ros.management.words import (
+    milliseconds,
+    paths_text,
+    percent,
+    quality_title,
+    quantity,
+)
 from dynamic_dnn_ros.palette import MET, MISSED, NEUTRAL
 
 ROWS = 40
@@ -64,9 +70,10 @@ def page(runs: Sequence[RunRecord], figures: Sequence[RunFigures], version: str)
     """
     parts = [_head(runs), *(_run_words(*pair, len(runs) > 1) for pair in zip(runs, figures))]
     if len(runs) > 1:
-        parts.append(_differences(figures))
-    parts += [_targets(figures), _time_lines(runs), _stages(figures), _paths(figures)]
-    parts += [_applications(figures), _switches(runs), _how(version)]
+        parts.append(_differences(runs, figures))
+    quality = _quality(one for run in runs for one in run.applications.values())
+    parts += [_targets(figures, quality), _time_lines(runs), _stages(figures), _paths(figures)]
+    parts += [_applications(figures, quality), _switches(runs), _how(quality, version)]
     title = escape(', '.join(run.name for run in runs))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -80,6 +87,11 @@ def _head(runs: Sequence[RunRecord]) -> str:
     if len(runs) == 1:
         return f'<h1>Report: {escape(runs[0].name)}</h1>'
     return f'<h1>Report: {len(runs)} runs side by side</h1>'
+
+
+def _quality(applications: Iterable[ApplicationRecord]) -> str:
+    """Return what the accuracy of applications is called: by its metric, or by several."""
+    return ' or '.join(sorted({quality_title(one.metric) for one in applications})) or 'accuracy'
 
 
 def _run_words(run: RunRecord, figures: RunFigures, named: bool) -> str:
@@ -114,7 +126,7 @@ def _run_words(run: RunRecord, figures: RunFigures, named: bool) -> str:
     )
 
 
-def _differences(figures: Sequence[RunFigures]) -> str:
+def _differences(runs: Sequence[RunRecord], figures: Sequence[RunFigures]) -> str:
     first = figures[0]
     rows: list[tuple[str, list[float], str, str]] = [
         ('frames on time', [f.on_time * 100 for f in figures], '.1f', '%'),
@@ -137,7 +149,8 @@ def _differences(figures: Sequence[RunFigures]) -> str:
         p95 = [one.p95 * 1e3 if one else math.nan for one in own]
         accuracy = [one.accuracy * 100 if one else math.nan for one in own]
         rows.append((f'{name}: 95 % of frames within', p95, '.1f', 'ms'))
-        rows.append((f'{name}: mean accuracy', accuracy, '.1f', '%'))
+        quality = _quality(run.applications[name] for run in runs if name in run.applications)
+        rows.append((f'{name}: mean {quality}', accuracy, '.1f', '%'))
     cells = [
         [name]
         + [
@@ -158,7 +171,7 @@ def _difference(base: float, value: float, form: str) -> str:
     return f' ({value - base:+{form}})'.replace('-', '\u2212')
 
 
-def _targets(figures: Sequence[RunFigures]) -> str:
+def _targets(figures: Sequence[RunFigures], quality: str) -> str:
     rows = [
         [
             *([run.name] if len(figures) > 1 else []),
@@ -186,7 +199,7 @@ def _targets(figures: Sequence[RunFigures]) -> str:
         'result',
         'frames on time',
         'latency at quantile',
-        'accuracy',
+        quality,
         'the manager said',
     ]
     return (
@@ -288,7 +301,7 @@ def _paths(figures: Sequence[RunFigures]) -> str:
     )
 
 
-def _applications(figures: Sequence[RunFigures]) -> str:
+def _applications(figures: Sequence[RunFigures], quality: str) -> str:
     rows = [
         [
             *([run.name] if len(figures) > 1 else []),
@@ -315,7 +328,7 @@ def _applications(figures: Sequence[RunFigures]) -> str:
         'p50',
         'p95',
         'p99',
-        'accuracy',
+        quality,
         'replaced',
         'dropped',
         'rejected',
@@ -346,7 +359,8 @@ def _switches(runs: Sequence[RunRecord]) -> str:
             last[name] = switch.sub_network
             why = switch.reason + (f': {switch.explanation}' if switch.explanation else '')
             cells.append([clock(at), name, change, percent(accuracy), why])
-        columns = ['time', 'application', 'sub-network', 'accuracy', 'because']
+        quality = _quality(run.applications.values())
+        columns = ['time', 'application', 'sub-network', quality, 'because']
         parts.append(_table(columns, cells[:ROWS]))
         if len(cells) > ROWS:
             parts.append(
@@ -356,12 +370,13 @@ def _switches(runs: Sequence[RunRecord]) -> str:
     return ''.join(parts)
 
 
-def _how(version: str) -> str:
+def _how(quality: str, version: str) -> str:
     return (
         '<h2>How to read this</h2><ul class="small">'
         '<li>Latency: from the arrival of a picture in the node to the publication of its result.'
         '</li><li>On time: within the latency that was asked for when the picture came.</li>'
-        "<li>Accuracy: of the sub-networks, on the bundle's own test data.</li>"
+        f'<li>{escape(quality[0].upper() + quality[1:])}: of the sub-networks, on the '
+        "bundle's own test data.</li>"
         '<li>Energy: of the whole board, summed from the recorded power.</li>'
         '<li>Replaced: a newer picture came before work on it began. Dropped: it could no longer '
         'be on time, and the target says so. Rejected: it could not be read.</li></ul>'
