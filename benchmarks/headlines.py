@@ -16,11 +16,11 @@ HEADLINES: dict[str, tuple[str, ...]] = {
         's11: JPEG decoded at a reduced scale loses against JPEG, all pixels',
     ),
     'adaptive': (
-        's11 alone: accuracy',
-        'cascade s0 > s11, promised 0.7 points: below s11',
         'cascade s0 > s11, promised 0.7 points: throughput against s11 alone',
-        'cascade s0 > s11, promised 1 points: throughput against s11 alone',
-        'what a decision between two stages takes',
+        'exits s0 > last, promised 1 points: throughput against s11 alone',
+        'gate gate_1, promised 1 points: throughput against s11 alone',
+        'blocks that decide by the picture: time by the picture against undivided',
+        'joint search, orin_nx_simulated: energy saved against (a)',
     ),
     'cameras': (
         'frames late or lost, 8 streams at load 1: first_come / ours',

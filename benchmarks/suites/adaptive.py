@@ -69,6 +69,13 @@ RIVALS = 0.003
 BLOCK = 500
 """Pictures that a network runs before another one has its turn."""
 
+_KINDS = {
+    'cascade ': ('cascades', '#1f4f8f', 'o-'),
+    'exits ': ('early exits', '#c2571a', 's-'),
+    'gate ': ('gates', '#2e7d32', '^-'),
+}
+"""What is drawn: how names of figures begin, with a title, a colour and a marker."""
+
 OVERHEAD_PICTURES = 400
 OVERHEAD = 1e-4
 
@@ -268,32 +275,33 @@ def _overheads(
 
 
 def draw(report: Report, path: Path) -> None:
-    """Draw speed over lost accuracy."""
+    """Draw speed over lost accuracy, of networks of CIFAR-10."""
     from matplotlib.figure import Figure as Canvas
 
-    below = {
-        row.name.partition(':')[0]: row.value for row in report.figures if ': below ' in row.name
-    }
-    speed = {
-        row.name.partition(':')[0]: row
-        for row in report.figures
-        if ' alone' in row.name and row.unit == 'ratio'
-    }
-    canvas = Canvas(figsize=(7.0, 4.0), dpi=110, layout='constrained')
+    rows = {row.name: row.value for row in report.figures}
+    canvas = Canvas(figsize=(7.0, 4.4), dpi=110, layout='constrained')
     axes = canvas.add_subplot()
-    for title, value in below.items():
-        axes.plot(value, speed[title].value, 'o', color='#1f4f8f')
-        axes.annotate(
-            title.partition(', ')[2],
-            (value, speed[title].value),
-            (6, -3),
-            fontsize=8,
-            textcoords='offset points',
-        )
+    for kind, (title, colour, marker) in _KINDS.items():
+        below = {
+            name.partition(': ')[0]: value
+            for name, value in rows.items()
+            if name.startswith(kind) and ': below ' in name
+        }
+        speed = {
+            name.partition(': ')[0]: value
+            for name, value in rows.items()
+            if name.startswith(kind) and ': throughput against ' in name and ' alone' in name
+        }
+        drawn = sorted((below[name], speed[name], name) for name in below)
+        axes.plot(*zip(*[row[:2] for row in drawn]), marker, color=colour, label=title)
+        for lost, times, name in drawn:
+            promise = name.partition('promised ')[2].removesuffix(' points')
+            axes.annotate(promise, (lost, times), (6, -3), fontsize=8, textcoords='offset points')
     axes.set_xlabel('points of accuracy below the largest sub-network alone, test pictures')
     axes.set_ylabel('times as many pictures a second')
-    axes.set_title('Cascades of cifar10_ofa', loc='left', fontsize=12)
+    axes.set_title('Numbers at the marks: points that were promised', loc='left', fontsize=12)
     axes.axhline(1.0, color='#777777', linewidth=0.8)
+    axes.legend(frameon=False, loc='lower right')
     for side in ('top', 'right'):
         axes.spines[side].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
