@@ -19,6 +19,7 @@ The resident memory is that of a `manager_node` that has such applications and d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 import gc
 import itertools
@@ -181,18 +182,8 @@ def make_applications(count: int) -> list[Application]:
             for i, share in enumerate(size)
         ]
         points = _noisy(simulated_profile(board, 'xavier_nx_simulated', networks), generator)
-        applications.append(
-            Application(
-                f'/camera_{index}/inference_node',
-                f'instance {index}',
-                index + 1,
-                ApplicationState.ACTIVE,
-                points,
-                {network.id: network.accuracy for network in networks},
-                networks[-1].id,
-                'gpu',
-            )
-        )
+        accuracies = {network.id: network.accuracy for network in networks}
+        applications.append(_serving(index, points, accuracies))
     return applications
 
 
@@ -225,19 +216,22 @@ def placed_applications(count: int) -> list[Application]:
             **repeated,
         )
         accuracies = dict(zip(names, (0.66 + 0.11 * shares**0.6).tolist()))
-        applications.append(
-            Application(
-                f'/camera_{index}/inference_node',
-                f'instance {index}',
-                index + 1,
-                ApplicationState.ACTIVE,
-                _noisy(points, generator),
-                accuracies,
-                names[-1],
-                PLACES[0],
-            )
-        )
+        applications.append(_serving(index, _noisy(points, generator), accuracies))
     return applications
+
+
+def _serving(index: int, points: OperatingPoints, accuracies: Mapping[str, float]) -> Application:
+    """Return an application that serves the last of its sub-networks on the GPU."""
+    return Application(
+        f'/camera_{index}/inference_node',
+        f'instance {index}',
+        index + 1,
+        ApplicationState.ACTIVE,
+        points,
+        accuracies,
+        points.sub_networks[-1],
+        'gpu',
+    )
 
 
 class Presented(ScriptedApplication):

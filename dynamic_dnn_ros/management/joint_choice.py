@@ -313,9 +313,11 @@ class _Choosing:
             self._is_own[a] = None if own.all() else own
             self._is_least[a] = least if least.any() else None
         self._usable = [np.flatnonzero(demand.usable) for demand in problem.demands]
-        self._processors = [c[u] for c, u in zip(problem.joint.processors, self._usable)]
-        # The processors that it may use, and the place among them of each option's.
-        self._places = [np.unique(p, return_inverse=True) for p in self._processors]
+        # The processors that each may use, and the place among them of each option's.
+        self._places = [
+            np.unique(processors[usable], return_inverse=True)
+            for processors, usable in zip(problem.joint.processors, self._usable)
+        ]
         self._single = [int(p[0]) if len(p) == 1 else None for p, _ in self._places]
         self._inaccuracy = [figures.inaccuracy for figures in task.least]
         self._points: list[Points] = []
@@ -406,8 +408,9 @@ class _Choosing:
         single = self._single[a]
         if single is not None:
             return {single: busy}
-        at = self._processors[a][self._options[a]]
-        return {p: np.where(at == p, busy, 0.0) for p in self._places[a][0].tolist()}
+        processors, places = self._places[a]
+        at = places[self._options[a]]
+        return {p: np.where(at == i, busy, 0.0) for i, p in enumerate(processors.tolist())}
 
     def _contention(self, a: int, turns: _Turns, mine: IndexArray | None) -> Contention:
         """
