@@ -9,6 +9,7 @@ from pathlib import Path
 import signal
 import sys
 import threading
+import time
 import traceback
 
 import rclpy
@@ -18,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from dynamic_dnn_ros.nodes.common.last_resort import arm_last_resort
 from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
 from dynamic_dnn_ros.nodes.common.log_folder import provide_log_folder
-from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
+from dynamic_dnn_ros.nodes.common.memory import Collections
 from dynamic_dnn_ros.nodes.common.parameters import ParameterSpecification
 from dynamic_dnn_ros.nodes.common.shared_memory import wait_for_shared_memory
 
@@ -114,11 +115,12 @@ def run_all(
         try:
             for node in nodes:
                 node.start()
-            configured = 0
+            collections, configured = Collections(), 0
             while not ended.is_set():
                 if (now := sum(node.configured for node in nodes)) != configured:
                     configured = now
-                    keep_out_of_collections(configured > 0)
+                    collections.leave_out(configured > 0, time.monotonic())
+                collections.collect_when_due(time.monotonic())
                 try:
                     executor.spin_once(timeout_sec=SPIN_TIMEOUT)
                 except Exception:

@@ -102,3 +102,32 @@ def test_collections_leave_out_what_a_configured_node_keeps(domain_id: int) -> N
         process.terminate()
         process.communicate(timeout=20.0)
     assert lines == ['True True\n', 'False False\n']
+
+
+COLLECTS = """
+import gc
+import sys
+from dynamic_dnn_ros.nodes.common import memory
+from dynamic_dnn_ros.nodes.common.lifecycle import ManagedNode
+from dynamic_dnn_ros.nodes.common.main import run
+
+memory.COLLECTION_PERIOD = 0.2
+gc.disable()
+
+def tell(phase, about):
+    if phase == 'start':
+        print(about['generation'], gc.get_freeze_count() > 1000, flush=True)
+
+gc.callbacks.append(tell)
+sys.exit(run(lambda: ManagedNode('node')))
+"""
+
+
+def test_a_configured_node_collects_garbage_again_and_again(domain_id: int) -> None:
+    with started(COLLECTS) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        process.terminate()
+        process.communicate(timeout=20.0)
+    # The first one comes before what there is is frozen.
+    assert lines == ['2 False\n', *['2 True\n'] * 3]
