@@ -208,9 +208,9 @@ class Points:
             fixed = np.where(figures[0] >= UNKNOWN, np.inf, fixed)
         self.fixed = fixed
 
-    def repeated(self, times: int) -> Points:
-        """Return the same points several times, side by side along the last axis."""
-        return self._with(lambda each: np.tile(each, times)) if times > 1 else self
+    def repeated(self, columns: IndexArray) -> Points:
+        """Return the points at these places along the last axis, each as often as it is named."""
+        return self._with(lambda each: each.take(columns, axis=-1))
 
     def busy(self, contention: Contention) -> FloatArray:
         """Return the share of time for which the processor works, never more than its turn."""

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -135,8 +136,9 @@ def choose_jointly(
     bounds = Bounds(problem, order, settings, forecasts, least)
     task = _Task(problem, settings, order, forecasts, least)
     yielding = yielding_attitudes(len(order), problem.power_cap < np.inf)
-    own = np.zeros((len(order), 1), dtype=np.int64)
     strategies = yielding.shape[1]
+    own = np.zeros((len(order), 1), dtype=np.int64)
+    every = np.concatenate([yielding, own], axis=1)
     owing = np.zeros(len(problem.settings), dtype=bool)
     size = first_batch
     # Where not all targets can be met, each setting is looked at with every way to yield.
@@ -145,28 +147,21 @@ def choose_jointly(
         at = np.concatenate([at, np.flatnonzero(problem.settings == in_force)])
     found: Candidates | None = None
     while True:
-        seen = 0 if found is None else len(found.power)
-        owed = owing[at]
-        unseen, owed_at = at[~owed], at[owed]
-        if not bounds.all_may_be_met:
-            # Somebody yields everywhere.
-            unseen = at[: max((effort - seen) // (strategies + 1), 1)]
-            owed_at = at[:0]
-            new = task.candidates(unseen, np.concatenate([yielding, own], axis=1), 0)
-            found = new if found is None else found.joined(new)
-            bounds.done(unseen)
-        elif len(unseen):
-            unseen = unseen[: effort - seen]
-            new = task.candidates(unseen, own, strategies)
-            found = new if found is None else found.joined(new)
-            costs = new.costs() & (strategies > 0)
+        room = effort - (0 if found is None else len(found.power))
+        if bounds.all_may_be_met:
+            unseen, owed = at[~owing[at]][:room], at[owing[at]]
+            if len(owed):
+                owed = owed[: max(room // strategies, 1)]
+            new = task.candidates(_Looks(unseen, own, strategies), _Looks(owed, yielding, 0))
+            costs = new.costs()[: len(unseen)] & (strategies > 0)
             owing[unseen[costs]] = True
-            bounds.done(unseen[~costs])
-        assert found is not None
-        if len(owed_at):
-            owed_at = owed_at[: max((effort - seen) // strategies, 1)]
-            found = found.joined(task.candidates(owed_at, yielding, 0))
-            bounds.done(owed_at)
+            bounds.done(np.concatenate([unseen[~costs], owed]))
+        else:
+            # Somebody yields everywhere.
+            unseen = at[: max(room // (strategies + 1), 1)]
+            new = task.candidates(_Looks(unseen, every, 0))
+            bounds.done(unseen)
+        found = new if found is None else found.joined(new)
         best = best_of(problem.demands, found, order)
         size *= 4
         # No more than will be looked at: which ones, the bounds say.
@@ -226,6 +221,19 @@ def best_of(demands: Sequence[Demand], found: Candidates, order: Sequence[int]) 
     return Best(row, excess, met, margined, values, float(smallest))
 
 
+class _Looks(NamedTuple):
+    """
+    Settings to look at, each with the same attitudes.
+
+    `at` are positions of settings; `attitudes`, of the applications in order of priority, have the
+    shape (applications, strategies); `strategy` is the number of the first strategy.
+    """
+
+    at: IndexArray
+    attitudes: IndexArray
+    strategy: int
+
+
 @dataclass(frozen=True, eq=False)
 class _Task:
     """What all batches of one search share."""
@@ -236,19 +244,28 @@ class _Task:
     forecasts: Sequence[Forecast]
     least: Sequence[LeastFigures]
 
-    def candidates(self, at: IndexArray, attitudes: IndexArray, strategy: int) -> Candidates:
+    def candidates(self, *looks: _Looks) -> Candidates:
         """
         Return what each strategy comes to at each setting, strategy by strategy.
 
-        :param at: positions of settings
-        :param attitudes: of the applications in order of priority, shape (applications,
-            strategies)
-        :param strategy: number of the first strategy
+        Most of the time goes into calls, so different looks take hardly longer than one.
         """
-        strategies = attitudes.shape[1]
-        numbers = np.arange(strategy, strategy + strategies).repeat(len(at))
-        rows = self.problem.settings[at]
-        return _Choosing(self, rows, strategies, attitudes.repeat(len(at), axis=1))(numbers)
+        looks = tuple(each for each in looks if len(each.at))
+        rows = self.problem.settings[_joined([each.at for each in looks])]
+        numbers, columns, attitudes, seen = [], [], [], 0
+        for at, wanted, strategy in looks:
+            strategies = wanted.shape[1]
+            numbers.append(np.arange(strategy, strategy + strategies).repeat(len(at)))
+            columns.append(np.tile(np.arange(seen, seen + len(at)), strategies))
+            attitudes.append(wanted.repeat(len(at), axis=1))
+            seen += len(at)
+        every = _joined(columns) if len(looks) > 1 or strategies > 1 else None
+        return _Choosing(self, rows, every, _joined(attitudes))(_joined(numbers))
+
+
+def _joined(arrays: Sequence[IndexArray]) -> IndexArray:
+    """Return arrays side by side along their last axis."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
 class _Turns:
@@ -294,17 +311,25 @@ class _Turns:
 
 
 class _Choosing:
-    """The applications' choices at some settings, each with an attitude, in order of priority."""
+    """
+    The applications' choices at some settings, each with an attitude, in order of priority.
+
+    :param rows: of the settings
+    :param every: the place among them of each candidate's; none: one candidate each
+    :param attitudes: of the applications in order of priority, shape (applications, candidates)
+    """
 
     def __init__(
-        self, task: _Task, rows: IndexArray, strategies: int, attitudes: IndexArray
+        self, task: _Task, rows: IndexArray, every: IndexArray | None, attitudes: IndexArray
     ) -> None:
         problem = task.problem
         self._problem = problem
         self._order = task.order
         self._limit = task.settings.utilisation_limit
-        self._rows = np.tile(rows, strategies) if strategies > 1 else rows
+        self._rows = rows if every is None else rows[every]
         self._columns = np.arange(len(self._rows))
+        # Where the idle power of each candidate is.
+        self._at = self._columns if every is None else every
         # None where no row has another attitude than to choose for itself.
         self._is_own: dict[int, BoolArray | None] = {}
         self._is_least: dict[int, BoolArray | None] = {}
@@ -325,7 +350,7 @@ class _Choosing:
         for figures, forecast in zip(task.least, task.forecasts):
             taken = figures.points(rows)
             points = Points(forecast, taken, figures.accuracy[:, None], figures.complete)
-            self._points.append(points.repeated(strategies))
+            self._points.append(points if every is None else points.repeated(every))
             self._idle.append(taken[5])
         self._counted = problem.counted_domains()
         # Load that is not ours, and shares, of the counted domains alone.
@@ -454,8 +479,6 @@ class _Choosing:
         values = np.empty((count, len(rows)))
         power, idle = np.zeros(len(rows)), np.zeros(len(rows))
         load = self._foreign
-        # Strategies have the same settings, one after the other.
-        at = self._columns % self._idle[0].shape[1]
         for a, (points, demand) in enumerate(zip(picked, self._problem.demands)):
             options = self._options[a]
             contention = self._contention(a, turns, options)
@@ -463,7 +486,7 @@ class _Choosing:
             margined[a] = points.forecast.missed(points.fixed, latency, mean)
             busy = points.busy(contention)
             power += busy * points.dynamic_power
-            np.maximum(idle, self._idle[a][options, at], out=idle)
+            np.maximum(idle, self._idle[a][options, self._at], out=idle)
             if self._counted:
                 load = load + busy * self._shares[a][:, options]
             if demand.target.objective is Objective.MAXIMUM_ACCURACY:
