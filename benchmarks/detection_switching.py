@@ -23,7 +23,7 @@ from report import Figure, figure
 
 from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.engines.registry import create_engine
-from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
+from dynamic_dnn_ros.nodes.common.memory import Collections
 from dynamic_dnn_ros.pictures.scaling import RawPicture, fitted
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
@@ -83,7 +83,7 @@ def detector_switching(runs: int, not_measured: list[str]) -> list[Figure]:
                 exchange.start(bundle.manifest.sub_networks[0].id, 'cpu')
                 if not exchange.wait_until_idle(TIMEOUT):
                     raise TimeoutError('not all sub-networks were prepared')
-                keep_out_of_collections(True)
+                Collections().leave_out(True, time.monotonic())
                 expected = _off_line(bundle, exchange, frames)
                 exchanges.append(_exchange_99(exchange, bundle, turn))
                 found['none'].append(_stream(bundle, exchange, frames, expected, None, turn))

@@ -25,7 +25,7 @@ from dynamic_dnn_ros.bundles.reader import Bundle, read_bundle
 from dynamic_dnn_ros.bundles.responses import probe_picture
 from dynamic_dnn_ros.engines.registry import create_engine, installed_engines
 from dynamic_dnn_ros.networks.ofa_mobilenet_v3 import OfaMobileNetV3
-from dynamic_dnn_ros.nodes.common.memory import keep_out_of_collections
+from dynamic_dnn_ros.nodes.common.memory import Collections
 from dynamic_dnn_ros.pictures.scaling import RawPicture
 from dynamic_dnn_ros.serving.exchange import SubNetworkExchange
 from dynamic_dnn_ros.serving.frames import CameraFrame, ServedFrame
@@ -260,7 +260,7 @@ def _streams(engine_name: str, bundle: Bundle, runs: int) -> list[Figure]:
             try:
                 exchange.start(bundle.manifest.sub_networks[0].id, 'cpu')
                 _wait_until_idle(exchange)
-                keep_out_of_collections(True)  # as the process of a node does
+                Collections().leave_out(True, time.monotonic())  # as the process of a node does
                 found[kind].append(_segment(exchange, bundle, period, turn))
             finally:
                 exchange.close()
