@@ -248,16 +248,10 @@ class Bounds:
                     return _first(better, self._fastest(outlook)[better], size)
         if not len(left):
             return left
-        final = self._outlooks.get(_key(required))
-        if final is not None:
-            lower = self._power_of(final)[left]
-            keep = final.possible[left]
-        else:
-            final = self._outlook_at(required, left)
-            assert final is not None
-            lower = self._power(final, left)
-            keep = final.possible
-        keep &= lower <= best.power * (1 + _SLACK)
+        final = self._outlook(required)
+        assert final is not None
+        lower = self._power_of(final)[left]
+        keep = final.possible[left] & (lower <= best.power * (1 + _SLACK))
         return _first(left[keep], lower[keep], size)
 
     def _by_objective(
@@ -270,9 +264,9 @@ class Bounds:
         """
         value = best.values[a]
         if self._demands[a].target.objective is Objective.MINIMUM_LATENCY:
-            outlook = self._outlook_at(required, left)
+            outlook = self._outlook(required)
             assert outlook is not None
-            lower = self._latency(a, outlook.figures[a], outlook.contention[a])[1]
+            lower = self._latency(a, outlook.figures[a], outlook.contention[a])[1][left]
             equal = lower <= value + WITHIN * abs(value) + _SLACK
             return left[lower < value * (1 - _SLACK)], left[equal]
         if a not in required:
@@ -288,41 +282,28 @@ class Bounds:
 
     def _possible(self, required: Mapping[int, float], left: IndexArray) -> IndexArray:
         """Return the settings among some where all that is required may be had."""
-        if _key(required) in self._outlooks or 2 * len(left) > len(self._left):
-            # No figures need to be gathered, and it may be asked for again.
-            outlook = self._outlook(required)
-            return left[outlook.possible[left]] if outlook is not None else left[:0]
-        outlook = self._outlook_at(required, left)
-        return left[outlook.possible] if outlook is not None else left[:0]
+        outlook = self._outlook(required)
+        return left[outlook.possible[left]] if outlook is not None else left[:0]
 
     def _outlook(self, required: Mapping[int, float]) -> Outlook | None:
-        """Return the outlook at all settings if these applications are to meet their targets."""
-        key = _key(required)
-        if key not in self._outlooks:
-            self._outlooks[key] = self._outlook_at(required, None)
-        return self._outlooks[key]
-
-    def _outlook_at(
-        self, required: Mapping[int, float], positions: IndexArray | None
-    ) -> Outlook | None:
         """
-        Return the outlook at some settings, none where no option is accurate enough.
+        Return the outlook at all settings, none where no option is accurate enough.
 
         :param required: least accuracy of the options of the applications that are to meet
             their targets
-        :param positions: none for all
         """
-        figures = []
-        rows: IndexArray | None
-        if positions is None:
-            rows = None if self._everywhere else self._problem.settings
-        else:
-            rows = self._problem.settings[positions]
+        key = tuple(sorted(required.items()))
+        if key not in self._outlooks:
+            self._outlooks[key] = self._new_outlook(required)
+        return self._outlooks[key]
+
+    def _new_outlook(self, required: Mapping[int, float]) -> Outlook | None:
+        figures, rows = [], self._problem.settings
         for a, least in enumerate(self._least):
             found = least.at(required.get(a, -math.inf))
             if found is None:
                 return None
-            figures.append(found if rows is None else found.take(rows, axis=1))
+            figures.append(found if self._everywhere else found.take(rows, axis=1))
         forecasts = self._forecasts
         contention: list[FloatArray | float] = [ALONE] * len(figures)
         if len(figures) > 1:
@@ -432,13 +413,12 @@ class Bounds:
         return excess
 
     def _power_of(self, outlook: Outlook) -> FloatArray:
-        """Return the least power at all settings of an outlook that is kept."""
+        """Return the least power of the board at all settings, W, which is worked out once."""
         if id(outlook) not in self._powers:
-            self._powers[id(outlook)] = self._power(outlook, None)
+            self._powers[id(outlook)] = self._power(outlook)
         return self._powers[id(outlook)]
 
-    def _power(self, outlook: Outlook, at: IndexArray | None) -> FloatArray:
-        """Return the least power of the board, W, at the settings of an outlook; None: at all."""
+    def _power(self, outlook: Outlook) -> FloatArray:
         power = np.zeros(len(outlook.lacking))
         idle = np.zeros(len(power))
         turn = 1 / len(self._demands)
@@ -460,17 +440,13 @@ class Bounds:
             np.maximum(idle, points[5], out=idle)
         power += idle
         if self._beside is not None:
-            power += self._beside if at is None else self._beside[at]
+            power += self._beside
         return power
 
 
 def _as_good_as(accuracy: float) -> float:
     """Return the least accuracy that counts as equal."""
     return accuracy * (1 - WITHIN_ACCURACY - _SLACK)
-
-
-def _key(required: Mapping[int, float]) -> tuple[tuple[int, float], ...]:
-    return tuple(sorted(required.items()))
 
 
 def _first(positions: IndexArray, key: FloatArray, size: int) -> IndexArray:

@@ -204,4 +204,5 @@ def test_applications_that_come_and_go_leave_nothing_behind() -> None:
         (report,) = [r for r in subject.decide(now).reports if r.application == name]
         assert report.state is TargetState.INFEASIBLE
 
-    assert growth(come_and_go, MOST_COUNTED + 20, 200) < 100
+    # At times a dictionary grows by 6 kB and stays so: over 500 times that is hardly seen.
+    assert growth(come_and_go, MOST_COUNTED + 20, 500) < 100
