@@ -21,14 +21,17 @@ import numpy as np
 
 from dynamic_dnn_ros.management.assessment import (
     BoolArray,
+    Demand,
     FloatArray,
     IndexArray,
     Problem,
     ResourceSettings,
     is_alone,
+    take_turns,
 )
 from dynamic_dnn_ros.management.forecast import ALONE, Forecast
 from dynamic_dnn_ros.management.narrowing import WITHIN, WITHIN_ACCURACY
+from dynamic_dnn_ros.management.queueing import LEAST_LEFT
 from dynamic_dnn_ros.management.tables import UNKNOWN, LeastFigures
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -122,6 +125,7 @@ class Bounds:
             )
             > 1
         ]
+        self._turns = [_least_turn(demand, problem.demands) for demand in problem.demands]
         self._accurate = [
             demand.target.accuracy * (1 - _SLACK) if demand.target.accuracy else -math.inf
             for demand in problem.demands
@@ -397,8 +401,9 @@ class Bounds:
         counted = problem.counted_domains()
         if counted:
             load = problem.foreign_utilisation(problem.settings).T[counted]
-            turn = 1 / len(self._demands)
-            for demand, forecast, least in zip(self._demands, self._forecasts, self._least):
+            for turn, demand, forecast, least in zip(
+                self._turns, self._demands, self._forecasts, self._least
+            ):
                 points = least.at()
                 assert points is not None
                 mean = points[0] if self._everywhere else points[0][problem.settings]
@@ -421,12 +426,11 @@ class Bounds:
     def _power(self, outlook: Outlook) -> FloatArray:
         power = np.zeros(len(outlook.lacking))
         idle = np.zeros(len(power))
-        turn = 1 / len(self._demands)
         for a, (forecast, points) in enumerate(zip(self._forecasts, outlook.figures)):
             work = points[7] * forecast.slow_down
             all_served = work * forecast.occupied
             # With the processor busy throughout, frames are left out.
-            least = np.minimum(all_served, points[6] * turn)
+            least = np.minimum(all_served, points[6] * self._turns[a])
             unhindered = outlook.unhindered.get(a)
             if unhindered is not None:
                 kept = min(forecast.rate, forecast.asked) * forecast.occupancy
@@ -454,6 +458,16 @@ def _first(positions: IndexArray, key: FloatArray, size: int) -> IndexArray:
     if len(positions) <= size:
         return positions
     return np.sort(positions[np.argpartition(key, size)[:size]])
+
+
+def _least_turn(me: Demand, demands: Sequence[Demand]) -> float:
+    """Return the least share of the time of its processor that an application may have."""
+    others = [each for each in demands if each is not me]
+    in_turn = [each.priority for each in others if take_turns(me, each)]
+    left = 1 / (1 + in_turn.count(me.priority))
+    if any(priority > me.priority for priority in in_turn):
+        left = LEAST_LEFT
+    return left / (1 + len(others) - len(in_turn))
 
 
 def _only(processors: IndexArray, usable: BoolArray) -> int | None:
