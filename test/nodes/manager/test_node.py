@@ -49,10 +49,14 @@ publisher = node.create_publisher(PerformanceTarget, sys.argv[1], 10)
 while publisher.get_subscription_count() == 0:
     rclpy.spin_once(node, timeout_sec=0.1)
 publisher.publish(PerformanceTarget(application=sys.argv[2], latency=0.03, sender='once'))
-time.sleep(0.1)
+time.sleep(1.0)
 rclpy.shutdown()
 """
-"""What `ros2 topic pub --once` does, for machines without it: there are no wheels."""
+"""
+What `ros2 topic pub --once --keep-alive 1` does, for machines without it: there are no wheels.
+
+By itself it ends after 0.1 s, before a manager on a busy computer has found it.
+"""
 
 Start = Callable[..., NodeProcess]
 
@@ -188,7 +192,7 @@ def test_hears_a_target_that_is_published_once(session: Session, tmp_path: Path)
     if shutil.which('ros2'):
         text = f'{{application: {FRONT}, latency: 0.03, sender: once}}'
         kind = 'dynamic_dnn_ros/msg/PerformanceTarget'
-        command = ['ros2', 'topic', 'pub', '--once', topic, kind, text]
+        command = ['ros2', 'topic', 'pub', '--once', '--keep-alive', '1', topic, kind, text]
     else:
         command = [sys.executable, '-c', PUBLISH_ONCE, topic, FRONT]
     # Elsewhere, since the sources would hide the installed package.
