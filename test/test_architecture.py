@@ -60,6 +60,7 @@ TOP_FOLDERS = {
     'models',
     'msg',
     'reliability',
+    'src',
     'srv',
     'test',
     'tools',

@@ -15,7 +15,7 @@ import pytest
 from dynamic_dnn_ros.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ('dynamic_dnn_ros', 'config', 'deploy', 'models', 'msg')
+FOLDERS = ('dynamic_dnn_ros', 'config', 'deploy', 'models', 'msg', 'src')
 FILES = ('setup.py', 'setup.cfg', 'package.xml', 'README.md')
 
 # All in one process: PyTorch alone takes seconds to import.
@@ -57,7 +57,7 @@ def site_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('*.pyc'))
     for name in FILES:
         shutil.copy(ROOT / name, source)
-    command = [sys.executable, 'setup.py', '-q', 'build_py', '--build-lib', str(folder / 'lib')]
+    command = [sys.executable, 'setup.py', '-q', 'build', '--build-lib', str(folder / 'lib')]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     shutil.rmtree(source)
     return folder / 'lib'

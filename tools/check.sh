@@ -21,6 +21,7 @@ check() {
 
 check ruff check .
 check ruff format --check .
+check find src examples -name '*.[ch]pp' -exec clang-format --dry-run -Werror {} +
 check mypy
 check lint-imports --no-cache
 if [ "${1:-}" != lint ]; then

@@ -219,19 +219,20 @@ def venv_digest(ros: str | None, for_users: bool = False) -> str:
 
 def check_compilers() -> None:
     """
-    Check that messages can be compiled.
+    Check that messages and the manager's search can be compiled.
 
     :raises SetupError: cmake or a compiler is missing
     """
     if not shutil.which('cmake'):
         raise SetupError(
-            'cmake was not found, which builds the messages.\n'
+            'cmake was not found, which builds messages and the search of the manager.\n'
             '  Remedy: install the package cmake, or put one from "pip install cmake" on the PATH.'
         )
     for variable, names in (('CC', ('cc', 'gcc', 'clang')), ('CXX', ('c++', 'g++', 'clang++'))):
         if not any(shutil.which(name) for name in (os.environ.get(variable, ''), *names) if name):
             raise SetupError(
-                f'no compiler ({" or ".join(names)}) was found, which the messages need.\n'
+                f'no compiler ({" or ".join(names)}) was found, which messages and the search of '
+                'the manager need.\n'
                 f'  Remedy: install the package build-essential, or set {variable} to a compiler.'
             )
 
@@ -364,7 +365,8 @@ def installed_files() -> Iterator[str]:
 def build_digest(ros: str | None) -> str:
     """Return the hash of what a build depends on; of linked files only the names count."""
     inputs = [ROOT / name for name in BUILD_INPUTS]
-    inputs += sorted([*(ROOT / 'msg').glob('*.msg'), *(ROOT / 'srv').glob('*.srv')])
+    for folder, kind in (('msg', '*.msg'), ('srv', '*.srv'), ('src', '**/*.[ch]pp')):
+        inputs += sorted((ROOT / folder).glob(kind))
     return digest(
         [ros_digest(ros), *installed_files()]
         + [part for path in inputs for part in (path.name, path.read_bytes())]

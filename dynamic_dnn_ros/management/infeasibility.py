@@ -120,8 +120,8 @@ def infeasibility(
 
 def is_met(problem: Problem, index: int, settings: ResourceSettings) -> bool:
     """Tell whether the best choice meets an application's target."""
-    setting, options = choose_jointly(problem, settings)
-    found = evaluate(problem, np.array([setting]), options[None, :], settings)
+    best = choose_jointly(problem, settings)
+    found = evaluate(problem, np.array([best.setting]), best.options[None, :], settings)
     return bool(found.applications[index].shortfall[0] == 0)
 
 

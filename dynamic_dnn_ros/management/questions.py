@@ -37,8 +37,8 @@ def answered(
     demands = list(problem.demands)
     demands[index] = replace(demands[index], target=target, priority=target.priority)
     supposed = replace(problem, demands=tuple(demands))
-    setting, options = choose_jointly(supposed, settings)
-    found = evaluate(supposed, np.array([setting]), options[None, :], settings)
+    best = choose_jointly(supposed, settings)
+    found = evaluate(supposed, np.array([best.setting]), best.options[None, :], settings)
     mine = found.applications[index]
     values = {
         'latency': float(mine.latency[0]),
@@ -50,8 +50,8 @@ def answered(
     missed = tuple(beyond(name, limit, values[name]) for name, limit in limits.items())
     expected = float(found.power[0]) if found.power_known else math.nan
     decision = Prediction(
-        *problem.joint.tables[index].options[int(options[index])],
-        tuple(problem.joint.frequencies(setting).items()),
+        *problem.joint.tables[index].options[int(best.options[index])],
+        tuple(problem.joint.frequencies(best.setting).items()),
         values['latency'],
         values['accuracy'],
         values['energy'],

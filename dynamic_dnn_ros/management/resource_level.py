@@ -27,7 +27,7 @@ from dynamic_dnn_ros.management.assessment import (
     objective_values,
 )
 from dynamic_dnn_ros.management.decisions import SwitchReason
-from dynamic_dnn_ros.management.joint_choice import choose_jointly
+from dynamic_dnn_ros.management.joint_choice import choose_jointly, library
 from dynamic_dnn_ros.management.narrowing import WITHIN, within
 from dynamic_dnn_ros.management.targets import Objective
 
@@ -142,10 +142,15 @@ class _Weighed:
 
 
 class ResourceLevel:
-    """Choose plans one after the other, without oscillating."""
+    """
+    Choose plans one after the other, without oscillating.
+
+    :raises OSError: the search is not compiled
+    """
 
     def __init__(self, settings: ResourceSettings) -> None:
         """Begin without a plan."""
+        library()
         self._settings = settings
         self._changed = -math.inf
         self._saved = -math.inf
@@ -246,8 +251,8 @@ class ResourceLevel:
     def _best(self, problem: Problem, in_force: int | None) -> tuple[int, tuple[int, ...]]:
         """Return the best setting and options of a problem, which is solved once."""
         if self._solved is None or self._solved[0] is not problem:
-            setting, options = choose_jointly(problem, self._settings, in_force=in_force)
-            self._solved = problem, setting, tuple(options.tolist())
+            best = choose_jointly(problem, self._settings, in_force=in_force)
+            self._solved = problem, best.setting, tuple(best.options.tolist())
         return self._solved[1:]
 
     def _seeing(
@@ -322,10 +327,10 @@ class ResourceLevel:
         known, key = self._among[1], b''.join(each.tobytes() for each in allowed)
         if key not in known:
             demands = tuple(replace(d, usable=u) for d, u in zip(problem.demands, allowed))
-            at, options = choose_jointly(
+            found = choose_jointly(
                 replace(problem, demands=demands), self._settings, in_force=in_force
             )
-            known[key] = at, tuple(options.tolist())
+            known[key] = found.setting, tuple(found.options.tolist())
         other = known[key]
         both = evaluate(
             problem,

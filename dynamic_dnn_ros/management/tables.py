@@ -252,55 +252,28 @@ _REMEMBERED = 4
 
 class LeastFigures:
     """
-    The least that one application's options take at each joint setting, for lower bounds.
+    One application's operating points as the joint choice reads them, and their lower bounds.
 
     What a profile lacks is `UNKNOWN` seconds long, but takes no energy and no idle power, since
     that is how it is judged.
 
-    `inaccuracy` is what an objective of accuracy would have small: its negative, an unknown one 0.
-
-    :param points: shape (figures, options, settings)
-    :param accuracy: of each option
+    `points` has the shape (joint settings, options, figures); so has `least`, whose option i has
+    the least figures of the i + 1 most accurate ones. `descending` are the accuracies in that
+    order, an unknown one infinite: it misses no limit.
     """
 
     def __init__(self, points: FloatArray, accuracy: FloatArray) -> None:
         """Prepare the least over the most accurate options, for each number of them."""
-        self.complete = bool((points[0] < UNKNOWN).all())
-        # The points of one setting lie side by side: few settings are looked at.
-        self._by_setting = np.ascontiguousarray(points.transpose(2, 0, 1))
-        # An unknown accuracy misses no limit, so it counts among the highest.
         known = np.where(np.isnan(accuracy), np.inf, accuracy)
         order = np.argsort(-known, kind='stable')
-        self._ascending = -known[order]
-        self.accuracy = accuracy
-        self.inaccuracy = -np.nan_to_num(accuracy)
-        self._least = np.minimum.accumulate(points[:, order], axis=1)
+        self.points = np.ascontiguousarray(points)
+        self.least = np.ascontiguousarray(np.minimum.accumulate(self.points[:, order], axis=1))
+        self.accuracy = np.ascontiguousarray(accuracy)
+        self.descending = known[order]
         self._usable: dict[bytes, LeastFigures] = {}
 
-    def at(self, accuracy: float = -math.inf) -> FloatArray | None:
-        """Return the least over options of at least that accuracy, (figures, settings)."""
-        count = int(np.searchsorted(self._ascending, -accuracy, side='right'))
-        return self._least[:, count - 1] if count else None
-
-    def by_accuracy(self, settings: IndexArray) -> tuple[FloatArray, FloatArray]:
-        """
-        Return the accuracies, descending, and the least over options of at least each of them.
-
-        Shapes (options,) and (figures, options, settings).
-        """
-        return -self._ascending, self._least[:, :, settings]
-
-    def points(self, settings: IndexArray) -> FloatArray:
-        """Return all options at some settings, shape (figures, options, settings)."""
-        return np.ascontiguousarray(self._by_setting[settings].transpose(1, 2, 0))
-
-    def above(self, accuracy: float) -> float | None:
-        """Return the next higher accuracy of an option, none where there is none."""
-        higher = -self._ascending[self._ascending < -accuracy]
-        return float(higher[-1]) if len(higher) else None
-
     def of(self, usable: NDArray[np.bool_]) -> LeastFigures:
-        """Return the least figures of some of the options."""
+        """Return the figures of some of the options."""
         if usable.all():
             return self
         key = usable.tobytes()
@@ -308,8 +281,7 @@ class LeastFigures:
         if found is None:
             if len(self._usable) >= _REMEMBERED:
                 self._usable.clear()
-            points = self._by_setting.transpose(1, 2, 0)[:, usable]
-            found = LeastFigures(points, self.accuracy[usable])
+            found = LeastFigures(self.points[:, usable], self.accuracy[usable])
             self._usable[key] = found
         return found
 
@@ -328,7 +300,8 @@ def least_figures(table: ApplicationTable, row: IndexArray) -> LeastFigures:
     power = [np.nan_to_num(points['energy']), np.nan_to_num(points['idle_power'])]
     dynamic = points['dynamic_power']
     work = np.where(np.isfinite(points['mean']), points['mean'] * dynamic, 0.0)
-    return LeastFigures(np.stack([*known, *power, dynamic, work]), table.accuracy)
+    figures = np.stack([*known, *power, dynamic, work]).transpose(2, 1, 0)
+    return LeastFigures(figures, table.accuracy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,8 @@
 //
 //     ros2 run dynamic_dnn_ros_example set_target /inference_node
 
+#include "dynamic_dnn_ros/srv/set_target.hpp"
+
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -13,7 +15,6 @@
 
 #include "dynamic_dnn_ros/srv/ask_target.hpp"
 #include "dynamic_dnn_ros/srv/clear_target.hpp"
-#include "dynamic_dnn_ros/srv/set_target.hpp"
 #include "rclcpp/rclcpp.hpp"
 
 using dynamic_dnn_ros::srv::AskTarget;
@@ -27,17 +28,20 @@ constexpr auto kTimeout = std::chrono::seconds(10);
 constexpr char kNamespace[] = "/dynamic_dnn/";
 
 /// Call a service of the manager. Throws std::runtime_error where nobody answers, or the answer is no.
-template<typename Service>
+template <typename Service>
 typename Service::Response::SharedPtr call(
   const rclcpp::Node::SharedPtr & node, const std::string & name,
   const typename Service::Request::SharedPtr & request)
 {
   const auto client = node->create_client<Service>(kNamespace + name);
   if (!client->wait_for_service(kTimeout)) {
-    throw std::runtime_error("there is no service " + (kNamespace + name) + ": is the manager active?");
+    throw std::runtime_error(
+      "there is no service " + (kNamespace + name) + ": is the manager active?");
   }
   auto future = client->async_send_request(request);
-  if (rclcpp::spin_until_future_complete(node, future, kTimeout) != rclcpp::FutureReturnCode::SUCCESS) {
+  if (
+    rclcpp::spin_until_future_complete(node, future, kTimeout) !=
+    rclcpp::FutureReturnCode::SUCCESS) {
     throw std::runtime_error(kNamespace + name + " did not answer within 10 s");
   }
   const auto response = future.get();
@@ -48,7 +52,7 @@ typename Service::Response::SharedPtr call(
 }
 
 /// Return a target: answers within 50 ms, as accurate as that allows.
-template<typename Service>
+template <typename Service>
 typename Service::Request::SharedPtr docking(const std::string & application)
 {
   auto request = std::make_shared<typename Service::Request>();

@@ -107,8 +107,8 @@ def _kilohertz(clocks: Iterable[float]) -> tuple[int, ...]:
 def _keeps_all(problem: Problem, row: int, settings: ResourceSettings) -> bool:
     """Tell whether the choice at a setting keeps all targets with their margins."""
     alone = np.array([row], dtype=np.int64)
-    _, options = choose_jointly(replace(problem, settings=alone), settings)
-    found = evaluate(problem, alone, options[None, :], settings)
+    best = choose_jointly(replace(problem, settings=alone), settings)
+    found = evaluate(problem, alone, best.options[None, :], settings)
     return bool(
         found.excess[0] <= 0.0 and all(each.margined[0] <= 0.0 for each in found.applications)
     )
