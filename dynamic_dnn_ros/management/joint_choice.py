@@ -94,9 +94,14 @@ def choose_jointly(
     :param first_batch: how many settings to look at first; the answer does not depend on it
     :param in_force: a setting to look at too, nor on that
     :param effort: joint candidates after which to end
+    :raises ValueError: there is no setting, no application, or none that it may serve
     :raises OSError: as `library` does
     """
     demands, counted = problem.demands, problem.counted_domains()
+    if not demands or not len(problem.settings) or not all(d.usable.any() for d in demands):
+        raise ValueError(
+            'a choice needs settings, applications, and an option that each of them may serve'
+        )
     servers = {server: n for n, server in enumerate(dict.fromkeys(d.server for d in demands), 1)}
     usable = [np.flatnonzero(demand.usable) for demand in demands]
     least = [figures.of(demand.usable) for figures, demand in zip(problem.joint.least, demands)]

@@ -65,7 +65,7 @@ struct Candidates
   size_t size() const { return position.size(); }
 };
 
-// Keep of `kept` what is within a tolerance of the smallest value.
+// Keep of `kept` what is within a tolerance of the smallest value, all where none is a number; return the smallest.
 template <typename Index, typename Value>
 double narrow(std::vector<Index> & kept, Value value, double relative, double absolute = 0.0)
 {
@@ -81,7 +81,9 @@ double narrow(std::vector<Index> & kept, Value value, double relative, double ab
       kept[number++] = each;
     }
   }
-  kept.resize(number);
+  if (number > 0) {
+    kept.resize(number);
+  }
   return smallest;
 }
 

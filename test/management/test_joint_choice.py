@@ -194,6 +194,30 @@ def test_counts_alike_with_python_what_is_equal() -> None:
     }
 
 
+def test_nothing_to_choose_from_is_an_error() -> None:
+    task = _task()
+    (demand,) = task.demands
+    none = replace(demand, usable=np.zeros_like(demand.usable))
+    for empty in (
+        replace(task, settings=task.settings[:0]),
+        replace(task, demands=()),
+        replace(task, demands=(none,)),
+    ):
+        with pytest.raises(ValueError, match='needs settings, applications, and an option'):
+            choose_jointly(empty, SETTINGS)
+
+
+def test_figures_that_are_no_numbers_end_no_process() -> None:
+    for seed in range(20):
+        task = problem(seed, most=3)
+        for demand in task.demands:
+            demand.slow_down.mean = float('nan')
+        found = choose_jointly(task, SETTINGS)
+        assert found.setting in task.settings
+        for demand, option in zip(task.demands, found.options):
+            assert demand.usable[option]
+
+
 def test_refuses_a_library_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joint_choice, 'sizeof', lambda _: 1)
     joint_choice.library.cache_clear()
