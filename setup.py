@@ -20,7 +20,7 @@ SEARCH = Extension(
     f'{PACKAGE}.lib.libdynamic_dnn_joint_choice',
     ['src/joint_choice/joint_choice.cpp'],
     depends=[str(path) for path in Path('src/joint_choice').glob('*.hpp')],
-    extra_compile_args=['-std=c++17', '-O2', '-ffp-contract=off'],
+    extra_compile_args=['-std=c++17', '-O2', '-g0', '-ffp-contract=off'],
     language='c++',
 )
 
