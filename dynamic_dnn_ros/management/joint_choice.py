@@ -102,7 +102,8 @@ def choose_jointly(
         raise ValueError(
             'a choice needs settings, applications, and an option that each of them may serve'
         )
-    servers = {server: n for n, server in enumerate(dict.fromkeys(d.server for d in demands), 1)}
+    # Who takes no turns has number 0.
+    servers = {name: n for n, name in enumerate(dict.fromkeys(['', *(d.server for d in demands)]))}
     usable = [np.flatnonzero(demand.usable) for demand in demands]
     least = [figures.of(demand.usable) for figures, demand in zip(problem.joint.least, demands)]
     # Whatever is pointed at must outlive the call.
@@ -118,22 +119,22 @@ def choose_jointly(
     foreign = _floats(problem.foreign_utilisation(rows)[:, counted] if counted else [])
     beside = None if problem.power_beside is None else _floats(problem.power_beside)
     task = _Task(
-        applications,
-        _at(order),
-        _at(rows),
-        _at(foreign),
-        None if beside is None else _at(beside),
-        len(demands),
-        len(rows),
-        len(counted),
-        -1 if in_force is None else in_force,
-        first_batch,
-        effort,
-        settings.utilisation_limit,
-        problem.power_cap,
+        applications=applications,
+        order=_at(order),
+        settings=_at(rows),
+        foreign=_at(foreign),
+        beside=None if beside is None else _at(beside),
+        count=len(demands),
+        positions=len(rows),
+        counted=len(counted),
+        in_force=-1 if in_force is None else in_force,
+        first_batch=first_batch,
+        effort=effort,
+        limit=settings.utilisation_limit,
+        power_cap=problem.power_cap,
     )
     options, margined = np.empty(len(demands), dtype=np.int64), np.empty(len(demands))
-    found = _Found(0, 0.0, 0.0, _at(options), _at(margined))
+    found = _Found(options=_at(options), margined=_at(margined))
     if not library().dynamic_dnn_choose(byref(task), byref(found)):
         raise MemoryError(f'no memory for a choice among {len(rows)} settings')
     chosen = np.array([u[o] for u, o in zip(usable, options)], dtype=np.int64)
@@ -233,37 +234,41 @@ def _application(
     camera, paths = demand.camera_variation, demand.path_variation**2
     beside = (max(camera, CAMERA_VARIATION) ** 2 + paths, 0.0)
     alone = (camera**2 + paths, 0.0 if paths else BETWEEN_FRAMES)
+    if demand.disturbed:
+        alone = beside
     return _Application(
-        _at(least.points),
-        _at(least.least),
-        _at(least.accuracy),
-        _at(least.descending),
-        shares,
-        processors,
-        len(least.accuracy),
-        target.objective,
-        demand.priority,
-        servers[demand.server] if demand.server else 0,
-        target.latency > 0 or target.objective is Objective.MINIMUM_LATENCY,
-        latency,
-        1 / latency if latency else 0.0,
-        target.energy * (1 - room),
-        target.accuracy,
-        min(target.rate, demand.camera_rate) * (1 - RATE_TOLERANCE) / (1 - room),
-        demand.camera_rate,
-        target.quantile / demand.camera_rate if demand.camera_rate > 0 else math.inf,
-        demand.occupancy,
-        demand.stage,
-        demand.queueing.at_quantile,
-        target.quantile,
-        0.5 * math.log(1 / (1 - target.quantile)),
-        slow_down.mean,
-        demand.overhead,
-        (max(score, 0.0) * demand.overhead_deviation) ** 2,
-        max(score, 0.0) * slow_down.deviation,
-        min(max(score, 0.0) / z95, 1.0),
-        max(0.0, (score - z95) / (z99 - z95)),
-        1 / max(score, 0.5) ** 2,
-        *(beside if demand.disturbed else alone),
-        *beside,
+        points=_at(least.points),
+        least=_at(least.least),
+        accuracy=_at(least.accuracy),
+        descending=_at(least.descending),
+        shares=shares,
+        processors=processors,
+        options=len(least.accuracy),
+        objective=target.objective,
+        priority=demand.priority,
+        server=servers[demand.server],
+        timed=target.latency > 0 or target.objective is Objective.MINIMUM_LATENCY,
+        latency=latency,
+        per_latency=1 / latency if latency else 0.0,
+        energy=target.energy * (1 - room),
+        accurate=target.accuracy,
+        asked=min(target.rate, demand.camera_rate) * (1 - RATE_TOLERANCE) / (1 - room),
+        rate=demand.camera_rate,
+        longest=target.quantile / demand.camera_rate if demand.camera_rate > 0 else math.inf,
+        occupancy=demand.occupancy,
+        stage=demand.stage,
+        waited=demand.queueing.at_quantile,
+        quantile=target.quantile,
+        tail=0.5 * math.log(1 / (1 - target.quantile)),
+        slow_down=slow_down.mean,
+        overhead=demand.overhead,
+        other=(max(score, 0.0) * demand.overhead_deviation) ** 2,
+        uncertain=max(score, 0.0) * slow_down.deviation,
+        beyond_p50=min(max(score, 0.0) / z95, 1.0),
+        beyond_p95=max(0.0, (score - z95) / (z99 - z95)),
+        varied=1 / max(score, 0.5) ** 2,
+        steady_alone=alone[0],
+        corrected_alone=alone[1],
+        steady_beside=beside[0],
+        corrected_beside=beside[1],
     )

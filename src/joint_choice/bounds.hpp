@@ -479,8 +479,7 @@ private:
       power += work < 0.0 ? all_served : least;
       idle = std::max(idle, figures[IDLE_POWER]);
     }
-    power += idle;
-    return task_.beside ? power + task_.beside[task_.settings[position]] : power;
+    return power + idle + task_.power_beside(position);
   }
 
   // Return the least share of the time of its processor that an application may have.

@@ -234,10 +234,7 @@ private:
       found.values.push_back(
         app.objective == Objective::MAXIMUM_ACCURACY ? app.inaccuracy(o) : expected.latency);
     }
-    power += idle;
-    if (task_.beside) {
-      power += task_.beside[task_.settings[position_]];
-    }
+    power += idle + task_.power_beside(position_);
     for (int64_t domain = 0; domain < task_.counted; ++domain) {
       double load = task_.foreign[position_ * task_.counted + domain];
       for (size_t a = 0; a < count_; ++a) {
@@ -245,9 +242,7 @@ private:
       }
       excess = std::max(excess, load - task_.limit);
     }
-    if (task_.power_cap < INF) {
-      excess = std::max(excess, power / task_.power_cap - 1.0);
-    }
+    excess = std::max(excess, power / task_.power_cap - 1.0);
     found.position.push_back(position_);
     found.strategy.push_back(strategy);
     found.excess.push_back(excess);

@@ -3,6 +3,13 @@
 //
 // The search for the best joint candidate, which management/joint_choice.py describes.
 
+#include <algorithm>
+#include <new>
+#include <numeric>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 #include "bounds.hpp"
 #include "choosing.hpp"
 #include "task.hpp"
@@ -91,24 +98,24 @@ std::pair<Candidates, Best> search(const Task & task)
   std::vector<char> owing(task.positions, false);
   while (true) {
     for (const size_t p : at) {
-      const size_t more = !bounds.all_may_be_met() ? strategies + 1 : owing[p] ? strategies : 1;
+      // Where not all targets can be met, somebody yields everywhere.
+      const bool yields = owing[p] || !bounds.all_may_be_met();
+      const size_t more = (owing[p] ? 0 : 1) + (yields ? strategies : 0);
       if (found.size() > 0 && found.size() + more > effort) {
         break;
       }
       choosing.at(p);
       if (!owing[p]) {
         choosing.add(own, strategies, found);
-        owing[p] = bounds.all_may_be_met() && strategies > 0 && costs();
-        if (bounds.all_may_be_met()) {
-          if (!owing[p]) {
-            bounds.done(p);
-          }
-          continue;
-        }
       }
-      // Somebody yields.
-      yield();
-      bounds.done(p);
+      if (yields) {
+        yield();
+      }
+      if (!yields && strategies > 0 && costs()) {
+        owing[p] = true;
+      } else {
+        bounds.done(p);
+      }
     }
     const Best best = best_of(task, found);
     size *= 4;

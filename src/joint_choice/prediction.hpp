@@ -64,10 +64,9 @@ struct Application
 {
   const double * points;  // settings x options x figures
   const double * least;  // the same, of the first 1, 2, ... options by accuracy, the highest first
-  const double * accuracy;    // options
-  const double * descending;  // options: accuracy, an unknown one infinite, the highest first
-  const double *
-    shares;  // options x counted domains: of the time for which each is busy with a frame
+  const double * accuracy;     // options
+  const double * descending;   // options: accuracy, an unknown one infinite, the highest first
+  const double * shares;       // options x counted domains: of a frame's time on the processor
   const int64_t * processors;  // options
   int64_t options;
   Objective objective;

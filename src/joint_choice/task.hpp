@@ -43,6 +43,8 @@ struct Task
   double power_cap;  // W; infinite without one
 
   size_t size() const { return static_cast<size_t>(count); }
+  // Power of other programs, W; 0 where it is not known.
+  double power_beside(size_t position) const { return beside ? beside[settings[position]] : 0.0; }
   const double * figures(size_t a, size_t position, int64_t option) const
   {
     const Application & app = applications[a];
@@ -54,9 +56,8 @@ struct Task
 struct Candidates
 {
   std::vector<size_t> position;
-  std::vector<int64_t>
-    strategy;  // the place of their attitudes in the order in which equals are taken
-  std::vector<double> excess;  // over the limit of utilisation and the power cap, as shares
+  std::vector<int64_t> strategy;  // of their attitudes; of equals the first is taken
+  std::vector<double> excess;     // over the limit of utilisation and the power cap, as shares
   std::vector<double> power;
   std::vector<int64_t> options;
   std::vector<double> margined;  // shortfall, the margin kept free
